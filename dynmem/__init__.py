@@ -1,0 +1,26 @@
+"""dynmem: sequence models as dynamical systems, and how long their memory lasts."""
+
+import lazy_loader as lazy
+
+__version__ = "0.1.0"
+
+_ARRAYS = ["tanh", "sigmoid", "exp", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "arctan", "abs", "sign", "relu", "where",
+           "maximum", "minimum", "stack", "concat", "sum", "split", "softmax", "softplus", "transpose", "solve", "cayley"]
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submodules=["analysis", "arrays", "models", "symbolic", "tasks", "theory", "training", "plotting"],
+    submod_attrs={
+        "arrays": _ARRAYS,
+        "system": ["System", "Map", "Flow"],
+        "errors": ["ShapeError", "UnknownNameError", "NotFiniteError", "ConvergenceError", "DamageError", "BusyError"],
+        "tangent": ["jacobian", "tangent_product", "cotangent_product"],
+        "flow": ["FlowMap", "orbit"],
+        "linear": ["LinearSystem", "linearize"],
+        "analysis": ["spectral_radius", "spectrum", "lyapunov_spectrum", "gradient_norms", "memory_horizon"],
+        "training": ["Trainable", "fit"],
+        "study": ["Study"],
+        "comparison": ["compare"],
+    },
+)
+__all__ += ["__version__"]

@@ -1,0 +1,243 @@
+"""The vocabulary a rule may use: one set of functions that runs on numpy, dual numbers, torch and sympy symbols.
+
+A rule is written once, with arithmetic, ``@``, slices and the functions below, and each function hands its argument
+to the namespace it belongs to. Arrays of sympy symbols are numpy arrays of dtype object.
+"""
+
+import builtins
+from functools import cache
+
+import numpy as np
+
+ELEMENTWISE = ("tanh", "sigmoid", "exp", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "arctan", "abs", "sign", "relu")
+
+
+def namespace(*arrays):
+    """Namespace of the first argument that is not plain numpy: duals, torch or symbols, else numpy itself.
+
+    >>> namespace(np.zeros(3)).__name__
+    'Numpy'
+    """
+    for array in arrays:
+        found = getattr(type(array), "__namespace__", None)
+        if found is not None:
+            return found
+        kind = type(array).__module__.partition(".")[0]
+        if kind == "torch":
+            return _torch()
+        if kind == "sympy" or getattr(array, "dtype", None) == object:
+            return _symbols()
+    return Numpy
+
+
+def sequence_namespace(arrays):
+    """Namespace shared by a sequence of arrays; an empty sequence is refused."""
+    if not len(arrays):
+        raise ValueError("stack and concat need at least one array, got none")
+    return namespace(*arrays)
+
+
+class Numpy:
+    """numpy under the vocabulary's names."""
+
+    tanh, exp, log, log1p, sqrt = np.tanh, np.exp, np.log, np.log1p, np.sqrt
+    sin, cos, tan, sinh, cosh, arctan = np.sin, np.cos, np.tan, np.sinh, np.cosh, np.arctan
+    abs, sign, where, stack, concat, solve, sum = np.abs, np.sign, np.where, np.stack, np.concatenate, np.linalg.solve, np.sum
+    transpose = staticmethod(lambda x: np.swapaxes(x, -1, -2))
+    detach = staticmethod(lambda x: x)
+    maximum = np.maximum
+
+    @staticmethod
+    def sigmoid(x):
+        return 0.5 * np.tanh(0.5 * x) + 0.5
+
+    @staticmethod
+    def relu(x):
+        return np.maximum(x, 0.0)
+
+
+@cache
+def _torch():
+    import torch
+
+    class Torch:
+        """torch under the vocabulary's names."""
+
+        tanh, sigmoid, exp, log, log1p, sqrt = torch.tanh, torch.sigmoid, torch.exp, torch.log, torch.log1p, torch.sqrt
+        sin, cos, tan, sinh, cosh, arctan = torch.sin, torch.cos, torch.tan, torch.sinh, torch.cosh, torch.arctan
+        abs, sign, relu, where, solve, sum = torch.abs, torch.sign, torch.relu, torch.where, torch.linalg.solve, torch.sum
+        transpose = staticmethod(lambda x: x.mT)
+        detach = staticmethod(lambda x: x.detach())
+
+        @staticmethod
+        def maximum(x, y):
+            return torch.maximum(*(a if isinstance(a, torch.Tensor) else torch.as_tensor(a) for a in (x, y)))
+
+        @staticmethod
+        def _join(join, arrays, axis):
+            like = next(a for a in arrays if isinstance(a, torch.Tensor))
+            arrays = [a if isinstance(a, torch.Tensor) else torch.as_tensor(a, dtype=like.dtype) for a in arrays]
+            return join(arrays, dim=axis)
+
+        @staticmethod
+        def stack(arrays, axis=0):
+            return Torch._join(torch.stack, torch.broadcast_tensors(*[torch.as_tensor(a) for a in arrays]), axis)
+
+        @staticmethod
+        def concat(arrays, axis=0):
+            return Torch._join(torch.cat, arrays, axis)
+
+    return Torch
+
+
+@cache
+def _symbols():
+    import sympy
+
+    def each(function):
+        lifted = np.frompyfunc(function, 1, 1)
+        return staticmethod(lambda x: lifted(x) if isinstance(x, np.ndarray) else function(x))
+
+    def choose(condition, x, y):
+        return sympy.Piecewise((x, condition), (y, True)) if isinstance(condition, sympy.Basic) else x if condition else y
+
+    lifted_choose = np.frompyfunc(choose, 3, 1)
+
+    class Symbols:
+        """sympy under the vocabulary's names, on arrays of dtype object."""
+
+        tanh, exp, log, sqrt, abs = map(each, (sympy.tanh, sympy.exp, sympy.log, sympy.sqrt, sympy.Abs))
+        sign = each(lambda x: sympy.Piecewise((1, x > 0), (-1, x < 0), (0, True)))  # its derivative is 0, not a delta function
+        sin, cos, tan, sinh, cosh, arctan = map(each, (sympy.sin, sympy.cos, sympy.tan, sympy.sinh, sympy.cosh, sympy.atan))
+        log1p = each(lambda x: sympy.log(1 + x))
+        sigmoid = each(lambda x: (1 + sympy.tanh(x / 2)) / 2)
+        relu = each(lambda x: sympy.Piecewise((x, x > 0), (0, True)))
+        stack, concat, where, sum = np.stack, np.concatenate, lifted_choose, np.sum
+        transpose, detach = Numpy.transpose, Numpy.detach
+        maximum = np.frompyfunc(lambda x, y: sympy.Piecewise((x, x > y), (y, True)), 2, 1)
+
+        @staticmethod
+        def solve(a, b):
+            return np.array(sympy.Matrix(a).LUsolve(sympy.Matrix(b)), dtype=object)
+
+    return Symbols
+
+
+def _elementwise(name):
+    def function(x):
+        return getattr(namespace(x), name)(x)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{name}, element by element, on numpy, dual numbers, torch and symbols."
+    return function
+
+
+tanh, sigmoid, exp, log, log1p, sqrt = (_elementwise(n) for n in ("tanh", "sigmoid", "exp", "log", "log1p", "sqrt"))
+sin, cos, tan, sinh, cosh, arctan = (_elementwise(n) for n in ("sin", "cos", "tan", "sinh", "cosh", "arctan"))
+abs, sign, relu = (_elementwise(n) for n in ("abs", "sign", "relu"))  # noqa: A001
+
+
+def where(condition, x, y):
+    """x where the condition holds, else y; the condition is a comparison and carries no derivative."""
+    return namespace(x, y, condition).where(condition, x, y)
+
+
+def maximum(x, y):
+    """The larger of x and y."""
+    return namespace(x, y).maximum(x, y)
+
+
+def minimum(x, y):
+    """The smaller of x and y."""
+    return -maximum(-x, -y)
+
+
+def stack(arrays, axis=-1):
+    """Stack along a new axis, by default the last: ``stack((x, y))`` makes a state of two components.
+
+    >>> stack((1.0, 2.0)).tolist()
+    [1.0, 2.0]
+    """
+    return sequence_namespace(arrays).stack(arrays, axis=axis)
+
+
+def concat(arrays, axis=-1):
+    """Join along an existing axis, by default the last."""
+    return sequence_namespace(arrays).concat(arrays, axis=axis)
+
+
+def sum(x, axis=-1):  # noqa: A001
+    """Sum over one axis, by default the last."""
+    return namespace(x).sum(x, axis=axis)
+
+
+def split(x, parts: int):
+    """Cut the last axis into equal parts.
+
+    >>> [part.tolist() for part in split(np.arange(4), 2)]
+    [[0, 1], [2, 3]]
+    """
+    size, rest = divmod(x.shape[-1], parts)
+    if rest:
+        raise ValueError(f"the last axis has {x.shape[-1]} entries, which {parts} equal parts do not divide")
+    return tuple(x[..., i * size : (i + 1) * size] for i in range(parts))
+
+
+def softmax(x):
+    """exp(x) / sum exp(x) over the last axis, shifted by the maximum so that it cannot overflow."""
+    detached = namespace(x).detach(x)
+    if getattr(detached, "dtype", None) != object:
+        top = detached.amax(-1) if hasattr(detached, "amax") else detached.max(-1)
+        x = x - top[..., None]
+    weights = exp(x)
+    return weights / sum(weights)[..., None]
+
+
+def softplus(x):
+    """ln(1 + exp(x)) without overflow."""
+    return relu(x) + log1p(exp(-abs(x)))
+
+
+def transpose(x):
+    """Swap the last two axes."""
+    return namespace(x).transpose(x)
+
+
+def solve(a, b):
+    """Solution of a x = b for square a of shape (n, n)."""
+    return namespace(a, b).solve(a, b)
+
+
+def identity_like(a):
+    """Identity of the size and kind of the square matrix a."""
+    eye = np.eye(a.shape[-1])
+    if namespace(a).__name__ == "Torch":
+        return a.new_tensor(eye)
+    return eye.astype(int).astype(object) if a.dtype == object else eye
+
+
+def cayley(a):
+    """Cayley transform (I + a)^-1 (I - a), shape (n, n); it takes a skew-symmetric a to an orthogonal matrix.
+
+    The same map is the bilinear step of a linear flow: cayley(-step A / 2). It is its own inverse.
+
+    >>> q = cayley(np.array([[0.0, 2.0], [-2.0, 0.0]]))
+    >>> bool(np.allclose(q @ q.T, np.eye(2)))
+    True
+    """
+    eye = identity_like(a)
+    return solve(eye + a, eye - a)
+
+
+def tensors(x):
+    """Plain numpy float64 (or complex) array of any argument that is a number, a list, or a torch tensor."""
+    if type(x).__module__.partition(".")[0] == "torch":
+        x = x.detach().cpu().numpy()
+    array = np.asarray(x)
+    return array.astype(np.float64) if array.dtype.kind in "biuf" else array
+
+
+VOCABULARY = (*ELEMENTWISE, "where", "maximum", "minimum", "stack", "concat", "sum", "split", "softmax", "softplus", "transpose",
+              "solve", "cayley")
+__all__ = [*VOCABULARY, "namespace", "tensors", "VOCABULARY"]
+assert builtins.all(name in globals() for name in VOCABULARY)

@@ -1,0 +1,50 @@
+"""Labels at the doors: arrays become an ``xarray.Dataset`` that explains itself."""
+
+import json
+
+import numpy as np
+
+from .system import System, _plain
+
+
+def dataset(variables, coords=None, *, title, source, parameters=None, seed=None, **attributes):
+    """Dataset of ``{name: (dims, values, units, long_name)}``, for variables and coordinates alike.
+
+    The attributes hold the title, the source (reference), the parameters as JSON, the seed and dynmem's version.
+
+    >>> d = dataset({"chi": ((), 0.9, "1", "susceptibility")}, title="demo", source="none")
+    >>> d.chi.attrs["units"], json.loads(d.attrs["parameters"])
+    ('1', {})
+    """
+    import xarray as xr
+
+    from . import __version__
+
+    def label(entry):
+        dims, values, units, long_name = entry
+        return xr.Variable(dims, values, {"units": units, "long_name": long_name})
+
+    attributes = {"title": title, "source": source, "parameters": as_json(parameters or {}), "dynmem_version": __version__, **attributes}
+    if seed is not None:
+        attributes["seed"] = as_seed(seed)
+    return xr.Dataset({k: label(v) for k, v in variables.items()}, {k: label(v) for k, v in (coords or {}).items()}, attributes)
+
+
+def as_json(parameters) -> str:
+    """Parameters as JSON; systems and arrays as plain records."""
+    return json.dumps({k: describe(v) for k, v in parameters.items()}, sort_keys=True)
+
+
+def describe(value):
+    """A value as JSON can hold it: a system by its name and parameters, a large array by its shape."""
+    return _plain(value)
+
+
+def as_seed(rng):
+    """What a store records of ``rng``: the integer, or the name of a generator that was handed in."""
+    return int(rng) if isinstance(rng, (int, np.integer)) else f"a {type(rng).__name__} passed by the caller"
+
+
+def describe_system(system: System) -> dict:
+    """Name and parameters of a system, for the attributes of a Dataset."""
+    return {"system": type(system).__name__, **system.parameters}

@@ -1,0 +1,180 @@
+"""Linear systems: the one object that everything linear goes through."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .arrays import cayley, tensors
+from .errors import NotFiniteError, ShapeError
+from .tangent import jacobian
+from .system import Flow, as_input, as_state, as_system
+
+
+@dataclass(frozen=True, eq=False)
+class LinearSystem:
+    """A linear system: continuous (``dt`` None) dx/dt = A x + B u, y = C x + D u, or discrete x_t = A x_(t-1) + B u_t, y_t = C x_t + D u_t.
+
+    The discrete output sees the state that u_t has just changed, as recurrent networks and S4 (Gu et al. 2022, eq. 4) write it; ``lagged``
+    gives the control engineer's x_(t+1) = A x_t + B u_t. Shapes: A (n, n), B (n, inputs), C (outputs, n), D (outputs, inputs).
+
+    >>> LinearSystem(np.array([[0.5]]), np.array([[1.0]]), dt=1.0).kernel(4).ravel().tolist()
+    [1.0, 0.5, 0.25, 0.125]
+    """
+
+    A: np.ndarray
+    B: np.ndarray | None = None
+    C: np.ndarray | None = None
+    D: np.ndarray | None = None
+    dt: float | None = None
+
+    def __post_init__(self):
+        A = _matrix("A", self.A)
+        n = len(A)
+        B = np.zeros((n, 0)) if self.B is None else _matrix("B", self.B)
+        C = np.eye(n) if self.C is None else _matrix("C", self.C)
+        D = np.zeros((len(C), B.shape[1])) if self.D is None else _matrix("D", self.D)
+        if A.shape != (n, n) or len(B) != n or C.shape[1] != n or D.shape != (len(C), B.shape[1]):
+            raise ShapeError(f"A {A.shape}, B {B.shape}, C {C.shape}, D {D.shape} do not fit: expected (n, n), (n, inputs), (outputs, n), "
+                             "(outputs, inputs)")
+        if self.dt is not None and not (np.isfinite(self.dt) and self.dt > 0):
+            raise ValueError(f"dt = {self.dt}: must be positive, or None for a continuous system")
+        for name, matrix in zip("ABCD", (A, B, C, D), strict=True):
+            object.__setattr__(self, name, matrix)
+
+    @cached_property
+    def eigenvalues(self):
+        """Eigenvalues of A, shape (n,), largest modulus (discrete) or largest real part (continuous) first."""
+        values = np.linalg.eigvals(self.A)
+        return values[np.argsort(-(values.real if self.dt is None else np.abs(values)))]
+
+    @property
+    def spectral_radius(self):
+        """Largest modulus of an eigenvalue of A."""
+        return float(np.abs(self.eigenvalues).max())
+
+    @property
+    def exponents(self):
+        """Lyapunov exponents, shape (n,): real parts of the eigenvalues, or ln|eigenvalue| / dt."""
+        with np.errstate(divide="ignore"):
+            return self.eigenvalues.real if self.dt is None else np.log(np.abs(self.eigenvalues)) / self.dt
+
+    @property
+    def lagged(self):
+        """(A, B, C, D) for x_(t+1) = A x_t + B u_t, y_t = C x_t + D u_t with the same response, as scipy.signal writes it."""
+        self._discrete("lagged")
+        return self.A, self.B, self.C @ self.A, self.C @ self.B + self.D
+
+    def discretise(self, dt, method="zoh"):
+        """Discrete system of step dt. zoh: exact for inputs held over the step; bilinear: (I - dt A/2)^-1 (I + dt A/2), the Cayley
+        transform of -dt A/2; euler: I + dt A.
+
+        Raises ValueError for an unknown method, a step that is not positive, or a system that is discrete already.
+
+        >>> [round(LinearSystem(-np.eye(1)).discretise(0.1, m).A.item(), 6) for m in ("zoh", "bilinear", "euler")]
+        [0.904837, 0.904762, 0.9]
+        """
+        if self.dt is not None:
+            raise ValueError(f"the system is discrete already, with dt = {self.dt}")
+        if not (np.isfinite(dt) and dt > 0):
+            raise ValueError(f"dt = {dt}: must be positive")
+        n, eye = len(self.A), np.eye(len(self.A))
+        if method == "zoh":
+            from scipy.linalg import expm
+
+            m = self.B.shape[1]
+            block = expm(dt * np.block([[self.A, self.B], [np.zeros((m, n + m))]]))
+            A, B = block[:n, :n], block[:n, n:]
+        elif method == "bilinear":
+            A, B = cayley(-0.5 * dt * self.A), np.linalg.solve(eye - 0.5 * dt * self.A, dt * self.B)
+        elif method == "euler":
+            A, B = eye + dt * self.A, dt * self.B
+        else:
+            raise ValueError(f"method must be zoh, bilinear or euler, got {method!r}")
+        return LinearSystem(A, B, self.C, self.D, dt)
+
+    def kernel(self, length):
+        """Convolution kernel C A^j B (+ D at j = 0), shape (length, outputs, inputs), of a discrete system."""
+        self._discrete("kernel")
+        out, state = np.empty((length, len(self.C), self.B.shape[1])), self.B
+        for j in range(length):
+            out[j] = self.C @ state
+            state = self.A @ state
+        out[:1] += self.D
+        return out
+
+    def run(self, u, x0=None):
+        """Outputs (..., T, outputs) and last state (..., n) by the recurrence, for inputs u (..., T, inputs) from x0 (zero)."""
+        self._discrete("run")
+        u = as_input(_Inputs(self.B.shape[1]), u)
+        x = np.zeros((*u.shape[:-2], len(self.A))) if x0 is None else tensors(x0)
+        outputs = []
+        for t in range(u.shape[-2]):
+            x = x @ self.A.T + u[..., t, :] @ self.B.T
+            outputs.append(x @ self.C.T + u[..., t, :] @ self.D.T)
+        return np.stack(outputs, axis=-2), x
+
+    def convolve(self, u):
+        """The same outputs (..., T, outputs) as one causal convolution by FFT, zero padded, from the state zero."""
+        self._discrete("convolve")
+        u = as_input(_Inputs(self.B.shape[1]), u)
+        length = u.shape[-2]
+        spectrum = np.fft.rfft(self.kernel(length), 2 * length, axis=0)
+        product = np.einsum("foi,...fi->...fo", spectrum, np.fft.rfft(u, 2 * length, axis=-2))
+        return np.fft.irfft(product, 2 * length, axis=-2)[..., :length, :]
+
+    def gramian(self, kind="controllability"):
+        """Controllability (or observability) Gramian (n, n) of a stable system, by scipy's Lyapunov solvers."""
+        from scipy.linalg import solve_continuous_lyapunov, solve_discrete_lyapunov
+
+        if kind not in ("controllability", "observability"):
+            raise ValueError(f"kind is controllability or observability, got {kind!r}")
+        if self.exponents[0] >= 0:
+            raise ValueError(f"a Gramian needs a stable system, the first exponent is {self.exponents[0]:.6g}")
+        A, B = (self.A, self.B) if kind == "controllability" else (self.A.T, self.C.T)
+        return solve_continuous_lyapunov(A, -B @ B.T) if self.dt is None else solve_discrete_lyapunov(A, B @ B.T)
+
+    def _discrete(self, what):
+        if self.dt is None:
+            raise ValueError(f"{what} needs a discrete system: call discretise(dt) first")
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    inputs: int
+
+
+def _matrix(name, value):
+    value = tensors(value)
+    if value.ndim != 2:
+        raise ShapeError(f"{name} must be a matrix, got shape {value.shape}")
+    if not np.isfinite(value).all():
+        raise NotFiniteError(f"{name} holds NaN or infinity")
+    return value
+
+
+def linearize(system, x, u=None) -> LinearSystem:
+    """Linear system that a small perturbation of the state x (n,) and the input u (inputs,) obeys.
+
+    For a Map A = df/dx and B = df/du at (x, u), C = dy/dx and D = dy/du at the next state; for a Flow all at (x, u), and dt is None.
+    A driven system with ``u=None`` is taken at zero input.
+
+    >>> import dynmem as dm
+    >>> linearize(dm.models.Tanh.random(3, 1, gain=0.5), np.zeros(3)).B.shape
+    (3, 1)
+    """
+    system = as_system(system)
+    x = as_state(system, x)
+    if x.ndim != 1:
+        raise ShapeError(f"linearize takes one state of shape (n,), got {x.shape}")
+    driven = system.inputs > 0
+    u = np.zeros(system.inputs) if driven and u is None else as_input(system, u)
+    flow = isinstance(system, Flow)
+    after = x if flow else np.asarray(system.rule(x, u))
+    return LinearSystem(
+        jacobian(system, x, u),
+        jacobian(system, x, u, wrt="input") if driven else None,
+        jacobian(system, after, u, of="output"),
+        jacobian(system, after, u, wrt="input", of="output") if driven else None,
+        None if flow else system.dt,
+    )

@@ -1,0 +1,14 @@
+"""What we train: recurrent networks as systems."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "cell": ["Cell"],
+        "rnn": ["Linear", "Orthogonal", "Relu", "Tanh"],
+        "gated": ["GRU", "LSTM"],
+        "network": ["Network", "get", "names"],
+        "from_torch": ["from_torch"],
+    },
+)

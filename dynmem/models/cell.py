@@ -1,0 +1,109 @@
+"""What recurrent cells share: checked weights, sizes read off their shapes, and Gaussian or uniform initialisation."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from ..arrays import tensors
+from ..errors import NotFiniteError, ShapeError
+from ..system import Map
+
+
+@dataclass(frozen=True, eq=False)
+class Cell(Map):
+    """A recurrent cell: weights as fields, their shapes in ``shapes`` as multiples of N (units) and D (inputs).
+
+    ``gates`` is the number of blocks of N rows in W, V and b; a subclass sets ``shapes``, e.g. ``{"W": "gN,N", "V": "gN,D", "b": "gN"}``.
+    """
+
+    gates = 1
+    shapes = {}
+    letters = ("h",)  # the parts of the state, each of N units
+
+    def __post_init__(self):
+        first = next(iter(self.shapes))
+        values = {name: tensors(getattr(self, name)) for name in self.shapes if getattr(self, name) is not None}
+        recurrent = values[first]
+        if recurrent.ndim != 2:
+            raise ShapeError(f"{first} must be a matrix, got shape {recurrent.shape}")
+        units = recurrent.shape[1]
+        inputs = values["V"].shape[1] if "V" in values and values["V"].ndim == 2 else 0
+        sizes = {"N": units, "gN": self.gates * units, "D": inputs}
+        for name, formula in self.shapes.items():
+            shape = tuple(sizes[letter] for letter in formula.split(","))
+            value = values.get(name, np.zeros(shape))
+            if value.shape != shape:
+                raise ShapeError(f"{name} has shape {value.shape}, {type(self).__name__} of {units} units and {inputs} inputs needs {shape}")
+            if not np.isfinite(value).all():
+                raise NotFiniteError(f"{name} of {type(self).__name__} holds NaN or infinity: check the training that made it")
+            object.__setattr__(self, name, value)
+
+    @property
+    def units(self):
+        """Number N of hidden units."""
+        return self._first().shape[1]
+
+    @property
+    def inputs(self):
+        return self.V.shape[1]
+
+    @property
+    def size(self):
+        return len(self.letters) * self.units
+
+    @property
+    def states(self):
+        n = self.units
+        return self.letters if n == 1 else tuple(f"{letter}{i}" for letter in self.letters for i in range(n))
+
+    @property
+    def outputs(self):
+        """Number of outputs: the hidden units, until a Network reads them out."""
+        return self.units
+
+    def _first(self):
+        return getattr(self, next(iter(self.shapes)))
+
+    def drive(self, u, z):
+        """z + V u, or z alone where the cell runs free."""
+        return z if u is None else z + u @ self.V.T
+
+    @classmethod
+    def zeros(cls, units, inputs=0, **options):
+        """A cell of zero weights."""
+        units, inputs = whole("units", units, 1), whole("inputs", inputs, 0)
+        sizes = {"N": units, "gN": cls.gates * units, "D": inputs}
+        return cls(**{name: np.zeros(tuple(sizes[k] for k in formula.split(","))) for name, formula in cls.shapes.items()}, **options)
+
+    @classmethod
+    def gaussian(cls, units, inputs, rng, gain, input_gain, bias_sd=0.0):
+        """Weights W ~ N(0, gain^2/N), V ~ N(0, input_gain^2/D), b ~ N(0, bias_sd^2), as a dict of arrays."""
+        units, inputs = whole("units", units, 1), whole("inputs", inputs, 0)
+        for name, value in (("gain", gain), ("input_gain", input_gain), ("bias_sd", bias_sd)):
+            if not (np.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} = {value}: must be a finite number of at least 0")
+        rng, rows = np.random.default_rng(rng), cls.gates * units
+        return {
+            "W": gain / np.sqrt(units) * rng.standard_normal((rows, units)),
+            "V": input_gain / np.sqrt(max(inputs, 1)) * rng.standard_normal((rows, inputs)),
+            "b": bias_sd * rng.standard_normal(rows) + 0.0,  # no -0.0
+        }
+
+    @classmethod
+    def uniform(cls, units, inputs, rng):
+        """Every weight uniform in +-1/sqrt(N), torch's default, as a dict of arrays."""
+        units, inputs = whole("units", units, 1), whole("inputs", inputs, 0)
+        rng, sizes, bound = np.random.default_rng(rng), {"N": units, "gN": cls.gates * units, "D": inputs}, 1 / np.sqrt(units)
+        return {name: rng.uniform(-bound, bound, tuple(sizes[k] for k in formula.split(","))) for name, formula in cls.shapes.items()}
+
+
+def whole(name, value, least):
+    """value as an int of at least ``least``."""
+    if isinstance(value, bool) or int(value) != value or value < least:
+        raise ValueError(f"{name} = {value!r}: must be a whole number of at least {least}")
+    return int(value)
+
+
+def weights(cell) -> dict:
+    """The arrays of a cell by name."""
+    return {f.name: getattr(cell, f.name) for f in fields(cell) if isinstance(getattr(cell, f.name), np.ndarray)}

@@ -1,0 +1,52 @@
+"""Systems from a user's own trained torch modules."""
+
+import numpy as np
+
+from .gated import GRU, LSTM
+from .network import Network
+from .rnn import Relu, Tanh
+
+KNOWN = "nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell"
+
+
+def from_torch(module):
+    """System of a torch recurrent module, weights copied in float64: a cell, or a Network where there are several layers.
+
+    Takes nn.RNN (tanh or relu), nn.LSTM, nn.GRU and their cells, with or without biases. The state of a Network is the layers' states one
+    after another, for an LSTM (h, c) of each layer. Dropout between layers acts in training only and is left out.
+
+    Raises TypeError for other modules, and ValueError for bidirectional ones and for projections, which no causal rule of this
+    shape represents.
+
+    >>> import torch
+    >>> from_torch(torch.nn.GRU(3, 5, num_layers=2)).size
+    10
+    """
+    import torch
+
+    if not isinstance(module, (torch.nn.RNNBase, torch.nn.RNNCellBase)):
+        raise TypeError(f"from_torch takes {KNOWN}, got {type(module).__name__}: write its equation as a dm.Map in five lines")
+    if getattr(module, "bidirectional", False):
+        raise ValueError("a bidirectional network reads the future, so it has no rule x_t = f(x_(t-1), u_t): convert one direction")
+    if getattr(module, "proj_size", 0):
+        raise ValueError(f"proj_size = {module.proj_size}: projections are not represented: train with proj_size=0")
+    layers = tuple(_cell(module, layer) for layer in range(getattr(module, "num_layers", 1)))
+    return layers[0] if len(layers) == 1 else Network(layers)
+
+
+def _cell(module, layer):
+    suffix = f"_l{layer}" if hasattr(module, "num_layers") else ""
+    V, W = (_array(module, f"weight_{part}{suffix}") for part in ("ih", "hh"))
+    b_in, b_rec = (_array(module, f"bias_{part}{suffix}") if module.bias else np.zeros(len(W)) for part in ("ih", "hh"))
+    from torch import nn
+
+    if isinstance(module, (nn.LSTM, nn.LSTMCell)):
+        return LSTM(W, V, b_in + b_rec)
+    if isinstance(module, (nn.GRU, nn.GRUCell)):
+        n = W.shape[1]
+        return GRU(W, V, np.concatenate([b_in[: 2 * n] + b_rec[: 2 * n], b_in[2 * n :]]), b_rec[2 * n :])
+    return {"tanh": Tanh, "relu": Relu}[module.nonlinearity](W, V, b_in + b_rec)
+
+
+def _array(module, name):
+    return getattr(module, name).detach().cpu().double().numpy().copy()

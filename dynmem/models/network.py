@@ -1,0 +1,119 @@
+"""Several layers and a readout as one system, and the registry of models by name."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..arrays import concat, tensors
+from ..errors import NotFiniteError, ShapeError, UnknownNameError
+from ..system import Map, as_system
+from .cell import whole
+from .gated import GRU, LSTM
+from .rnn import Linear, Orthogonal, Relu, Tanh
+
+
+@dataclass(frozen=True, eq=False)
+class Network(Map):
+    """Layers of recurrent cells, each driven by the output of the one below, and a linear readout y = R h + a of the last.
+
+    Fields: layers, a tuple of Maps; R (outputs, units) or None for y = h; a (outputs,). The state is the layers' states, one after another.
+
+    >>> net = Network((Tanh.random(3, 2), Tanh.random(4, 3)))
+    >>> net.size, net.inputs, net.outputs
+    (7, 2, 4)
+    """
+
+    layers: tuple
+    R: np.ndarray | None = None
+    a: np.ndarray | None = None
+
+    def __post_init__(self):
+        layers = tuple(self.layers)
+        if not layers:
+            raise ValueError("a Network needs at least one layer")
+        for below, above in zip(layers, layers[1:], strict=False):
+            if as_system(above, Map).inputs != as_system(below, Map).outputs:
+                raise ShapeError(f"a layer gives {below.outputs} outputs and the next takes {above.inputs} inputs: make them equal")
+        object.__setattr__(self, "layers", layers)
+        if self.R is not None:
+            R = tensors(self.R)
+            a = np.zeros(len(R)) if self.a is None else tensors(self.a)
+            if R.ndim != 2 or R.shape[1] != layers[-1].outputs or a.shape != R.shape[:1]:
+                raise ShapeError(f"readout R {R.shape} and a {a.shape} do not fit: expected (outputs, {layers[-1].outputs}) and (outputs,)")
+            if not (np.isfinite(R).all() and np.isfinite(a).all()):
+                raise NotFiniteError("the readout holds NaN or infinity")
+            object.__setattr__(self, "R", R)
+            object.__setattr__(self, "a", a)
+
+    inputs = property(lambda self: self.layers[0].inputs)
+    size = property(lambda self: sum(layer.size for layer in self.layers))
+    dt = property(lambda self: self.layers[0].dt)
+
+    @property
+    def states(self):
+        if len(self.layers) == 1:
+            return self.layers[0].states
+        return tuple(f"{name}_{i + 1}" for i, layer in enumerate(self.layers) for name in layer.states)
+
+    @property
+    def outputs(self):
+        return self.layers[-1].outputs if self.R is None else len(self.R)
+
+    def parts(self, x):
+        """The state of each layer, cut from x (..., n)."""
+        ends = np.cumsum([layer.size for layer in self.layers])
+        return [x[..., end - layer.size : end] for layer, end in zip(self.layers, ends, strict=True)]
+
+    def rule(self, x, u):
+        after = []
+        for layer, part in zip(self.layers, self.parts(x), strict=True):
+            after.append(layer.rule(part, u))
+            u = layer.output(after[-1], u)
+        return after[0] if len(after) == 1 else concat(after)
+
+    def output(self, x, u):
+        h = self.layers[-1].output(self.parts(x)[-1], u)
+        return h if self.R is None else h @ self.R.T + self.a
+
+    def initial(self, rng=0):
+        rng = np.random.default_rng(rng)
+        return np.concatenate([layer.initial(rng) for layer in self.layers])
+
+
+MODELS = {"linear": Linear, "tanh": Tanh, "relu": Relu, "orthogonal": Orthogonal, "lstm": LSTM, "gru": GRU}
+
+
+def names() -> list[str]:
+    """Names of the models that ``get`` makes.
+
+    >>> "lstm" in names()
+    True
+    """
+    return sorted(MODELS)
+
+
+def get(name, *, units, inputs=0, layers=1, outputs=None, rng=0, **options):
+    """A randomly initialised model by name; options go to its ``random``.
+
+    With ``layers`` above 1 or ``outputs`` given it is a Network, its readout R ~ U(+-1/sqrt N). Raises UnknownNameError, and TypeError
+    for options the model does not take.
+
+    >>> get("lstm", units=4, inputs=2, forget_bias=1.0).size
+    8
+    """
+    if name not in MODELS:
+        raise UnknownNameError("model", name, MODELS)
+    units, layers, rng = whole("units", units, 1), whole("layers", layers, 1), np.random.default_rng(rng)
+    try:
+        cells = tuple(MODELS[name].random(units, inputs if i == 0 else units, rng=rng, **options) for i in range(layers))
+    except TypeError as error:
+        if "unexpected keyword" not in str(error):
+            raise
+        taken = MODELS[name].random.__func__.__kwdefaults__
+        raise TypeError(f"{name} takes no option {set(options) - set(taken)}: it takes {', '.join(sorted(set(taken) - {'rng'}))}") from None
+    if layers == 1 and outputs is None:
+        return cells[0]
+    if outputs is None:
+        return Network(cells)
+    bound = 1 / np.sqrt(units)
+    return Network(cells, rng.uniform(-bound, bound, (whole("outputs", outputs, 1), units)), np.zeros(outputs))

@@ -1,0 +1,144 @@
+"""Equations and exact Jacobians as sympy matrices and LaTeX, derived from the rule itself.
+
+Symbols are a view for small systems, up to ``LIMIT`` states: the formula of a 32-unit network takes minutes and nobody reads it.
+Every symbol is made here, from names checked to be plain identifiers; no text of a user is ever parsed.
+"""
+
+from dataclasses import fields
+
+import numpy as np
+
+from .errors import ShapeError
+from .system import System, as_system, map_arrays
+
+LIMIT = 8
+
+
+def symbols(system: System, size=None):
+    """State and input symbols of a system, as object arrays of shape (n,) and (inputs,); the input is None where there is none."""
+    size = system.size or size
+    if size is None:
+        raise ShapeError(f"{type(system).__name__} names no states: pass size=n, or set states = (...)")
+    if size > LIMIT:
+        raise ShapeError(f"{type(system).__name__} has {size} states, symbols are made for up to {LIMIT}: look at one unit, or use "
+                         "engine='dual'")
+    names = system.states if len(system.states) == size else [f"x{i}" for i in range(size)]
+    driven = system.inputs if isinstance(system.inputs, int) else 0
+    return _array(names), _array([f"u{i}" for i in range(driven)]) if driven else None
+
+
+def equations(system, *, parameters="numbers", size=None):
+    """Right-hand side as a column ``sympy.Matrix``; with ``parameters="symbols"`` the parameters stand as symbols of their names.
+
+    >>> import dynmem as dm
+    >>> equations(dm.models.Tanh.zeros(1), parameters="symbols")
+    Matrix([[tanh(W*h + b)]])
+    """
+    import sympy
+
+    x, u = symbols(as_system(system), size)
+    return sympy.Matrix(np.atleast_1d(_with_parameters(system, parameters).rule(x, u)))
+
+
+def jacobian(system, *, wrt="state", parameters="numbers", size=None):
+    """Jacobian of the rule as a ``sympy.Matrix``: d f_i / d x_j, or d f_i / d u_j with ``wrt="input"``.
+
+    >>> import dynmem as dm
+    >>> jacobian(dm.models.Tanh.zeros(1), parameters="symbols")
+    Matrix([[W*(1 - tanh(W*h + b)**2)]])
+    """
+    import sympy
+
+    x, u = symbols(as_system(system), size)
+    if wrt == "input" and u is None:
+        raise ShapeError(f"{type(system).__name__} takes no input: wrt='input' has nothing to differentiate by")
+    return equations(system, parameters=parameters, size=size).jacobian(sympy.Matrix(x if wrt == "state" else u))
+
+
+def latex(system, *, parameters="symbols", size=None) -> str:
+    """The Jacobian as LaTeX.
+
+    >>> import dynmem as dm
+    >>> latex(dm.models.Linear.zeros(1))
+    '\\\\left[\\\\begin{matrix}W\\\\end{matrix}\\\\right]'
+    """
+    import sympy
+
+    return sympy.latex(jacobian(system, parameters=parameters, size=size))
+
+
+def fixed_points(system, *, size=None):
+    """Fixed points that sympy finds in closed form, as a list of tuples: f(x) = x for a Map, f(x) = 0 for a Flow, undriven.
+
+    Raises NotImplementedError (sympy's own) where the equations have no closed solution it knows.
+    """
+    import sympy
+
+    from .system import Map
+
+    x, _ = symbols(as_system(system), size)
+    right = sympy.Matrix(np.atleast_1d(_with_parameters(system, "numbers").rule(x, None)))
+    return sympy.solve(right - sympy.Matrix(x) if isinstance(system, Map) else right, list(x), dict=False)
+
+
+def evaluate(matrix, system, x, u=None):
+    """Numbers of a matrix of formulas at states x (..., n) and inputs u (..., inputs): shape (..., rows, columns)."""
+    import sympy
+
+    states, inputs = symbols(system, x.shape[-1])
+    driven = inputs is not None
+    arguments = [*states, *(inputs if driven else ())]
+    plain = [sympy.Dummy() for _ in arguments]  # names never reach the generated code
+    function = sympy.lambdify(plain, matrix.subs(dict(zip(arguments, plain, strict=True)), simultaneous=True), "numpy", cse=True)
+    u = np.zeros((*x.shape[:-1], len(inputs))) if driven and u is None else u
+    points = np.concatenate([x, np.broadcast_to(u, (*x.shape[:-1], len(inputs)))], axis=-1) if driven else x
+    flat = points.reshape(-1, points.shape[-1])
+    return np.stack([np.asarray(function(*p), dtype=float) for p in flat]).reshape(*x.shape[:-1], *matrix.shape)
+
+
+def _with_parameters(system, parameters):
+    if parameters == "numbers":
+        return map_arrays(system, lambda a: np.array([_exact(v) for v in a.flat], dtype=object).reshape(a.shape))
+    if parameters != "symbols":
+        raise ValueError(f"parameters is 'numbers' or 'symbols', got {parameters!r}")
+    changed = {f.name: _named(f.name, getattr(system, f.name)) for f in fields(system) if not _neutral(system, f.name)}
+    twin = map_arrays(system, lambda a: a)
+    for name, value in changed.items():
+        object.__setattr__(twin, name, value)
+    return twin
+
+
+def _neutral(system, name):
+    """A parameter at the value that takes it out of the equation, such as a leak of 1, stays a number."""
+    return name in system.neutral and getattr(system, name) == system.neutral[name]
+
+
+def _exact(value):
+    """An integer where a float is one, so that 0 and 1 vanish from the formulas."""
+    import sympy
+
+    return sympy.Integer(int(value)) if float(value).is_integer() else sympy.Float(float(value), 17)
+
+
+def _named(name, value):
+    """A parameter as a symbol: W for one entry, W_ij for a matrix; options that are no numbers stay."""
+    if isinstance(value, np.ndarray):
+        if value.size == 1:
+            return _array([name]).reshape(value.shape)
+        return _array([name + "_" + "".join(map(str, index)) for index in np.ndindex(value.shape)]).reshape(value.shape)
+    if isinstance(value, float):
+        return _array([name])[0]
+    if isinstance(value, System) or (isinstance(value, tuple) and any(isinstance(v, System) for v in value)):
+        raise ValueError("symbolic parameters are made for a single system: take one of its layers")
+    return value
+
+
+def _array(names):
+    import sympy
+
+    for name in names:
+        if not (isinstance(name, str) and name.isidentifier()):
+            raise ValueError(f"{name!r} is not a name: state names are letters, digits and _, and start with a letter")
+    out = np.empty(len(names), dtype=object)
+    out[:] = [sympy.Symbol(name, real=True) for name in names]
+    return out

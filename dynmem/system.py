@@ -1,0 +1,149 @@
+"""Systems: frozen records of parameters with one rule.
+
+``Map``: x_t = rule(x_(t-1), u_t).  ``Flow``: dx/dt = rule(x, u).  The output is y_t = output(x_t, u_t), by default the state.
+Leading axes of x and u are batch; the last axis holds the components.
+"""
+
+from dataclasses import dataclass, fields, is_dataclass
+
+import numpy as np
+
+from .arrays import tensors
+from .errors import NotFiniteError, ShapeError
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """A rule with named states and parameters; the fields of the dataclass are the parameters.
+
+    Class attributes that a subclass may set: ``states``, the names of the state's components; ``inputs``, the number of inputs
+    (0 where the system is autonomous); ``source``, the reference.
+    """
+
+    states = ()
+    inputs = 0
+    source = ""
+    neutral = {}  # parameters at values that take them out of the equation: formulas leave them out
+
+    def rule(self, x, u):
+        """Right-hand side: the next state of a Map, the velocity of a Flow; shapes (..., n) and (..., inputs) to (..., n)."""
+        raise TypeError(f"{type(self).__name__} has no rule: define rule(self, x, u) with the functions of dynmem (dm.sin, dm.stack ...)")
+
+    def output(self, x, u):
+        """What an observer sees of the state x that u has led to; by default the state itself."""
+        return x
+
+    @property
+    def size(self):
+        """Number n of state components, or None where only a state that is handed in can tell."""
+        return len(self.states) or None
+
+    @property
+    def parameters(self) -> dict:
+        """Parameters as plain numbers, arrays as lists of their shape: what a store records."""
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+
+    def initial(self, rng=0):
+        """A state to start from, shape (n,): independent standard normal numbers unless the system knows better."""
+        if self.size is None:
+            raise ShapeError(f"{type(self).__name__} names no states: pass x0, an array of shape (n,), or set states = (...)")
+        return np.random.default_rng(rng).standard_normal(self.size)
+
+    def __str__(self):
+        return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in self.parameters.items())})"
+
+
+@dataclass(frozen=True, eq=False)
+class Map(System):
+    """Discrete time: x_t = rule(x_(t-1), u_t). One step lasts ``dt`` units of time (1 unless the system says otherwise).
+
+    >>> @dataclass(frozen=True, eq=False)
+    ... class Logistic(Map):
+    ...     r: float = 4.0
+    ...     states = ("x",)
+    ...     def rule(self, x, u):
+    ...         return self.r * x * (1 - x)
+    >>> Logistic().rule(np.array([0.25]), None).tolist()
+    [0.75]
+    """
+
+    dt = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Flow(System):
+    """Continuous time: dx/dt = rule(x, u)."""
+
+
+def _plain(value):
+    """A parameter as JSON can hold it."""
+    if isinstance(value, (bool, int, float, str)) or value is None:
+        return value
+    if isinstance(value, System):
+        return {"system": type(value).__name__, **value.parameters}
+    if isinstance(value, (tuple, list)) and not all(np.isscalar(v) for v in value):
+        return [_plain(v) for v in value]
+    if isinstance(value, (np.ndarray, np.number, tuple, list)):
+        array = np.asarray(value)
+        return array.tolist() if array.size <= 16 and array.dtype.kind in "biuf" else f"array{array.shape}"
+    return str(value)
+
+
+def map_arrays(system, function, select=lambda value: isinstance(value, np.ndarray)):
+    """The same system with function(array) in place of each array it holds, in nested systems too. It is not validated anew:
+    torch tensors and symbols may stand where arrays stood."""
+
+    def change(value):
+        if isinstance(value, System):
+            return map_arrays(value, function, select)
+        if isinstance(value, tuple) and any(isinstance(v, System) for v in value):
+            return tuple(change(v) for v in value)
+        return function(value) if select(value) else value
+
+    twin = object.__new__(type(system))
+    names = {f.name for f in fields(system)} if is_dataclass(system) else set()
+    for name, value in vars(system).items():
+        if name in names:  # cached properties are left behind
+            object.__setattr__(twin, name, change(value))
+    return twin
+
+
+def as_system(system, kind=System):
+    """The system itself if it is of the kind asked for; otherwise an error that says what to do."""
+    if isinstance(system, kind):
+        return system
+    if isinstance(system, Flow) and kind is Map:
+        raise TypeError(f"{type(system).__name__} is a Flow and a Map is needed: pass dm.FlowMap(flow, dt)")
+    if isinstance(system, type) and issubclass(system, System):
+        raise TypeError(f"{system.__name__} is a class: pass an instance, {system.__name__}(...)")
+    raise TypeError(f"expected a dynmem {kind.__name__}, got {type(system).__name__}: derive it from dm.Map or dm.Flow, "
+                    "or convert a torch module with dm.models.from_torch")
+
+
+def as_state(system, x, name="x"):
+    """x as a float64 array of shape (..., n), checked against the system's size."""
+    x = tensors(x)
+    if x.dtype.kind not in "fc":
+        raise ShapeError(f"{name} must hold numbers, got dtype {x.dtype}")
+    if x.ndim == 0:
+        raise ShapeError(f"{name} must have shape (..., n), got a single number: pass [{x}]")
+    if system.size is not None and x.shape[-1] != system.size:
+        names = f" ({', '.join(system.states)})" if 0 < len(system.states) <= 8 else ""
+        raise ShapeError(f"{name} has {x.shape[-1]} components, {type(system).__name__} has {system.size} states{names}: "
+                         f"pass shape (..., {system.size})")
+    if not np.isfinite(x).all():
+        raise NotFiniteError(f"{name} holds NaN or infinity: {type(system).__name__} cannot start there")
+    return x
+
+
+def as_input(system, u, name="u"):
+    """u as a float64 array of shape (..., inputs), or None for a system that runs free."""
+    if u is None:
+        return None
+    u = tensors(u)
+    if u.ndim == 0 or u.shape[-1] != system.inputs:
+        has = u.shape[-1] if u.ndim else "no axis of"
+        raise ShapeError(f"{name} has {has} inputs, {type(system).__name__} takes {system.inputs}: pass shape (..., {system.inputs})")
+    if not np.isfinite(u).all():
+        raise NotFiniteError(f"{name} holds NaN or infinity")
+    return u

@@ -1,0 +1,143 @@
+"""Jacobians and tangent products of any system: one contract, several engines.
+
+Engines: ``dual`` (dual numbers over numpy, any rule), ``torch`` (``torch.func``), ``symbolic`` (sympy, up to 8 states). They agree to
+rounding, since all differentiate the same rule. ``push`` and ``pull`` never form the Jacobian.
+"""
+
+import numpy as np
+
+from . import symbolic
+from .arrays import tensors
+from .dual import Dual, Pull, Push, pull as _pull
+from .errors import ShapeError
+from .system import as_input, as_state, as_system, map_arrays
+
+
+def push(system, x, rows, u=None):
+    """Next value and pushed directions: (f(x, u), rows J^T) for x (..., n) and rows (k, ..., n). No checks: for inner loops."""
+    out = system.rule(Dual(x, Push(rows)), u)
+    return (out.value, out.tangent.array()) if isinstance(out, Dual) else (out, np.zeros((rows.shape[0], *np.shape(out))))
+
+
+def record(function, x):
+    """Value of function at the array x, and ``back``: cotangents (k, *out.shape) to cotangents (k, *x.shape)."""
+    root = Pull(x.shape)
+    out = function(Dual(x, root))
+    if not isinstance(out, Dual):
+        return out, lambda rows: np.zeros((rows.shape[0], *x.shape))
+    return out.value, lambda rows: _pull(out.tangent, rows, root)
+
+
+def tangent_product(system, x, frame, u=None, *, wrt="state"):
+    """Directions pushed through the rule: frame J^T, without forming J.
+
+    Parameters: x (..., n), frame (..., k, n) with tangent vectors as rows (k, inputs for ``wrt="input"``), u (..., inputs).
+    Returns (..., k, n).
+
+    >>> import dynmem as dm
+    >>> tangent_product(dm.models.Linear(np.diag([0.5, 2.0])), np.zeros(2), np.eye(2)).tolist()
+    [[0.5, 0.0], [0.0, 2.0]]
+    """
+    function, point = _function(system, x, u, wrt, "state")
+    frame = tensors(frame)
+    if frame.shape[-1] != point.shape[-1] or frame.ndim < 2:
+        raise ShapeError(f"frame has shape {frame.shape}, expected (..., k, {point.shape[-1]}) with tangent vectors as rows")
+    out = function(Dual(point, Push(np.moveaxis(frame, -2, 0))))
+    if not isinstance(out, Dual):
+        return np.zeros((*out.shape[:-1], frame.shape[-2], out.shape[-1]))
+    return np.moveaxis(out.tangent.array(), 0, -2)
+
+
+def cotangent_product(system, x, rows, u=None, *, wrt="state"):
+    """Gradients pulled back through the rule: rows J, without forming J.
+
+    Parameters: x (..., n), rows (..., k, n) with gradients as rows, u (..., inputs). Returns (..., k, n), or (..., k, inputs).
+
+    >>> import dynmem as dm
+    >>> cotangent_product(dm.models.Linear(np.array([[0.0, 1.0], [0.0, 0.0]])), np.zeros(2), np.eye(2)).tolist()
+    [[0.0, 1.0], [0.0, 0.0]]
+    """
+    function, point = _function(system, x, u, wrt, "state")
+    value, back = record(function, point)
+    rows = tensors(rows)
+    if rows.shape[-1] != value.shape[-1] or rows.ndim < 2:
+        raise ShapeError(f"rows have shape {rows.shape}, expected (..., k, {value.shape[-1]}) with gradients as rows")
+    return np.moveaxis(back(np.moveaxis(rows, -2, 0)), 0, -2)
+
+
+def jacobian(system, x, u=None, *, wrt="state", of="state", engine="dual"):
+    """Jacobian of the rule at x: J_ij = d f_i / d x_j, shape (..., n, n); with ``wrt="input"`` d f_i / d u_j, shape (..., n, inputs).
+
+    Parameters: x (..., n), u (..., inputs) or None; ``of="output"`` differentiates the output y(x, u) instead of the rule;
+    engine "dual", "torch" or "symbolic". For a Map J carries a perturbation one step on, for a Flow it is the velocity's gradient.
+
+    Raises ShapeError where x or u does not fit, NotFiniteError where they are not finite.
+
+    >>> import dynmem as dm
+    >>> jacobian(dm.models.Linear(np.diag([0.5, 2.0])), np.zeros(2)).tolist()
+    [[0.5, 0.0], [0.0, 2.0]]
+    """
+    engines = {"dual": _by_duals, "torch": _by_torch, "symbolic": _by_symbols}
+    if engine not in engines:
+        raise ValueError(f"engine must be one of {', '.join(engines)}, got {engine!r}")
+    return engines[engine](as_system(system), x, u, wrt, of)
+
+
+def divergence(system, x, u=None):
+    """Trace of the Jacobian at x, shape (...): the rate at which a Flow's volumes grow."""
+    return np.trace(jacobian(system, x, u), axis1=-2, axis2=-1)
+
+
+def _function(system, x, u, wrt, of):
+    """The rule (or output) as a function of one argument, and the point to differentiate at, with its batch spread out."""
+    as_system(system)
+    x, u = as_state(system, x), as_input(system, u)
+    if wrt not in ("state", "input") or of not in ("state", "output"):
+        raise ValueError(f"wrt is 'state' or 'input' and of is 'state' or 'output', got wrt={wrt!r}, of={of!r}")
+    if wrt == "input" and u is None:
+        raise ShapeError(f"a Jacobian with respect to the input needs u, of shape (..., {system.inputs}): {type(system).__name__} "
+                         + ("takes no input" if not system.inputs else "got None"))
+    if u is not None:
+        batch = np.broadcast_shapes(x.shape[:-1], u.shape[:-1])
+        x, u = np.broadcast_to(x, (*batch, x.shape[-1])), np.broadcast_to(u, (*batch, u.shape[-1]))
+    call = system.rule if of == "state" else system.output
+    shape = np.shape(call(x, u))
+    if of == "state" and shape != x.shape:
+        raise ShapeError(f"the rule of {type(system).__name__} returned shape {shape} for a state of shape {x.shape}: stack its "
+                         "components on the last axis with dm.stack((...))")
+    return (lambda point: call(point, u), x) if wrt == "state" else (lambda point: call(x, point), u)
+
+
+def _by_duals(system, x, u, wrt, of):
+    function, point = _function(system, x, u, wrt, of)
+    eye = np.eye(point.shape[-1])[(slice(None),) + (None,) * (point.ndim - 1)]
+    out = function(Dual(point, Push(np.broadcast_to(eye, (point.shape[-1], *point.shape)).copy())))
+    if not isinstance(out, Dual):
+        return np.zeros((*np.shape(out), point.shape[-1]))
+    return np.moveaxis(np.broadcast_to(out.tangent.array(), (point.shape[-1], *out.shape)), 0, -1)
+
+
+def _by_torch(system, x, u, wrt, of):
+    import torch
+
+    _, point = _function(system, x, u, wrt, of)
+    twin = map_arrays(system, torch.as_tensor)
+    call = twin.rule if of == "state" else twin.output
+    states, inputs = (None if a is None else torch.tensor(tensors(a)).reshape(-1, np.shape(a)[-1]) for a in (x, u))
+    points = torch.tensor(point).reshape(-1, point.shape[-1])
+
+    def one(i):
+        other = inputs if wrt == "state" else states
+        fixed = None if other is None else other[i if len(other) > 1 else 0]
+        return torch.func.jacfwd(lambda p: call(p, fixed) if wrt == "state" else call(fixed, p))(points[i])
+
+    stacked = torch.stack([one(i) for i in range(len(points))])
+    return stacked.reshape(*point.shape[:-1], *stacked.shape[1:]).numpy()
+
+
+def _by_symbols(system, x, u, wrt, of):
+    _function(system, x, u, wrt, of)
+    if of == "output":
+        raise ValueError("engine 'symbolic' differentiates the rule: use engine='dual' for the output")
+    x, u = as_state(system, x), as_input(system, u)
+    return symbolic.evaluate(symbolic.jacobian(system, wrt=wrt, size=x.shape[-1]), system, x, u)

@@ -1,0 +1,13 @@
+"""Answers on paper: each function returns the variables, dims and coordinates of the analysis it predicts."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "linear": ["power_gradient", "linear_gradient", "linear_spectrum", "gradient_bounds", "isometry", "gaussian_product_spectrum",
+                   "circular_law_radius"],
+        "mean_field": ["tanh_variance", "tanh_susceptibility", "tanh_spectrum", "tanh_gradient", "critical_gain", "critical_line",
+                       "orthogonal_tanh_spectrum", "orthogonal_tanh_gradient", "memory_horizon"],
+    },
+)

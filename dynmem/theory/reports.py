@@ -1,0 +1,57 @@
+"""Predictions as Datasets of the same variables and dims as the measurements they are compared with."""
+
+import numpy as np
+
+from ..labels import dataset
+
+
+def kaplan_yorke(exponents) -> float:
+    """Kaplan-Yorke dimension of a spectrum: j + (lambda_1 + ... + lambda_j)/|lambda_(j+1)|, at most the number of exponents.
+
+    >>> round(kaplan_yorke([np.log(2), np.log(0.2)]), 7)
+    1.4306766
+    """
+    exponents = np.sort(np.asarray(exponents, float))[::-1]
+    sums = np.cumsum(exponents)
+    j = int((sums >= 0).sum())
+    if j == 0 or j == exponents.size:
+        return float(j)
+    return float(j + sums[j - 1] / abs(exponents[j]))
+
+
+def lyapunov_report(exponents, *, title, source, parameters, standard_error=None, seed=None, partial=False, **variables):
+    """Dataset of a predicted spectrum, per unit time, largest first; of a whole spectrum also its dimension and entropy rate.
+
+    ``partial`` says that only the leading exponents are known. Further variables are entries (dims, values, units, long_name).
+    """
+    exponents = np.sort(np.atleast_1d(np.asarray(exponents, float)))[::-1]
+    error = np.zeros_like(exponents) if standard_error is None else np.atleast_1d(np.asarray(standard_error, float))
+    made = {
+        "lyapunov": ("exponent", exponents, "nat per unit time", "predicted Lyapunov exponent"),
+        "standard_error": ("exponent", error, "nat per unit time", "numerical error of the prediction"),
+    }
+    if not partial:
+        made["kaplan_yorke_dimension"] = ((), kaplan_yorke(exponents), "1", "Kaplan-Yorke dimension")
+        made["entropy_rate"] = ((), float(exponents[exponents > 0].sum()), "nat per unit time", "sum of the positive exponents")
+    coords = {"exponent": ("exponent", np.arange(1, exponents.size + 1), "1", "index of the exponent, largest first")}
+    return dataset(made | variables, coords, title=title, source=source, parameters=parameters, seed=seed)
+
+
+def gradient_report(lags, log_gradient, *, title, source, parameters, **variables):
+    """Dataset over lag of a predicted gradient d x_T / d x_(T - lag): root mean square singular value, and its logarithm."""
+    log_gradient = np.asarray(log_gradient, float)
+    with np.errstate(over="ignore"):  # the logarithm is there for those who need what overflows
+        gradient = np.exp(log_gradient)
+    made = {
+        "log_state_gradient": ("lag", log_gradient, "nat", "logarithm of the rms singular value of d x_T / d x_(T-lag)"),
+        "state_gradient": ("lag", gradient, "1", "rms singular value of d x_T / d x_(T-lag)"),
+    }
+    coords = {"lag": ("lag", lags, "step", "lag")}
+    return dataset(made | variables, coords, title=title, source=source, parameters=parameters)
+
+
+def horizon_entry(rate, dt=1.0):
+    """Memory horizon -1/lambda_1 in steps as a variable; infinite where the exponent is not negative."""
+    with np.errstate(divide="ignore"):
+        horizon = np.where(np.less(rate, 0), -1.0 / np.asarray(rate, float), np.inf) / dt
+    return (), float(horizon), "step", "lag at which the gradient has fallen to 1/e"

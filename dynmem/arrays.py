@@ -42,10 +42,15 @@ class Numpy:
 
     tanh, exp, log, log1p, sqrt = np.tanh, np.exp, np.log, np.log1p, np.sqrt
     sin, cos, tan, sinh, cosh, arctan = np.sin, np.cos, np.tan, np.sinh, np.cosh, np.arctan
-    abs, sign, where, stack, concat, solve, sum = np.abs, np.sign, np.where, np.stack, np.concatenate, np.linalg.solve, np.sum
+    abs, sign, where, concat, solve, sum = np.abs, np.sign, np.where, np.concatenate, np.linalg.solve, np.sum
     transpose = staticmethod(lambda x: np.swapaxes(x, -1, -2))
     detach = staticmethod(lambda x: x)
     maximum = np.maximum
+
+    @staticmethod
+    def stack(arrays, axis=0):
+        """np.stack, but a constant component spreads over the batch of the others."""
+        return np.stack(arrays if len({np.shape(a) for a in arrays}) == 1 else np.broadcast_arrays(*arrays), axis=axis)
 
     @staticmethod
     def sigmoid(x):
@@ -65,27 +70,31 @@ def _torch():
 
         tanh, sigmoid, exp, log, log1p, sqrt = torch.tanh, torch.sigmoid, torch.exp, torch.log, torch.log1p, torch.sqrt
         sin, cos, tan, sinh, cosh, arctan = torch.sin, torch.cos, torch.tan, torch.sinh, torch.cosh, torch.arctan
-        abs, sign, relu, where, solve, sum = torch.abs, torch.sign, torch.relu, torch.where, torch.linalg.solve, torch.sum
+        abs, sign, relu, solve, sum = torch.abs, torch.sign, torch.relu, torch.linalg.solve, torch.sum
         transpose = staticmethod(lambda x: x.mT)
         detach = staticmethod(lambda x: x.detach())
 
         @staticmethod
-        def maximum(x, y):
-            return torch.maximum(*(a if isinstance(a, torch.Tensor) else torch.as_tensor(a) for a in (x, y)))
+        def _alike(arrays):
+            """Constants as tensors of the dtype of the tensors among them: torch's own default would round 0.1 to float32."""
+            dtype = next((a.dtype for a in arrays if isinstance(a, torch.Tensor)), torch.float64)
+            return [a if isinstance(a, torch.Tensor) else torch.as_tensor(a, dtype=dtype) for a in arrays]
 
         @staticmethod
-        def _join(join, arrays, axis):
-            like = next(a for a in arrays if isinstance(a, torch.Tensor))
-            arrays = [a if isinstance(a, torch.Tensor) else torch.as_tensor(a, dtype=like.dtype) for a in arrays]
-            return join(arrays, dim=axis)
+        def where(condition, x, y):
+            return torch.where(torch.as_tensor(condition), *Torch._alike((x, y)))
+
+        @staticmethod
+        def maximum(x, y):
+            return torch.maximum(*Torch._alike((x, y)))
 
         @staticmethod
         def stack(arrays, axis=0):
-            return Torch._join(torch.stack, torch.broadcast_tensors(*[torch.as_tensor(a) for a in arrays]), axis)
+            return torch.stack(torch.broadcast_tensors(*Torch._alike(arrays)), dim=axis)
 
         @staticmethod
         def concat(arrays, axis=0):
-            return Torch._join(torch.cat, arrays, axis)
+            return torch.cat(Torch._alike(arrays), dim=axis)
 
     return Torch
 
@@ -112,13 +121,13 @@ def _symbols():
         log1p = each(lambda x: sympy.log(1 + x))
         sigmoid = each(lambda x: (1 + sympy.tanh(x / 2)) / 2)
         relu = each(lambda x: sympy.Piecewise((x, x > 0), (0, True)))
-        stack, concat, where, sum = np.stack, np.concatenate, lifted_choose, np.sum
+        stack, concat, where, sum = Numpy.stack, np.concatenate, lifted_choose, np.sum
         transpose, detach = Numpy.transpose, Numpy.detach
         maximum = np.frompyfunc(lambda x, y: sympy.Piecewise((x, x > y), (y, True)), 2, 1)
 
         @staticmethod
         def solve(a, b):
-            return np.array(sympy.Matrix(a).LUsolve(sympy.Matrix(b)), dtype=object)
+            return np.array(sympy.Matrix(a).LUsolve(sympy.Matrix(b)), dtype=object).reshape(np.shape(b))
 
     return Symbols
 
@@ -190,7 +199,7 @@ def softmax(x):
         top = detached.amax(-1) if hasattr(detached, "amax") else detached.max(-1)
         x = x - top[..., None]
     weights = exp(x)
-    return weights / sum(weights)[..., None]
+    return weights / weights.sum(axis=-1, keepdims=True)
 
 
 def softplus(x):

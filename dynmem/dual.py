@@ -67,20 +67,27 @@ class Push:
     def matmul(self, matrix, shape):
         rows = self.array()
         if matrix.ndim == 2:  # one product for the whole batch
-            return Push(rows @ matrix if rows.ndim == 2 else (rows.reshape(-1, rows.shape[-1]) @ matrix).reshape(-1, *shape))
+            flat = rows if rows.ndim == 2 else rows.reshape(rows[..., 0].size, rows.shape[-1])
+            return Push(flat @ matrix if rows.ndim == 2 else (flat @ matrix).reshape(rows.shape[0], *shape))
         return Push(_spread(rows, matrix.ndim) @ matrix)
 
     def rmatmul(self, matrix, shape):
         return Push(matrix @ _spread(self.array(), matrix.ndim))
 
     def index(self, key, shape):
+        if _fancy(key):  # numpy would move the axis of the tangents
+            where = _positions(self.rows.shape[1:], key)
+            return Push(self.array().reshape(self.rows.shape[0], -1)[:, where])
         return Push(self.rows[(slice(None), *key)], None if self.factor is None else self.factor[key])
+
+    def select(self, mask, shape):
+        return Push(np.where(mask, _spread(self.array(), len(shape)), 0.0))
 
     def sum(self, axis, keepdims, shape):
         return Push(self.array().sum(axis=axis, keepdims=keepdims))
 
     def reshape(self, shape):
-        return Push(self.array().reshape(-1, *shape))
+        return Push(self.array().reshape(self.rows.shape[0], *shape))
 
     def transpose(self, axes, shape):
         return Push(self.array().transpose(axes))
@@ -126,16 +133,22 @@ class Pull:
     def index(self, key, shape):
         def back(g):
             whole = np.zeros((g.shape[0], *self.shape))
-            np.add.at(whole, (slice(None), *key), g) if _fancy(key) else whole.__setitem__((slice(None), *key), g)
+            if _fancy(key):
+                np.add.at(whole.reshape(g.shape[0], -1), (slice(None), _positions(self.shape, key)), g)
+            else:
+                whole[(slice(None), *key)] = g
             return whole
 
         return Pull(shape, (self, back))
+
+    def select(self, mask, shape):
+        return Pull(shape, (self, lambda g: np.where(mask, g, 0.0)))
 
     def sum(self, axis, keepdims, shape):
         return Pull(shape, (self, lambda g: np.broadcast_to(g if keepdims else np.expand_dims(g, axis), (g.shape[0], *self.shape))))
 
     def reshape(self, shape):
-        return Pull(shape, (self, lambda g: g.reshape(-1, *self.shape)))
+        return Pull(shape, (self, lambda g: g.reshape(g.shape[0], *self.shape)))
 
     def transpose(self, axes, shape):
         return Pull(shape, (self, lambda g: g.transpose(np.argsort(axes))))
@@ -153,6 +166,11 @@ class Pull:
 
 def _fancy(key):
     return any(isinstance(part, (list, np.ndarray)) for part in key)
+
+
+def _positions(shape, key):
+    """Positions in the flat array that a key of integer or boolean arrays picks."""
+    return np.arange(int(np.prod(shape))).reshape(shape)[key]
 
 
 def _fit(g, shape):
@@ -233,14 +251,25 @@ class Dual:
 
     def __pow__(self, exponent):
         if isinstance(exponent, Dual):
-            return _Duals.exp(exponent * _Duals.log(self))
+            base, power = self**exponent.value, self.value**exponent
+            return Dual(base.value, base.tangent.add(power.tangent, base.shape))
         value = self.value**exponent
-        slope = exponent * self.value ** (exponent - 1) if exponent != 0 else np.zeros_like(value)
+        if isinstance(exponent, (int, float)):
+            lower = exponent - 1 if exponent else 1
+        else:
+            lower = np.where(np.equal(exponent, 0), 1, np.subtract(exponent, 1))
+        slope = exponent * self.value**lower  # at the zeroth power 0 x, not 0 / x
         return Dual(value, self.tangent.scale(slope, value.shape))
 
     def __rpow__(self, base):
         value = np.power(base, self.value)
-        return Dual(value, self.tangent.scale(value * np.log(base), value.shape))
+        return Dual(value, self.tangent.scale(value * np.log(np.where(np.equal(base, 0), 1.0, base)), value.shape))
+
+    def __mod__(self, period):
+        if isinstance(period, Dual):
+            raise TypeError("the period of % must be a constant")
+        value = self.value % period
+        return Dual(value, self.tangent.broadcast(value.shape))
 
     def __neg__(self):
         return self * -1.0
@@ -252,7 +281,7 @@ class Dual:
         return _Duals.abs(self)
 
     def __sub__(self, other):
-        return self + (-other)
+        return self + (-other if isinstance(other, Dual) else 0.0 - other)
 
     def __rsub__(self, other):
         return -self + other
@@ -266,6 +295,7 @@ class Dual:
     __radd__, __rmul__ = __add__, __mul__
 
     def __matmul__(self, other):
+        other = other if isinstance(other, Dual) else np.asarray(other)
         if other.ndim == 1:
             return _Duals.sum(self * other) if self.ndim == 1 else (self @ other[:, None])[..., 0]
         if self.ndim == 1:
@@ -329,6 +359,14 @@ class Dual:
     def __ge__(self, other):
         return self.value >= _value(other)
 
+    def __eq__(self, other):
+        return self.value == _value(other)
+
+    def __ne__(self, other):
+        return self.value != _value(other)
+
+    __hash__ = None
+
     def __bool__(self):
         return bool(self.value)
 
@@ -385,18 +423,19 @@ class _Duals:
 
     @staticmethod
     def where(condition, x, y):
-        mask = np.asarray(_value(condition))
-        return mask * _Duals._finite(mask, x) + (1.0 - mask) * _Duals._finite(~mask, y)
+        mask = np.asarray(_value(condition), dtype=bool)
+        return _Duals._chosen(mask, x) + _Duals._chosen(~mask, y)
 
     @staticmethod
-    def _finite(mask, x):
-        """x with zeros where the mask leaves it out, so that an infinity there does not become NaN."""
+    def _chosen(mask, x):
+        """x with zeros where the mask leaves it out: an infinite value or slope there does not become NaN."""
         value = np.where(mask, _value(x), 0.0)
-        return Dual(value, x.tangent.broadcast(value.shape)) if isinstance(x, Dual) else value
+        return Dual(value, x.tangent.select(mask, value.shape)) if isinstance(x, Dual) else value
 
     @staticmethod
     def maximum(x, y):
-        return _Duals.where(_value(x) > _value(y), x, y)
+        left = _value(x)
+        return _Duals.where((left > _value(y)) | np.isnan(left), x, y)  # NaN goes on, as in numpy
 
     @staticmethod
     def solve(a, b):
@@ -425,12 +464,14 @@ _UFUNCS = {getattr(np, name): getattr(_Duals, name) for name in DERIVATIVES if n
     np.multiply: lambda a, b: b * a if isinstance(b, Dual) else a * b,
     np.divide: lambda a, b: a / b if isinstance(a, Dual) else b.__rtruediv__(a),
     np.power: lambda a, b: a**b if isinstance(a, Dual) else b.__rpow__(a),
+    np.remainder: lambda a, b: Dual.__mod__(a, b),
     np.matmul: lambda a, b: a @ b if isinstance(a, Dual) else b.__rmatmul__(a),
     np.square: lambda a: a * a,
     np.negative: lambda a: -a,
     np.maximum: _Duals.maximum,
     np.minimum: lambda a, b: -_Duals.maximum(-a, -b),
-    **{getattr(np, name): (lambda a, b, f=getattr(np, name): f(_value(a), _value(b))) for name in ("less", "less_equal", "greater", "greater_equal")},
+    **{f: (lambda a, b, f=f: f(_value(a), _value(b)))
+       for f in (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)},
 }
 _FUNCTIONS = {
     np.stack: _Duals.stack,
@@ -438,6 +479,10 @@ _FUNCTIONS = {
     np.sum: lambda x, axis=None, keepdims=False: x.sum(axis, keepdims),
     np.mean: lambda x, axis=None, keepdims=False: x.mean(axis, keepdims),
     np.where: _Duals.where,
+    np.shape: lambda x: x.shape,
+    np.ndim: lambda x: x.ndim,
+    np.zeros_like: lambda x: np.zeros(x.shape),
+    np.ones_like: lambda x: np.ones(x.shape),
     np.reshape: lambda x, shape: x.reshape(shape),
     np.swapaxes: lambda x, a, b: x.swapaxes(a, b),
     np.transpose: lambda x, axes=None: x.transpose(*(axes or ())),

@@ -16,6 +16,10 @@ class NotFiniteError(ArithmeticError):
     """A state, a weight or a gradient became NaN or infinite."""
 
 
+class ContractError(AssertionError):
+    """A system breaks the contract that every system passes."""
+
+
 class ConvergenceError(RuntimeError):
     """An iteration stopped before it reached what was asked."""
 

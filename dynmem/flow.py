@@ -1,20 +1,22 @@
 """From flows to maps and orbits: Runge-Kutta composition of the rule, and scipy's adaptive integrators for single trajectories."""
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
-from .errors import NotFiniteError, ShapeError
+from .errors import ConvergenceError, NotFiniteError, ShapeError
+from .system import Flow, Map, as_input, as_state, as_system, check_rule
 from .tangent import jacobian
-from .system import Flow, Map, as_input, as_state, as_system
 
 
 @dataclass(frozen=True, eq=False)
 class FlowMap(Map):
-    """The map x(t) -> x(t + dt) of a flow, by classical Runge-Kutta (order 4), the input held over the step.
+    """The map x(t) -> x(t + dt) of a flow by Runge-Kutta steps, the input held over the step.
 
     The rule composes the flow's own rule, so that Jacobians, exponents and gradients of the flow need no code of their own.
-    ``substeps`` divides dt for accuracy; dt stays the time between two states.
+    ``order`` is 4 (the classical scheme) or 8 (Dormand and Prince's 8(5,3), with scipy's coefficients); ``substeps`` divides dt for
+    accuracy, dt stays the time between two states.
 
     >>> class Decay(Flow):
     ...     states = ("x",)
@@ -28,8 +30,11 @@ class FlowMap(Map):
     flow: Flow = None
     dt: float = field(default=0.01)
     substeps: int = 1
+    order: int = 4
 
     def __post_init__(self):
+        if self.order not in (4, 8):
+            raise ValueError(f"order = {self.order}: must be 4 or 8")
         as_system(self.flow, Flow)
         if not (np.isfinite(self.dt) and self.dt != 0):
             raise ValueError(f"dt = {self.dt}: a step must be finite and not 0")
@@ -42,13 +47,13 @@ class FlowMap(Map):
     source = property(lambda self: self.flow.source)
 
     def rule(self, x, u):
-        h, f = self.dt / self.substeps, self.flow.rule
+        A, B = tableau(self.order)
+        h = self.dt / self.substeps
         for _ in range(self.substeps):
-            k1 = f(x, u)
-            k2 = f(x + 0.5 * h * k1, u)
-            k3 = f(x + 0.5 * h * k2, u)
-            k4 = f(x + h * k3, u)
-            x = x + h / 6.0 * (k1 + 2.0 * (k2 + k3) + k4)
+            slopes = []
+            for row in A:
+                slopes.append(self.flow.rule(_moved(x, h, row, slopes), u))
+            x = _moved(x, h, B, slopes)
         return x
 
     def output(self, x, u):
@@ -60,17 +65,38 @@ class FlowMap(Map):
 
 
 
+def _moved(x, h, weights, slopes):
+    """x + h sum_i w_i k_i, zero weights skipped."""
+    step = None
+    for weight, slope in zip(weights, slopes, strict=False):
+        if weight:
+            step = h * weight * slope if step is None else step + h * weight * slope
+    return x if step is None else x + step
+
+
+@cache
+def tableau(order):
+    """Runge-Kutta weights of each stage, and of the step: classical (Kutta 1901), or Dormand and Prince's order 8 as scipy holds it."""
+    if order == 4:
+        return ((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6)
+    from scipy.integrate import DOP853
+
+    stages = tuple(tuple(map(float, row[:i])) for i, row in enumerate(DOP853.A[: DOP853.n_stages]))
+    return stages, tuple(map(float, DOP853.B))
+
+
 def as_map(system, dt=None, x0=None, u=None):
-    """A Map of any system: maps stay, a flow becomes a FlowMap, with a step chosen by ``suggest_step`` where none is given."""
+    """A Map of any system: maps stay, a flow becomes a FlowMap, of order 4 with the step dt, or of order 8 with one that
+    ``suggest_step`` chooses."""
     system = as_system(system)
     if isinstance(system, Map):
         if dt is not None and dt != system.dt:
             raise ValueError(f"dt = {dt} was given for {type(system).__name__}, a Map whose step is {system.dt}: leave dt out")
         return system
-    return FlowMap(system, dt or suggest_step(system, x0, u))
+    return FlowMap(system, dt) if dt is not None else FlowMap(system, suggest_step(system, x0, u), order=8)
 
 
-def suggest_step(flow, x0=None, u=None, *, tolerance=1e-6, largest=0.1, points=24):
+def suggest_step(flow, x0=None, u=None, *, tolerance=1e-7, largest=0.1, order=8, points=24):
     """A Runge-Kutta step for which exponents err by less than ``tolerance`` per unit of time.
 
     Along an orbit from x0 the tangent map of one step is compared with that of two half steps; the step is halved until the
@@ -85,12 +111,12 @@ def suggest_step(flow, x0=None, u=None, *, tolerance=1e-6, largest=0.1, points=2
     step, problem = largest, None
     while step > 1e-7 * largest:
         try:
-            whole, halves = FlowMap(flow, step), FlowMap(flow, step, substeps=2)
+            whole, halves = FlowMap(flow, step, order=order), FlowMap(flow, step, substeps=2, order=order)
             orbit = trajectory(halves, start, max(points, min(2000, int(20.0 / step))), held)
             some = orbit[:: max(1, len(orbit) // points)]
             coarse, fine = jacobian(whole, some, held), jacobian(halves, some, held)
             scale = np.linalg.norm(fine, axis=(-2, -1)) / np.sqrt(fine.shape[-1])
-            if np.max(np.linalg.norm(coarse - fine, axis=(-2, -1)) / scale) / step / 15.0 < tolerance:
+            if np.max(np.linalg.norm(coarse - fine, axis=(-2, -1)) / scale) / step < tolerance * (1 - 0.5**order):
                 return step
         except NotFiniteError as error:
             problem = error
@@ -107,6 +133,8 @@ def trajectory(system, x, steps, u=None):
     out = np.empty((steps + 1, *x.shape))
     out[0] = x
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        if steps:
+            check_rule(system, np.shape(system.rule(x, u[0] if varied else u)), x)
         for t in range(steps):
             out[t + 1] = x = system.rule(x, u[t] if varied else u)
             if t % 64 == 63 or t == steps - 1:
@@ -131,7 +159,10 @@ def not_finite(system, step, steps):
 def orbit(system, x0=None, *, duration, dt=None, drive=None, rng=0, rtol=None):
     """Orbit as a Dataset: state(time, state) from x0, for a Map (duration in its time unit) or a Flow.
 
-    A Flow is integrated by FlowMap with step dt, or, with ``rtol`` given, by scipy's DOP853 with that relative tolerance.
+    A Flow is integrated by FlowMap with step dt, or, with ``rtol`` given, by scipy's DOP853 with that relative tolerance. ``drive`` is an
+    array (steps, inputs), or one input (inputs,) that is held; without it a driven system is taken at zero input.
+
+    Raises NotFiniteError, with the step or the time, where the state is lost.
 
     >>> import dynmem as dm
     >>> orbit(dm.models.Linear(np.array([[0.5]])), [1.0], duration=3).x.values[:, 0].tolist()
@@ -141,19 +172,20 @@ def orbit(system, x0=None, *, duration, dt=None, drive=None, rng=0, rtol=None):
 
     system = as_system(system)
     x = system.initial(rng) if x0 is None else as_state(system, x0, "x0")
+    inputs = np.zeros(system.inputs) if drive is None and system.inputs else as_input(system, drive, "drive")
     if rtol is not None and isinstance(system, Flow):
-        times, states = _adaptive(system, x, duration, dt, rtol)
+        times, states = _adaptive(system, x, duration, dt, rtol, inputs)
     else:
-        step = as_map(system, dt, x)
+        step = as_map(system, dt, x, inputs)
         steps = whole_steps(duration, step.dt)
-        inputs = None if drive is None else as_input(system, drive, "drive")
-        if inputs is not None and len(inputs) < steps:
+        if inputs is not None and inputs.ndim > 1 and len(inputs) < steps:
             raise ShapeError(f"drive has {len(inputs)} steps, the orbit needs {steps}")
         states = trajectory(step, x, steps, inputs)
         times = np.arange(steps + 1) * step.dt
     names = list(system.states) or [f"x{i}" for i in range(states.shape[-1])]
     dims = ("time", *(f"batch{i}" for i in range(states.ndim - 2)), "state")
-    coords = {"time": ("time", times, "step" if isinstance(system, Map) else "time unit", "time"),
+    unit = "step" if isinstance(system, Map) and system.dt == 1 else "time unit"
+    coords = {"time": ("time", times, unit, "time"),
               "state": ("state", names, "1", "component of the state")}
     return dataset({"x": (dims, states, "1", "state")}, coords, title=f"orbit of {type(system).__name__}",
                    source=system.source, parameters=describe_system(system), seed=rng)
@@ -163,26 +195,33 @@ def whole_steps(duration, dt, name="duration"):
     """Number of steps of dt in a duration; an error where the duration is negative, not finite, or below one step."""
     if not np.isfinite(duration) or duration < 0:
         raise ValueError(f"{name} = {duration}: must be a finite time of at least 0")
-    return int(round(duration / abs(dt)))
+    return round(duration / abs(dt))
 
 
-def _adaptive(flow, x, duration, dt, rtol, most=1_000_000):
+def _adaptive(flow, x, duration, dt, rtol, u=None, most=1_000_000):
     """scipy's DOP853 with a cap on evaluations and a check of every velocity: it neither hangs on NaN nor returns it."""
     from scipy.integrate import solve_ivp
 
+    if x.ndim != 1 or (u is not None and u.ndim != 1):
+        raise ShapeError("rtol takes one state of shape (n,) and one input that is held: leave rtol out for a batch or a varying drive")
+    check_rule(flow, np.shape(flow.rule(x, u)), x)
     calls = 0
 
     def velocity(t, y):
         nonlocal calls
         calls += 1
-        v = np.asarray(flow.rule(y, None))
-        if calls > most or not np.isfinite(v).all():
-            raise NotFiniteError(f"velocity not finite, or more than {most} evaluations, at t = {t:.6g} of {duration} "
-                                 f"({flow}): the orbit blows up or is too stiff")
+        v = np.asarray(flow.rule(y, u))
+        if calls > most:
+            raise ConvergenceError(f"more than {most} evaluations by t = {t:.6g} of {duration} ({flow}): the orbit is too stiff for rtol")
+        if not np.isfinite(v).all():
+            raise NotFiniteError(f"velocity not finite at t = {t:.6g} of {duration} ({flow}): the orbit blows up")
         return v
 
-    times = np.linspace(0.0, duration, whole_steps(duration, dt or duration / 1000) + 1)
-    solution = solve_ivp(velocity, (0.0, duration), x, method="DOP853", t_eval=times, rtol=rtol, atol=rtol * 1e-2)
+    spacing = dt or duration / 1000 or 1.0
+    times = np.arange(whole_steps(duration, spacing) + 1) * abs(spacing)
+    times = times[times <= duration * (1 + 1e-12)].clip(max=duration)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        solution = solve_ivp(velocity, (0.0, duration), x, method="DOP853", t_eval=times, rtol=rtol, atol=rtol * 1e-2)
     if not solution.success:
-        raise NotFiniteError(f"integration of {flow} stopped at t = {solution.t[-1]:.6g}: {solution.message}")
+        raise NotFiniteError(f"integration of {flow} stopped between t = {times[len(solution.t) - 1]:.6g} and {duration}: {solution.message}")
     return times, solution.y.T

@@ -7,8 +7,8 @@ import numpy as np
 
 from .arrays import cayley, tensors
 from .errors import NotFiniteError, ShapeError
-from .tangent import jacobian
 from .system import Flow, as_input, as_state, as_system
+from .tangent import jacobian
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ class LinearSystem:
     def kernel(self, length):
         """Convolution kernel C A^j B (+ D at j = 0), shape (length, outputs, inputs), of a discrete system."""
         self._discrete("kernel")
-        out, state = np.empty((length, len(self.C), self.B.shape[1])), self.B
+        out, state = np.empty((length, len(self.C), self.B.shape[1]), np.result_type(self.A, self.B, self.C, self.D)), self.B
         for j in range(length):
             out[j] = self.C @ state
             state = self.A @ state
@@ -119,9 +119,11 @@ class LinearSystem:
         self._discrete("convolve")
         u = as_input(_Inputs(self.B.shape[1]), u)
         length = u.shape[-2]
-        spectrum = np.fft.rfft(self.kernel(length), 2 * length, axis=0)
-        product = np.einsum("foi,...fi->...fo", spectrum, np.fft.rfft(u, 2 * length, axis=-2))
-        return np.fft.irfft(product, 2 * length, axis=-2)[..., :length, :]
+        kernel = self.kernel(length)
+        real = np.isrealobj(kernel) and np.isrealobj(u)
+        forward, backward = (np.fft.rfft, np.fft.irfft) if real else (np.fft.fft, np.fft.ifft)
+        product = np.einsum("foi,...fi->...fo", forward(kernel, 2 * length, axis=0), forward(u, 2 * length, axis=-2))
+        return backward(product, 2 * length, axis=-2)[..., :length, :]
 
     def gramian(self, kind="controllability"):
         """Controllability (or observability) Gramian (n, n) of a stable system, by scipy's Lyapunov solvers."""
@@ -131,8 +133,9 @@ class LinearSystem:
             raise ValueError(f"kind is controllability or observability, got {kind!r}")
         if self.exponents[0] >= 0:
             raise ValueError(f"a Gramian needs a stable system, the first exponent is {self.exponents[0]:.6g}")
-        A, B = (self.A, self.B) if kind == "controllability" else (self.A.T, self.C.T)
-        return solve_continuous_lyapunov(A, -B @ B.T) if self.dt is None else solve_discrete_lyapunov(A, B @ B.T)
+        A, B = (self.A, self.B) if kind == "controllability" else (self.A.conj().T, self.C.conj().T)
+        noise = B @ B.conj().T
+        return solve_continuous_lyapunov(A, -noise) if self.dt is None else solve_discrete_lyapunov(A, noise)
 
     def _discrete(self, what):
         if self.dt is None:

@@ -23,8 +23,11 @@ def symbols(system: System, size=None):
         raise ShapeError(f"{type(system).__name__} has {size} states, symbols are made for up to {LIMIT}: look at one unit, or use "
                          "engine='dual'")
     names = system.states if len(system.states) == size else [f"x{i}" for i in range(size)]
-    driven = system.inputs if isinstance(system.inputs, int) else 0
-    return _array(names), _array([f"u{i}" for i in range(driven)]) if driven else None
+    letter = "u" if not any(name.startswith("u") for name in map(str, names)) else "input"
+    both = _array([*names, *(f"{letter}{i}" for i in range(system.inputs))])
+    if len(set(both)) < len(both):
+        raise ValueError(f"the states {', '.join(map(str, names))} do not all have different names: formulas would mix them up")
+    return both[:size], both[size:] if system.inputs else None
 
 
 def equations(system, *, parameters="numbers", size=None):
@@ -37,7 +40,8 @@ def equations(system, *, parameters="numbers", size=None):
     import sympy
 
     x, u = symbols(as_system(system), size)
-    return sympy.Matrix(np.atleast_1d(_with_parameters(system, parameters).rule(x, u)))
+    twin = _with_parameters(system, parameters, {str(s) for s in (*x, *(() if u is None else u))})
+    return sympy.Matrix(np.atleast_1d(twin.rule(x, u)))
 
 
 def jacobian(system, *, wrt="state", parameters="numbers", size=None):
@@ -68,7 +72,7 @@ def latex(system, *, parameters="symbols", size=None) -> str:
 
 
 def fixed_points(system, *, size=None):
-    """Fixed points that sympy finds in closed form, as a list of tuples: f(x) = x for a Map, f(x) = 0 for a Flow, undriven.
+    """Fixed points that sympy finds in closed form, as a list of tuples: f(x) = x for a Map, f(x) = 0 for a Flow, at zero input.
 
     Raises NotImplementedError (sympy's own) where the equations have no closed solution it knows.
     """
@@ -76,9 +80,10 @@ def fixed_points(system, *, size=None):
 
     from .system import Map
 
-    x, _ = symbols(as_system(system), size)
-    right = sympy.Matrix(np.atleast_1d(_with_parameters(system, "numbers").rule(x, None)))
-    return sympy.solve(right - sympy.Matrix(x) if isinstance(system, Map) else right, list(x), dict=False)
+    x, u = symbols(as_system(system), size)
+    right = sympy.Matrix(np.atleast_1d(_with_parameters(system, "numbers").rule(x, None if u is None else 0 * u)))
+    found = sympy.solve(right - sympy.Matrix(x) if isinstance(system, Map) else right, list(x), dict=True)
+    return [tuple(point.get(s, s) for s in x) for point in found]
 
 
 def evaluate(matrix, system, x, u=None):
@@ -96,16 +101,24 @@ def evaluate(matrix, system, x, u=None):
     return np.stack([np.asarray(function(*p), dtype=float) for p in flat]).reshape(*x.shape[:-1], *matrix.shape)
 
 
-def _with_parameters(system, parameters):
+def _with_parameters(system, parameters, taken=()):
     if parameters == "numbers":
-        return map_arrays(system, lambda a: np.array([_exact(v) for v in a.flat], dtype=object).reshape(a.shape))
+        return map_arrays(system, _exactly)
     if parameters != "symbols":
         raise ValueError(f"parameters is 'numbers' or 'symbols', got {parameters!r}")
-    changed = {f.name: _named(f.name, getattr(system, f.name)) for f in fields(system) if not _neutral(system, f.name)}
+    changed = {f.name: _named(f, getattr(system, f.name)) for f in fields(system) if not _neutral(system, f.name)}
     twin = map_arrays(system, lambda a: a)
     for name, value in changed.items():
+        clash = taken & {str(s) for s in np.ravel(value)}
+        if clash:
+            raise ValueError(f"{', '.join(sorted(clash))} names a state and a parameter of {type(system).__name__}: rename one")
         object.__setattr__(twin, name, value)
     return twin
+
+
+def _exactly(array):
+    """Exact numbers in an object array; arrays of integers, which may be indices, stay."""
+    return np.array([_exact(v) for v in array.flat], dtype=object).reshape(array.shape) if array.dtype.kind == "f" else array
 
 
 def _neutral(system, name):
@@ -120,13 +133,15 @@ def _exact(value):
     return sympy.Integer(int(value)) if float(value).is_integer() else sympy.Float(float(value), 17)
 
 
-def _named(name, value):
-    """A parameter as a symbol: W for one entry, W_ij for a matrix; options that are no numbers stay."""
+def _named(field, value):
+    """A parameter as a symbol: W for one entry, W_ij for a matrix; counts and options that are no numbers stay."""
+    name = field.name
     if isinstance(value, np.ndarray):
         if value.size == 1:
             return _array([name]).reshape(value.shape)
-        return _array([name + "_" + "".join(map(str, index)) for index in np.ndindex(value.shape)]).reshape(value.shape)
-    if isinstance(value, float):
+        comma = "_" if max(value.shape) > 10 and value.ndim > 1 else ""
+        return _array([name + "_" + comma.join(map(str, index)) for index in np.ndindex(value.shape)]).reshape(value.shape)
+    if isinstance(value, (float, np.floating)) or (type(value) is int and field.type in (float, "float")):
         return _array([name])[0]
     if isinstance(value, System) or (isinstance(value, tuple) and any(isinstance(v, System) for v in value)):
         raise ValueError("symbolic parameters are made for a single system: take one of its layers")

@@ -4,7 +4,8 @@
 Leading axes of x and u are batch; the last axis holds the components.
 """
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 
@@ -23,6 +24,7 @@ class System:
     states = ()
     inputs = 0
     source = ""
+    tile = None  # directions pushed at once, where a rule's intermediate arrays outgrow the processor's cache; None: all
     neutral = {}  # parameters at values that take them out of the equation: formulas leave them out
 
     def rule(self, x, u):
@@ -37,6 +39,13 @@ class System:
     def size(self):
         """Number n of state components, or None where only a state that is handed in can tell."""
         return len(self.states) or None
+
+    @property
+    def outputs(self):
+        """Number of components of the output."""
+        if type(self).output is System.output:
+            return self.size
+        return np.shape(self.output(self.initial(), np.zeros(self.inputs) if self.inputs else None))[-1]
 
     @property
     def parameters(self) -> dict:
@@ -96,16 +105,22 @@ def map_arrays(system, function, select=lambda value: isinstance(value, np.ndarr
     def change(value):
         if isinstance(value, System):
             return map_arrays(value, function, select)
-        if isinstance(value, tuple) and any(isinstance(v, System) for v in value):
-            return tuple(change(v) for v in value)
+        if isinstance(value, (tuple, list)) and any(isinstance(v, System) or select(v) for v in value):
+            return type(value)(change(v) for v in value)
         return function(value) if select(value) else value
 
     twin = object.__new__(type(system))
-    names = {f.name for f in fields(system)} if is_dataclass(system) else set()
     for name, value in vars(system).items():
-        if name in names:  # cached properties are left behind
+        if not isinstance(getattr(type(system), name, None), cached_property):  # those are computed anew
             object.__setattr__(twin, name, change(value))
     return twin
+
+
+def check_rule(system, shape, x):
+    """Refuse a rule whose result, of the shape given, is not a state like x."""
+    if shape != x.shape:
+        raise ShapeError(f"the rule of {type(system).__name__} returned shape {shape} for a state of shape {x.shape}: stack its "
+                         "components on the last axis with dm.stack((...))")
 
 
 def as_system(system, kind=System):

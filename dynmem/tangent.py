@@ -10,13 +10,23 @@ from . import symbolic
 from .arrays import tensors
 from .dual import Dual, Pull, Push, pull as _pull
 from .errors import ShapeError
-from .system import as_input, as_state, as_system, map_arrays
+from .system import as_input, as_state, as_system, check_rule, map_arrays
 
 
 def push(system, x, rows, u=None):
     """Next value and pushed directions: (f(x, u), rows J^T) for x (..., n) and rows (k, ..., n). No checks: for inner loops."""
+    tile = system.tile
+    if tile and len(rows) >= 2 * tile and rows.size > 1 << 17:  # a megabyte: keep the gates of one tile in the cache
+        pushed = np.empty_like(rows)
+        for start in range(0, len(rows), tile):
+            value, pushed[start : start + tile] = _push(system, x, rows[start : start + tile], u)
+        return value, pushed
+    return _push(system, x, rows, u)
+
+
+def _push(system, x, rows, u):
     out = system.rule(Dual(x, Push(rows)), u)
-    return (out.value, out.tangent.array()) if isinstance(out, Dual) else (out, np.zeros((rows.shape[0], *np.shape(out))))
+    return (out.value, out.tangent.array()) if isinstance(out, Dual) else (out, np.zeros((rows.shape[0], *np.asarray(out).shape)))
 
 
 def record(function, x):
@@ -24,7 +34,7 @@ def record(function, x):
     root = Pull(x.shape)
     out = function(Dual(x, root))
     if not isinstance(out, Dual):
-        return out, lambda rows: np.zeros((rows.shape[0], *x.shape))
+        return np.asarray(out), lambda rows: np.zeros((rows.shape[0], *x.shape))
     return out.value, lambda rows: _pull(out.tangent, rows, root)
 
 
@@ -40,10 +50,12 @@ def tangent_product(system, x, frame, u=None, *, wrt="state"):
     """
     function, point = _function(system, x, u, wrt, "state")
     frame = tensors(frame)
-    if frame.shape[-1] != point.shape[-1] or frame.ndim < 2:
+    if frame.ndim < 2 or frame.shape[-1] != point.shape[-1]:
         raise ShapeError(f"frame has shape {frame.shape}, expected (..., k, {point.shape[-1]}) with tangent vectors as rows")
+    frame, point = _same_batch(frame, point)
     out = function(Dual(point, Push(np.moveaxis(frame, -2, 0))))
     if not isinstance(out, Dual):
+        out = np.asarray(out)
         return np.zeros((*out.shape[:-1], frame.shape[-2], out.shape[-1]))
     return np.moveaxis(out.tangent.array(), 0, -2)
 
@@ -58,11 +70,18 @@ def cotangent_product(system, x, rows, u=None, *, wrt="state"):
     [[0.0, 1.0], [0.0, 0.0]]
     """
     function, point = _function(system, x, u, wrt, "state")
-    value, back = record(function, point)
-    rows = tensors(rows)
-    if rows.shape[-1] != value.shape[-1] or rows.ndim < 2:
-        raise ShapeError(f"rows have shape {rows.shape}, expected (..., k, {value.shape[-1]}) with gradients as rows")
+    rows, n = tensors(rows), np.shape(x)[-1]
+    if rows.ndim < 2 or rows.shape[-1] != n:
+        raise ShapeError(f"rows have shape {rows.shape}, expected (..., k, {n}) with gradients as rows")
+    rows, point = _same_batch(rows, point)
+    _, back = record(function, point)
     return np.moveaxis(back(np.moveaxis(rows, -2, 0)), 0, -2)
+
+
+def _same_batch(rows, point):
+    """rows (..., k, n) and point (..., n) with their leading axes spread over one batch."""
+    batch = np.broadcast_shapes(rows.shape[:-2], point.shape[:-1])
+    return np.broadcast_to(rows, (*batch, *rows.shape[-2:])), np.broadcast_to(point, (*batch, point.shape[-1]))
 
 
 def jacobian(system, x, u=None, *, wrt="state", of="state", engine="dual"):
@@ -88,8 +107,8 @@ def divergence(system, x, u=None):
     return np.trace(jacobian(system, x, u), axis1=-2, axis2=-1)
 
 
-def _function(system, x, u, wrt, of):
-    """The rule (or output) as a function of one argument, and the point to differentiate at, with its batch spread out."""
+def _point(system, x, u, wrt, of):
+    """State and input, checked and spread over one batch; a driven system without an input is taken at zero input."""
     as_system(system)
     x, u = as_state(system, x), as_input(system, u)
     if wrt not in ("state", "input") or of not in ("state", "output"):
@@ -97,14 +116,20 @@ def _function(system, x, u, wrt, of):
     if wrt == "input" and u is None:
         raise ShapeError(f"a Jacobian with respect to the input needs u, of shape (..., {system.inputs}): {type(system).__name__} "
                          + ("takes no input" if not system.inputs else "got None"))
+    if u is None and system.inputs:
+        u = np.zeros(system.inputs)
     if u is not None:
         batch = np.broadcast_shapes(x.shape[:-1], u.shape[:-1])
         x, u = np.broadcast_to(x, (*batch, x.shape[-1])), np.broadcast_to(u, (*batch, u.shape[-1]))
+    if of == "state":
+        check_rule(system, np.shape(system.rule(x, u)), x)
+    return x, u
+
+
+def _function(system, x, u, wrt, of):
+    """The rule (or output) as a function of one argument, and the point to differentiate at."""
+    x, u = _point(system, x, u, wrt, of)
     call = system.rule if of == "state" else system.output
-    shape = np.shape(call(x, u))
-    if of == "state" and shape != x.shape:
-        raise ShapeError(f"the rule of {type(system).__name__} returned shape {shape} for a state of shape {x.shape}: stack its "
-                         "components on the last axis with dm.stack((...))")
     return (lambda point: call(point, u), x) if wrt == "state" else (lambda point: call(x, point), u)
 
 
@@ -113,31 +138,32 @@ def _by_duals(system, x, u, wrt, of):
     eye = np.eye(point.shape[-1])[(slice(None),) + (None,) * (point.ndim - 1)]
     out = function(Dual(point, Push(np.broadcast_to(eye, (point.shape[-1], *point.shape)).copy())))
     if not isinstance(out, Dual):
-        return np.zeros((*np.shape(out), point.shape[-1]))
+        return np.zeros((*np.asarray(out).shape, point.shape[-1]))
     return np.moveaxis(np.broadcast_to(out.tangent.array(), (point.shape[-1], *out.shape)), 0, -1)
 
 
 def _by_torch(system, x, u, wrt, of):
     import torch
 
-    _, point = _function(system, x, u, wrt, of)
-    twin = map_arrays(system, torch.as_tensor)
+    x, u = _point(system, x, u, wrt, of)
+    twin = map_arrays(system, as_tensor)
     call = twin.rule if of == "state" else twin.output
-    states, inputs = (None if a is None else torch.tensor(tensors(a)).reshape(-1, np.shape(a)[-1]) for a in (x, u))
-    points = torch.tensor(point).reshape(-1, point.shape[-1])
+    flat = [None if a is None else as_tensor(a).reshape(-1, a.shape[-1]) for a in (x, u)]
+    derivative = torch.func.jacfwd(call, argnums=0 if wrt == "state" else 1)
+    stacked = torch.stack([derivative(*(None if a is None else a[i] for a in flat)) for i in range(len(flat[0]))])
+    return stacked.reshape(*x.shape[:-1], *stacked.shape[1:]).numpy()
 
-    def one(i):
-        other = inputs if wrt == "state" else states
-        fixed = None if other is None else other[i if len(other) > 1 else 0]
-        return torch.func.jacfwd(lambda p: call(p, fixed) if wrt == "state" else call(fixed, p))(points[i])
 
-    stacked = torch.stack([one(i) for i in range(len(points))])
-    return stacked.reshape(*point.shape[:-1], *stacked.shape[1:]).numpy()
+def as_tensor(array):
+    """A copy of a numpy array as a torch tensor; matrices of integers become float64, or torch would not multiply by them."""
+    import torch
+
+    whole = array.dtype.kind in "biu" and array.ndim < 2  # these may be indices
+    return torch.from_numpy(np.array(array, dtype=array.dtype if whole or array.dtype.kind == "c" else np.float64, order="C"))
 
 
 def _by_symbols(system, x, u, wrt, of):
-    _function(system, x, u, wrt, of)
     if of == "output":
         raise ValueError("engine 'symbolic' differentiates the rule: use engine='dual' for the output")
-    x, u = as_state(system, x), as_input(system, u)
+    x, u = _point(system, x, u, wrt, of)
     return symbolic.evaluate(symbolic.jacobian(system, wrt=wrt, size=x.shape[-1]), system, x, u)

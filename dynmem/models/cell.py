@@ -26,14 +26,15 @@ class Cell(Map):
         recurrent = values[first]
         if recurrent.ndim != 2:
             raise ShapeError(f"{first} must be a matrix, got shape {recurrent.shape}")
-        units = recurrent.shape[1]
+        units = whole("units", recurrent.shape[1], 1)
         inputs = values["V"].shape[1] if "V" in values and values["V"].ndim == 2 else 0
         sizes = {"N": units, "gN": self.gates * units, "D": inputs}
         for name, formula in self.shapes.items():
             shape = tuple(sizes[letter] for letter in formula.split(","))
             value = values.get(name, np.zeros(shape))
             if value.shape != shape:
-                raise ShapeError(f"{name} has shape {value.shape}, {type(self).__name__} of {units} units and {inputs} inputs needs {shape}")
+                raise ShapeError(f"{name} has shape {value.shape}, {type(self).__name__} with {units} units and {inputs} inputs "
+                                 f"needs {shape}")
             if not np.isfinite(value).all():
                 raise NotFiniteError(f"{name} of {type(self).__name__} holds NaN or infinity: check the training that made it")
             object.__setattr__(self, name, value)
@@ -60,6 +61,10 @@ class Cell(Map):
     def outputs(self):
         """Number of outputs: the hidden units, until a Network reads them out."""
         return self.units
+
+    def initial(self, rng=0):
+        """A small random state: near the zero from which torch starts, yet off the fixed point that zero often is."""
+        return 1e-3 * np.random.default_rng(rng).standard_normal(self.size)
 
     def _first(self):
         return getattr(self, next(iter(self.shapes)))

@@ -24,6 +24,7 @@ class LSTM(Cell):
     V: np.ndarray | None = None
     b: np.ndarray | None = None
     gates = 4
+    tile = 128
     shapes = {"W": "gN,N", "V": "gN,D", "b": "gN"}
     letters = ("h", "c")
 
@@ -79,6 +80,7 @@ class GRU(Cell):
     b: np.ndarray | None = None
     c: np.ndarray | None = None
     gates = 3
+    tile = 128
     shapes = {"W": "gN,N", "V": "gN,D", "b": "gN", "c": "N"}
 
     def gate_values(self, x, u):

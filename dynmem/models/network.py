@@ -1,6 +1,7 @@
 """Several layers and a readout as one system, and the registry of models by name."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -28,11 +29,13 @@ class Network(Map):
     a: np.ndarray | None = None
 
     def __post_init__(self):
-        layers = tuple(self.layers)
+        layers = (self.layers,) if isinstance(self.layers, Map) else tuple(as_system(layer, Map) for layer in self.layers)
         if not layers:
             raise ValueError("a Network needs at least one layer")
-        for below, above in zip(layers, layers[1:], strict=False):
-            if as_system(above, Map).inputs != as_system(below, Map).outputs:
+        if len({layer.dt for layer in layers}) > 1:
+            raise ValueError(f"layers step by {', '.join(str(layer.dt) for layer in layers)}: give all the same leak or dt")
+        for below, above in pairwise(layers):
+            if above.inputs != below.outputs:
                 raise ShapeError(f"a layer gives {below.outputs} outputs and the next takes {above.inputs} inputs: make them equal")
         object.__setattr__(self, "layers", layers)
         if self.R is not None:
@@ -48,6 +51,7 @@ class Network(Map):
     inputs = property(lambda self: self.layers[0].inputs)
     size = property(lambda self: sum(layer.size for layer in self.layers))
     dt = property(lambda self: self.layers[0].dt)
+    tile = property(lambda self: min((layer.tile for layer in self.layers if layer.tile), default=None))
 
     @property
     def states(self):
@@ -72,8 +76,9 @@ class Network(Map):
         return after[0] if len(after) == 1 else concat(after)
 
     def output(self, x, u):
-        h = self.layers[-1].output(self.parts(x)[-1], u)
-        return h if self.R is None else h @ self.R.T + self.a
+        for layer, part in zip(self.layers, self.parts(x), strict=True):
+            u = layer.output(part, u)
+        return u if self.R is None else u @ self.R.T + self.a
 
     def initial(self, rng=0):
         rng = np.random.default_rng(rng)

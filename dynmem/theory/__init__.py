@@ -8,6 +8,9 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "linear": ["power_gradient", "linear_gradient", "linear_spectrum", "gradient_bounds", "isometry", "gaussian_product_spectrum",
                    "circular_law_radius"],
         "mean_field": ["tanh_variance", "tanh_susceptibility", "tanh_spectrum", "tanh_gradient", "critical_gain", "critical_line",
-                       "orthogonal_tanh_spectrum", "orthogonal_tanh_gradient", "memory_horizon"],
+                       "orthogonal_tanh_spectrum", "orthogonal_tanh_gradient", "unit_tanh_gradient", "memory_horizon"],
+        "gates": ["gate_time_scale", "chrono_bias", "zero_weight_lstm_spectrum", "zero_weight_gru_spectrum", "lstm_origin", "gru_origin",
+                  "lstm_origin_spectrum", "gru_origin_spectrum"],
+        "population": ["lstm_spectrum", "gru_spectrum"],
     },
 )

@@ -18,7 +18,7 @@ def nodes(variance, step=0.25):
     4.0
     """
     if not 0 <= variance <= LARGEST:
-        raise ValueError(f"the variance of a unit's input is {variance:.3g}: pass a smaller gain, bias or input (variance 0 to {LARGEST:.0e})")
+        raise ValueError(f"a unit's input has variance {variance:.3g}, above {LARGEST:.0e}: pass a smaller gain, bias or input")
     sd = np.sqrt(variance)
     if sd == 0:
         return np.zeros(1), np.ones(1)

@@ -13,7 +13,7 @@ def power_gradient(spectral_radius, lags):
 
     ln |d x_T / d x_(T-lag)| = lag ln rho;  memory horizon -1/ln rho (infinite where rho >= 1).
 
-    spectral_radius: rho >= 0, per step; lags: whole numbers of steps. Returns log_state_gradient(lag), state_gradient(lag), horizon (steps).
+    spectral_radius: rho >= 0, per step; lags: whole numbers of steps. Returns log_state_gradient(lag), state_gradient(lag), horizon.
     Raises ValueError where rho is negative or not finite. Source: Bengio, Simard and Frasconi (1994).
 
     >>> d = power_gradient(0.9, [0, 100])
@@ -149,7 +149,7 @@ def isometry(units, lags):
 def gaussian_product_spectrum(units, gain=1.0):
     """Lyapunov spectrum of a product of independent Gaussian matrices, entries N(0, gain^2/N), at any N.
 
-    lambda_i = 1/2 [ln(2 g^2/N) + psi((N - i + 1)/2)], psi the digamma function; N to infinity: 1/2 ln(g^2 (1 - i/N)), Newman's triangle law.
+    lambda_i = 1/2 [ln(2 g^2/N) + psi((N - i + 1)/2)], psi the digamma function; for large N 1/2 ln(g^2 (1 - i/N)), the triangle law.
 
     Returns lyapunov(exponent), kaplan_yorke_dimension, entropy_rate, horizon. Source: Newman (1986), Commun. Math. Phys. 103, 121.
 

@@ -12,12 +12,17 @@ import threading
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 TRIALS = 3
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Outcome:
     traceback: str = ""
 
 
-def outcomes(call: Callable[..., bytes], points: Mapping[int, Mapping], workers: int, say: Callable[[str], None]) -> Iterator[tuple[int, Outcome]]:
+def outcomes(call: Callable[..., bytes], points: Mapping[int, Mapping], workers: int, say: Callable) -> Iterator[tuple[int, Outcome]]:
     """Call ``call(point)`` for each point, in this process or in ``workers`` others, and yield the outcomes as they come."""
     return _serial(call, points) if workers == 1 else _parallel(call, points, workers, say)
 
@@ -110,19 +115,18 @@ class _Worker:
 
     def give(self, index: int, point: Mapping) -> None:
         self.index = index
-        try:
+        # a worker that died while idle: the next read finds the end of its pipe
+        with suppress(OSError):
             self.connection.send(point)
-        except OSError:
-            pass  # it died while idle: the next read finds the end of its pipe
 
     def answer(self):
         """What the worker sent; raises EOFError or OSError when it is dead."""
         return self.connection.recv()
 
-    def end(self) -> str:
-        """Stop the process and say how it ended."""
+    def end(self, patience: float = 0.1) -> str:
+        """Close the pipe, which ends an idle worker, stop the process if it goes on, and say how it ended."""
         self.connection.close()
-        self.process.join(0.1)
+        self.process.join(patience)
         self.process.kill()
         self.process.join()
         code = self.process.exitcode
@@ -188,7 +192,7 @@ class _Crew:
 
     def bury(self, worker: _Worker) -> Iterator[tuple[int, Outcome]]:
         self.workers.remove(worker)
-        end, index = worker.end(), worker.index
+        end, index = worker.end(patience=5), worker.index
         if index is None:
             self.stillborn += 1
             if self.stillborn >= TRIALS:

@@ -1,12 +1,10 @@
 """Stores: what a study measured, on disk, each file whole or absent and each with its checksum.
 
 ``NAME.points/`` holds ``configuration.json``, and for each finished point ``000017.nc`` with its record ``000017.json``, written last.
-``NAME.nc`` holds all points in one Dataset, ``NAME.nc.sha256`` its checksum. Nothing here can run code.
+``NAME.nc`` holds all points in one Dataset, ``NAME.nc.sha256`` its checksum.
 """
 
-import errno
 import fcntl
-import hashlib
 import json
 import os
 import re
@@ -14,21 +12,20 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
-from .errors import BusyError, DamageError
+from ..errors import BusyError, DamageError
+from .files import canonical, checksum, decode, load, seal, sidecar, unseal, write
 
 NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,100}")
-FULL = {errno.ENOSPC, errno.EDQUOT}
-
-
-class NoSpaceError(OSError):
-    """The disk is full."""
 
 
 class ChangedError(ValueError):
     """The store was made with another grid, configuration or code."""
+
+
+class BadNameError(ValueError):
+    """A name that could leave its folder."""
 
 
 def check_name(name: str) -> str:
@@ -37,131 +34,11 @@ def check_name(name: str) -> str:
     >>> check_name("..")
     Traceback (most recent call last):
     ...
-    ValueError: '..' is not a name: letters, digits, . _ -
+    dynmem.study.store.BadNameError: '..' is not a name: letters, digits, . _ -
     """
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is not a name: letters, digits, . _ -")
+        raise BadNameError(f"{name!r} is not a name: letters, digits, . _ -")
     return name
-
-
-# ---- files: whole or absent ------------------------------------------------------------------------------------------------------
-
-
-def write(path: Path, data: bytes) -> None:
-    """Write a file aside, flush it to the disk and rename it, so that a reader finds the whole file or none."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with open(part, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-        _flush_folder(path.parent)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def space_watched() -> Iterator[None]:
-    """Turn the system's words for a full disk into ours."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            raise NoSpaceError(error.errno, "no space left; nothing was damaged; free space and run again") from error
-        raise
-
-
-def _flush_folder(folder: Path) -> None:
-    """A rename outlives a power cut only once its folder has reached the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def checksum(data: bytes) -> str:
-    """SHA-256 in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def canonical(record) -> str:
-    """A record as JSON, the same text for equal records."""
-    return json.dumps(record, sort_keys=True, ensure_ascii=False)
-
-
-def seal(record) -> bytes:
-    """A record as one line of JSON behind its own checksum."""
-    line = (canonical(record) + "\n").encode()
-    return f"{checksum(line)} ".encode() + line
-
-
-def unseal(data: bytes):
-    """The record of ``seal``; ``DamageError`` when the line does not match its checksum."""
-    digest, _, line = data.partition(b" ")
-    if digest.decode("ascii", "replace") != checksum(line):
-        raise DamageError("the record does not match its checksum")
-    return json.loads(line)
-
-
-# ---- one Dataset, one file -------------------------------------------------------------------------------------------------------
-
-
-def encode(dataset) -> bytes:
-    """A Dataset as netCDF-4, made in memory: HDF5 crashes on a full disk, a plain write does not. Equal Datasets give equal bytes."""
-    # a fill value would be one more attribute that the Dataset did not have
-    plain = {name: {"_FillValue": None} for name, v in dataset.variables.items() if v.dtype.kind in "fc"}
-    return bytes(dataset.drop_encoding().to_netcdf(engine="h5netcdf", encoding=plain))
-
-
-def decode(data: bytes):
-    """The Dataset of ``encode``."""
-    import xarray as xr
-
-    with xr.open_dataset(BytesIO(data), engine="h5netcdf") as dataset:
-        return dataset.load().drop_encoding()
-
-
-def save(dataset, path) -> Path:
-    """Write a Dataset to a netCDF-4 file with its checksum beside it (``sha256sum --check PATH.sha256`` reads it too)."""
-    path, data = Path(path), encode(dataset)
-    sidecar = _sidecar(path)
-    # a kill between the two files must leave no checksum rather than a wrong one
-    sidecar.unlink(missing_ok=True)
-    write(path, data)
-    write(sidecar, _line(path, data))
-    return path
-
-
-def load(path):
-    """Dataset from a file of ``save``; ``DamageError`` unless it matches its checksum, ``FileNotFoundError`` when there is none."""
-    return decode(verified(Path(path)))
-
-
-def verified(path: Path) -> bytes:
-    """Bytes of a file of ``save``, compared with its checksum."""
-    if not path.exists():
-        raise FileNotFoundError(errno.ENOENT, "no such store", str(path))
-    sidecar = _sidecar(path)
-    if not sidecar.exists():
-        raise DamageError(f"{path} has no checksum {sidecar.name} beside it: it is not a finished store")
-    data = path.read_bytes()
-    if sidecar.read_bytes() != _line(path, data):
-        raise DamageError(f"{path} does not match its checksum")
-    return data
-
-
-def _sidecar(path: Path) -> Path:
-    return path.with_name(path.name + ".sha256")
-
-
-def _line(path: Path, data: bytes) -> bytes:
-    return f"{checksum(data)}  {path.name}\n".encode()
-
-
-# ---- the store of a study --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -205,18 +82,22 @@ class Store:
 
     def finished(self, configuration: Mapping, finish: str):
         """The combined Dataset when this configuration made it, else None: there is none, or it is to be made (again) from its points."""
-        if not self.file.exists() or (self.points.exists() and not _sidecar(self.file).exists()):
+        if not self.file.exists() or (self.points.exists() and not sidecar(self.file).exists()):
             return None
-        try:
-            dataset = load(self.file)
-        except DamageError as error:
-            raise DamageError(f"store {self.name}: {error}: {self._advice()}") from None
+        dataset = self.load()
         stored = json.loads(dataset.attrs["configuration"])
         now = {**configuration, "code": {**configuration["code"], "finish": finish}}
         if self.points.exists():
             return dataset if canonical(stored) == canonical({**now, "versions": stored["versions"]}) else None
         self._refuse_changes({**stored, "versions": now["versions"]}, now)
         return dataset
+
+    def load(self):
+        """The combined Dataset; ``DamageError`` says how to mend it."""
+        try:
+            return load(self.file)
+        except DamageError as error:
+            raise DamageError(f"store {self.name}: {error}: {self._advice()}") from None
 
     def open(self, configuration: Mapping) -> dict[int, dict]:
         """Make the store ready for this configuration; the records of its finished points, each compared with its checksum."""
@@ -254,8 +135,7 @@ class Store:
         """Records of all finished points; ``DamageError`` names the points that do not match their checksums."""
         records, damaged = self._survey()
         if damaged:
-            which = f"point {damaged[0]} does" if len(damaged) == 1 else f"points {', '.join(map(str, damaged))} do"
-            raise DamageError(f"store {self.name}: {which} not match {'its checksum' if len(damaged) == 1 else 'their checksums'}: {self._advice()}")
+            raise DamageError(f"store {self.name}: {_mismatch(damaged)}: {self._advice()}")
         return records
 
     def _survey(self) -> tuple[dict[int, dict], list[int]]:
@@ -280,19 +160,13 @@ class Store:
         path = self._path(index, "nc")
         data = path.read_bytes() if path.exists() else b""
         if checksum(data) != record["sha256"]:
-            raise DamageError(f"store {self.name}: point {index} does not match its checksum: {self._advice()}")
+            raise DamageError(f"store {self.name}: {_mismatch([index])}: {self._advice()}")
         return data
 
-    def save_point(self, index: int, parameters: Mapping, configuration: Mapping, payload: bytes | None, error: str = "", traceback: str = "") -> dict:
-        """Keep a point: its netCDF bytes first, its record last; without bytes it is kept as failed, with the error."""
-        record = {
-            "point": index,
-            "parameters": dict(parameters),
-            "configuration": checksum(canonical(configuration).encode()),
-            "sha256": None if payload is None else checksum(payload),
-            "error": error,
-            "traceback": traceback,
-        }
+    def save_point(self, index: int, payload: bytes | None, configuration: Mapping, **more) -> dict:
+        """Keep a point: its netCDF bytes first, its record last, which holds ``more`` too. A failed point has no bytes (None)."""
+        digest = None if payload is None else checksum(payload)
+        record = {"point": index, "sha256": digest, "configuration": checksum(canonical(configuration).encode()), **more}
         if payload is not None:
             write(self._path(index, "nc"), payload)
         write(self._path(index, "json"), seal(record))
@@ -329,11 +203,11 @@ class Store:
                 # each record carries a mark of its configuration, so that the next run still knows its own points
                 self.configuration_file.unlink()
                 removed.append(self.configuration_file.name)
-        if self.file.exists() or _sidecar(self.file).exists():
+        if self.file.exists() or sidecar(self.file).exists():
             try:
                 load(self.file)
             except (DamageError, FileNotFoundError):
-                _sidecar(self.file).unlink(missing_ok=True)
+                sidecar(self.file).unlink(missing_ok=True)
                 if self.file.exists():
                     # kept under another name: without its checksum it cannot be told from a file that is not ours
                     self.file.replace(self.file.with_name(self.file.name + ".damaged"))
@@ -352,10 +226,16 @@ class Store:
         while (aside := self.folder / f"{self.name}.old-{number}").exists():
             number += 1
         aside.mkdir()
-        for path in (_sidecar(self.file), self.file, self.points):
+        for path in (sidecar(self.file), self.file, self.points):
             if path.exists():
                 os.rename(path, aside / path.name)
         return aside
+
+
+def _mismatch(points: list[int]) -> str:
+    if len(points) == 1:
+        return f"point {points[0]} does not match its checksum"
+    return f"points {', '.join(map(str, points))} do not match their checksums"
 
 
 def _holder(file) -> str:
@@ -376,8 +256,8 @@ def changes(stored: Mapping, now: Mapping) -> list[str]:
     ['gain was 1.0 in the store, 1.1 now']
     """
     before, after = _flat(stored), _flat(now)
-    names = [*before, *(name for name in after if name not in before)]
-    return [f"{name} was {_show(before.get(name))} in the store, {_show(after.get(name))} now" for name in names if canonical(before.get(name)) != canonical(after.get(name))]
+    differ = [name for name in {**before, **after} if canonical(before.get(name)) != canonical(after.get(name))]
+    return [f"{name} was {_show(before.get(name))} in the store, {_show(after.get(name))} now" for name in differ]
 
 
 def _flat(configuration: Mapping) -> dict:

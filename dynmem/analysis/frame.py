@@ -1,0 +1,110 @@
+"""Orthonormal frames: the QR at the heart of Lyapunov exponents, fast where the frame allows and exact where it does not.
+
+A frame holds k directions as rows, shape (k, n). ``Frame.orthonormalise`` writes F = L Q with L lower triangular and Q orthonormal. Large
+frames go by blocks: each block is freed from the rows before it (classical Gram-Schmidt, two matrix products) and then factored by
+Cholesky (Fukaya et al. 2014), which squares the condition; a block too ill-conditioned for that goes to Householder, and the next
+frame is cut into more blocks. Every step follows the same guard: what share of a row's length is left once the rows before it are
+taken out. Rounding is amplified by the inverse of that share.
+"""
+
+import numpy as np
+from scipy.linalg import blas, lapack
+
+CHOLESKY_GUARD = 1e-5  # squared share below which a Cholesky factor, whose error grows with its inverse, is not used
+REPEAT = 1e-2  # share below which one projection leaves rows too far from orthogonal: twice is enough
+SMALL = 48  # rows up to which Householder is as fast
+
+
+class Frame:
+    """Orthonormaliser that remembers how finely the frames of one system want to be cut."""
+
+    def __init__(self, rows):
+        self.rows, self.blocks, self.calm = rows, 1, 0
+
+    def orthonormalise(self, F):
+        """Q (k, n), the log of the growth of each row ln|L_ii| (k,), and the share |L_ii| / |F_i| (k,) of each row that was new.
+
+        A row that lies in the span of those before it, to rounding, has growth -inf and share 0: no digit of it is left.
+        """
+        if self.rows <= SMALL:
+            return _householder(F)
+        edges = np.linspace(0, self.rows, self.blocks + 1).astype(int)
+        Q, logs, shares, easy = np.empty_like(F), np.empty(self.rows), np.empty(self.rows), True
+        for a, b in zip(edges[:-1], edges[1:], strict=True):
+            found = _block(F[a:b], Q[:a])
+            if found is None:  # not finite, a zero row, or rows that are lost: the whole frame the safe way
+                self.blocks = min(2 * self.blocks, max(1, self.rows // 32))
+                return _householder(F)
+            Q[a:b], logs[a:b], shares[a:b], well = found
+            easy &= well
+        self._adapt(easy)
+        return Q, logs, shares
+
+    def _adapt(self, easy):
+        """More blocks where Cholesky failed; fewer after many easy frames."""
+        self.calm = self.calm + 1 if easy else 0
+        if not easy:
+            self.blocks = min(2 * self.blocks, max(1, self.rows // 32))
+        elif self.calm >= 200 and self.blocks > 1:
+            self.blocks, self.calm = self.blocks // 2, 0
+
+
+def _block(F, before):
+    """One block of rows, freed from the rows ``before`` and orthonormalised; None where a row is lost."""
+    squares = np.einsum("ij,ij->i", F, F)
+    if not (np.isfinite(squares).all() and squares.min() > 0.0):
+        return None
+    if not len(before):
+        return _finish(F, squares, _cholesky(F))
+    F = F - (F @ before.T) @ before
+    left = np.einsum("ij,ij->i", F, F)
+    if left.min() <= 0.0 or (left / squares).min() < (64 * np.finfo(float).eps) ** 2:
+        return None
+    if (left / squares).min() < REPEAT**2:
+        F -= (F @ before.T) @ before
+    return _finish(F, squares, _cholesky(F))
+
+
+def _finish(F, squares, cholesky):
+    """Factor of a block with logs and shares, by Householder where Cholesky was not safe."""
+    if cholesky is None:
+        Q, logs, shares = _householder(F)
+        if not shares.all():
+            return None
+        lengths = np.exp(logs - 0.5 * np.log(squares))
+        return Q, logs, lengths, False
+    Q, diagonal = cholesky
+    return Q, np.log(diagonal), diagonal / np.sqrt(squares), True
+
+
+def _cholesky(F):
+    """Q and the diagonal of L from F F^T = L L^T, or None where the rows are too nearly dependent."""
+    gram = blas.dsyrk(1.0, F.T, trans=1, lower=1)
+    squares = gram.diagonal().copy()
+    L, failed = lapack.dpotrf(gram, lower=1, clean=0, overwrite_a=1)
+    diagonal = L.diagonal()
+    if failed or not ((diagonal * diagonal) > CHOLESKY_GUARD * squares).all():
+        return None
+    return blas.dtrsm(1.0, L, F.T, side=1, lower=1, trans_a=1).T, diagonal.copy()
+
+
+def _householder(F):
+    """Q, logs and shares by LAPACK's Householder QR, rows scaled first so that neither huge nor tiny ones are lost."""
+    k, n = F.shape
+    scale = np.abs(F).max(axis=1)
+    dead = scale == 0.0
+    scale[dead] = 1.0
+    a, tau, _, _ = lapack.dgeqrf(np.divide(F, scale[:, None]).T, lwork=64 * n, overwrite_a=1)
+    diagonal = np.abs(a.diagonal()[:k])
+    lengths = np.sqrt(np.einsum("ij,ij->j", *(np.triu(a[:k]),) * 2)) if k > 1 else diagonal.copy()
+    Q, _, _ = lapack.dorgqr(a[:, :k], tau, lwork=64 * n, overwrite_a=1)
+    shares = diagonal / np.where(lengths > 0.0, lengths, 1.0)
+    shares[dead | (shares < 4.0 * np.sqrt(n) * np.finfo(float).eps)] = 0.0
+    with np.errstate(divide="ignore"):
+        logs = np.where(shares > 0.0, np.log(diagonal) + np.log(scale), -np.inf)
+    return Q.T, logs, shares
+
+
+def random_frame(k, n, rng):
+    """k random orthonormal rows of length n."""
+    return np.ascontiguousarray(np.linalg.qr(rng.standard_normal((n, k)))[0].T)

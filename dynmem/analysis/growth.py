@@ -1,0 +1,149 @@
+"""The tangent loop: how fast the directions of a frame grow along an orbit, with a QR as often as the frame's condition asks."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..errors import NotFiniteError
+from ..flow import FlowMap, not_finite
+from ..tangent import divergence, jacobian, push
+from .frame import Frame, random_frame
+
+AIM = 1e-6  # share of its length that the worst row keeps between two QRs
+LEAST = 1e-9  # below it the steps since the last QR are done again, one by one
+LONGEST = 64  # steps between two QRs at the most
+BLOCKS = 1024  # growth records kept; beyond twice as many, neighbours are merged
+
+
+@dataclass
+class Record:
+    """Growth of each exponent over consecutive stretches of time, merged so that no more than ``2 * BLOCKS`` are kept."""
+
+    durations: list = field(default_factory=list)
+    growths: list = field(default_factory=list)
+    width: int = 1  # stretches merged into one record
+    waiting: int = 0
+
+    def add(self, duration, growth):
+        if self.waiting:
+            self.durations[-1] += duration
+            self.growths[-1] = self.growths[-1] + growth
+        else:
+            self.durations.append(duration)
+            self.growths.append(growth)
+        self.waiting = (self.waiting + 1) % self.width
+        if len(self.durations) == 2 * BLOCKS and not self.waiting:
+            pairs = range(0, 2 * BLOCKS, 2)
+            self.durations = [self.durations[i] + self.durations[i + 1] for i in pairs]
+            self.growths = [self.growths[i] + self.growths[i + 1] for i in pairs]
+            self.width *= 2
+
+    def arrays(self):
+        """Durations (m,) and growths (m, k)."""
+        return np.array(self.durations), np.array(self.growths)
+
+
+class Tangents:
+    """State, frame and clock of a run: ``advance`` carries them on; ``record`` collects growth once ``measuring`` is set."""
+
+    def __init__(self, system, x, k, drive, rng, steps, check_steps=200):
+        self.system, self.x, self.drive, self.steps = system, x, drive, steps
+        self.frame = random_frame(k, x.shape[-1], rng)
+        self.qr = Frame(k)
+        self.interval, self.step, self.record = 1, 0, Record()
+        self.measuring, self.lost = False, np.zeros(k, bool)
+        self.check_every = max(1, steps // check_steps) if k == x.shape[-1] else None
+        self.next_check, self.checked, self.residual = 0, 0, 0.0
+
+    def advance(self, until):
+        """Go on to the step ``until``, with as many steps between two QRs as the frame stands."""
+        while self.step < until:
+            count = min(self.interval, until - self.step)
+            check = self.measuring and self.check_every is not None and self.step >= self.next_check
+            before = (self.x, self.frame, self.step)
+            volume = self._push(count, check)
+            frame, logs, shares = self.qr.orthonormalise(self.frame)
+            worst = shares.min()
+            if worst < LEAST and count > 1:  # too long since the last QR: again, with shorter steps
+                self.x, self.frame, self.step = before
+                self.interval = max(1, count // 2)
+                continue
+            self.frame = frame
+            self._adapt(count, worst)
+            if self.measuring:
+                self._measure(count, logs, volume)
+
+    def _push(self, count, check):
+        x, frame, volume = self.x, self.frame, 0.0
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            for _ in range(count):
+                u = self.drive(self.step)
+                if check:
+                    volume += volume_growth(self.system, x, u)
+                x, frame = push(self.system, x, frame, u)
+                self.step += 1
+                if not np.isfinite(x).all():
+                    raise not_finite(self.system, self.step, self.steps)
+            if not np.isfinite(frame).all():
+                if count == 1:
+                    raise NotFiniteError(f"Jacobian not finite at step {self.step} of {self.steps} ({self.system}): the rule has no "
+                                         "derivative there, or overflows")
+                frame = np.zeros_like(frame)  # grown beyond the largest number since the last QR: share 0 sends us back
+        self.x, self.frame = x, frame
+        return volume if check else None
+
+    def _adapt(self, count, worst):
+        """The number of steps after which the worst row should keep the share AIM, if it goes on as it did."""
+        worst = min(max(worst, 1e-16), 0.999)
+        wanted = int(count * np.log(AIM) / np.log(worst))
+        self.interval = int(np.clip(wanted, 1, min(LONGEST, 2 * self.interval)))
+
+    def _measure(self, count, logs, volume):
+        self.lost |= np.isneginf(logs)
+        self.record.add(count * abs(self.system.dt), logs)
+        if volume is not None:
+            self.next_check = self.step + self.check_every
+            self.checked += count
+            total = logs.sum()
+            self.residual += 0.0 if np.isneginf(total) and np.isneginf(volume) else total - volume
+
+
+def volume_growth(system, x, u):
+    """ln|det J| of one step of a Map, or the divergence of a Flow integrated over the step by Simpson's rule."""
+    if isinstance(system, FlowMap):
+        half = FlowMap(system.flow, system.dt / 2, system.substeps)
+        middle = half.rule(x, u)
+        ends = [divergence(system.flow, p, u) for p in (x, middle, half.rule(middle, u))]
+        return system.dt * float(ends[0] + 4.0 * ends[1] + ends[2]) / 6.0
+    return float(np.linalg.slogdet(jacobian(system, x, u))[1])
+
+
+def make_drive(system, drive, rng):
+    """The input u_t as a function of the step: from None, a standard deviation (white noise), an array, or a function (rng, steps)."""
+    if drive is None:
+        return lambda step: None
+    if np.isscalar(drive):
+        sd = float(drive)
+        if not (np.isfinite(sd) and sd >= 0):
+            raise ValueError(f"drive = {drive}: the standard deviation of the noise must be a finite number of at least 0")
+        if not system.inputs:
+            raise ValueError(f"{type(system).__name__} takes no input: leave drive out")
+        return _chunks(lambda rng, steps: sd * rng.standard_normal((steps, system.inputs)), rng)
+    if callable(drive):
+        return _chunks(drive, rng)
+    return np.asarray(drive).__getitem__
+
+
+def _chunks(make, rng, size=1024):
+    """Inputs made a chunk at a time, in an order that does not depend on who asks when."""
+    held = {}
+
+    def at(step):
+        index, offset = divmod(step, size)
+        while index not in held:
+            if len(held) > 1:
+                held.pop(min(held))
+            held[max(held, default=-1) + 1] = np.asarray(make(rng, size), dtype=float)
+        return held[index][offset]
+
+    return at

@@ -1,0 +1,179 @@
+"""The parameters of a study: values of its axes and settings, checked, and read from a command line."""
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+LARGEST = 2**63 - 1
+
+
+class ConfigurationError(ValueError):
+    """A grid, a setting or an option cannot be used; the message holds every reason, one a line."""
+
+    def __init__(self, reasons: Iterable[str]):
+        super().__init__("\n".join(reasons))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one run measures: the axes of the grid and the settings that hold everywhere."""
+
+    grid: Mapping[str, list]
+    settings: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        """Number of points.
+
+        >>> len(Plan({"gain": [0.9, 1.1], "seed": [0, 1, 2]}, {}))
+        6
+        """
+        return math.prod(len(values) for values in self.grid.values())
+
+    def points(self) -> dict[int, dict[str, Any]]:
+        """Parameters of each point, the last axis running fastest."""
+        return {index: dict(zip(self.grid, values, strict=True)) for index, values in enumerate(product(*self.grid.values()))}
+
+
+def plain(value):
+    """Numpy scalars and arrays, tuples and ranges as plain Python numbers and lists."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, (tuple, list, range)):
+        return [plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    return value
+
+
+def kind_of(values: Sequence) -> type | None:
+    """Common type of the values of an axis: int, float (also where both occur) or str; None for anything else.
+
+    >>> kind_of([1, 2.5]), kind_of(["tanh"]), kind_of([True])
+    (<class 'float'>, <class 'str'>, None)
+    """
+    kinds = {type(value) for value in values}
+    if kinds == {int, float}:
+        return float
+    return kinds.pop() if len(kinds) == 1 and kinds <= {int, float, str} else None
+
+
+def check_axis(name: str, values, kind: type | None, limits) -> tuple[list, list[str]]:
+    """Values of an axis as its kind, and what is wrong with them."""
+    values = plain(values)
+    if not isinstance(values, list) or not values:
+        return [], [f"{name} = {values!r}: must be one value or more"]
+    errors = [error for value in values for error in check_value(name, value, kind, limits)]
+    if not errors:
+        values = [kind(value) for value in values]
+        errors = [f"{name} = {value} is given twice" for value in dict.fromkeys(values) if values.count(value) > 1]
+    return values, errors
+
+
+def check_value(name: str, value, kind: type | None, limits) -> list[str]:
+    """What is wrong with one value: its kind, that it is not finite, or its limits: (least, most), or a collection of strings.
+
+    >>> check_value("delay", 0, int, (1, None))
+    ['delay = 0: must be at least 1']
+    """
+    if kind is None:
+        return [f"{name}: its values must be all numbers or all strings"]
+    if kind is str:
+        return _check_text(name, value, limits)
+    if type(value) is not int and not (kind is float and type(value) is float):
+        return [f"{name} = {value!r}: must be a {'whole ' if kind is int else ''}number"]
+    if not math.isfinite(value) or (abs(value) > LARGEST and kind is int):
+        return [f"{name} = {value}: must be a finite number"]
+    least, most = limits or (None, None)
+    if least is not None and value < least:
+        return [f"{name} = {value}: must be at least {least}"]
+    if most is not None and value > most:
+        return [f"{name} = {value}: must be at most {most}"]
+    return []
+
+
+def _check_text(name: str, value, choices) -> list[str]:
+    if not isinstance(value, str):
+        return [f"{name} = {value!r}: must be a string"]
+    if choices and value not in choices:
+        return [f"{name} = {value!r}: must be one of {', '.join(choices)}"]
+    return []
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """Words for a parameter that does not exist."""
+    return f"{name}: no such parameter: choose one of {', '.join(known)}{suggestion(name, known)}"
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """The known name that was probably meant, as a question.
+
+    >>> suggestion("vanshing", ["vanishing", "gates"])
+    ' (did you mean vanishing?)'
+    """
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def read_value(text: str, kind: type):
+    """A value from a user's text, never evaluated; ``ValueError`` says what it must be.
+
+    >>> read_value("1e-3", float), read_value("12", int), read_value("false", bool)
+    (0.001, 12, False)
+    """
+    if kind is str and text:
+        return text
+    if kind is bool and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if kind in (int, float) and re.fullmatch(r"[+-]?[0-9]{1,4000}", text):
+        return kind(int(text)) if kind is int else float(text)
+    if kind is float and re.fullmatch(r"[0-9.eE+-]+|[+-]?(inf|nan)", text):
+        try:
+            return float(text)
+        except ValueError:
+            pass
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
+    raise ValueError(f"must be {words[kind]}")
+
+
+def read_assignments(texts: Iterable[str], grid: Mapping[str, list], settings: Mapping[str, Any]) -> tuple[dict, list[str]]:
+    """Overrides from ``name=v1,v2,...``, each value read as the kind that the parameter has, and everything wrong with them."""
+    overrides, errors, known = {}, [], [*grid, *settings]
+    for text in texts:
+        name, equals, values = text.partition("=")
+        if not equals:
+            errors.append(f"{text}: write it as name=value or name=value,value")
+        elif name not in known:
+            errors.append(unknown(name, known))
+        elif name in overrides:
+            errors.append(f"{name} is set twice")
+        else:
+            overrides[name] = None
+            overrides[name], wrong = _read(name, values, grid, settings)
+            errors += wrong
+    return overrides, errors
+
+
+def _read(name: str, text: str, grid: Mapping, settings: Mapping) -> tuple[Any, list[str]]:
+    if name in grid:
+        return _read_each(name, text.split(","), kind_of(grid[name]))
+    present = settings[name]
+    several = isinstance(present, list)
+    kind = kind_of(present) if several else type(present)
+    if kind not in (int, float, bool, str):
+        return None, [f"{name}: cannot be set from the command line"]
+    values, errors = _read_each(name, text.split(",") if several else [text], kind)
+    return (values if several else (values or [None])[0]), errors
+
+
+def _read_each(name: str, texts: Iterable[str], kind: type) -> tuple[list, list[str]]:
+    values, errors = [], []
+    for text in texts:
+        try:
+            values.append(read_value(text.strip(), kind))
+        except ValueError as error:
+            errors.append(f"{name} = {text.strip()!r}: {error}")
+    return values, errors

@@ -1,0 +1,13 @@
+"""Training: a system with trainable arrays, the loop that fits it to a task, and checkpoints that cannot run code."""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "trainable": ["Trainable"],
+        "fitting": ["fit"],
+        "checkpoint": ["save", "load"],
+        "samples": ["Samples"],
+    },
+)

@@ -1,0 +1,151 @@
+"""Checkpoints: one file with the weights of a system and what it takes to build it again; reading one cannot run code."""
+
+import hashlib
+import json
+import os
+import pickle
+import zipfile
+from dataclasses import fields
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..arrays import tensors
+from ..errors import DamageError, ShapeError
+from ..models import Network
+from ..models.network import MODELS
+from ..system import System
+from .trainable import join, leaves, rebuilt
+
+KINDS = {kind.__name__: kind for kind in (*MODELS.values(), Network)}
+KEYS = {"weights", "record", "sha256"}
+
+
+def save(system, path, **facts):
+    """Write a system, and facts that JSON can hold, to a file: aside first and then renamed, so that a kill leaves the old file or the new.
+
+    The file is one that ``torch.load(path, weights_only=True)`` reads: weights by their path, a JSON record, and the SHA-256 of both.
+    """
+    weights = {name: torch.from_numpy(value.copy()) for name, value in leaves(system) if isinstance(value, np.ndarray)}
+    record = json.dumps({"system": describe(system), "facts": facts}, sort_keys=True)
+    data = BytesIO()
+    torch.save({"weights": weights, "record": record, "sha256": digest(weights, record)}, data)
+    _write(Path(path), data.getvalue())
+
+
+def load(path, like=None):
+    """The system of a checkpoint, with float64 arrays, validated as any other.
+
+    A model of dynmem is built from the record; for a system of the user's own pass ``like``, one of the same kind and shapes. Raises
+    DamageError where the file does not match its checksum, is not a checkpoint, or holds objects other than tensors.
+
+    >>> import tempfile, dynmem as dm
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(dm.models.get("gru", units=3, inputs=2), folder + "/gru.pt")
+    ...     load(folder + "/gru.pt").size
+    3
+    """
+    weights, record = read(path)
+    arrays = {name: tensors(weight) if weight.is_floating_point() else weight.numpy() for name, weight in weights.items()}
+    described = record["system"]
+    if like is not None:
+        return _into(like, described, arrays, path)
+    return _build(described, arrays, path)
+
+
+def _write(path, data):
+    part = path.with_name(path.name + ".part")
+    try:
+        with open(part, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut could leave the name with nothing behind it
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def read(path):
+    """Weights (a dict of tensors) and record (a dict with "system" and "facts") of a checkpoint, compared with its checksum."""
+    data = Path(path).read_bytes()
+    payload = _payload(data, path)
+    if not (type(payload) is dict and payload.keys() == KEYS and type(payload["weights"]) is dict and type(payload["record"]) is str):
+        raise DamageError(f"{path} is not a checkpoint of dynmem: for a torch module of your own use dm.models.from_torch")
+    weights = payload["weights"]
+    if not all(type(k) is str and type(v) is torch.Tensor and v.layout is torch.strided for k, v in weights.items()):
+        raise DamageError(f"refused: checkpoint holds objects other than tensors: {path}")
+    if digest(weights, payload["record"]) != payload["sha256"]:
+        raise DamageError(f"{path} does not match its checksum: take an older copy or train again")
+    return weights, json.loads(payload["record"])
+
+
+def _payload(data, path):
+    damaged = DamageError(f"{path} is damaged: take an older copy or train again")
+    if data[:2] == b"PK":  # torch does not look at the checksums inside its own zip files
+        try:
+            with zipfile.ZipFile(BytesIO(data)) as archive:
+                sound = archive.testzip() is None
+        except Exception:
+            raise damaged from None
+        if not sound:
+            raise damaged
+    try:
+        return torch.load(BytesIO(data), weights_only=True, map_location="cpu")
+    except pickle.UnpicklingError:
+        raise DamageError(f"refused: checkpoint holds objects other than tensors: {path}") from None
+    except Exception:
+        raise damaged from None
+
+
+def digest(weights, record):
+    """SHA-256 over names, types, shapes and bytes of the weights and over the record."""
+    found = hashlib.sha256(record.encode())
+    for name in sorted(weights):
+        array = weights[name].detach().contiguous().numpy()
+        found.update(f"\n{name} {array.dtype} {array.shape}\n".encode())
+        found.update(array.tobytes())
+    return found.hexdigest()
+
+
+def describe(value):
+    """A system as JSON holds it: its kind and fields, systems inside it described too, arrays by a mark, since the weights hold them."""
+    if isinstance(value, System):
+        return {"kind": type(value).__name__, "fields": {f.name: describe(getattr(value, f.name)) for f in fields(value) if f.init}}
+    if isinstance(value, (tuple, list)):
+        return {"entries": [describe(entry) for entry in value]}
+    if isinstance(value, np.ndarray):
+        return {"array": list(value.shape)}
+    return value if isinstance(value, (bool, int, float, str)) or value is None else {"unknown": type(value).__name__}
+
+
+def _build(described, arrays, file, path=""):
+    if not isinstance(described, dict):
+        return described
+    if "array" in described:
+        return arrays[path]
+    if "entries" in described:
+        return tuple(_build(entry, arrays, file, f"{path}.{i}") for i, entry in enumerate(described["entries"]))
+    kind = described.get("kind")
+    if kind not in KINDS:
+        raise TypeError(f"{file} holds a {kind or described.get('unknown')}, which is no model of dynmem: pass like=, a system of that kind")
+    return KINDS[kind](**{k: _build(v, arrays, file, join(path, k)) for k, v in described["fields"].items()})
+
+
+def _into(like, described, arrays, file):
+    shapes = {path: value.shape for path, value in leaves(like) if isinstance(value, np.ndarray)}
+    found = {path: array.shape for path, array in arrays.items()}
+    if type(like).__name__ != described["kind"] or shapes != found:
+        raise ShapeError(f"{file} holds a {described['kind']} with {found}, which {type(like).__name__} with {shapes} cannot take")
+    return rebuilt(like, arrays | dict(_constants(described)))
+
+
+def _constants(described, path=""):
+    """Numbers and words among the fields, by path: they may have been trained or chosen too."""
+    if not isinstance(described, dict):
+        yield path, described
+        return
+    for name, inner in described.get("fields", dict(enumerate(described.get("entries", ())))).items():
+        yield from _constants(inner, join(path, name))

@@ -1,0 +1,250 @@
+"""Fit a system to a task: clipped gradient descent, held-out evaluation, the best weights kept."""
+
+import math
+import sys
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from ..errors import NotFiniteError, ShapeError
+from ..labels import as_seed, dataset
+from ..models.cell import whole
+from ..system import Map
+from ..tasks import Task
+from . import checkpoint as checkpoints
+from .samples import Samples
+from .trainable import Trainable
+
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop, "sgd": torch.optim.SGD}
+FAR_BELOW, IN_A_ROW = 0.02, 3  # early stop: this share of the floor, at so many evaluations one after another
+LOSSES = {  # of outputs (batch, steps, outputs) and targets, each step: torch's own form of tasks.LOSSES
+    "cross_entropy": lambda y, t: functional.cross_entropy(y.transpose(1, 2), t, reduction="none"),
+    "binary_cross_entropy": lambda y, t: functional.binary_cross_entropy_with_logits(y, t, reduction="none").mean(-1),
+    "mean_squared_error": lambda y, t: (y - t).square().mean(-1),
+}
+
+
+
+class Row(NamedTuple):
+    """One evaluation."""
+
+    step: int
+    training_loss: float
+    gradient_norm: float
+    held_out_loss: float
+    held_out_error: float
+    accuracy: float
+
+
+def fit(model, task, *, steps, rng=0, batch=64, learning_rate=1e-3, optimizer="adam", clip=1.0, loss=None, checkpoint=None,
+        evaluate_every=50, stop=True, held_out=256, progress=None, dtype="float32", fixed=(), train=(), threads=1):
+    """Train a system on a task; returns the trained system, at its best evaluation, and the history, a Dataset over ``step``.
+
+    Each step draws ``batch`` sequences, and the gradient of their mean loss is clipped to the norm ``clip`` (None: not at all) after the
+    backward pass. Every ``evaluate_every`` steps the loss is measured on the same ``held_out`` fresh sequences.
+
+    Parameters: model, a Map with the task's inputs and outputs; task, of ``dm.tasks``, or arrays (inputs, targets) as for ``Samples``;
+    optimizer "adam", "adamw", "rmsprop" or "sgd"; loss, a function of outputs and targets that returns one loss a sequence, in place of the
+    task's (then there is no floor and no verdict); checkpoint, a file for the best weights; stop, whether to end early, once the held-out
+    loss has been far below the floor (or below the share of it that is given) at three evaluations in a row; progress, a bar on stderr,
+    None: where that is a terminal; fixed, train: see Trainable; threads of torch while it trains, on which the bits depend, None: as set.
+
+    History: training_loss and gradient_norm (before clipping), means since the last evaluation; held_out_loss, its standard error
+    held_out_error, accuracy; attributes floor, learned (1 or 0), steps, best_step, seed, threads.
+
+    Raises NotFiniteError with the step where a loss or a gradient is lost, ShapeError where model and task do not fit, ValueError with
+    every option that cannot be.
+
+    >>> import dynmem as dm
+    >>> task = dm.tasks.get("copy", delay=1, symbols=2, length=1)
+    >>> model = dm.models.get("gru", units=16, inputs=task.inputs, outputs=task.outputs)
+    >>> trained, history = fit(model, task, steps=200, learning_rate=1e-2)
+    >>> history.learned, bool(history.held_out_loss[-1] < 0.1 * task.floor)
+    (1, True)
+    """
+    _check(locals())
+    for_batches, for_held_out = np.random.default_rng(rng).spawn(2)
+    task = as_task(task, loss, model)
+    _check_widths(model, task)
+    trainable = Trainable(model, dtype, fixed=fixed, train=train)
+    training, held = _split(task, held_out, for_held_out, trainable.dtype)
+    measure = per_sequence(task, loss)
+    batches = (as_tensors(task, training.arrays(batch, for_batches), trainable.dtype) for _ in range(steps))
+    descent = OPTIMIZERS[optimizer](trainable.parameters(), lr=learning_rate)
+    where = f"of {steps} ({type(model).__name__}, {optimizer}, learning_rate={learning_rate}, clip={clip})"
+    floor = float("nan") if callable(loss) else task.floor
+    share = FAR_BELOW if stop is True else float(stop)
+    rows, best, weights = [], None, None
+    with torch_threads(threads):
+        descending = _with_bar(descend(trainable, descent, batches, measure, clip, where), steps, progress)
+        for row in _evaluations(descending, lambda: evaluate(trainable, held, task, measure), evaluate_every, steps, where):
+            rows.append(row)
+            if best is None or row.held_out_loss < best.held_out_loss:
+                best, weights = row, {name: tensor.clone() for name, tensor in trainable.state_dict().items()}
+                if checkpoint is not None:
+                    checkpoints.save(trainable.frozen(), checkpoint, step=row.step, held_out_loss=row.held_out_loss, seed=as_seed(rng))
+            if len(rows) >= IN_A_ROW and all(r.held_out_loss + 2.0 * r.held_out_error < share * floor for r in rows[-IN_A_ROW:]):
+                break
+    trainable.load_state_dict(weights)
+    verdict = {"floor": floor, "learned": int(not callable(loss) and task.learned(best.held_out_loss, best.held_out_error))}
+    settings = {"model": model, "batch": batch, "learning_rate": learning_rate, "optimizer": optimizer, "clip": clip, "held_out": held_out,
+                "training_steps": steps, "evaluate_every": evaluate_every, "dtype": str(trainable.dtype), "fixed": fixed, "train": train}
+    return trainable.frozen(), _history(rows, best, task, settings, rng, verdict, threads)
+
+
+def descend(trainable, descent, batches, measure, clip, where=""):
+    """Steps of gradient descent, one for each batch (u, targets): yields the loss and the norm of the gradient before clipping.
+
+    Raises NotFiniteError, with the step, before weights that are not finite are made.
+    """
+    parameters = list(trainable.parameters())
+    for step, (u, targets) in enumerate(batches, 1):
+        descent.zero_grad()
+        loss = measure(trainable(u), targets).mean()
+        _finite(loss.item(), "loss", step, where)
+        loss.backward()
+        # after the backward pass: before it there is nothing to clip
+        norm = torch.nn.utils.clip_grad_norm_(parameters, math.inf if clip is None else clip).item()
+        _finite(norm, "gradient", step, where)
+        descent.step()
+        yield loss.item(), norm
+
+
+def evaluate(trainable, held, task, measure, at_once=256):
+    """Mean loss a sequence, its standard error, and the accuracy, on held-out tensors (u, targets)."""
+    with torch.no_grad():
+        outputs = torch.cat([trainable(u) for u in held[0].split(at_once)])
+        losses = measure(outputs, held[1]).double().numpy()
+    error = losses.std(ddof=1) / math.sqrt(len(losses)) if len(losses) > 1 else 0.0
+    return float(losses.mean()), float(error), task.accuracy(outputs.numpy(), held[1].numpy())
+
+
+def per_sequence(task, loss=None):
+    """The loss of each sequence, (batch,), as a function of outputs (batch, steps, outputs) and targets: the mean over the scored steps."""
+    if callable(loss):
+        return lambda outputs, targets: _one_each(loss(outputs, targets), len(outputs))
+    scored = np.flatnonzero(task.weights)
+    weights = torch.as_tensor(task.weights[scored] / task.weights.sum())
+    steps = slice(None) if len(scored) == task.steps else torch.as_tensor(scored)
+    return lambda outputs, targets: LOSSES[task.loss](outputs[:, steps], targets[:, steps]) @ weights.to(outputs.dtype)
+
+
+def _one_each(losses, count):
+    if not isinstance(losses, torch.Tensor) or losses.shape != (count,):
+        raise ShapeError(f"the loss returned {getattr(losses, 'shape', type(losses).__name__)}, expected one loss a sequence, shape "
+                         f"({count},): take the mean over steps and outputs, not over the batch")
+    return losses
+
+
+def as_task(task, loss, model):
+    """The task itself, or the task that arrays (inputs, targets) make."""
+    if isinstance(task, Task):
+        if isinstance(loss, str):
+            raise ValueError(f"loss = {loss!r}: the task brings its own loss, {task.loss}; a name is for arrays (inputs, targets)")
+        return task
+    if isinstance(task, (tuple, list)) and len(task) == 2:
+        inputs, targets = task
+        classes = np.ndim(targets) == 2
+        return Samples(inputs, targets, None if callable(loss) else loss, getattr(model, "outputs", None) if classes else None)
+    raise TypeError(f"task must be a dm.tasks.Task or two arrays (inputs, targets), got {type(task).__name__}")
+
+
+def as_tensors(task, arrays, dtype):
+    """Inputs and targets as tensors: symbols one-hot, classes as whole numbers."""
+    inputs, targets = arrays
+    u = torch.as_tensor(task.encode(inputs, np.dtype(str(dtype).removeprefix("torch."))))
+    return u, torch.as_tensor(targets).to(torch.int64 if task.loss == "cross_entropy" else dtype)
+
+
+def _split(task, held_out, rng, dtype):
+    """What batches are drawn from, and the held-out tensors."""
+    if not isinstance(task, Samples):
+        return task, as_tensors(task, task.arrays(held_out, rng), dtype)
+    training, rest = task.split(rng)
+    return training, as_tensors(task, rest.rows(slice(held_out)), dtype)
+
+
+def _evaluations(descending, measured, every, steps, where):
+    window = []
+    for step, pair in enumerate(descending, 1):
+        window.append(pair)
+        if step % every == 0 or step == steps:
+            held = measured()
+            _finite(held[0], "held-out loss", step, where)
+            yield Row(step, *np.mean(window, axis=0).tolist(), *held)
+            window = []
+
+
+def _finite(value, name, step, where):
+    if not math.isfinite(value):
+        raise NotFiniteError(f"{name} not finite at step {step} {where}: lower learning_rate or clip")
+
+
+@contextmanager
+def torch_threads(count):
+    """Hold torch to ``count`` threads, then give back what there was; None leaves them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(before if count is None else count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _with_bar(iterable, steps, progress):
+    from tqdm import tqdm
+
+    shown = sys.stderr.isatty() if progress is None else progress
+    return tqdm(iterable, total=steps, disable=not shown, unit="step", leave=False, file=sys.stderr)
+
+
+def _history(rows, best, task, settings, rng, verdict, threads):
+    unit = {"mean_squared_error": "squared unit"}.get(task.loss, "nat")
+    labels = {
+        "training_loss": (unit, "mean training loss since the last evaluation"),
+        "held_out_loss": (unit, "mean loss on held-out sequences"),
+        "held_out_error": (unit, "standard error of the held-out loss"),
+        "accuracy": ("1", "fraction of right answers among those that need memory, held out"),
+        "gradient_norm": (unit, "mean norm of the gradient before clipping, since the last evaluation"),
+    }
+    variables = {name: (("step",), [getattr(row, name) for row in rows], *label) for name, label in labels.items()}
+    if task.chance is None:  # values in a user's own units have no tolerance that makes them right
+        del variables["accuracy"]
+    coords = {"step": (("step",), [row.step for row in rows], "step", "training step")}
+    parameters = settings | {("" if name == "task" else "task_") + name: value for name, value in task.parameters.items()}
+    return dataset(variables, coords, title=f"training of {type(settings['model']).__name__} on the {task.title}", source=task.source,
+                   parameters=parameters, seed=rng, steps=rows[-1].step, best_step=best.step,
+                   threads=threads or torch.get_num_threads(), **verdict)
+
+
+def _check(options):
+    """Every option that cannot be, in one error."""
+    problems = []
+    for name in ("steps", "batch", "evaluate_every", "held_out"):
+        try:
+            whole(name, options[name], 1)
+        except (ValueError, TypeError):
+            problems.append(f"{name} = {options[name]!r}: must be a whole number of at least 1")
+    for name in ("learning_rate", "clip"):
+        value = options[name]
+        if not (value is None and name == "clip") and not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
+            problems.append(f"{name} = {value!r}: must be a positive number{', or None for no clipping' if name == 'clip' else ''}")
+    if options["optimizer"] not in OPTIMIZERS:
+        problems.append(f"optimizer = {options['optimizer']!r}: choose one of {', '.join(OPTIMIZERS)}")
+    if problems:
+        raise ValueError("\n".join(problems))
+
+
+def _check_widths(model, task):
+    if not isinstance(model, Map):
+        return  # Trainable says what to do
+    outputs = getattr(model, "outputs", None) or model.size
+    if model.inputs != task.inputs:
+        raise ShapeError(f"{type(model).__name__} takes {model.inputs} inputs, the task gives {task.inputs}: make it with "
+                         f"dm.models.get(..., inputs={task.inputs})")
+    if outputs != task.outputs:
+        raise ShapeError(f"{type(model).__name__} gives {outputs} outputs, the task asks {task.outputs}: make it with "
+                         f"dm.models.get(..., outputs={task.outputs})")

@@ -1,0 +1,132 @@
+"""A user's own arrays as a task, with the loss of the best constant answer as its floor."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..arrays import tensors
+from ..errors import NotFiniteError, ShapeError
+from ..tasks import LOSSES, Task
+
+HELD_OUT = 0.2  # share of a user's sequences that is kept for evaluation
+
+
+@dataclass(frozen=True, eq=False)
+class Samples(Task):
+    """Sequences that were measured rather than drawn: inputs (count, steps, width) or symbols (count, steps), and targets.
+
+    Whole numbers of shape (count, steps) are classes (``loss`` "cross_entropy"), numbers of shape (count, steps, outputs) are values
+    ("mean_squared_error") or, where said so, bits ("binary_cross_entropy"). ``classes`` is the number of classes where not all occur.
+    The floor is the loss of the best answer that never changes. Raises ShapeError and NotFiniteError.
+
+    >>> x = np.sin(np.arange(40.0)).reshape(4, 10, 1)
+    >>> data = Samples(x[:, :-1], x[:, 1:])
+    >>> data.loss, data.steps, data.outputs, round(data.floor, 3)
+    ('mean_squared_error', 9, 1, 0.505)
+    """
+
+    inputs_array: np.ndarray
+    targets: np.ndarray
+    loss: str | None = None
+    classes: int | None = None
+
+    name = "samples"
+    title = "sequences given by the caller"
+    source = "given by the caller"
+    scored = "all"
+    recalled = slice(None)
+    dependency = None  # the law behind the sequences is not known
+
+    def __post_init__(self):
+        u, y = _numbers("inputs", self.inputs_array), _numbers("targets", self.targets)
+        symbols = y.ndim == 2 and y.dtype.kind in "iu"
+        loss = self.loss or ("cross_entropy" if symbols else "mean_squared_error")
+        for name, value in (("inputs_array", u), ("targets", y), ("loss", loss)):
+            object.__setattr__(self, name, value)
+        super().__post_init__()
+
+    def problems(self):
+        """Sentences, one for each option that cannot be."""
+        u, y = self.inputs_array, self.targets
+        if self.loss not in LOSSES:
+            yield f"loss = {self.loss!r}: choose one of {', '.join(LOSSES)}"
+        if u.shape[:2] != y.shape[:2] or not y.size:
+            yield f"inputs {u.shape} and targets {y.shape} do not fit: both need the same (count, steps, ...), none of them 0"
+        if u.ndim != 3 and not (u.ndim == 2 and u.dtype.kind in "iu"):
+            yield f"inputs have shape {u.shape}: expected (count, steps, inputs), or whole numbers (count, steps)"
+        classes = self.loss == "cross_entropy"
+        if y.ndim != 3 - classes or (classes and (y.dtype.kind not in "iu" or y.min() < 0)):
+            yield f"targets have shape {y.shape} and dtype {y.dtype}: {self.loss} needs " + (
+                "whole numbers (count, steps), from 0" if classes else "numbers (count, steps, outputs)")
+        elif classes and self.classes is not None and self.classes <= y.max():
+            yield f"class {y.max()} occurs among the targets, which needs {y.max() + 1} outputs, not {self.classes}"
+        elif self.loss == "binary_cross_entropy" and not np.isin(y, (0, 1)).all():
+            yield "targets of binary_cross_entropy must be 0 or 1"
+
+    @property
+    def inputs(self):
+        """Input width."""
+        return self.inputs_array.shape[2] if self.inputs_array.ndim == 3 else int(self.inputs_array.max()) + 1
+
+    @property
+    def outputs(self):
+        """Output width."""
+        return self.targets.shape[2] if self.targets.ndim == 3 else self.classes or int(self.targets.max()) + 1
+
+    @property
+    def steps(self):
+        """Length of a sequence."""
+        return self.targets.shape[1]
+
+    @property
+    def parameters(self):
+        """What a store records: the shapes, not the numbers."""
+        return {"task": self.name, "count": len(self.targets), "steps": self.steps, "loss": self.loss}
+
+    @property
+    def floor(self):
+        """Mean loss of the best answer that never changes: the entropy of the classes, or the variance of the values."""
+        if self.loss == "mean_squared_error":
+            return float(self.targets.var((0, 1)).mean())
+        hot = self.targets if self.targets.ndim == 3 else np.eye(self.outputs)[self.targets]
+        shares = hot.reshape(-1, hot.shape[-1]).mean(0)
+        if self.loss == "binary_cross_entropy":
+            return float(np.mean(_surprise(shares) + _surprise(1.0 - shares)))
+        return float(np.sum(_surprise(shares)))
+
+    @property
+    def chance(self):
+        """Fraction of right answers of that predictor; None for values, which are not right or wrong."""
+        if self.loss == "mean_squared_error":
+            return None
+        if self.loss == "binary_cross_entropy":
+            return float(np.mean(np.abs(self.targets.mean((0, 1)) - 0.5) + 0.5))
+        return float(np.bincount(self.targets.ravel()).max() / self.targets.size)
+
+    def draw(self, count, rng):
+        """``count`` of the sequences, each equally likely each time."""
+        return self.rows(rng.integers(len(self.targets), size=count))
+
+    def rows(self, index):
+        """The sequences with these numbers."""
+        return self.inputs_array[index], self.targets[index]
+
+    def split(self, rng):
+        """Two disjoint parts, drawn at random: for training, and held out (a fifth, at least one sequence)."""
+        count = len(self.targets)
+        if count < 2:
+            raise ShapeError("one sequence cannot be trained on and held out too: cut it into windows, (count, steps, inputs)")
+        order, cut = np.random.default_rng(rng).permutation(count), max(1, round(HELD_OUT * count))
+        return tuple(Samples(*self.rows(np.sort(part)), self.loss, self.outputs if self.targets.ndim == 2 else None)
+                     for part in (order[cut:], order[:cut]))
+
+
+def _numbers(name, array):
+    array = np.asarray(array) if np.asarray(array).dtype.kind in "iu" else tensors(array)
+    if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
+        raise NotFiniteError(f"{name} must be finite real numbers: leave out or fill what is missing")
+    return array
+
+
+def _surprise(p):
+    return -p * np.log(np.where(p > 0, p, 1.0))

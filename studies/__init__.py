@@ -1,0 +1,1 @@
+"""Studies: one file a question, with ``measure`` for one point of its grid and ``STUDY``."""

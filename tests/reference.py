@@ -1,0 +1,190 @@
+"""One row a system: what the generic tests run over. A new system brings its row here and nothing else."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+import dynmem as dm
+from dynmem.models import GRU, LSTM, Linear, Network, Orthogonal, Relu, Tanh
+
+
+@dataclass(frozen=True, eq=False)
+class Pendulum(dm.Flow):
+    damping: float = 0.1
+    states = ("angle", "velocity")
+
+    def rule(self, x, u):
+        angle, velocity = x[..., 0], x[..., 1]
+        return dm.stack((velocity, -self.damping * velocity - dm.sin(angle)))
+
+
+@dataclass(frozen=True, eq=False)
+class Lorenz(dm.Flow):
+    sigma: float = 10.0
+    rho: float = 28.0
+    beta: float = 8 / 3
+    states = ("x", "y", "z")
+
+    def rule(self, x, u):
+        x, y, z = (x[..., i] for i in range(3))
+        return dm.stack((self.sigma * (y - x), x * (self.rho - z) - y, x * y - self.beta * z))
+
+
+@dataclass(frozen=True, eq=False)
+class Lorenz96(dm.Flow):
+    """No named states: its size is that of the state handed in."""
+
+    forcing: float = 8.0
+
+    def rule(self, x, u):
+        ahead, behind = dm.concat((x[..., 1:], x[..., :1])), dm.concat((x[..., -1:], x[..., :-1]))
+        behind2 = dm.concat((x[..., -2:], x[..., :-2]))
+        return (ahead - behind2) * behind - x + self.forcing
+
+
+@dataclass(frozen=True, eq=False)
+class ForcedDuffing(dm.Flow):
+    """A driven flow with an output of its own."""
+
+    damping: float = 0.3
+    states = ("position", "velocity")
+    inputs = 1
+
+    def rule(self, x, u):
+        q, v = x[..., 0], x[..., 1]
+        return dm.stack((v, q - q**3 - self.damping * v + u[..., 0]))
+
+    def output(self, x, u):
+        return x[..., :1] * (1 + u)
+
+
+@dataclass(frozen=True, eq=False)
+class Henon(dm.Map):
+    a: float = 1.4
+    b: float = 0.3
+    states = ("x", "y")
+
+    def rule(self, x, u):
+        return dm.stack((1 - self.a * x[..., 0] ** 2 + x[..., 1], self.b * x[..., 0]))
+
+
+@dataclass(frozen=True, eq=False)
+class Logistic(dm.Map):
+    r: float = 4.0
+    states = ("x",)
+
+    def rule(self, x, u):
+        return self.r * x * (1 - x)
+
+
+@dataclass(frozen=True, eq=False)
+class Quadratic(dm.Map):
+    """A matrix field, an input that multiplies the state, and a constant component."""
+
+    M: np.ndarray = None
+    states = ("p", "q", "clock")
+    inputs = 2
+
+    def rule(self, x, u):
+        moved = dm.tanh(x @ self.M.T)
+        first = moved[..., 0] * u[..., 0] + dm.exp(-(x[..., 1] ** 2))
+        return dm.stack((first, dm.softmax(moved)[..., 1] + dm.sigmoid(u[..., 1]) * x[..., 0], 0.1))
+
+
+@dataclass(frozen=True, eq=False)
+class Cat(dm.Map):
+    """A matrix of integers and a modulus: the cat map of Arnold."""
+
+    M: np.ndarray = None
+    states = ("x", "y")
+
+    def rule(self, x, u):
+        return (x @ self.M.T) % 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Implicit(dm.Flow):
+    """M(x) dx/dt = f(x), with every other word of the vocabulary somewhere in it."""
+
+    states = ("x", "y")
+
+    def rule(self, x, u):
+        a, b = x[..., 0], x[..., 1]
+        slow = dm.where(a > b, dm.cosh(a), dm.sqrt(1 + b * b)) + dm.maximum(a, 0.25) - dm.minimum(b, a)
+        odd = dm.arctan(a) + dm.log1p(b * b) + dm.relu(b) + dm.softplus(a) + abs(b) * dm.sign(a)
+        return dm.stack((slow / (2 + dm.sinh(b) ** 2), dm.log(1.5 + dm.cos(a)) - dm.tan(0.3 * b) - odd))
+
+
+@dataclass(frozen=True, eq=False)
+class Oscillators(dm.Map):
+    """Integer indices as a field."""
+
+    neighbour: np.ndarray = None
+    frequency: np.ndarray = None
+
+    def rule(self, x, u):
+        return x + 0.1 * (self.frequency + dm.sin(x[..., self.neighbour] - x))
+
+
+def _tanh(units=3, inputs=2, **options):
+    return Tanh.random(units, inputs, rng=1, gain=1.3, bias_sd=0.2, **options)
+
+
+BUILD = {
+    "pendulum": Pendulum,
+    "lorenz": Lorenz,
+    "lorenz96": Lorenz96,
+    "duffing": ForcedDuffing,
+    "henon": Henon,
+    "logistic": Logistic,
+    "quadratic": lambda: Quadratic(np.random.default_rng(3).standard_normal((3, 3))),
+    "cat": lambda: Cat(np.array([[2, 1], [1, 1]])),
+    "implicit": Implicit,
+    "oscillators": lambda: Oscillators(np.array([1, 2, 3, 0, 0]), np.linspace(-1, 1, 5)),
+    "pendulum map": lambda: dm.FlowMap(Pendulum(), 0.1),
+    "lorenz map": lambda: dm.FlowMap(Lorenz(), 0.01, substeps=2),
+    "lorenz map, order 8": lambda: dm.FlowMap(Lorenz(), 0.02, order=8),
+    "duffing map": lambda: dm.FlowMap(ForcedDuffing(), 0.05),
+    "linear": lambda: Linear.random(3, 2, rng=1, bias_sd=0.1),
+    "linear, leaky": lambda: Linear.random(3, rng=1, leak=0.2),
+    "tanh": _tanh,
+    "tanh, leaky": lambda: _tanh(leak=0.3),
+    "tanh, one unit": lambda: _tanh(1, 1),
+    "tanh, large": lambda: _tanh(40),
+    "relu": lambda: Relu.random(4, 2, rng=3, bias_sd=0.5),
+    "relu, leaky": lambda: Relu.random(3, 1, rng=3, leak=0.5),
+    "orthogonal, identity": lambda: Orthogonal.random(4, 2, rng=4),
+    "orthogonal, tanh": lambda: Orthogonal.random(3, 1, rng=4, nonlinearity="tanh", bias_sd=0.3),
+    "orthogonal, modrelu": lambda: Orthogonal.random(4, 2, rng=4, nonlinearity="modrelu", bias_sd=0.3),
+    "lstm": lambda: LSTM.random(2, 1, rng=5, bias_sd=0.3, forget_bias=1.0),
+    "lstm, one unit": lambda: LSTM.random(1, 1, rng=5),
+    "lstm, large": lambda: LSTM.random(12, 3, rng=5, init="uniform", chrono=20),
+    "gru": lambda: GRU.random(3, 1, rng=6, bias_sd=0.3),
+    "gru, large": lambda: GRU.random(17, 2, rng=6, init="uniform", chrono=20),
+    "network, tanh": lambda: dm.models.get("tanh", units=3, inputs=2, layers=2, outputs=2, rng=7),
+    "network, lstm": lambda: dm.models.get("lstm", units=1, inputs=2, layers=2, rng=7),
+    "network, gru": lambda: dm.models.get("gru", units=2, inputs=1, layers=3, outputs=1, rng=7),
+    "network, mixed": lambda: Network((_tanh(4, 2), LSTM.random(3, 4, rng=8), Henon_layer()), np.ones((1, 2)), np.array([0.5])),
+}
+STATES = {"logistic": [0.3], "lorenz96": [1.0, -0.5, 2.0, 0.3, 1.7], "oscillators": [0.1, 0.9, -0.4, 0.2, 2.0], "cat": [0.31, 0.22]}
+NO_SYMBOLS = {"cat": "Mod"}  # sympy leaves its derivative undone
+
+
+@dataclass(frozen=True, eq=False)
+class Henon_layer(Henon):
+    """A user's own map on top of a stack, its output depending on what the layer below feeds it."""
+
+    inputs = 3
+
+    def rule(self, x, u):
+        return Henon.rule(self, x, None) + (0 if u is None else 0.1 * u[..., :2])
+
+    def output(self, x, u):
+        return x * (1 + u[..., 2:])
+
+
+def row(name):
+    """A system by name with a state and an input (None where it takes none) at which to try it."""
+    system, rng = BUILD[name](), np.random.default_rng(11)
+    x = np.array(STATES[name]) if name in STATES else 0.7 * rng.standard_normal(system.size)
+    return system, x, rng.standard_normal(system.inputs) if system.inputs else None

@@ -1,0 +1,412 @@
+"""A study from its grid to its Dataset: configuration, results, provenance, failed points."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from dynmem.study import ChangedError, ConfigurationError, NoSpaceError, Store, Study, failures, load, save
+from tests.tiny import SOURCE, import_study
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    return import_study(tmp_path / "code", monkeypatch)
+
+
+def square(gain, seed=0):
+    return xr.Dataset({"square": ((), gain**2 + seed)})
+
+
+def demo(**more):
+    return Study("demo", "What is a square?", **{"grid": {"gain": [0.5, 2.0], "seed": [0, 1]}, "measure": square, **more})
+
+
+# ---- the Dataset -----------------------------------------------------------------------------------------------------------------
+
+
+def test_dims_are_the_axes_and_then_those_of_the_measure(study, tmp_path):
+    dataset = study.run(output=tmp_path)
+    assert dict(dataset.sizes) == {"gain": 3, "seed": 4, "step": 5, "mode": 24}
+    assert dataset.norm.dims == ("gain", "seed", "step")
+    assert dataset.mean_norm.dims == ("gain", "step")
+    assert dataset.gain.attrs == {"units": "1", "long_name": "gain of the weights"}
+    assert dataset.norm.attrs["units"] == "1"
+    assert (dataset.status == "done").all()
+
+
+def test_each_point_stands_where_its_parameters_say(study, tmp_path):
+    dataset = study.run(output=tmp_path)
+    for gain in (0.5, 2.0):
+        for seed in (0, 3):
+            expected = study.measure(gain=gain, seed=seed, steps=5)
+            point = dataset.sel(gain=gain, seed=seed)
+            for name in expected.data_vars:
+                np.testing.assert_array_equal(point[name].values, expected[name].values, err_msg=name)
+
+
+def test_types_survive_the_disk(study, tmp_path):
+    dataset = study.run(output=tmp_path)
+    kinds = {name: dataset[name].dtype.kind for name in ("norm", "eigenvalue", "grows", "rank")}
+    assert kinds == {"norm": "f", "eigenvalue": "c", "grows": "b", "rank": "i"}
+    assert set(dataset.word.values.ravel().tolist()) == {"grows", "decays"}
+    xr.testing.assert_identical(dataset, study.load(output=tmp_path))
+
+
+def test_attributes_say_where_the_numbers_come_from(study, tmp_path):
+    attributes = study.run(output=tmp_path).attrs
+    assert attributes["title"] == "tiny: How does a small matrix act?"
+    assert attributes["source"] == "a test"
+    assert json.loads(attributes["parameters"]) == {"gain": [0.5, 1.0, 2.0], "seed": [0, 1, 2, 3], "steps": 5}
+    assert json.loads(attributes["seed"]) == [0, 1, 2, 3]
+    assert attributes["threads"] == 1
+    assert {"python", "numpy", "scipy", "torch", "dynmem"} <= set(json.loads(attributes["versions"]))
+    assert set(json.loads(attributes["configuration"])["code"]) == {"study", "dynmem", "finish"}
+
+
+def test_save_and_load_give_an_equal_dataset(tmp_path):
+    values = xr.Dataset(
+        {"z": ("x", np.exp(1j * np.arange(5))), "z32": ("x", np.ones(5, "c8") * 1j), "nan": ("x", [np.nan, np.inf, -np.inf, -0.0, 5e-324])},
+        {"x": list("abcde")},
+        {"title": "t"},
+    )
+    xr.testing.assert_identical(load(save(values, tmp_path / "a.nc")), values)
+
+
+def test_points_may_differ_in_a_coordinate(tmp_path):
+    def measure(delay):
+        return xr.Dataset({"recall": ("lag", np.ones(delay))}, {"lag": np.arange(delay)})
+
+    dataset = Study("lags", "q", {"delay": [1, 3]}, measure).run(output=tmp_path)
+    np.testing.assert_array_equal(dataset.recall, [[1, np.nan, np.nan], [1, 1, 1]])
+    assert (dataset.status == "done").all()
+
+
+def test_what_is_not_finite_is_labelled(tmp_path):
+    dataset = demo(measure=lambda gain, seed: xr.Dataset({"x": ((), np.inf if gain > 1 else 1.0), "y": ((), np.nan)})).run(output=tmp_path)
+    assert dataset.status.sel(gain=2.0, seed=0).item() == "not finite: x, y"
+    assert dataset.status.sel(gain=0.5, seed=0).item() == "not finite: y"
+    assert failures(dataset) == []
+
+
+def test_strings_may_be_an_axis(tmp_path):
+    dataset = Study("cells", "q", {"cell": ["tanh", "lstm"]}, lambda cell: xr.Dataset({"n": ((), len(cell) + 1)})).run(output=tmp_path)
+    assert dataset.n.sel(cell="lstm") == 5
+    assert dataset.cell.values.tolist() == ["tanh", "lstm"]
+
+
+def test_numpy_values_and_ranges_make_an_axis(tmp_path):
+    plan = Study("n", "q", {"gain": np.linspace(0, 1, 3), "seed": range(2)}, square).plan()
+    assert plan.grid == {"gain": [0.0, 0.5, 1.0], "seed": [0, 1]}
+
+
+# ---- the same bits ---------------------------------------------------------------------------------------------------------------
+
+
+def test_any_number_of_workers_gives_the_same_bytes(study, tmp_path):
+    study.run(output=tmp_path / "one")
+    study.run(output=tmp_path / "two", workers=2)
+    for path in sorted((tmp_path / "one").rglob("*.nc")):
+        assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes(), path.name
+
+
+def test_any_order_of_the_points_gives_the_same_bytes(study, tmp_path):
+    study.run(output=tmp_path)
+    file, rng = tmp_path / "tiny.nc", np.random.default_rng(0)
+    expected = file.read_bytes()
+    for _ in range(5):
+        file.unlink()
+        for index in rng.choice(12, 6, replace=False):
+            Store("tiny", tmp_path).forget(int(index))
+        study.run(output=tmp_path)
+        assert file.read_bytes() == expected
+
+
+def test_points_run_on_one_thread(tmp_path):
+    def measure(seed):
+        from threadpoolctl import threadpool_info
+
+        return xr.Dataset({"threads": ((), max([pool["num_threads"] for pool in threadpool_info()], default=1))})
+
+    assert (Study("threads", "q", {"seed": [0]}, measure).run(output=tmp_path).threads == 1).all()
+
+
+# ---- running again ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_finished_study_is_not_run_again(study, tmp_path, capsys, monkeypatch):
+    first = study.run(output=tmp_path)
+    monkeypatch.setenv("TINY_TROUBLE", f"raise:everywhere:1:{tmp_path / 'code'}")
+    xr.testing.assert_identical(study.run(output=tmp_path), first)
+    assert capsys.readouterr().err.strip() == f"tiny is done: {tmp_path / 'tiny.nc'} (12 points)"
+
+
+def test_a_run_goes_on_where_it_stopped(study, tmp_path, capsys):
+    study.run(output=tmp_path)
+    for index in (3, 7):
+        Store("tiny", tmp_path).forget(index)
+    (tmp_path / "tiny.nc").unlink()
+    study.run(output=tmp_path)
+    assert "resuming tiny: 10 of 12 points done" in capsys.readouterr().err
+
+
+def test_fresh_moves_the_earlier_store_aside(study, tmp_path):
+    study.run(output=tmp_path, overrides={"steps": 3})
+    study.run(output=tmp_path, fresh=True)
+    study.run(output=tmp_path, fresh=True)
+    assert load(tmp_path / "tiny.old-1" / "tiny.nc").sizes["step"] == 3
+    assert load(tmp_path / "tiny.old-2" / "tiny.nc").sizes["step"] == 5
+
+
+def test_points_may_be_deleted_once_the_study_is_finished(study, tmp_path):
+    import shutil
+
+    first = study.run(output=tmp_path)
+    shutil.rmtree(tmp_path / "tiny.points")
+    xr.testing.assert_identical(study.run(output=tmp_path), first)
+    with pytest.raises(ChangedError, match="steps was 5 in the store, 6 now"):
+        study.run(output=tmp_path, overrides={"steps": 6})
+    assert not (tmp_path / "tiny.points").exists()
+
+
+def test_a_quick_run_keeps_apart(study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert dict(study.run(quick=True).sizes) == {"gain": 3, "seed": 1, "step": 2, "mode": 24}
+    assert Path("results/quick/tiny.nc").exists() and not Path("results/tiny.nc").exists()
+    assert study.load(quick=True).sizes["step"] == 2
+
+
+# ---- what has changed is said (R7) -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "overrides, words",
+    [
+        ({"gain": [0.5, 1.0, 2.1]}, "gain was 0.5, 1.0, 2.0 in the store, 0.5, 1.0, 2.1 now"),
+        ({"gain": [0.5]}, "gain was 0.5, 1.0, 2.0 in the store, 0.5 now"),
+        ({"seed": [3, 2, 1, 0]}, "seed was 0, 1, 2, 3 in the store, 3, 2, 1, 0 now"),
+        ({"steps": 6}, "steps was 5 in the store, 6 now"),
+        ({"steps": 6, "seed": [0]}, "seed was 0, 1, 2, 3 in the store, 0 now; steps was 5 in the store, 6 now"),
+    ],
+)
+@pytest.mark.parametrize("finished", [True, False])
+def test_another_configuration_is_refused(study, tmp_path, overrides, words, finished):
+    study.run(output=tmp_path)
+    if not finished:
+        (tmp_path / "tiny.nc").unlink()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("tiny*/*")}
+    with pytest.raises(ChangedError) as refused:
+        study.run(output=tmp_path, overrides=overrides)
+    assert str(refused.value).startswith(words + ": use another --output")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("tiny*/*")} == before
+
+
+@pytest.mark.parametrize(
+    "old, new, words",
+    [
+        ("x = W @ x", "x = W @ x * 1.0", "the code of study was"),
+        ("/ 24**0.5", "/ 25**0.5", "the code of study was"),
+        ('grid={"gain": [0.5, 1.0, 2.0]', 'grid={"gain": [0.5, 1.0, 2.5]', "gain was 0.5, 1.0, 2.0 in the store, 0.5, 1.0, 2.5 now"),
+        ('{"steps": 5}', '{"steps": 4}', "steps was 5 in the store, 4 now"),
+        ('{"gain": [0.5, 1.0, 2.0], "seed": [0, 1, 2, 3]}', '{"seed": [0, 1, 2, 3], "gain": [0.5, 1.0, 2.0]}', "the order of the axes was gain, seed"),
+    ],
+)
+def test_changed_code_is_refused(tmp_path, monkeypatch, old, new, words):
+    import_study(tmp_path / "code", monkeypatch).run(output=tmp_path)
+    assert old in SOURCE
+    with pytest.raises(ChangedError, match=words.replace("(", r"\(")):
+        import_study(tmp_path / "code", monkeypatch, SOURCE.replace(old, new)).run(output=tmp_path)
+
+
+def test_another_version_is_refused_only_where_it_would_be_mixed(study, tmp_path, monkeypatch):
+    first = study.run(output=tmp_path)
+    monkeypatch.setattr("dynmem.study.provenance.versions", lambda: {**json.loads(first.attrs["versions"]), "numpy": "9.9"})
+    xr.testing.assert_identical(study.run(output=tmp_path), first)
+    (tmp_path / "tiny.nc").unlink()
+    with pytest.raises(ChangedError, match=r"numpy was .* in the store, 9\.9 now"):
+        study.run(output=tmp_path)
+
+
+def test_words_about_the_code_may_change(tmp_path, monkeypatch, capsys):
+    import_study(tmp_path / "code", monkeypatch).run(output=tmp_path)
+    changed = SOURCE.replace("More words.", "Other words.").replace("x = W @ x", "x = W @ x  # a step")
+    import_study(tmp_path / "code", monkeypatch, changed).run(output=tmp_path)
+    assert "tiny is done" in capsys.readouterr().err
+
+
+def test_a_changed_finish_costs_no_point(tmp_path, monkeypatch, capsys):
+    import_study(tmp_path / "code", monkeypatch).run(output=tmp_path)
+    changed = SOURCE.replace('mean_norm=dataset.norm.mean("seed")', 'norm_spread=dataset.norm.std("seed")')
+    dataset = import_study(tmp_path / "code", monkeypatch, changed).run(output=tmp_path)
+    assert "resuming tiny: 12 of 12 points done" in capsys.readouterr().err
+    assert "norm_spread" in dataset and "mean_norm" not in dataset
+
+
+def test_a_sibling_that_the_study_imports_belongs_to_its_code(tmp_path, monkeypatch):
+    import importlib
+    import sys
+
+    from dynmem.study import provenance
+
+    package = tmp_path / "siblings_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "first.py").write_text("from .second import half\n\n\ndef measure(gain):\n    return half(gain)\n")
+    (package / "second.py").write_text("def half(x):\n    return x / 2\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    measure = importlib.import_module("siblings_package.first").measure
+    before = provenance.code(measure)
+    assert [path.name for path in provenance.siblings(measure)] == ["second.py"]
+    (package / "second.py").write_text("def half(x):\n    return x / 2.0\n")
+    assert provenance.code(measure)["study"] != before["study"]
+    for name in ("siblings_package", "siblings_package.first", "siblings_package.second"):
+        sys.modules.pop(name, None)
+
+
+# ---- points that fail ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_error_costs_its_own_point_only(study, tmp_path, monkeypatch, capsys):
+    whole = study.run(output=tmp_path / "whole")
+    (tmp_path / "marks").mkdir()
+    monkeypatch.setenv("TINY_TROUBLE", f"raise:1.0,2:1:{tmp_path / 'marks'}")
+    dataset = study.run(output=tmp_path)
+    assert failures(dataset) == [{"point": 6, "parameters": {"gain": 1.0, "seed": 2}, "error": "ValueError: no luck with gain 1.0"}]
+    assert np.isnan(dataset.norm.sel(gain=1.0, seed=2)).all() and np.isnan(dataset.eigenvalue.sel(gain=1.0, seed=2)).all()
+    assert dataset.word.sel(gain=1.0, seed=2) == ""
+    np.testing.assert_array_equal(dataset.norm.sel(gain=2.0), whole.norm.sel(gain=2.0))
+
+    again = study.run(output=tmp_path)
+    assert "1 that failed before is tried again" in capsys.readouterr().err
+    xr.testing.assert_identical(again, whole)
+
+
+def test_all_points_may_fail(study, tmp_path, monkeypatch):
+    (tmp_path / "marks").mkdir()
+    monkeypatch.setenv("TINY_TROUBLE", f"exit:everywhere:99:{tmp_path / 'marks'}")
+    dataset = study.run(output=tmp_path)
+    assert len(failures(dataset)) == 12
+    assert failures(dataset)[0]["error"] == "SystemExit: 3"
+
+
+@pytest.mark.parametrize(
+    "result, words",
+    [
+        (3.0, "must return an xarray.Dataset"),
+        (xr.Dataset({"gain": ((), 1.0)}), "which the grid adds"),
+        (xr.Dataset({"x": ("seed", [1.0])}), "which the grid adds"),
+        (xr.Dataset({"status": ((), "ok")}), "which the grid adds"),
+        (xr.Dataset({"x": ("n", np.array([{}, None], object))}), "other values than numbers or strings"),
+    ],
+)
+def test_a_result_that_cannot_be_stored_fails_with_a_reason(tmp_path, result, words):
+    dataset = demo(measure=lambda gain, seed: result).run(output=tmp_path)
+    assert all(words in failure["error"] for failure in failures(dataset)) and len(failures(dataset)) == 4
+
+
+def test_an_error_in_finish_keeps_the_points(tmp_path):
+    def finish(dataset):
+        raise KeyError("absent")
+
+    with pytest.raises(KeyError):
+        demo(finish=finish).run(output=tmp_path)
+    assert Store("demo", tmp_path).count() == 4
+
+
+def test_what_a_measure_prints_goes_to_stderr(tmp_path, capsys):
+    demo(measure=lambda gain, seed: print("hello") or square(gain)).run(output=tmp_path)
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("hello") == 4
+
+
+# ---- every error at once (S1) ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "overrides, words",
+    [
+        ({"delay": [1]}, "delay: no such parameter: choose one of gain, seed, steps"),
+        ({"gian": [1.0]}, r"\(did you mean gain\?\)"),
+        ({"gain": []}, "must be one value or more"),
+        ({"gain": 1.0}, "must be one value or more"),
+        ({"gain": "1.0"}, "must be one value or more"),
+        ({"gain": ["a"]}, "gain = 'a': must be a number"),
+        ({"gain": [True]}, "gain = True: must be a number"),
+        ({"gain": [float("nan")]}, "gain = nan: must be a finite number"),
+        ({"gain": [float("inf")]}, "gain = inf: must be a finite number"),
+        ({"gain": [-1.0]}, "gain = -1.0: must be at least 0"),
+        ({"gain": [1.0, 1]}, "gain = 1.0 is given twice"),
+        ({"seed": [0.5]}, "seed = 0.5: must be a whole number"),
+        ({"seed": [2**63]}, "must be a finite number"),
+        ({"seed": [-1]}, "seed = -1: must be at least 0"),
+        ({"steps": 0}, "steps = 0: must be at least 1"),
+        ({"steps": 10_001}, "steps = 10001: must be at most 10000"),
+        ({"steps": [5]}, r"steps = \[5\]: must be a whole number"),
+        ({"steps": None}, "steps = None: must be a whole number"),
+        ({"steps": 5.0}, "steps = 5.0: must be a whole number"),
+    ],
+)
+def test_a_bad_override_is_refused_and_nothing_created(study, tmp_path, overrides, words):
+    with pytest.raises(ConfigurationError, match=words):
+        study.run(output=tmp_path / "new", overrides=overrides)
+    assert not (tmp_path / "new").exists()
+
+
+def test_every_error_is_said_at_once(study):
+    with pytest.raises(ConfigurationError) as refused:
+        study.plan(overrides={"gain": [-1.0, float("nan")], "steps": 0, "delay": 3})
+    assert len(str(refused.value).splitlines()) == 4
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5, "2"])
+def test_a_bad_number_of_workers_is_refused(study, tmp_path, workers):
+    with pytest.raises(ConfigurationError, match="must be at least 1"):
+        study.run(output=tmp_path / "new", workers=workers)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "more, words",
+    [
+        ({"grid": {}}, "the grid has no axis"),
+        ({"grid": {"gain": [1.0, "a"]}}, "must be all numbers or all strings"),
+        ({"grid": {"gain": [True, False]}}, "must be all numbers or all strings"),
+        ({"grid": {"gain": [1.0, 1.0]}}, "given twice"),
+        ({"grid": {"depth": [1]}}, "measure does not take depth"),
+        ({"grid": {"seed": [1]}}, "measure needs gain"),
+        ({"quick": {"stepps": 1}}, "stepps: no such parameter"),
+        ({"units": {"delay": "s"}}, "delay: no such parameter"),
+        ({"settings": {"gain": 1.0}}, "gain is both an axis and a setting"),
+        ({"settings": {"rate": object()}}, "a setting is a number"),
+        ({"limits": {"gain": (1, None)}}, "gain = 0.5: must be at least 1"),
+    ],
+)
+def test_a_study_that_cannot_run_is_refused_when_it_is_made(more, words):
+    with pytest.raises(ConfigurationError, match=words):
+        demo(**more)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "../x", "/etc", "a\x00", "a\n", "a b", "ä", "*", "~", "$HOME", ".hidden", "x" * 101, None, 3])
+def test_a_name_cannot_leave_its_folder(tmp_path, name):
+    sentinel = tmp_path / "sentinel"
+    sentinel.write_text("still here")
+    for make in (lambda: Study(name, "q", {"gain": [1.0]}, square), lambda: Store(name, tmp_path / "folder")):
+        with pytest.raises(ValueError, match="is not a name: letters, digits"):
+            make()
+    assert sentinel.read_text() == "still here" and not (tmp_path / "folder").exists()
+
+
+def test_a_grid_that_cannot_fit_is_refused_before_it_starts(tmp_path):
+    study = Study("vast", "q", {"gain": range(100_000), "seed": range(100_000), "rate": range(10_000)}, lambda gain, seed, rate: None)
+    with pytest.raises(NoSpaceError, match=r"needs about .* PB for 100,000,000,000,000 points, .* are free"):
+        study.run(output=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_foreign_file_is_not_overwritten(study, tmp_path):
+    (tmp_path / "tiny.nc").write_text("mine")
+    with pytest.raises(OSError, match="has no checksum"):
+        study.run(output=tmp_path)
+    assert (tmp_path / "tiny.nc").read_text() == "mine"

@@ -1,0 +1,140 @@
+"""A study small enough to be run, killed and damaged many times, and how to run it as a user does."""
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+SOURCE = '''"""How does a small matrix act?
+
+More words.
+"""
+
+import os
+import signal
+import time
+
+import numpy as np
+import xarray as xr
+
+from dynmem.study import Study
+
+
+def measure(gain, seed, steps):
+    trouble(gain, seed)
+    rng = np.random.default_rng(seed)
+    W, x, norms = gain * rng.normal(size=(24, 24)) / 24**0.5, rng.normal(size=24), []
+    for _ in range(steps):
+        x = W @ x
+        norms.append(np.linalg.norm(x))
+    return xr.Dataset(
+        {
+            "norm": ("step", norms, {"units": "1", "long_name": "length of the state"}),
+            "eigenvalue": ("mode", np.linalg.eigvals(W)),
+            "grows": ((), bool(norms[-1] > norms[0])),
+            "rank": ((), int(np.linalg.matrix_rank(W))),
+            "word": ((), "grows" if norms[-1] > norms[0] else "decays"),
+        },
+        {"step": ("step", np.arange(1, steps + 1), {"units": "1"}), "mode": np.arange(24)},
+        {"source": "a test"},
+    )
+
+
+def trouble(gain, seed):
+    """What a test asks for in the environment: a pause, or an accident at one point, some times."""
+    time.sleep(float(os.environ.get("TINY_PAUSE", "0")))
+    kind, _, rest = os.environ.get("TINY_TROUBLE", "").partition(":")
+    if not kind:
+        return
+    place, times, marks = rest.split(":")
+    if place not in (f"{gain},{seed}", "everywhere"):
+        return
+    done = len(os.listdir(marks))
+    if done < int(times):
+        open(os.path.join(marks, f"{done}-{os.getpid()}"), "w").close()
+        if kind == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if kind == "exit":
+            raise SystemExit(3)
+        raise ValueError(f"no luck with gain {gain}")
+
+
+def finish(dataset):
+    return dataset.assign(mean_norm=dataset.norm.mean("seed"))
+
+
+def summary(dataset):
+    return f"largest norm {float(dataset.norm.max()):.3f}"
+
+
+STUDY = Study(
+    "tiny",
+    "How does a small matrix act?",
+    grid={"gain": [0.5, 1.0, 2.0], "seed": [0, 1, 2, 3]},
+    measure=measure,
+    settings={"steps": 5},
+    quick={"seed": [0], "steps": 2},
+    units={"gain": ("1", "gain of the weights")},
+    limits={"gain": (0, None), "steps": (1, 10_000), "seed": (0, None)},
+    finish=finish,
+    summary=summary,
+)
+
+if __name__ == "__main__":
+    raise SystemExit(STUDY.main())
+'''
+
+FIGURE = '''"""Norms over steps."""
+
+import matplotlib.pyplot as plt
+
+
+def draw(dataset):
+    figure, axes = plt.subplots()
+    axes.plot(dataset.step, dataset.norm[0, 0])
+    return figure
+'''
+
+
+def write_packages(folder: Path) -> Path:
+    """Packages ``studies`` and ``figures`` in a folder, each with ``tiny``."""
+    for package, source in (("studies", SOURCE), ("figures", FIGURE)):
+        (folder / package).mkdir()
+        (folder / package / "__init__.py").write_text("")
+        (folder / package / "tiny.py").write_text(source)
+    return folder
+
+
+def import_study(folder: Path, monkeypatch, source: str = SOURCE):
+    """STUDY of a module that stands alone in a folder, imported afresh."""
+    folder.mkdir(exist_ok=True)
+    (folder / "tiny_module.py").write_text(source)
+    monkeypatch.syspath_prepend(str(folder))
+    sys.modules.pop("tiny_module", None)
+    importlib.invalidate_caches()
+    # a file changed within the same second would be taken for its own cache
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    return importlib.import_module("tiny_module").STUDY
+
+
+def environment(folder: Path, **more) -> dict[str, str]:
+    """Environment of a command that finds the packages of ``folder`` and this dynmem."""
+    path = os.pathsep.join((str(folder), str(ROOT)))
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **{key: str(value) for key, value in more.items()}}
+
+
+def start(folder: Path, *arguments, **more) -> subprocess.Popen:
+    """``dynmem ARGUMENTS`` in a folder, begun."""
+    command = [sys.executable, "-W", "error", "-m", "dynmem", *map(str, arguments)]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=folder, env=environment(folder, **more), start_new_session=True, **streams)
+
+
+def dynmem(folder: Path, *arguments, **more) -> subprocess.CompletedProcess:
+    """``dynmem ARGUMENTS`` in a folder, ended."""
+    process = start(folder, *arguments, **more)
+    out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)

@@ -36,7 +36,10 @@ def check_system(system, x=None, u=None, rng=0):
     found = []
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for name, (measure, tolerance, meaning) in CHECKS.items():
-            error, note = measure(system, x, u, np.random.default_rng(generator.integers(2**32)))
+            try:
+                error, note = measure(system, x, u, np.random.default_rng(generator.integers(2**32)))
+            except Exception as problem:  # whatever a user's rule raises
+                raise ContractError(f"{system} fails the check {name!r}: {meaning} ({type(problem).__name__}: {problem})") from problem
             if not (error <= tolerance or (np.isnan(error) and note)):
                 raise ContractError(f"{system} fails the check {name!r} with error {error:.3g}, allowed {tolerance:.3g}: {meaning}"
                                     + (f" ({note})" if note else ""))
@@ -97,7 +100,7 @@ def _finite(system, x, u, rng):
 
 def _unchanged(system, x, u, rng):
     before = x.copy(), None if u is None else u.copy()
-    system.output(system.rule(x, u), u)
+    system.rule(x, u), system.output(x, u)
     return float(not (np.array_equal(x, before[0]) and (u is None or np.array_equal(u, before[1])))), ""
 
 
@@ -170,9 +173,9 @@ def _symbols(system, x, u, rng):
 
 
 CHECKS = {
+    "unchanged": (_unchanged, 0.0, "rule and output leave x and u as they were: no assignment in place"),
     "shape": (_shape, 0.0, "rule returns a state of the shape it was given, output has `outputs` components"),
     "finite": (_finite, 0.0, "rule and output are finite at the sample point: pass x and u where they are defined"),
-    "unchanged": (_unchanged, 0.0, "rule and output leave x and u as they were: no assignment in place"),
     "deterministic": (_deterministic, 0.0, "the same state gives the same result, bit for bit: randomness comes in as input"),
     "batch": (_batch, 1e-12, "leading axes are batch: index with x[..., i], multiply with x @ W.T"),
     "duals": (_values, 1e-12, "dual numbers carry the values of numpy"),

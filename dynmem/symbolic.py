@@ -56,7 +56,11 @@ def jacobian(system, *, wrt="state", parameters="numbers", size=None):
     x, u = symbols(as_system(system), size)
     if wrt == "input" and u is None:
         raise ShapeError(f"{type(system).__name__} takes no input: wrt='input' has nothing to differentiate by")
-    return equations(system, parameters=parameters, size=size).jacobian(sympy.Matrix(x if wrt == "state" else u))
+    matrix = equations(system, parameters=parameters, size=size).jacobian(sympy.Matrix(x if wrt == "state" else u))
+    folded = matrix.atoms(sympy.Derivative)  # sympy leaves the derivative of a remainder undone: it is that of the dividend
+    if not folded:
+        return matrix
+    return matrix.xreplace({d: d.expr.args[0].diff(*d.variables) for d in folded if isinstance(d.expr, sympy.Mod)}).doit()
 
 
 def latex(system, *, parameters="symbols", size=None) -> str:
@@ -93,8 +97,7 @@ def evaluate(matrix, system, x, u=None):
     states, inputs = symbols(system, x.shape[-1])
     driven = inputs is not None
     arguments = [*states, *(inputs if driven else ())]
-    plain = [sympy.Dummy() for _ in arguments]  # names never reach the generated code
-    function = sympy.lambdify(plain, matrix.subs(dict(zip(arguments, plain, strict=True)), simultaneous=True), "numpy", cse=True)
+    function = sympy.lambdify(arguments, matrix, "numpy", cse=True, dummify=True)  # names never reach the generated code
     u = np.zeros((*x.shape[:-1], len(inputs))) if driven and u is None else u
     points = np.concatenate([x, np.broadcast_to(u, (*x.shape[:-1], len(inputs)))], axis=-1) if driven else x
     flat = points.reshape(-1, points.shape[-1])
@@ -148,12 +151,30 @@ def _named(field, value):
     return value
 
 
+class Formulas(np.ndarray):
+    """Array of formulas whose comparisons are formulas; numpy would ask each for its truth."""
+
+    __array_priority__ = 1.0
+
+    def __gt__(self, other):
+        return np.greater(self, other, dtype=object)
+
+    def __ge__(self, other):
+        return np.greater_equal(self, other, dtype=object)
+
+    def __lt__(self, other):
+        return np.less(self, other, dtype=object)
+
+    def __le__(self, other):
+        return np.less_equal(self, other, dtype=object)
+
+
 def _array(names):
     import sympy
 
     for name in names:
         if not (isinstance(name, str) and name.isidentifier()):
             raise ValueError(f"{name!r} is not a name: state names are letters, digits and _, and start with a letter")
-    out = np.empty(len(names), dtype=object)
+    out = np.empty(len(names), dtype=object).view(Formulas)
     out[:] = [sympy.Symbol(name, real=True) for name in names]
     return out

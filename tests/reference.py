@@ -167,7 +167,6 @@ BUILD = {
     "network, mixed": lambda: Network((_tanh(4, 2), LSTM.random(3, 4, rng=8), Henon_layer()), np.ones((1, 2)), np.array([0.5])),
 }
 STATES = {"logistic": [0.3], "lorenz96": [1.0, -0.5, 2.0, 0.3, 1.7], "oscillators": [0.1, 0.9, -0.4, 0.2, 2.0], "cat": [0.31, 0.22]}
-NO_SYMBOLS = {"cat": "Mod"}  # sympy leaves its derivative undone
 
 
 @dataclass(frozen=True, eq=False)

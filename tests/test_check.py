@@ -1,5 +1,6 @@
 """Every system of tests/reference.py keeps the contract, and systems that break it are told which clause."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import dynmem as dm
 from dynmem.check import check_system
 from dynmem.errors import ContractError, ShapeError
 
-from .reference import BUILD, NO_SYMBOLS, row
+from .reference import BUILD, row
 
 
 @pytest.mark.parametrize("name", BUILD)
@@ -18,8 +19,7 @@ def test_every_system_keeps_the_contract(name):
     result = check_system(system, x, u)
     assert float(result.error.sel(check="differences")) < 1e-8
     assert np.isfinite(result.error.sel(check="torch")), str(result.note.sel(check="torch").values)
-    note = str(result.note.sel(check="symbols").values)
-    assert note == "" or note == "the formula would be long" or NO_SYMBOLS[name] in note
+    assert str(result.note.sel(check="symbols").values) in ("", "the formula would be long")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +53,11 @@ class NoBatch(Own):
         return x * x[0]
 
 
+class Numbers(Own):
+    def rule(self, x, u):
+        return np.array([x[1], -math.sin(x[0])])
+
+
 class Rounded(Own):
     def rule(self, x, u):
         return x + dm.where(x > 0, 1.0, 1e-3) * dm.sign(x - x)  # fine
@@ -71,10 +76,10 @@ class BackendDependent(Own):
 @pytest.mark.parametrize(
     "system, clause",
     [(Flat, "shape"), (Infinite, "finite"), (InPlace, "unchanged"), (Random, "deterministic"), (NoBatch, "batch"),
-     (BackendDependent, "duals"), (Detached, "differences")],
+     (BackendDependent, "duals"), (Numbers, "batch"), (Detached, "differences")],
 )
 def test_a_broken_contract_names_its_clause(system, clause):
-    with pytest.raises(ContractError, match=f"fails the check '{clause}' with error"):
+    with pytest.raises(ContractError, match=f"fails the check '{clause}'"):
         check_system(system(), np.array([0.5, 1.5]))
 
 
@@ -85,7 +90,7 @@ def test_a_rule_in_order_passes():
 def test_wrong_arguments_are_refused():
     with pytest.raises(ShapeError, match="pass shape"):
         check_system(Own(), np.ones(3))
-    with pytest.raises(TypeError, match="has no rule"):
+    with pytest.raises(ContractError, match="has no rule"):
         check_system(Own())
     with pytest.raises(TypeError, match="pass an instance"):
         check_system(Own)

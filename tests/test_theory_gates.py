@@ -140,6 +140,16 @@ def test_units_obey_the_models_rule(name, unit):
     assert new[-1] == pytest.approx(after[0], abs=1e-14) and new[0] == pytest.approx(output[0], abs=1e-14)
 
 
+def test_twins_share_names_dims_and_units():
+    """A prediction is subtracted from a measurement by labels alone."""
+    model = models.get("lstm", units=5, rng=0, gain=0.5, forget_bias=1.0)
+    measured = dm.lyapunov_spectrum(model, duration=2000, transient=500, rng=0)
+    predicted = theory.lstm_origin_spectrum(model.W[10:15], forget_bias=1.0)
+    for name in ("lyapunov", "standard_error", "kaplan_yorke_dimension", "entropy_rate"):
+        assert predicted[name].dims == measured[name].dims and predicted[name].attrs["units"] == measured[name].attrs["units"]
+    assert abs(predicted.lyapunov - measured.lyapunov)[:5].max() < 5e-3
+
+
 def test_seeds_repeat():
     a, b, c = (theory.gru_spectrum(1.0, 1.0, population=48, samples=2, rng=seed) for seed in (5, 5, 6))
     assert a.identical(b) and a.lyapunov.item() != c.lyapunov.item()

@@ -3,6 +3,7 @@
 import difflib
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -69,7 +70,7 @@ def check_axis(name: str, values, kind: type | None, limits) -> tuple[list, list
     errors = [error for value in values for error in check_value(name, value, kind, limits)]
     if not errors:
         values = [kind(value) for value in values]
-        errors = [f"{name} = {value} is given twice" for value in dict.fromkeys(values) if values.count(value) > 1]
+        errors = [f"{name} = {value} is given twice" for value, times in Counter(values).items() if times > 1]
     return values, errors
 
 

@@ -12,5 +12,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "gates": ["gate_time_scale", "chrono_bias", "zero_weight_lstm_spectrum", "zero_weight_gru_spectrum", "lstm_origin", "gru_origin",
                   "lstm_origin_spectrum", "gru_origin_spectrum"],
         "population": ["lstm_spectrum", "gru_spectrum"],
+        "twins": ["gradient_norms", "lyapunov_spectrum"],
     },
 )

@@ -96,6 +96,7 @@ def linear_spectrum(matrix, *, leak=1.0):
         exponents = np.log(np.abs(values)) / leak
     return lyapunov_report(
         exponents, title="spectrum of a linear network", source="Oseledets (1968)", parameters={"matrix": matrix, "leak": leak},
+        per="1/step" if leak == 1 else "1/time unit",
         eigenvalue=("exponent", values.astype(complex), "1", "eigenvalue of one step"), horizon=horizon_entry(exponents[0], leak),
     )
 

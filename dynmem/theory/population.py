@@ -61,8 +61,8 @@ def lstm_spectrum(gain, input_sd=0.0, *, forget_bias=None, input_bias=None, outp
     steps, fewer over the longer times of a slow gate; samples: independent populations, whose spread gives the error; rng: seed.
     Returns lyapunov(exponent), standard_error(exponent), state_variance E[h^2], horizon (steps).
     Raises ValueError for gain 0 (see ``zero_weight_lstm_spectrum``) and negative or NaN numbers.
-    Tied: within 0.01 of networks of 300 to 400 units at gain 0.5 to 10 and forget bias -5 to 5, 0.025 at drive 3; undriven chaos at gain 4
-    lies 0.02 above N = 400 and 0.01 above N = 1000: finite size.
+    Tied: within 0.02 of networks of 300 to 400 units at gain 0.5 to 10 and forget bias -5 to 5, 0.025 at drive 3; undriven chaos at gain 4
+    lies 0.02 above N = 400 and 0.015 above N = 1000, finite size; a bias spread of 0.5 moved one network of 200 units by 0.02.
     Source: Can, Krishnamurthy and Schwab (2020); Krishnamurthy, Can and Schwab (2022); Gilboa et al. (2019).
 
     >>> d = lstm_spectrum(1.0, 1.0, population=128, samples=2)  # networks of 400 units: -0.440

@@ -2,37 +2,25 @@
 
 import numpy as np
 
+from ..analysis import kaplan_yorke
 from ..labels import dataset
 
 
-def kaplan_yorke(exponents) -> float:
-    """Kaplan-Yorke dimension of a spectrum: j + (lambda_1 + ... + lambda_j)/|lambda_(j+1)|, at most the number of exponents.
+def lyapunov_report(exponents, *, title, source, parameters, per="1/step", standard_error=None, seed=None, partial=False, **variables):
+    """Dataset of a predicted spectrum, largest first, with its dimension and entropy rate.
 
-    >>> round(kaplan_yorke([np.log(2), np.log(0.2)]), 7)
-    1.4306766
-    """
-    exponents = np.sort(np.asarray(exponents, float))[::-1]
-    sums = np.cumsum(exponents)
-    j = int((sums >= 0).sum())
-    if j == 0 or j == exponents.size:
-        return float(j)
-    return float(j + sums[j - 1] / abs(exponents[j]))
-
-
-def lyapunov_report(exponents, *, title, source, parameters, standard_error=None, seed=None, partial=False, **variables):
-    """Dataset of a predicted spectrum, per unit time, largest first; of a whole spectrum also its dimension and entropy rate.
-
-    ``partial`` says that only the leading exponents are known. Further variables are entries (dims, values, units, long_name).
+    ``partial`` says that only the leading exponents are known: the two are NaN where these do not settle them. ``per`` is the unit of the
+    exponents. Further variables are entries (dims, values, units, long_name).
     """
     exponents = np.sort(np.atleast_1d(np.asarray(exponents, float)))[::-1]
     error = np.zeros_like(exponents) if standard_error is None else np.atleast_1d(np.asarray(standard_error, float))
+    entropy = float(exponents[exponents > 0].sum()) if not partial or exponents[-1] <= 0 else np.nan
     made = {
-        "lyapunov": ("exponent", exponents, "nat per unit time", "predicted Lyapunov exponent"),
-        "standard_error": ("exponent", error, "nat per unit time", "numerical error of the prediction"),
+        "lyapunov": ("exponent", exponents, per, "predicted Lyapunov exponent"),
+        "standard_error": ("exponent", error, per, "numerical error of the prediction"),
+        "kaplan_yorke_dimension": ((), float(kaplan_yorke(exponents, not partial)), "1", "Kaplan-Yorke dimension"),
+        "entropy_rate": ((), entropy, f"nats{per[1:]}", "sum of the positive exponents"),
     }
-    if not partial:
-        made["kaplan_yorke_dimension"] = ((), kaplan_yorke(exponents), "1", "Kaplan-Yorke dimension")
-        made["entropy_rate"] = ((), float(exponents[exponents > 0].sum()), "nat per unit time", "sum of the positive exponents")
     coords = {"exponent": ("exponent", np.arange(1, exponents.size + 1), "1", "index of the exponent, largest first")}
     return dataset(made | variables, coords, title=title, source=source, parameters=parameters, seed=seed)
 

@@ -83,21 +83,21 @@ def read(path):
 
 
 def _payload(data, path):
-    damaged = DamageError(f"{path} is damaged: take an older copy or train again")
-    if data[:2] == b"PK":  # torch does not look at the checksums inside its own zip files
-        try:
-            with zipfile.ZipFile(BytesIO(data)) as archive:
-                sound = archive.testzip() is None
-        except Exception:
-            raise damaged from None
-        if not sound:
-            raise damaged
+    refused = f"refused: checkpoint holds objects other than tensors: {path}"
+    damaged = f"{path} is damaged: take an older copy or train again"
+    if data[:2] != b"PK":  # torch.save has made zip files since 2020: anything else is not even opened
+        raise DamageError(refused)
     try:
-        return torch.load(BytesIO(data), weights_only=True, map_location="cpu")
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            sound = archive.testzip() is None  # torch does not look at the checksums inside its own files
+        payload = torch.load(BytesIO(data), weights_only=True, map_location="cpu") if sound else None
     except pickle.UnpicklingError:
-        raise DamageError(f"refused: checkpoint holds objects other than tensors: {path}") from None
-    except Exception:
-        raise damaged from None
+        raise DamageError(refused) from None
+    except Exception:  # what a broken file makes zipfile and torch raise is not listed anywhere
+        raise DamageError(damaged) from None
+    if not sound:
+        raise DamageError(damaged)
+    return payload
 
 
 def digest(weights, record):
@@ -130,7 +130,7 @@ def _build(described, arrays, file, path=""):
         return tuple(_build(entry, arrays, file, f"{path}.{i}") for i, entry in enumerate(described["entries"]))
     kind = described.get("kind")
     if kind not in KINDS:
-        raise TypeError(f"{file} holds a {kind or described.get('unknown')}, which is no model of dynmem: pass like=, a system of that kind")
+        raise TypeError(f"{file} holds a {kind or described.get('unknown')}, no model of dynmem: pass like=, a system of that kind")
     return KINDS[kind](**{k: _build(v, arrays, file, join(path, k)) for k, v in described["fields"].items()})
 
 

@@ -11,9 +11,8 @@ from torch.nn import functional
 
 from ..errors import NotFiniteError, ShapeError
 from ..labels import as_seed, dataset
-from ..models.cell import whole
 from ..system import Map
-from ..tasks import Task
+from ..tasks import Task, whole
 from . import checkpoint as checkpoints
 from .samples import Samples
 from .trainable import Trainable
@@ -222,16 +221,14 @@ def _history(rows, best, task, settings, rng, verdict, threads):
 
 def _check(options):
     """Every option that cannot be, in one error."""
-    problems = []
-    for name in ("steps", "batch", "evaluate_every", "held_out"):
-        try:
-            whole(name, options[name], 1)
-        except (ValueError, TypeError):
-            problems.append(f"{name} = {options[name]!r}: must be a whole number of at least 1")
+    counts = ("steps", "batch", "evaluate_every", "held_out", *(("threads",) if options["threads"] is not None else ()))
+    problems = list(whole(options, **dict.fromkeys(counts, 1)))
     for name in ("learning_rate", "clip"):
         value = options[name]
         if not (value is None and name == "clip") and not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
             problems.append(f"{name} = {value!r}: must be a positive number{', or None for no clipping' if name == 'clip' else ''}")
+    if not 0 <= options["stop"] < 1 and options["stop"] is not True:
+        problems.append(f"stop = {options['stop']!r}: must be True, False or a share of the floor below 1")
     if options["optimizer"] not in OPTIMIZERS:
         problems.append(f"optimizer = {options['optimizer']!r}: choose one of {', '.join(OPTIMIZERS)}")
     if problems:

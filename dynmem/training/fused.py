@@ -12,14 +12,16 @@ from ..models import GRU, LSTM, Network, Relu, Tanh
 def unroll(system, u, x):
     """Outputs (batch, steps, outputs) and final state of a Map: its rule step by step on u (batch, steps, inputs) from x (batch, n).
 
-    >>> unroll(Tanh.zeros(2, 1), torch.ones(1, 3, 1).double(), torch.ones(1, 2).double())[0].shape
-    torch.Size([1, 3, 2])
+    >>> from dynmem.system import map_arrays
+    >>> halving = map_arrays(Tanh(torch.eye(2) / 2, torch.zeros(2, 1)), torch.from_numpy)
+    >>> unroll(halving, torch.zeros(4, 3, 1).double(), torch.ones(4, 2).double())[0].shape
+    torch.Size([4, 3, 2])
     """
-    states = []
+    states, driven = [], system.inputs > 0
     for now in u.unbind(1):  # not u[:, t]: the backward pass of each such slice fills a tensor as long as the sequence
-        x = system.rule(x, now if system.inputs else None)
+        x = system.rule(x, now if driven else None)
         states.append(x)
-    return system.output(torch.stack(states, dim=1), u), x
+    return system.output(torch.stack(states, dim=1), u if driven else None), x
 
 
 def fuse(system, u, x):

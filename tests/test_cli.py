@@ -1,0 +1,257 @@
+"""The command ``dynmem`` as a user types it."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dynmem import __version__, cli
+from dynmem.study import load
+from tests.tiny import ROOT, dynmem, environment, write_packages
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A folder where the tiny study has been run once."""
+    folder = write_packages(tmp_path_factory.mktemp("done"))
+    ran = dynmem(folder, "run", "tiny", "--quick", "--workers", 1)
+    assert ran.returncode == 0, ran.stderr
+    return folder, ran
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with the packages, where ``cli.main`` is called in this process up to the point where it would import them."""
+    monkeypatch.chdir(write_packages(tmp_path))
+    monkeypatch.setattr(cli, "find_folder", lambda package: [str(tmp_path / package)])
+    return tmp_path
+
+
+def said(capsys) -> str:
+    return capsys.readouterr().err
+
+
+# ---- the whole way ---------------------------------------------------------------------------------------------------------------
+
+
+def test_run_prints_the_summary_and_where_the_results_are(done):
+    folder, ran = done
+    assert ran.stdout.splitlines() == [f"largest norm {load(folder / 'results/quick/tiny.nc').norm.max().item():.3f}", "results: results/quick/tiny.nc"]
+    assert ran.stderr == ""
+
+
+def test_figures_draw_what_was_run(done):
+    folder, _ = done
+    drawn = dynmem(folder, "figures", "--results", "results/quick", "--output", "pictures")
+    assert (drawn.returncode, drawn.stdout, drawn.stderr) == (0, "pictures/tiny.png\n", "")
+    assert (folder / "pictures/tiny.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_study_runs_as_a_module_too(done):
+    folder, _ = done
+    command = [sys.executable, "-m", "studies.tiny", "--quick", "--set", "gain=1,2", "--output", "module", "--workers", "2", "--json"]
+    ran = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    assert told == {"study": "tiny", "store": "module/tiny.nc", "sizes": {"gain": 2, "seed": 1, "step": 2, "mode": 24}, "failed": []}
+
+
+def test_failed_points_are_named_and_the_exit_code_is_1(done, tmp_path):
+    folder, _ = done
+    ran = dynmem(folder, "run", "tiny", "--quick", "--output", "failed", "--workers", 1, TINY_TROUBLE=f"raise:1.0,0:1:{tmp_path}")
+    assert ran.returncode == 1
+    assert ran.stderr == "point 1 (gain=1.0, seed=0) failed: ValueError: no luck with gain 1.0\n"
+    assert ran.stdout.endswith("results: failed/tiny.nc\n")
+
+
+def test_help_and_version_are_quick():
+    for option, words in (("--help", "How long does a memory last?"), ("--version", f"dynmem {__version__}")):
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            ran = subprocess.run([sys.executable, "-m", "dynmem", option], cwd=ROOT, capture_output=True, text=True)
+            times.append(time.perf_counter() - start)
+            assert ran.returncode == 0 and words in ran.stdout
+        assert min(times) < 0.3
+
+
+def test_nothing_heavy_is_imported_for_help():
+    code = "import sys, dynmem.cli; dynmem.cli.parser(); print([m for m in ('numpy', 'torch', 'xarray', 'scipy', 'matplotlib', 'sympy') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout == "[]\n"
+
+
+# ---- list ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_list_reads_the_questions_without_importing(here, capsys):
+    (here / "studies" / "other.py").write_text('"""Never imported?"""\nraise SystemExit("imported")\n')
+    (here / "studies" / "_hidden.py").write_text("")
+    assert cli.main(["list", "studies"]) == 0
+    assert capsys.readouterr().out == "other          Never imported?\ntiny           How does a small matrix act?\n"
+
+
+def test_list_as_json(here, capsys):
+    assert cli.main(["list", "figures", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"figures": [{"name": "tiny", "about": "Norms over steps."}]}
+
+
+def test_list_survives_a_study_with_a_syntax_error(here, capsys):
+    (here / "studies" / "broken.py").write_text('"""Q?"""\ndef (')
+    assert cli.main(["list", "studies"]) == 0
+    assert "broken         (cannot be read: line 2)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["systems", "models", "tasks"])
+def test_list_knows_what_dynmem_holds(kind, capsys):
+    pytest.importorskip(f"dynmem.{kind}")
+    assert cli.main(["list", kind]) == 0
+    assert capsys.readouterr().out.strip()
+
+
+def test_a_reader_that_leaves_is_no_error(done):
+    folder, _ = done
+    command = f"{sys.executable} -m dynmem list studies | true"
+    ran = subprocess.run(["bash", "-c", command], cwd=folder, env=environment(folder), capture_output=True, text=True)
+    assert ran.stderr == ""
+
+
+def test_bold_only_where_it_is_wanted(monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert cli.bold("x") == "\033[1mx\033[0m"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert cli.bold("x") == "x"
+
+
+# ---- what a user may get wrong ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["run", "tinny"], "no study is called 'tinny': choose one of tiny (did you mean tiny?)"),
+        (["run", ".."], "'..' is not a name: letters, digits, . _ -"),
+        (["run", "../tiny"], "'../tiny' is not a name: letters, digits, . _ -"),
+        (["run", ""], "'' is not a name: letters, digits, . _ -"),
+        (["figures", "tinny"], "no figure is called 'tinny': choose one of tiny (did you mean tiny?)"),
+        (["figures", "tiny", ".."], "'..' is not a name: letters, digits, . _ -"),
+        (["repair", "../tiny"], "'../tiny' is not a name: letters, digits, . _ -"),
+    ],
+)
+def test_a_wrong_name_is_answered_with_the_right_ones(here, capsys, arguments, words):
+    assert cli.main(arguments) == 2
+    assert said(capsys) == f"dynmem: {words}\n"
+    assert not (here / "results").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["walk"], ["run"], ["run", "tiny", "--wrokers", "2"], ["run", "tiny", "--work", "2"], ["list", "dogs"]])
+def test_a_wrong_command_exits_with_2(here, capsys, arguments):
+    with pytest.raises(SystemExit) as left:
+        cli.main(arguments)
+    assert left.value.code == 2
+    assert "usage" in said(capsys) and not (here / "results").exists()
+
+
+@pytest.mark.parametrize(
+    "assignments, words",
+    [
+        (["gain=0.5,abc"], ["gain = 'abc': must be a number"]),
+        (["gain="], ["gain = '': must be a number"]),
+        (["gain"], ["gain: write it as name=value or name=value,value"]),
+        (["gain=nan"], ["gain = nan: must be a finite number"]),
+        (["gain=1e999"], ["gain = inf: must be a finite number"]),
+        (["gain=-0.1"], ["gain = -0.1: must be at least 0"]),
+        (["gain=1,1.0"], ["gain = 1.0 is given twice"]),
+        (["gain=__import__('os').system('touch hacked')"], ["gain = \"__import__('os').system('touch hacked')\": must be a number"]),
+        (["gain=1_0"], ["gain = '1_0': must be a number"]),
+        (["gain=1", "gain=2"], ["gain is set twice"]),
+        (["seed=1.5"], ["seed = '1.5': must be a whole number"]),
+        (["seed=" + "9" * 5000], [f"seed = '{'9' * 5000}': must be a whole number"]),
+        (["seed=99999999999999999999"], ["seed = 99999999999999999999: must be a finite number"]),
+        (["steps=0"], ["steps = 0: must be at least 1"]),
+        (["steps=1,2"], ["steps = '1,2': must be a whole number"]),
+        (["delay=3"], ["delay: no such parameter: choose one of gain, seed, steps"]),
+        (["sed=3"], ["sed: no such parameter: choose one of gain, seed, steps (did you mean seed?)"]),
+        (["=3"], [": no such parameter: choose one of gain, seed, steps"]),
+        (["gain=x", "steps=0", "delay=1"], ["gain = 'x': must be a number", "delay: no such parameter: choose one of gain, seed, steps", "steps = 0: must be at least 1"]),
+    ],
+)
+def test_every_wrong_value_is_said_at_once(tmp_path, monkeypatch, capsys, assignments, words):
+    from tests.tiny import import_study
+
+    study = import_study(tmp_path / "code", monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    assert study.main([option for text in assignments for option in ("--set", text)]) == 2
+    assert said(capsys).splitlines() == [f"dynmem: {line}" for line in words]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["code"]
+
+
+@pytest.mark.parametrize("workers", ["0", "-1", "two", "1.5", "", "1e3", "99999", "²"])
+def test_a_wrong_number_of_workers_is_said_with_the_rest(tmp_path, monkeypatch, capsys, workers):
+    from tests.tiny import import_study
+
+    study = import_study(tmp_path / "code", monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    assert study.main([f"--workers={workers}", "--set", "steps=0"]) == 2
+    assert said(capsys).splitlines() == [f"dynmem: workers = {workers!r}: must be a whole number from 1 to 999", "dynmem: steps = 0: must be at least 1"]
+    assert not (tmp_path / "results").exists()
+
+
+def test_values_are_read_as_the_kind_they_have(tmp_path, monkeypatch, capsys):
+    from tests.tiny import import_study
+
+    study = import_study(tmp_path / "code", monkeypatch)
+    assert study.main(["--set", "gain=1e-1, 2", "--set", "seed=+3", "--set", "steps=2", "--output", str(tmp_path), "--workers", "1"]) == 0
+    dataset = study.load(output=tmp_path)
+    assert dataset.gain.values.tolist() == [0.1, 2.0] and dataset.seed.values.tolist() == [3] and dataset.sizes["step"] == 2
+
+
+def test_a_file_in_the_place_of_the_folder_is_one_sentence(tmp_path, monkeypatch, capsys):
+    from tests.tiny import import_study
+
+    study = import_study(tmp_path / "code", monkeypatch)
+    (tmp_path / "file").write_text("")
+    assert study.main(["--output", str(tmp_path / "file"), "--workers", "1"]) == 1
+    assert said(capsys) == f"dynmem: File exists: {tmp_path / 'file'}\n"
+
+
+def test_another_configuration_exits_with_2(tmp_path, monkeypatch, capsys):
+    from tests.tiny import import_study
+
+    study = import_study(tmp_path / "code", monkeypatch)
+    options = ["--output", str(tmp_path), "--workers", "1", "--quick"]
+    assert study.main(options) == 0
+    assert study.main([*options, "--set", "steps=3"]) == 2
+    assert said(capsys).startswith("dynmem: steps was 2 in the store, 3 now: use another --output, or --fresh")
+    assert study.main([*options, "--set", "steps=3", "--fresh"]) == 0
+
+
+def test_a_figure_without_results_says_how_to_make_them(here, capsys):
+    assert cli.main(["figures"]) == 1
+    assert said(capsys) == "dynmem: figure tiny needs results/tiny.nc: make it by dynmem run tiny\n"
+    assert cli.main(["figures", "tiny", "--results", "results/quick"]) == 1
+    assert said(capsys) == "dynmem: figure tiny needs results/quick/tiny.nc: make it by dynmem run tiny --quick\n"
+
+
+def test_repair_of_nothing_says_so(here, capsys):
+    assert cli.main(["repair", "tiny"]) == 1
+    assert said(capsys) == "dynmem: there is no store of tiny in results\n"
+
+
+def test_a_missing_package_is_named(here, capsys):
+    def missing():
+        raise ModuleNotFoundError("No module named 'jax'", name="jax")
+
+    assert cli.guarded(missing) == 1
+    assert said(capsys) == "dynmem: the package jax is needed and not installed: python -m pip install jax\n"
+
+
+def test_a_fault_of_the_program_keeps_its_traceback():
+    def fault():
+        raise ValueError("not ours")
+
+    with pytest.raises(ValueError, match="not ours"):
+        cli.guarded(fault)

@@ -8,11 +8,12 @@ import json
 import os
 import pkgutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import __version__
 from .errors import UnknownNameError
+from .study.command import add_options, complain, guarded
 
 FOLDERS = {"studies": "study", "figures": "figure"}  # packages whose modules are found by name
 REGISTRIES = {"systems": "system", "models": "model", "tasks": "task"}  # modules of dynmem that know their names
@@ -29,8 +30,6 @@ def _command(options: argparse.Namespace) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Parser of the whole command line."""
-    from .study.study import add_options
-
     top = argparse.ArgumentParser(
         prog="dynmem", description="How long does a memory last? Studies of sequence models as dynamical systems.", allow_abbrev=False
     )
@@ -57,39 +56,6 @@ def parser() -> argparse.ArgumentParser:
     mending.add_argument("study", metavar="STUDY", help="its name")
     mending.add_argument("--output", default="results", metavar="DIR", help="folder of the store (default: results)")
     return top
-
-
-# ---- errors ----------------------------------------------------------------------------------------------------------------------
-
-
-def guarded(command: Callable[[], int]) -> int:
-    """Exit code of a command; an error that is the user's to mend becomes a sentence, a fault of the program keeps its traceback."""
-    try:
-        return command()
-    except KeyboardInterrupt as stop:
-        print(f"dynmem: {stop or 'stopped'}", file=sys.stderr)
-        return 128 + getattr(stop, "signum", 2)
-    except BrokenPipeError:
-        # the reader of our output has gone; nothing more may be written to it at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except ModuleNotFoundError as error:
-        if error.name and error.name.split(".")[0] in (*FOLDERS, "dynmem"):
-            raise
-        return complain(f"the package {error.name} is needed and not installed: python -m pip install {error.name}", 1)
-    except OSError as error:
-        return complain(f"{error.strerror}: {error.filename}" if error.filename and error.strerror else str(error), 1)
-    except (ValueError, LookupError) as error:
-        if not type(error).__module__.startswith("dynmem."):
-            raise
-        return complain(str(error) + "".join(getattr(error, "__notes__", [])), 2)
-
-
-def complain(words: str, code: int) -> int:
-    """Print what is wrong, a line for each reason, and return the exit code."""
-    for line in words.splitlines():
-        print(f"dynmem: {line}", file=sys.stderr)
-    return code
 
 
 # ---- finding things by name ------------------------------------------------------------------------------------------------------

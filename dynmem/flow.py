@@ -107,21 +107,29 @@ def suggest_step(flow, x0=None, u=None, *, tolerance=1e-7, largest=0.1, order=8,
     flow = as_system(flow, Flow)
     start = flow.initial() if x0 is None else as_state(flow, x0, "x0")
     start = start.reshape(-1, start.shape[-1])[0]
-    held = None if u is None else np.asarray(as_input(flow, u)).reshape(-1, flow.inputs)[0]
+    held = None if not flow.inputs else np.zeros(flow.inputs) if u is None else as_input(flow, u).reshape(-1, flow.inputs)[0]
+    if not np.isfinite(flow.rule(start, held)).all():
+        raise NotFiniteError(f"the velocity of {type(flow).__name__} is not finite at the start: start elsewhere")
     step, problem = largest, None
     while step > 1e-7 * largest:
         try:
             whole, halves = FlowMap(flow, step, order=order), FlowMap(flow, step, substeps=2, order=order)
-            orbit = trajectory(halves, start, max(points, min(2000, int(20.0 / step))), held)
-            some = orbit[:: max(1, len(orbit) // points)]
-            coarse, fine = jacobian(whole, some, held), jacobian(halves, some, held)
-            scale = np.linalg.norm(fine, axis=(-2, -1)) / np.sqrt(fine.shape[-1])
-            if np.max(np.linalg.norm(coarse - fine, axis=(-2, -1)) / scale) / step < tolerance * (1 - 0.5**order):
-                return step
+            if _resolves(whole, halves, start, held, tolerance):  # the start alone tells most steps that are too long
+                orbit = trajectory(halves, start, max(points, min(2000, int(20.0 / step))), held)
+                if _resolves(whole, halves, orbit[:: max(1, len(orbit) // points)], held, tolerance):
+                    return step
         except NotFiniteError as error:
             problem = error
         step /= 2
     raise problem or ValueError(f"no step down to {step:.1e} resolves {type(flow).__name__}: its rule may be discontinuous; pass dt")
+
+
+def _resolves(whole, halves, x, u, tolerance):
+    """Whether one step and two half steps have the same tangent map at the states x, to the tolerance per unit of time."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        coarse, fine = jacobian(whole, x, u), jacobian(halves, x, u)
+        error = np.linalg.norm(coarse - fine, axis=(-2, -1)) / np.linalg.norm(fine, axis=(-2, -1)) * np.sqrt(x.shape[-1])
+        return bool(np.max(error) / whole.dt < tolerance * (1 - 0.5**whole.order))
 
 
 def trajectory(system, x, steps, u=None):
@@ -220,8 +228,11 @@ def _adaptive(flow, x, duration, dt, rtol, u=None, most=1_000_000):
     spacing = dt or duration / 1000 or 1.0
     times = np.arange(whole_steps(duration, spacing) + 1) * abs(spacing)
     times = times[times <= duration * (1 + 1e-12)].clip(max=duration)
+    if len(times) == 1:
+        return times, x[None]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         solution = solve_ivp(velocity, (0.0, duration), x, method="DOP853", t_eval=times, rtol=rtol, atol=rtol * 1e-2)
     if not solution.success:
-        raise NotFiniteError(f"integration of {flow} stopped between t = {times[len(solution.t) - 1]:.6g} and {duration}: {solution.message}")
+        reached = times[max(len(solution.t) - 1, 0)]
+        raise NotFiniteError(f"integration of {flow} stopped between t = {reached:.6g} and {duration}: {solution.message}")
     return times, solution.y.T

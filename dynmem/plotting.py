@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 
 COLOURS = {
-    "linear": "#8c8c8c", "tanh": "#b23a48", "relu": "#e09f3e", "orthogonal": "#2a6f97", "lstm": "#386641", "lstm_chrono": "#7cb518", "gru": "#6d597a",
+    "linear": "#8c8c8c", "tanh": "#b23a48", "tanh_orthogonal": "#e5989b", "relu": "#e09f3e", "orthogonal": "#2a6f97", "lstm": "#386641", "lstm_chrono": "#7cb518", "gru": "#6d597a",
 }
 CYCLE = ["#2a6f97", "#b23a48", "#386641", "#e09f3e", "#6d597a", "#7cb518", "#8c8c8c"]
 STYLE = {

@@ -40,7 +40,7 @@ def equations(system, *, parameters="numbers", size=None):
     import sympy
 
     x, u = symbols(as_system(system), size)
-    twin = _with_parameters(system, parameters, {str(s) for s in (*x, *(() if u is None else u))})
+    twin = _with_parameters(system, parameters, [*x, *(() if u is None else u)])
     return sympy.Matrix(np.atleast_1d(twin.rule(x, u)))
 
 
@@ -78,7 +78,8 @@ def latex(system, *, parameters="symbols", size=None) -> str:
 def fixed_points(system, *, size=None):
     """Fixed points that sympy finds in closed form, as a list of tuples: f(x) = x for a Map, f(x) = 0 for a Flow, at zero input.
 
-    Raises NotImplementedError (sympy's own) where the equations have no closed solution it knows.
+    Raises NotImplementedError where sympy knows no closed solution, and at once where a function stands inside another, as in gated
+    networks, since sympy would search without end.
     """
     import sympy
 
@@ -86,7 +87,13 @@ def fixed_points(system, *, size=None):
 
     x, u = symbols(as_system(system), size)
     right = sympy.Matrix(np.atleast_1d(_with_parameters(system, "numbers").rule(x, None if u is None else 0 * u)))
-    found = sympy.solve(right - sympy.Matrix(x) if isinstance(system, Map) else right, list(x), dict=True)
+    functions = {f for f in right.atoms(sympy.Function) if not isinstance(f, sympy.Piecewise)}
+    if any(f.args[0].atoms(sympy.Function) for f in functions):
+        raise NotImplementedError(f"the equations of {type(system).__name__} have no closed solution: find it by iteration")
+    try:  # rational numbers in place of floats would make powers of thousands of tanh(0.1257 h)
+        found = sympy.solve(right - sympy.Matrix(x) if isinstance(system, Map) else right, list(x), dict=True, rational=False)
+    except TypeError as error:
+        raise NotImplementedError(f"sympy does not solve the equations of {type(system).__name__}: find it by iteration") from error
     return [tuple(point.get(s, s) for s in x) for point in found]
 
 
@@ -97,7 +104,10 @@ def evaluate(matrix, system, x, u=None):
     states, inputs = symbols(system, x.shape[-1])
     driven = inputs is not None
     arguments = [*states, *(inputs if driven else ())]
-    function = sympy.lambdify(arguments, matrix, "numpy", cse=True, dummify=True)  # names never reach the generated code
+    plain = dict(zip(arguments, sympy.symbols(f"_:{len(arguments)}", cls=sympy.Dummy), strict=True))  # names never reach generated code
+    pairs, (reduced,) = sympy.cse(matrix, symbols=sympy.numbered_symbols("_", cls=sympy.Dummy))
+    pairs, reduced = [(name, part.xreplace(plain)) for name, part in pairs], reduced.xreplace(plain)
+    function = sympy.lambdify(list(plain.values()), reduced, "numpy", cse=lambda formula: (pairs, formula))
     u = np.zeros((*x.shape[:-1], len(inputs))) if driven and u is None else u
     points = np.concatenate([x, np.broadcast_to(u, (*x.shape[:-1], len(inputs)))], axis=-1) if driven else x
     flat = points.reshape(-1, points.shape[-1])
@@ -112,7 +122,7 @@ def _with_parameters(system, parameters, taken=()):
     changed = {f.name: _named(f, getattr(system, f.name)) for f in fields(system) if not _neutral(system, f.name)}
     twin = map_arrays(system, lambda a: a)
     for name, value in changed.items():
-        clash = taken & {str(s) for s in np.ravel(value)}
+        clash = {str(s) for s in taken} & {str(s) for s in np.ravel(value)}
         if clash:
             raise ValueError(f"{', '.join(sorted(clash))} names a state and a parameter of {type(system).__name__}: rename one")
         object.__setattr__(twin, name, value)

@@ -1,6 +1,7 @@
 """A study from its grid to its Dataset: configuration, results, provenance, failed points."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,22 @@ def study(tmp_path, monkeypatch):
     return import_study(tmp_path / "code", monkeypatch)
 
 
+@pytest.fixture(scope="module")
+def finished_once(tmp_path_factory):
+    """A store after a run in one go."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        import_study(folder / "code", patch).run(output=folder / "store")
+    return folder / "store"
+
+
+@pytest.fixture
+def store(finished_once, tmp_path):
+    """A finished store of one's own."""
+    shutil.copytree(finished_once, tmp_path / "store")
+    return tmp_path / "store"
+
+
 def square(gain, seed=0):
     return xr.Dataset({"square": ((), gain**2 + seed)})
 
@@ -27,8 +44,8 @@ def demo(**more):
 # ---- the Dataset -----------------------------------------------------------------------------------------------------------------
 
 
-def test_dims_are_the_axes_and_then_those_of_the_measure(study, tmp_path):
-    dataset = study.run(output=tmp_path)
+def test_dims_are_the_axes_and_then_those_of_the_measure(study, store):
+    dataset = study.load(output=store)
     assert dict(dataset.sizes) == {"gain": 3, "seed": 4, "step": 5, "mode": 24}
     assert dataset.norm.dims == ("gain", "seed", "step")
     assert dataset.mean_norm.dims == ("gain", "step")
@@ -37,8 +54,8 @@ def test_dims_are_the_axes_and_then_those_of_the_measure(study, tmp_path):
     assert (dataset.status == "done").all()
 
 
-def test_each_point_stands_where_its_parameters_say(study, tmp_path):
-    dataset = study.run(output=tmp_path)
+def test_each_point_stands_where_its_parameters_say(study, store):
+    dataset = study.load(output=store)
     for gain in (0.5, 2.0):
         for seed in (0, 3):
             expected = study.measure(gain=gain, seed=seed, steps=5)
@@ -47,16 +64,16 @@ def test_each_point_stands_where_its_parameters_say(study, tmp_path):
                 np.testing.assert_array_equal(point[name].values, expected[name].values, err_msg=name)
 
 
-def test_types_survive_the_disk(study, tmp_path):
+def test_types_survive_the_disk(study, store, tmp_path):
     dataset = study.run(output=tmp_path)
     kinds = {name: dataset[name].dtype.kind for name in ("norm", "eigenvalue", "grows", "rank")}
     assert kinds == {"norm": "f", "eigenvalue": "c", "grows": "b", "rank": "i"}
     assert set(dataset.word.values.ravel().tolist()) == {"grows", "decays"}
-    xr.testing.assert_identical(dataset, study.load(output=tmp_path))
+    xr.testing.assert_identical(dataset, study.load(output=store))
 
 
-def test_attributes_say_where_the_numbers_come_from(study, tmp_path):
-    attributes = study.run(output=tmp_path).attrs
+def test_attributes_say_where_the_numbers_come_from(study, store):
+    attributes = study.load(output=store).attrs
     assert attributes["title"] == "tiny: How does a small matrix act?"
     assert attributes["source"] == "a test"
     assert json.loads(attributes["parameters"]) == {"gain": [0.5, 1.0, 2.0], "seed": [0, 1, 2, 3], "steps": 5}
@@ -105,22 +122,20 @@ def test_numpy_values_and_ranges_make_an_axis(tmp_path):
 # ---- the same bits ---------------------------------------------------------------------------------------------------------------
 
 
-def test_any_number_of_workers_gives_the_same_bytes(study, tmp_path):
-    study.run(output=tmp_path / "one")
+def test_any_number_of_workers_gives_the_same_bytes(study, store, tmp_path):
     study.run(output=tmp_path / "two", workers=2)
-    for path in sorted((tmp_path / "one").rglob("*.nc")):
-        assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes(), path.name
+    for path in sorted(store.rglob("*.nc")):
+        assert path.read_bytes() == (tmp_path / "two" / path.relative_to(store)).read_bytes(), path.name
 
 
-def test_any_order_of_the_points_gives_the_same_bytes(study, tmp_path):
-    study.run(output=tmp_path)
-    file, rng = tmp_path / "tiny.nc", np.random.default_rng(0)
+def test_any_order_of_the_points_gives_the_same_bytes(study, store):
+    file, rng = store / "tiny.nc", np.random.default_rng(0)
     expected = file.read_bytes()
-    for _ in range(5):
+    for _ in range(3):
         file.unlink()
         for index in rng.choice(12, 6, replace=False):
-            Store("tiny", tmp_path).forget(int(index))
-        study.run(output=tmp_path)
+            Store("tiny", store).forget(int(index))
+        study.run(output=store)
         assert file.read_bytes() == expected
 
 
@@ -136,39 +151,36 @@ def test_points_run_on_one_thread(tmp_path):
 # ---- running again ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_finished_study_is_not_run_again(study, tmp_path, capsys, monkeypatch):
-    first = study.run(output=tmp_path)
+def test_a_finished_study_is_not_run_again(study, store, tmp_path, capsys, monkeypatch):
+    first = study.load(output=store)
     monkeypatch.setenv("TINY_TROUBLE", f"raise:everywhere:1:{tmp_path / 'code'}")
-    xr.testing.assert_identical(study.run(output=tmp_path), first)
-    assert capsys.readouterr().err.strip() == f"tiny is done: {tmp_path / 'tiny.nc'} (12 points)"
+    xr.testing.assert_identical(study.run(output=store), first)
+    assert capsys.readouterr().err.strip() == f"tiny is done: {store / 'tiny.nc'} (12 points)"
 
 
-def test_a_run_goes_on_where_it_stopped(study, tmp_path, capsys):
-    study.run(output=tmp_path)
+def test_a_run_goes_on_where_it_stopped(study, store, capsys):
     for index in (3, 7):
-        Store("tiny", tmp_path).forget(index)
-    (tmp_path / "tiny.nc").unlink()
-    study.run(output=tmp_path)
+        Store("tiny", store).forget(index)
+    (store / "tiny.nc").unlink()
+    study.run(output=store)
     assert "resuming tiny: 10 of 12 points done" in capsys.readouterr().err
 
 
-def test_fresh_moves_the_earlier_store_aside(study, tmp_path):
-    study.run(output=tmp_path, overrides={"steps": 3})
-    study.run(output=tmp_path, fresh=True)
-    study.run(output=tmp_path, fresh=True)
-    assert load(tmp_path / "tiny.old-1" / "tiny.nc").sizes["step"] == 3
-    assert load(tmp_path / "tiny.old-2" / "tiny.nc").sizes["step"] == 5
+def test_fresh_moves_the_earlier_store_aside(study, store):
+    for steps in (3, 4):
+        study.run(output=store, overrides={"steps": steps, "seed": [0]}, fresh=True)
+    assert load(store / "tiny.old-1" / "tiny.nc").sizes["step"] == 5
+    assert load(store / "tiny.old-2" / "tiny.nc").sizes["step"] == 3
+    assert load(store / "tiny.nc").sizes["step"] == 4
 
 
-def test_points_may_be_deleted_once_the_study_is_finished(study, tmp_path):
-    import shutil
-
-    first = study.run(output=tmp_path)
-    shutil.rmtree(tmp_path / "tiny.points")
-    xr.testing.assert_identical(study.run(output=tmp_path), first)
+def test_points_may_be_deleted_once_the_study_is_finished(study, store):
+    first = study.load(output=store)
+    shutil.rmtree(store / "tiny.points")
+    xr.testing.assert_identical(study.run(output=store), first)
     with pytest.raises(ChangedError, match="steps was 5 in the store, 6 now"):
-        study.run(output=tmp_path, overrides={"steps": 6})
-    assert not (tmp_path / "tiny.points").exists()
+        study.run(output=store, overrides={"steps": 6})
+    assert not (store / "tiny.points").exists()
 
 
 def test_a_quick_run_keeps_apart(study, tmp_path, monkeypatch):
@@ -192,15 +204,14 @@ def test_a_quick_run_keeps_apart(study, tmp_path, monkeypatch):
     ],
 )
 @pytest.mark.parametrize("finished", [True, False])
-def test_another_configuration_is_refused(study, tmp_path, overrides, words, finished):
-    study.run(output=tmp_path)
+def test_another_configuration_is_refused(study, store, overrides, words, finished):
     if not finished:
-        (tmp_path / "tiny.nc").unlink()
-    before = {path: path.read_bytes() for path in tmp_path.rglob("tiny*/*")}
+        (store / "tiny.nc").unlink()
+    before = {path: path.read_bytes() for path in store.rglob("tiny*/*")}
     with pytest.raises(ChangedError) as refused:
-        study.run(output=tmp_path, overrides=overrides)
+        study.run(output=store, overrides=overrides)
     assert str(refused.value).startswith(words + ": use another --output")
-    assert {path: path.read_bytes() for path in tmp_path.rglob("tiny*/*")} == before
+    assert {path: path.read_bytes() for path in store.rglob("tiny*/*")} == before
 
 
 @pytest.mark.parametrize(
@@ -210,36 +221,37 @@ def test_another_configuration_is_refused(study, tmp_path, overrides, words, fin
         ("/ 24**0.5", "/ 25**0.5", "the code of study was"),
         ('grid={"gain": [0.5, 1.0, 2.0]', 'grid={"gain": [0.5, 1.0, 2.5]', "gain was 0.5, 1.0, 2.0 in the store, 0.5, 1.0, 2.5 now"),
         ('{"steps": 5}', '{"steps": 4}', "steps was 5 in the store, 4 now"),
-        ('{"gain": [0.5, 1.0, 2.0], "seed": [0, 1, 2, 3]}', '{"seed": [0, 1, 2, 3], "gain": [0.5, 1.0, 2.0]}', "the order of the axes was gain, seed"),
+        (
+            '{"gain": [0.5, 1.0, 2.0], "seed": [0, 1, 2, 3]}',
+            '{"seed": [0, 1, 2, 3], "gain": [0.5, 1.0, 2.0]}',
+            "the order of the axes was gain, seed",
+        ),
     ],
 )
-def test_changed_code_is_refused(tmp_path, monkeypatch, old, new, words):
-    import_study(tmp_path / "code", monkeypatch).run(output=tmp_path)
+def test_changed_code_is_refused(store, tmp_path, monkeypatch, old, new, words):
     assert old in SOURCE
     with pytest.raises(ChangedError, match=words.replace("(", r"\(")):
-        import_study(tmp_path / "code", monkeypatch, SOURCE.replace(old, new)).run(output=tmp_path)
+        import_study(tmp_path / "code", monkeypatch, SOURCE.replace(old, new)).run(output=store)
 
 
-def test_another_version_is_refused_only_where_it_would_be_mixed(study, tmp_path, monkeypatch):
-    first = study.run(output=tmp_path)
+def test_another_version_is_refused_only_where_it_would_be_mixed(study, store, monkeypatch):
+    first = study.load(output=store)
     monkeypatch.setattr("dynmem.study.provenance.versions", lambda: {**json.loads(first.attrs["versions"]), "numpy": "9.9"})
-    xr.testing.assert_identical(study.run(output=tmp_path), first)
-    (tmp_path / "tiny.nc").unlink()
+    xr.testing.assert_identical(study.run(output=store), first)
+    (store / "tiny.nc").unlink()
     with pytest.raises(ChangedError, match=r"numpy was .* in the store, 9\.9 now"):
-        study.run(output=tmp_path)
+        study.run(output=store)
 
 
-def test_words_about_the_code_may_change(tmp_path, monkeypatch, capsys):
-    import_study(tmp_path / "code", monkeypatch).run(output=tmp_path)
+def test_words_about_the_code_may_change(store, tmp_path, monkeypatch, capsys):
     changed = SOURCE.replace("More words.", "Other words.").replace("x = W @ x", "x = W @ x  # a step")
-    import_study(tmp_path / "code", monkeypatch, changed).run(output=tmp_path)
+    import_study(tmp_path / "code", monkeypatch, changed).run(output=store)
     assert "tiny is done" in capsys.readouterr().err
 
 
-def test_a_changed_finish_costs_no_point(tmp_path, monkeypatch, capsys):
-    import_study(tmp_path / "code", monkeypatch).run(output=tmp_path)
+def test_a_changed_finish_costs_no_point(store, tmp_path, monkeypatch, capsys):
     changed = SOURCE.replace('mean_norm=dataset.norm.mean("seed")', 'norm_spread=dataset.norm.std("seed")')
-    dataset = import_study(tmp_path / "code", monkeypatch, changed).run(output=tmp_path)
+    dataset = import_study(tmp_path / "code", monkeypatch, changed).run(output=store)
     assert "resuming tiny: 12 of 12 points done" in capsys.readouterr().err
     assert "norm_spread" in dataset and "mean_norm" not in dataset
 
@@ -268,8 +280,8 @@ def test_a_sibling_that_the_study_imports_belongs_to_its_code(tmp_path, monkeypa
 # ---- points that fail ------------------------------------------------------------------------------------------------------------
 
 
-def test_an_error_costs_its_own_point_only(study, tmp_path, monkeypatch, capsys):
-    whole = study.run(output=tmp_path / "whole")
+def test_an_error_costs_its_own_point_only(study, store, tmp_path, monkeypatch, capsys):
+    whole = study.load(output=store)
     (tmp_path / "marks").mkdir()
     monkeypatch.setenv("TINY_TROUBLE", f"raise:1.0,2:1:{tmp_path / 'marks'}")
     dataset = study.run(output=tmp_path)
@@ -388,7 +400,9 @@ def test_a_study_that_cannot_run_is_refused_when_it_is_made(more, words):
         demo(**more)
 
 
-@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "../x", "/etc", "a\x00", "a\n", "a b", "ä", "*", "~", "$HOME", ".hidden", "x" * 101, None, 3])
+@pytest.mark.parametrize(
+    "name", ["..", ".", "", "a/b", "../x", "/etc", "a\x00", "a\n", "a b", "ä", "*", "~", "$HOME", ".hidden", "x" * 101, None, 3]
+)
 def test_a_name_cannot_leave_its_folder(tmp_path, name):
     sentinel = tmp_path / "sentinel"
     sentinel.write_text("still here")

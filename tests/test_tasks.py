@@ -200,12 +200,12 @@ def test_the_same_seed_gives_the_same_bits(task):
         assert (one != three).any()
 
 
-def test_learned_asks_for_less_than_half_the_floor_and_two_errors():
+def test_learned_asks_for_less_than_a_tenth_of_the_floor_and_two_errors():
     task = tasks.Copy(delay=30)
     assert not task.learned(task.floor)
-    assert not task.learned(0.5 * task.floor)
-    assert task.learned(0.49 * task.floor)
-    assert not task.learned(0.49 * task.floor, error=0.01 * task.floor)
+    assert not task.learned(0.1 * task.floor)
+    assert task.learned(0.09 * task.floor)
+    assert not task.learned(0.09 * task.floor, error=0.01 * task.floor)
     assert not task.learned(math.nan)
     assert not task.learned(0.0, error=math.inf)
     with pytest.raises(ValueError, match="neither can be negative"):

@@ -101,6 +101,14 @@ def test_mixed_layers_leaks_and_own_cells_take_the_rule_where_torch_has_no_kerne
 
 
 @pytest.mark.parametrize("name", CELLS)
+def test_cells_that_run_free(name):
+    model = small(name, 2, inputs=0)
+    u, x0 = torch.zeros(2, 6, 0, dtype=torch.float64), torch.randn(model.size, dtype=torch.float64)
+    for fused, plain in zip(*(Trainable(model, torch.float64, fused=f).run(u, x0) for f in (True, False)), strict=True):
+        torch.testing.assert_close(fused, plain, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", CELLS)
 def test_torch_and_numpy_walk_the_same_orbit(name):
     model = small(name, outputs=2)
     u, x = np.random.default_rng(0).standard_normal((6, 4)), np.linspace(-1, 1, model.size)
@@ -422,6 +430,8 @@ def test_misfits_name_the_option_to_set():
         fit(copy_model(), EASY, steps=1, loss=lambda outputs, targets: outputs.mean())
     with pytest.raises(TypeError, match="Map"):
         fit(torch.nn.GRU(4, 3), EASY, steps=1)
+    with pytest.raises(ValueError, match="nothing to train"):
+        fit(copy_model(), EASY, steps=1, fixed=("layers", "R", "a"))
 
 
 def test_a_loss_of_the_users_own_has_no_verdict():

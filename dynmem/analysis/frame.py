@@ -10,9 +10,12 @@ taken out. Rounding is amplified by the inverse of that share.
 import numpy as np
 from scipy.linalg import blas, lapack
 
+from ..errors import NotFiniteError
+
 CHOLESKY_GUARD = 1e-5  # squared share below which a Cholesky factor, whose error grows with its inverse, is not used
 REPEAT = 1e-2  # share below which one projection leaves rows too far from orthogonal: twice is enough
 SMALL = 48  # rows up to which Householder is as fast
+FAINT = 1e-280  # squared length of a row below which its square is too coarse a number
 
 
 class Frame:
@@ -25,6 +28,7 @@ class Frame:
         """Q (k, n), the log of the growth of each row ln|L_ii| (k,), and the share |L_ii| / |F_i| (k,) of each row that was new.
 
         A row that lies in the span of those before it, to rounding, has growth -inf and share 0: no digit of it is left.
+        Raises NotFiniteError for a frame that holds NaN or infinity.
         """
         if self.rows <= SMALL:
             return _householder(F)
@@ -32,7 +36,7 @@ class Frame:
         Q, logs, shares, easy = np.empty_like(F), np.empty(self.rows), np.empty(self.rows), True
         for a, b in zip(edges[:-1], edges[1:], strict=True):
             found = _block(F[a:b], Q[:a])
-            if found is None:  # not finite, a zero row, or rows that are lost: the whole frame the safe way
+            if found is None:  # huge or faint rows, or rows that are lost: the whole frame the safe way
                 self.blocks = min(2 * self.blocks, max(1, self.rows // 32))
                 return _householder(F)
             Q[a:b], logs[a:b], shares[a:b], well = found
@@ -52,29 +56,34 @@ class Frame:
 def _block(F, before):
     """One block of rows, freed from the rows ``before`` and orthonormalised; None where a row is lost."""
     squares = np.einsum("ij,ij->i", F, F)
-    if not (np.isfinite(squares).all() and squares.min() > 0.0):
+    if not (np.isfinite(squares).all() and squares.min() > FAINT):
         return None
     if not len(before):
-        return _finish(F, squares, _cholesky(F))
+        return _finish(F, squares, before)
     F = F - (F @ before.T) @ before
     left = np.einsum("ij,ij->i", F, F)
-    if left.min() <= 0.0 or (left / squares).min() < (64 * np.finfo(float).eps) ** 2:
+    if left.min() <= FAINT or (left / squares).min() < (64 * np.finfo(float).eps) ** 2:
         return None
     if (left / squares).min() < REPEAT**2:
         F -= (F @ before.T) @ before
-    return _finish(F, squares, _cholesky(F))
+    return _finish(F, squares, before)
 
 
-def _finish(F, squares, cholesky):
-    """Factor of a block with logs and shares, by Householder where Cholesky was not safe."""
-    if cholesky is None:
-        Q, logs, shares = _householder(F)
-        if not shares.all():
+def _finish(F, squares, before):
+    """Factor of a block with logs and shares, by Householder where Cholesky is not safe."""
+    factors = _cholesky(F)
+    if factors is not None:
+        Q, diagonal = factors
+        return Q, np.log(diagonal), diagonal / np.sqrt(squares), True
+    Q, logs, shares = _householder(F)
+    if not shares.all():
+        return None
+    if len(before):  # what rounding left of the rows before has grown by the inverse of the shares
+        factors = _cholesky(Q - (Q @ before.T) @ before)
+        if factors is None:
             return None
-        lengths = np.exp(logs - 0.5 * np.log(squares))
-        return Q, logs, lengths, False
-    Q, diagonal = cholesky
-    return Q, np.log(diagonal), diagonal / np.sqrt(squares), True
+        Q = factors[0]
+    return Q, logs, np.exp(logs - 0.5 * np.log(squares)), False
 
 
 def _cholesky(F):
@@ -89,9 +98,23 @@ def _cholesky(F):
 
 
 def _householder(F):
-    """Q, logs and shares by LAPACK's Householder QR, rows scaled first so that neither huge nor tiny ones are lost."""
+    """Q, logs and shares by LAPACK's Householder QR. Where a row is lost, what fills its place is orthogonal to all that are left."""
+    Q, logs, shares = _qr(F)
+    lost = shares == 0.0
+    if (lost[:-1] & ~lost[1:]).any():
+        order = np.argsort(lost, kind="stable")
+        for whole, part in zip((Q, logs, shares), _qr(F[order]), strict=True):
+            whole[order] = part
+        logs[lost], shares[lost] = -np.inf, 0.0
+    return Q, logs, shares
+
+
+def _qr(F):
+    """The same by one call of LAPACK, rows scaled first so that neither huge nor tiny ones are lost."""
     k, n = F.shape
     scale = np.abs(F).max(axis=1)
+    if not np.isfinite(scale).all():
+        raise NotFiniteError(f"row {int(np.isfinite(scale).argmin())} of the frame holds NaN or infinity")
     dead = scale == 0.0
     scale[dead] = 1.0
     a, tau, _, _ = lapack.dgeqrf(np.divide(F, scale[:, None]).T, lwork=64 * n, overwrite_a=1)

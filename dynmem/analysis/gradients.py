@@ -7,7 +7,7 @@ from ..flow import as_map, trajectory
 from ..labels import dataset, describe_system
 from ..system import as_input, as_state, as_system
 from ..tangent import jacobian, push, record
-from .growth import make_drive
+from .growth import example_input, make_drive
 from .threads import one_thread
 
 SOURCE = "Bengio, Simard and Frasconi (1994), IEEE Trans. Neural Netw. 5, 157; Pascanu, Mikolov and Bengio (2013), ICML"
@@ -23,7 +23,7 @@ def gradient_norms(system, u=None, *, lags, x0=None, transient=100, samples=1, n
     Parameters
     ----------
     lags : the largest lag, or the lags wanted (whole numbers of steps).
-    u : input: None, a number (standard deviation of white noise), an array (steps, inputs) of which the last max(lags) steps and the
+    u : input: None (zero), a number (standard deviation of white noise), an array (steps, inputs) of which the last max(lags) steps and the
         ``transient`` before them are used, or a function (rng, steps) -> array.
     samples : runs with other starts and noise, whose logarithms are averaged.
     norm : "rms", or "spectral" for the largest singular value.
@@ -40,12 +40,12 @@ def gradient_norms(system, u=None, *, lags, x0=None, transient=100, samples=1, n
     """
     if norm not in ("rms", "spectral") or anchor not in _PROFILES:
         raise ValueError(f"norm is rms or spectral and anchor is end or start, got norm={norm!r}, anchor={anchor!r}")
-    stepper = as_map(as_system(system), dt)
+    stepper = as_map(as_system(system), dt, x0, example_input(system, u))
     wanted = _lags(lags)
     if samples < 1 or samples != int(samples):
         raise ValueError(f"samples = {samples}: must be a whole number of at least 1")
-    seeds = np.random.default_rng(rng).spawn(samples) if isinstance(rng, (int, np.integer)) else [rng] * samples
-    with one_thread():
+    seeds = np.random.default_rng(rng).spawn(samples)
+    with one_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # _rescaled refuses what is not finite
         runs = [_PROFILES[anchor](stepper, *_orbit(stepper, u, x0, transient, int(wanted[-1]), seed), wanted, norm) for seed in seeds]
     label = {}
     for name, kind in (("state", "d state_T / d state_(T-lag)"), ("input", "d y_T / d u_(T-lag)")):
@@ -72,10 +72,12 @@ def _lags(lags):
 
 def _orbit(system, u, x0, transient, longest, rng):
     """States x_0 .. x_T and inputs u_1 .. u_T (or None) of the last ``longest`` + 1 steps."""
+    if transient != int(transient) or transient < 0:
+        raise ValueError(f"transient = {transient}: must be a whole number of steps of at least 0")
     steps = int(transient) + longest
-    if isinstance(u, (int, float)) or u is None or callable(u):
+    if np.isscalar(u) or u is None or callable(u):
         at = make_drive(system, u, rng)
-        inputs = None if u is None else np.stack([at(t) for t in range(steps + 1)])
+        inputs = None if at(0) is None else np.stack([at(t) for t in range(steps + 1)])
     else:
         inputs = as_input(system, u, "u")
         if inputs.ndim != 2 or len(inputs) < longest + 1:

@@ -4,14 +4,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..errors import NotFiniteError
+from ..errors import NotFiniteError, ShapeError
 from ..flow import FlowMap, not_finite
+from ..system import check_rule
 from ..tangent import divergence, jacobian, push
 from .frame import Frame, random_frame
 
 AIM = 1e-6  # share of its length that the worst row keeps between two QRs
-LEAST = 1e-9  # below it the steps since the last QR are done again, one by one
+LEAST = 1e-8  # below it the steps since the last QR are done again, one by one
 LONGEST = 64  # steps between two QRs at the most
+FAINT = -600.0  # log of the growth since the last QR below which numbers begin to lose digits
+CHECK = 0.02  # share of the steps whose volume growth is computed too
 BLOCKS = 1024  # growth records kept; beyond twice as many, neighbours are merged
 
 
@@ -46,25 +49,30 @@ class Record:
 class Tangents:
     """State, frame and clock of a run: ``advance`` carries them on; ``record`` collects growth once ``measuring`` is set."""
 
-    def __init__(self, system, x, k, drive, rng, steps, check_steps=200):
+    def __init__(self, system, x, k, drive, rng, steps):
         self.system, self.x, self.drive, self.steps = system, x, drive, steps
         self.frame = random_frame(k, x.shape[-1], rng)
         self.qr = Frame(k)
         self.interval, self.step, self.record = 1, 0, Record()
         self.measuring, self.lost = False, np.zeros(k, bool)
-        self.check_every = max(1, steps // check_steps) if k == x.shape[-1] else None
+        self.complete = k == x.shape[-1]
         self.next_check, self.checked, self.residual = 0, 0, 0.0
+        with np.errstate(all="ignore"):
+            after = np.asarray(system.rule(x, drive(0)))
+        check_rule(system, after.shape, x)
+        if np.iscomplexobj(after):
+            raise TypeError(f"the state of {type(system).__name__} is complex: make its real and imaginary parts components of their own")
 
     def advance(self, until):
         """Go on to the step ``until``, with as many steps between two QRs as the frame stands."""
         while self.step < until:
             count = min(self.interval, until - self.step)
-            check = self.measuring and self.check_every is not None and self.step >= self.next_check
+            check = self.measuring and self.complete and self.step >= self.next_check
             before = (self.x, self.frame, self.step)
             volume = self._push(count, check)
             frame, logs, shares = self.qr.orthonormalise(self.frame)
             worst = shares.min()
-            if worst < LEAST and count > 1:  # too long since the last QR: again, with shorter steps
+            if (worst < LEAST or logs.min() < FAINT) and count > 1:  # too long since the last QR: again, with shorter steps
                 self.x, self.frame, self.step = before
                 self.interval = max(1, count // 2)
                 continue
@@ -102,7 +110,7 @@ class Tangents:
         self.lost |= np.isneginf(logs)
         self.record.add(count * abs(self.system.dt), logs)
         if volume is not None:
-            self.next_check = self.step + self.check_every
+            self.next_check = self.step + int(count / CHECK)
             self.checked += count
             total = logs.sum()
             self.residual += 0.0 if np.isneginf(total) and np.isneginf(volume) else total - volume
@@ -118,10 +126,18 @@ def volume_growth(system, x, u):
     return float(np.linalg.slogdet(jacobian(system, x, u))[1])
 
 
+def example_input(system, drive):
+    """An input of the kind a drive brings, at which a flow's step may be chosen: the array itself, else zero."""
+    if not system.inputs:
+        return None
+    return np.zeros(system.inputs) if drive is None or np.isscalar(drive) or callable(drive) else drive
+
+
 def make_drive(system, drive, rng):
-    """The input u_t as a function of the step: from None, a standard deviation (white noise), an array, or a function (rng, steps)."""
+    """The input u_t as a function of the step: from None (no input), a standard deviation (white noise), an array, or a function (rng, steps)."""
     if drive is None:
-        return lambda step: None
+        still = np.zeros(system.inputs) if system.inputs else None
+        return lambda step: still
     if np.isscalar(drive):
         sd = float(drive)
         if not (np.isfinite(sd) and sd >= 0):
@@ -130,8 +146,21 @@ def make_drive(system, drive, rng):
             raise ValueError(f"{type(system).__name__} takes no input: leave drive out")
         return _chunks(lambda rng, steps: sd * rng.standard_normal((steps, system.inputs)), rng)
     if callable(drive):
-        return _chunks(drive, rng)
+        return _chunks(_checked(system, drive), rng)
     return np.asarray(drive).__getitem__
+
+
+def _checked(system, drive):
+    """The function (rng, steps), its result held to the shape that the system takes."""
+
+    def make(rng, steps):
+        inputs = np.asarray(drive(rng, steps), dtype=float)
+        if inputs.shape != (steps, system.inputs):
+            raise ShapeError(f"the drive returned shape {inputs.shape} for {steps} steps: {type(system).__name__} needs "
+                             f"({steps}, {system.inputs})")
+        return inputs
+
+    return make
 
 
 def _chunks(make, rng, size=1024):
@@ -143,7 +172,7 @@ def _chunks(make, rng, size=1024):
         while index not in held:
             if len(held) > 1:
                 held.pop(min(held))
-            held[max(held, default=-1) + 1] = np.asarray(make(rng, size), dtype=float)
+            held[max(held, default=-1) + 1] = make(rng, size)
         return held[index][offset]
 
     return at

@@ -6,7 +6,7 @@ from ..errors import ShapeError
 from ..flow import as_map, whole_steps
 from ..labels import dataset, describe_system
 from ..system import Flow, as_input, as_state, as_system
-from .growth import Tangents, make_drive
+from .growth import Tangents, example_input, make_drive
 from .threads import one_thread, spread
 
 SOURCE = "Benettin et al. (1980), Meccanica 15, 9; Geist, Parlitz and Lauterborn (1990), Prog. Theor. Phys. 83, 875"
@@ -23,7 +23,7 @@ def lyapunov_spectrum(system, x0=None, *, duration, transient=None, exponents=No
     ----------
     system : a Map or Flow, or a list of them, run on all cores (``workers``) and returned along the dim ``model``.
     x0 : start (n,); by default ``system.initial(rng)``.
-    drive : input: None, a number (standard deviation of white noise), an array (steps, inputs), or a function (rng, steps) -> array.
+    drive : input: None (zero), a number (standard deviation of white noise), an array (steps, inputs), or a function (rng, steps) -> array.
     tolerance : stop once every standard error is below it.
 
     Returns a Dataset: ``lyapunov(exponent)``, ``standard_error(exponent)`` from the scatter of blocks, ``running(time, exponent)``,
@@ -50,17 +50,18 @@ def _ensemble(systems, x0, drive, options, rng, workers):
 
     if not systems:
         raise ValueError("an empty list of systems: pass at least one")
-    parts = spread(lambda s: _spectrum(as_system(s), x0, drive, rng, **options), list(systems), workers)
+    own = [rng] * len(systems) if isinstance(rng, (int, np.integer)) else np.random.default_rng(rng).spawn(len(systems))
+    parts = spread(lambda pair: _spectrum(as_system(pair[0]), x0, drive, pair[1], **options), list(zip(systems, own, strict=True)), workers)
     return xr.concat(parts, "model", combine_attrs="drop_conflicts", join="override")
 
 
 def _spectrum(system, x0, drive, rng, *, duration, transient, exponents, dt, tolerance):
-    seeds = np.random.default_rng(rng).spawn(3) if isinstance(rng, (int, np.integer)) else [rng] * 3
+    seeds = np.random.default_rng(rng).spawn(3)
     x = system.initial(seeds[0]) if x0 is None else as_state(system, x0, "x0")
     if x.ndim != 1:
         raise ShapeError(f"x0 has shape {x.shape}: pass one start of shape (n,), or a list of systems for an ensemble")
     k = _count(exponents, len(x))
-    stepper = as_map(system, dt, x)
+    stepper = as_map(system, dt, x, example_input(system, drive))
     transient = 0.1 * duration if transient is None else transient
     skip, steps = whole_steps(transient, stepper.dt, "transient"), whole_steps(duration, stepper.dt)
     if steps < 1:

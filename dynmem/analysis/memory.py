@@ -3,7 +3,6 @@
 import numpy as np
 
 from ..labels import dataset
-from ..system import System
 from .gradients import gradient_norms
 from .lyapunov import standard_error
 
@@ -22,7 +21,7 @@ def memory_horizon(gradients, u=None, *, of="state", **options):
     >>> round(float(memory_horizon(dm.models.Linear(0.9 * np.eye(2)), lags=50).horizon), 4)
     9.4912
     """
-    if isinstance(gradients, System):
+    if not hasattr(gradients, "data_vars"):
         gradients = gradient_norms(gradients, u, **options)
     lags, logs, errors = _profile(gradients, of)
     fall = logs[0] - logs
@@ -49,6 +48,8 @@ def _profile(gradients, of):
     lags, logs = gradients.lag.values, gradients[name].values
     if lags[0] != 0 or len(lags) < 2:
         raise ValueError("a horizon needs lag 0 and at least one more: ask gradient_norms for lags=N or [0, ...]")
+    if not np.isfinite(logs[0]):
+        raise ValueError(f"the {of} gradient at lag 0 is {np.exp(logs[0])}: there is nothing to forget")
     return lags.astype(float), logs, gradients[f"{name}_error"].values if f"{name}_error" in gradients else None
 
 

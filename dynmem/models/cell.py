@@ -22,7 +22,10 @@ class Cell(Map):
 
     def __post_init__(self):
         first = next(iter(self.shapes))
-        values = {name: tensors(getattr(self, name)) for name in self.shapes if getattr(self, name) is not None}
+        values = {name: tensors(getattr(self, name)) for name in self.shapes if name == first or getattr(self, name) is not None}
+        for name, value in values.items():
+            if value.dtype != np.float64:
+                raise TypeError(f"{name} of {type(self).__name__} must hold real numbers, got {getattr(self, name)!r:.60}")
         recurrent = values[first]
         if recurrent.ndim != 2:
             raise ShapeError(f"{first} must be a matrix, got shape {recurrent.shape}")
@@ -104,7 +107,7 @@ class Cell(Map):
 
 def whole(name, value, least):
     """value as an int of at least ``least``."""
-    if isinstance(value, bool) or int(value) != value or value < least:
+    if isinstance(value, (bool, str)) or not np.isfinite(value) or int(value) != value or value < least:
         raise ValueError(f"{name} = {value!r}: must be a whole number of at least {least}")
     return int(value)
 

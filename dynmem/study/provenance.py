@@ -12,28 +12,36 @@ import platform
 import sys
 import textwrap
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 
 # these parts of dynmem cannot touch a measured number
 OUTSIDE = {"__main__.py", "cli.py", "plotting.py", "study"}
-DOCUMENTED = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+DOCUMENTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
-def fingerprint(source: str, without: Iterable[str] = ()) -> str:
+@lru_cache(maxsize=512)
+def fingerprint(source: str, without: frozenset[str] = frozenset()) -> str:
     """Checksum of a program without its docstrings, comments and layout, and without the top-level names of ``without``.
 
     >>> fingerprint("x = 1  # one") == fingerprint("x=1")
     True
     """
     tree = ast.parse(textwrap.dedent(source))
-    tree.body = [node for node in tree.body if not _defines(node, set(without))]
-    for node in ast.walk(tree):
-        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
+    tree.body = [node for node in tree.body if not _defines(node, without)]
+    _forget_docstrings(tree)
     return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
 
 
-def _defines(node: ast.stmt, names: set[str]) -> bool:
+def _forget_docstrings(node: ast.AST) -> None:
+    if ast.get_docstring(node, clean=False) is not None:
+        node.body = node.body[1:] or [ast.Pass()]
+    for inner in node.body:
+        if isinstance(inner, DOCUMENTED):
+            _forget_docstrings(inner)
+
+
+def _defines(node: ast.stmt, names: frozenset[str]) -> bool:
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
         return node.name in names
     return isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id in names for target in node.targets)
@@ -44,10 +52,10 @@ def code(measure: Callable, *later: Callable | None) -> dict[str, str]:
 
     The grid and the functions ``later``, which only read what was measured, are left out: they are compared on their own.
     """
-    without = {"STUDY", *(function.__name__ for function in later if function is not None)}
+    without = frozenset({"STUDY", *(function.__name__ for function in later if function is not None)})
     try:
         own = [fingerprint(Path(inspect.getfile(measure)).read_text(encoding="utf-8"), without)]
-        own += [fingerprint(path.read_text(encoding="utf-8"), {"STUDY"}) for path in siblings(measure)]
+        own += [fingerprint(path.read_text(encoding="utf-8"), frozenset({"STUDY"})) for path in siblings(measure)]
     except (OSError, TypeError):
         own = [function_code(measure)]  # written at a prompt or in a notebook
     package = Path(__file__).parents[1]

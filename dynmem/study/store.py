@@ -203,14 +203,13 @@ class Store:
                 # each record carries a mark of its configuration, so that the next run still knows its own points
                 self.configuration_file.unlink()
                 removed.append(self.configuration_file.name)
-        if self.file.exists() or sidecar(self.file).exists():
-            try:
-                load(self.file)
-            except (DamageError, FileNotFoundError):
-                sidecar(self.file).unlink(missing_ok=True)
-                if self.file.exists():
-                    # kept under another name: without its checksum it cannot be told from a file that is not ours
-                    self.file.replace(self.file.with_name(self.file.name + ".damaged"))
+        try:
+            load(self.file)
+        except (DamageError, FileNotFoundError):
+            sidecar(self.file).unlink(missing_ok=True)
+            if self.file.exists():
+                # kept under another name: without its checksum it cannot be told from a file that is not ours
+                self.file.replace(self.file.with_name(self.file.name + ".damaged"))
                 removed.append(self.file.name)
         return removed
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import provenance
+from .command import add_options, guarded
 from .files import canonical, space_watched
 from .parameters import ConfigurationError, Plan, check_axis, check_value, kind_of, plain, read_assignments, unknown
 from .run import Progress, Run, check_space
@@ -126,7 +127,7 @@ class Study:
             raise ConfigurationError([f"workers = {workers}: must be at least 1"])
         store = Store(self.name, folder(output, quick))
         with space_watched():
-            check_space(len(plan), store.folder)
+            check_space(len(plan) - (0 if fresh else store.count()), store.folder)
             with store.lock(), Progress(len(plan), progress) as report:
                 return Run(self, plan, store, report).dataset(workers or cores(), fresh)
 
@@ -138,8 +139,6 @@ class Study:
 
     def main(self, argv: Sequence[str] | None = None) -> int:
         """``python -m studies.NAME``: the options of ``dynmem run NAME``."""
-        from ..cli import guarded
-
         parser = argparse.ArgumentParser(prog=f"python -m studies.{self.name}", description=self.question, allow_abbrev=False)
         add_options(parser)
         return guarded(lambda: self.command(parser.parse_args(argv)))
@@ -171,17 +170,6 @@ class Study:
         if self.summary is not None and len(failed) < dataset.status.size:
             print(self.summary(dataset))
         print(f"results: {file}")
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Options of every study."""
-    parser.add_argument("--quick", action="store_true", help="a trial run of seconds")
-    values = "other values of an axis or a setting; may be repeated"
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=V1,V2,...", help=values)
-    parser.add_argument("--workers", metavar="N", help="processes (default: one a core); the result does not depend on it")
-    parser.add_argument("--output", metavar="DIR", help="folder of the store (default: results, results/quick for a quick run)")
-    parser.add_argument("--fresh", action="store_true", help="move an earlier store aside and start anew")
-    parser.add_argument("--json", action="store_true", help="print what a program may read")
 
 
 def folder(output, quick: bool) -> Path:

@@ -14,6 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -138,6 +139,7 @@ class _Worker:
 def _quiet_start() -> Iterator[None]:
     """Start a process on one thread and deaf to Ctrl-C, which the parent answers for all."""
     before = {name: os.environ.get(name) for name in THREADS}
+    resource_tracker.ensure_running()  # which would undo the mask
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.environ.update(dict.fromkeys(THREADS, "1"))
     try:

@@ -292,6 +292,7 @@ def memory_horizon(lyapunov, *, dt=1.0):
     first = float(lyapunov.lyapunov.max()) if hasattr(lyapunov, "lyapunov") else float(lyapunov)
     if np.isnan(first):
         raise NotFiniteError("the first exponent is NaN: no horizon follows")
+    first = 0.0 if abs(first) < 1e-12 else first  # an isometry measured: zero to rounding
     decay = "exponential" if first < 0 else "power law" if first == 0 else "none"
     return dataset(
         {"horizon": horizon_entry(first, positive("dt", dt)), "decay": ((), decay, "1", "law of forgetting")},

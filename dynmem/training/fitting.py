@@ -26,7 +26,6 @@ LOSSES = {  # of outputs (batch, steps, outputs) and targets, each step: torch's
 }
 
 
-
 class Row(NamedTuple):
     """One evaluation."""
 
@@ -69,6 +68,8 @@ def fit(model, task, *, steps, rng=0, batch=64, learning_rate=1e-3, optimizer="a
     task = as_task(task, loss, model)
     _check_widths(model, task)
     trainable = Trainable(model, dtype, fixed=fixed, train=train)
+    if not trainable.weights():
+        raise ValueError(f"nothing to train: {type(model).__name__} has no float arrays that are not fixed; name numbers with train=(...)")
     training, held = _split(task, held_out, for_held_out, trainable.dtype)
     measure = per_sequence(task, loss)
     batches = (as_tensors(task, training.arrays(batch, for_batches), trainable.dtype) for _ in range(steps))
@@ -90,7 +91,8 @@ def fit(model, task, *, steps, rng=0, batch=64, learning_rate=1e-3, optimizer="a
     trainable.load_state_dict(weights)
     verdict = {"floor": floor, "learned": int(not callable(loss) and task.learned(best.held_out_loss, best.held_out_error))}
     settings = {"model": model, "batch": batch, "learning_rate": learning_rate, "optimizer": optimizer, "clip": clip, "held_out": held_out,
-                "training_steps": steps, "evaluate_every": evaluate_every, "dtype": str(trainable.dtype), "fixed": fixed, "train": train}
+                "training_steps": steps, "evaluate_every": evaluate_every, "dtype": str(trainable.dtype), "fixed": fixed, "train": train,
+                "loss": "given by the caller" if callable(loss) else task.loss}
     return trainable.frozen(), _history(rows, best, task, settings, rng, verdict, threads)
 
 

@@ -1,0 +1,50 @@
+"""The memory atlas: gradients while a network waits, what theory predicts, and the delays at which training succeeds."""
+
+import numpy as np
+
+from dynmem.plotting import COLOURS, house_style, panels
+
+NOTE = ("Networks of one size read two symbols, wait, and must recall both. Left: the largest gradient from the state after the symbols to the "
+        "state so many steps later, before training (log axes; 1 means nothing is lost). Middle: memory horizon, the lag at which it has fallen to 1/e: "
+        "theory -1/lambda_1 for the untrained network (diamonds), measured before (circles) and after training at the longest delay (filled); "
+        "arrows point to horizons beyond 1000 steps. Right: held-out loss after training over the loss of the best guess without memory (1); below "
+        "0.1 (dotted) the delay counts as learned.")
+NAMES = {"tanh": "tanh", "tanh_orthogonal": "tanh, orthogonal start", "orthogonal": "orthogonal, modReLU", "lstm": "LSTM, forget bias 1",
+         "lstm_chrono": "LSTM, chrono bias", "gru": "GRU"}
+BEYOND = 1500.0
+
+
+def draw(results):
+    """Figure of the study ``atlas``."""
+    at = results.isel(seed=0)
+    with house_style():
+        figure, (left, middle, right) = panels(3, title="How long does a recurrent network remember?", note=NOTE, width=4.1, height=3.7)
+        for model in at.model.values:
+            one, colour = at.sel(model=model), COLOURS.get(model, "#333333")
+            left.loglog(one.lag[1:], np.exp(np.maximum(one.gradient.isel(delay=-1)[1:], -30.0)), color=colour, label=NAMES.get(model, model))
+            right.plot(one.delay, np.maximum(one.loss_over_floor, 1e-3), "o-", color=colour)
+        left.set(xlabel="lag (steps)", ylabel="|d x(lag) / d x(0)|", ylim=(1e-4, 5.0), title="before training, gradients fade")
+        left.legend(loc="lower left")
+        _horizons(middle, at)
+        right.set(xscale="log", yscale="log", xlabel="delay of the copy task (steps)", ylabel="held-out loss / memoryless floor",
+                  title="training succeeds, or not", ylim=(8e-4, 1.6))
+        right.set_xticks(at.delay.values, [f"{d}" for d in at.delay.values])
+        right.minorticks_off()
+        right.axhline(1.0, color="#999999", lw=0.8)
+        right.axhline(0.1, color="#999999", lw=0.8, ls=":")
+        return figure
+
+
+def _horizons(axis, at):
+    models = list(at.model.values)[::-1]
+    for row, model in enumerate(models):
+        one, colour = at.sel(model=model).isel(delay=-1), COLOURS.get(model, "#333333")
+        for name, marker, face, lift in (("predicted_horizon", "D", "white", 0.16), ("measured_horizon", "o", "white", 0.0),
+                                         ("trained_horizon", "o", colour, -0.16)):
+            value = float(one[name])
+            axis.plot(min(value, BEYOND), row + lift, marker=marker if value < BEYOND else ">", mfc=face, mec=colour, color=colour, ms=6.5)
+    for marker, face, text in (("D", "white", "theory, untrained"), ("o", "white", "measured, untrained"), ("o", "#555555", "measured, trained")):
+        axis.plot([], [], marker, mfc=face, mec="#555555", label=text)
+    axis.set(xscale="log", xlabel="memory horizon (steps)", title="what theory says of it", ylim=(-1.9, len(models) - 0.5), xlim=(0.8, 2200))
+    axis.set_yticks(range(len(models)), [NAMES.get(m, m) for m in models])
+    axis.legend(loc="lower right", ncols=1)

@@ -1,0 +1,41 @@
+"""Learnable delay of six recurrent networks against the memory horizon that theory gives them before training."""
+
+import numpy as np
+
+from dynmem.plotting import COLOURS, house_style, panels
+
+NOTE = ("Left: share of seeds that learned the copy task (held-out loss below a tenth of the memoryless floor) at each delay. Right: the longest "
+        "learnable delay of each seed against the memory horizon -1/lambda_1 of the untrained network, measured while it waits (filled) and by theory "
+        "(open); the line marks delay = horizon, arrows an infinite horizon. Where points lie above the line, training lengthened the memory it found: "
+        "a gradient of e^-10 still teaches when nothing else competes with it.")
+NAMES = {"tanh": "tanh", "tanh_orthogonal": "tanh, orthogonal start", "orthogonal": "orthogonal, modReLU", "lstm": "LSTM, forget bias 1",
+         "lstm_chrono": "LSTM, chrono bias", "gru": "GRU"}
+BEYOND = 1000.0
+
+
+def draw(results):
+    """Figure of the study ``gates``."""
+    with house_style():
+        figure, (left, right) = panels(2, title="Which networks learn to remember, and does theory say so beforehand?", note=NOTE, width=4.8)
+        for model in results.model.values:
+            at, colour = results.sel(model=model), COLOURS.get(model, "#333333")
+            left.plot(at.delay, at.learned.mean("seed"), "o-", color=colour, label=NAMES.get(model, model), alpha=0.85)
+            longest = at.isel(delay=-1)
+            reach = np.maximum(at.learnable_delay.values, 2.0)
+            _points(right, longest.predicted_horizon.values, reach, colour, "white")
+            _points(right, longest.measured_horizon.values, reach, colour, colour)
+        left.set(xscale="log", xlabel="delay (steps)", ylabel="share of seeds that learned", title="training, by delay", ylim=(-0.05, 1.05))
+        left.set_xticks(results.delay.values, [f"{d}" for d in results.delay.values])
+        left.minorticks_off()
+        left.legend(loc="lower left")
+        line = np.array([1.0, BEYOND])
+        right.plot(line, line, color="#999999", lw=0.9)
+        right.set(xscale="log", yscale="log", xlabel="memory horizon before training (steps)", ylabel="longest learnable delay (steps)",
+                  title="theory before, training after", xlim=(1, 1500), ylim=(1.6, 400))
+        return figure
+
+
+def _points(axis, horizons, reach, colour, face):
+    for i, (x, y) in enumerate(zip(horizons, reach, strict=True)):
+        far = not np.isfinite(x) or x > BEYOND
+        axis.plot(BEYOND if far else x, y * 1.06 ** (i - 1), ">" if far else "o", mfc=face, mec=colour, ms=6.5)

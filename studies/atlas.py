@@ -1,0 +1,85 @@
+"""How long does a recurrent network remember? The memory atlas: theory, measurement and training side by side.
+
+For each model: (a) what theory predicts of its memory at the start, the first exponent while it waits and the horizon -1/lambda_1; (b) what its
+Jacobians show, the exponents and the lag at which the largest gradient has fallen to 1/e; (c) whether it learns to copy two symbols at rising delays,
+and what its exponent is once trained.
+"""
+
+import numpy as np
+
+import dynmem as dm
+from dynmem.study import Study
+from studies._recurrent import DESCRIPTIONS, MODELS, build, copy_task, learnable_delay, predicted_spectrum, single, train, waiting_gradients, waiting_spectrum
+
+LAGS = np.concatenate([[0], np.unique(np.round(np.geomspace(1, 1000, 40)).astype(int))])
+
+
+def measure(model, delay, seed, units, steps):
+    """One model at one delay: predicted, measured, trained."""
+    task = copy_task(delay)
+    start = build(model, task, units, seed)
+    theory = predicted_spectrum(start, task, rng=seed)
+    spectrum = waiting_spectrum(start, task, rng=seed)
+    gradients = waiting_gradients(start, task, rng=seed, lags=LAGS)
+    trained, history = train(start, task, steps=steps, rng=seed)
+    after = waiting_spectrum(trained, task, rng=seed)
+    trained_gradients = waiting_gradients(trained, task, rng=seed, lags=LAGS)
+    found = single(
+        predicted=(theory.lyapunov.values[0], "1/step", "first exponent, predicted at the start"),
+        measured=(spectrum.lyapunov.values[0], "1/step", "first exponent, measured at the start"),
+        measured_error=(spectrum.standard_error.values[0], "1/step", "standard error of the first exponent"),
+        trained=(after.lyapunov.values[0], "1/step", "first exponent, trained"),
+        predicted_horizon=(dm.theory.memory_horizon(theory).horizon.item(), "step", "memory horizon, predicted at the start"),
+        measured_horizon=(dm.memory_horizon(gradients).horizon.item(), "step", "memory horizon, measured at the start"),
+        trained_horizon=(dm.memory_horizon(trained_gradients).horizon.item(), "step", "memory horizon, trained"),
+        loss_over_floor=(float(history.held_out_loss.min()) / task.floor, "1", "held-out loss over the memoryless floor"),
+        accuracy=(float(history.accuracy.max()), "1", "share of symbols recalled"),
+        learned=(history.attrs["learned"], "1", "whether the delay was learned"),
+        training_steps=(history.attrs["steps"], "1", "training steps until it stopped"),
+        parameters=(sum(a.numel() for a in dm.training.Trainable(start).weights().values()), "1", "trained numbers"),
+    )
+    for name, profile in (("gradient", gradients), ("trained_gradient", trained_gradients)):
+        found[name] = profile.log_state_gradient
+    return found
+
+
+def finish(results):
+    """The longest delay that each model learned."""
+    results["learnable_delay"] = learnable_delay(results.learned)
+    return results
+
+
+def summary(results):
+    """Table: one row a model."""
+    delays = results.delay.values
+    head = f"{'':24}{'first exponent while waiting':>34}{'horizon (steps)':>24}   copy task, loss over floor at delay"
+    names = (f"{'model':24}{'theory':>10}{'measured':>12}{'trained':>12}{'theory':>12}{'measured':>12}   "
+             + "".join(f"{d:>8}" for d in delays) + f"{'learns up to':>15}")
+    rows = [head, names]
+    for model in results.model.values:
+        at = results.sel(model=model, seed=results.seed.values[0])
+        longest = at.isel(delay=-1)
+        losses = "".join(f"{v:>7.2f}{'*' if ok else ' '}" for v, ok in zip(at.loss_over_floor.values, at.learned.values, strict=True))
+        rows.append(f"{model:24}{float(longest.predicted):10.4f}{float(longest.measured):12.4f}{float(longest.trained):12.4f}"
+                    f"{float(longest.predicted_horizon):12.4g}{float(longest.measured_horizon):12.4g}   {losses}{int(at.learnable_delay):>15}")
+    rows.append(f"exponents per step, at delay {delays[-1]}; * learned: held-out loss below a tenth of the floor ln 4 (memoryless guess); inf: never to 1/e "
+                "within 1000 steps")
+    return "\n".join(rows)
+
+
+STUDY = Study(
+    name="atlas",
+    question="How long does a recurrent network remember?",
+    grid={"model": list(MODELS), "delay": [5, 20, 40, 80, 160], "seed": [0]},
+    settings={"units": 64, "steps": 1500},
+    quick={"model": ["tanh", "orthogonal", "lstm"], "delay": [2, 5], "units": 16, "steps": 100},
+    units={"model": ("1", "model"), "delay": ("step", "delay of the copy task"), "seed": ("1", "seed")},
+    limits={"delay": (1, 10_000), "seed": (0, None), "units": (2, 1024), "steps": (1, 1_000_000)},
+    source="models: " + "; ".join(f"{k}: {v}" for k, v in DESCRIPTIONS.items()),
+    measure=measure,
+    finish=finish,
+    summary=summary,
+)
+
+if __name__ == "__main__":
+    raise SystemExit(STUDY.main())

@@ -1,0 +1,507 @@
+"""Lyapunov spectra: analytic systems first, then theory of random networks, then what a run promises whatever the system."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from scipy.special import digamma, polygamma
+from scipy.stats import ortho_group
+
+import dynmem as dm
+from dynmem.analysis import kaplan_yorke, lyapunov_spectrum
+from dynmem.analysis.frame import random_frame
+from dynmem.errors import NotFiniteError, ShapeError
+from dynmem.models import GRU, LSTM, Linear, Network, Orthogonal, Relu, Tanh
+from dynmem.tangent import push
+from tests.reference import Cat, ForcedDuffing, Henon, Logistic, Lorenz, Pendulum
+
+
+@dataclass(frozen=True, eq=False)
+class Rates(dm.Flow):
+    """dx_i/dt = r_i x_i."""
+
+    r: np.ndarray = None
+
+    def rule(self, x, u):
+        return self.r * x
+
+
+@dataclass(frozen=True, eq=False)
+class Factors(dm.Map):
+    """x_i -> m_i x_i."""
+
+    m: np.ndarray = None
+
+    def rule(self, x, u):
+        return self.m * x
+
+
+class Baker(dm.Map):
+    states = ("x", "y")
+
+    def rule(self, x, u):
+        doubled = 2.0 * x[..., 0]
+        return dm.stack((doubled % 1.0, (x[..., 1] + doubled - doubled % 1.0) / 2))
+
+
+@dataclass(frozen=True, eq=False)
+class KaplanYorke(dm.Map):
+    """x -> 2 x mod 1, y -> alpha y + cos(4 pi x). In binary digits the doubling ends in x = 0, with the same exponents."""
+
+    alpha: float = 0.2
+    states = ("x", "y")
+
+    def rule(self, x, u):
+        p, y = x[..., 0], x[..., 1]
+        return dm.stack(((2.0 * p) % 1.0, self.alpha * y + dm.cos(4 * np.pi * p)))
+
+
+@dataclass(frozen=True, eq=False)
+class Product(dm.Map):
+    """x -> M_t x with the matrix M_t as the input."""
+
+    n: int = 2
+    inputs = property(lambda self: self.n**2)
+    size = property(lambda self: self.n)
+
+    def rule(self, x, u):
+        return x @ u.reshape(self.n, self.n).T
+
+
+@dataclass(frozen=True, eq=False)
+class Broken(dm.Map):
+    """x -> f(x), two components, with a parameter to be named in an error."""
+
+    f: object = None
+    gain: float = 4.2
+    states = ("x", "y")
+
+    def rule(self, x, u):
+        return self.f(x)
+
+
+def exponents(system, x0=None, **options):
+    return lyapunov_spectrum(system, x0, **options).lyapunov.values
+
+
+def householder(system, x, *, skip, steps, drive=None, rng=0, k=None, flip=False):
+    """Growth per step by numpy's Householder QR after every single step, from the frame that ``lyapunov_spectrum`` starts from.
+    ``flip`` turns the coordinates round before the QR: in exact arithmetic the same, in floating point another implementation."""
+    frame, total = random_frame(k or len(x), len(x), np.random.default_rng(rng).spawn(3)[2]), 0.0
+    order = slice(None, None, -1 if flip else 1)
+    for t in range(skip + steps):
+        x, frame = push(system, x, frame, None if drive is None else drive[t])
+        q, r = np.linalg.qr(frame.T[order])
+        frame = np.ascontiguousarray(q[order].T)
+        with np.errstate(divide="ignore"):
+            total = total + (np.log(np.abs(r.diagonal())) if t >= skip else 0.0)
+    return np.sort(total / steps)[::-1]
+
+
+# Analytic systems
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_diagonal_maps_and_flows(k):
+    """k below n gives the first k, in falling order whatever the order of the components."""
+    factors = np.array([0.8, -1.1, 0.3])
+    found = exponents(Factors(factors), np.zeros(3), duration=200, transient=300, exponents=k)
+    np.testing.assert_allclose(found, np.sort(np.log(np.abs(factors)))[::-1][:k], atol=1e-10)
+    rates = np.array([-0.4, 0.1, -0.9])
+    found = exponents(Rates(rates), np.zeros(3), duration=10, transient=60, exponents=k)
+    np.testing.assert_allclose(found, np.sort(rates)[::-1][:k], atol=1e-9)
+
+
+@pytest.mark.parametrize("dt", [None, 0.05])
+def test_a_stable_fixed_point_is_not_neutral(dt):
+    """One published tool gave 0 here for seven years."""
+    result = lyapunov_spectrum(Rates(np.array([-0.9])), np.ones(1), duration=10, dt=dt)
+    assert result.lyapunov.item() == pytest.approx(-0.9, abs=1e-6 if dt else 1e-8)
+    assert result.kaplan_yorke_dimension == 0 and result.entropy_rate == 0 and result.converged
+    damped = lyapunov_spectrum(Pendulum(damping=0.4), [1.0, 0.0], duration=60, transient=40, dt=dt)
+    np.testing.assert_allclose(damped.lyapunov, [-0.2, -0.2], atol=2e-2)
+    assert damped.lyapunov.sum() == pytest.approx(-0.4, abs=1e-5)
+
+
+def test_lorenz_at_rest_has_the_eigenvalues_of_the_fixed_point():
+    """Lorenz (10, 20, 8/3) on C+: the largest real part is -0.1547918."""
+    lorenz = Lorenz(rho=20.0)
+    c = np.sqrt(lorenz.beta * 19)
+    found = exponents(lorenz, [c, c, 19.0], duration=20, transient=5, dt=0.01)
+    assert found[:2] == pytest.approx(-0.1547918, abs=0.1) and found[:2].mean() == pytest.approx(-0.1547918, abs=1e-4)
+
+
+def test_logistic_map():
+    assert exponents(Logistic(4.0), [0.3], duration=20_000).item() == pytest.approx(np.log(2), abs=1e-3)
+    assert exponents(Logistic(2.5), [0.3], duration=200, transient=200).item() == pytest.approx(-np.log(2), abs=1e-9)
+    assert exponents(Logistic(3.2), [0.3], duration=200, transient=400).item() == pytest.approx(0.5 * np.log(0.16), abs=1e-9)
+
+
+def test_maps_of_the_torus():
+    cat = lyapunov_spectrum(Cat(np.array([[2, 1], [1, 1]])), [0.31, 0.22], duration=500, transient=100)
+    np.testing.assert_allclose(cat.lyapunov, [0.9624236501192069, -0.9624236501192069], atol=1e-9)
+    assert cat.entropy_rate == pytest.approx(0.9624236501192069) and cat.kaplan_yorke_dimension == pytest.approx(2.0, abs=1e-9)
+    np.testing.assert_allclose(exponents(Baker(), [0.31, 0.22], duration=500, transient=100), [np.log(2), -np.log(2)], atol=1e-9)
+    result = lyapunov_spectrum(KaplanYorke(), [0.31, 0.22], duration=1000, transient=200)
+    np.testing.assert_allclose(result.lyapunov, np.log([2, 0.2]), atol=1e-6)
+    assert result.kaplan_yorke_dimension == pytest.approx(1.4306766, abs=1e-6)
+
+
+def test_henon_map():
+    """Sprott (2003): 0.41922, -1.62319, dimension 1.258; the sum is ln 0.3 at every step."""
+    result = lyapunov_spectrum(Henon(), [0.1, 0.1], duration=10_000)
+    first, error = result.lyapunov[0].item(), result.standard_error[0].item()
+    assert abs(first - 0.41922) < max(4 * error, 2e-3) and error < 5e-3
+    assert result.lyapunov.sum() == pytest.approx(np.log(0.3), abs=1e-10) and abs(result.sum_residual) < 1e-10
+    assert result.kaplan_yorke_dimension == pytest.approx(1.258, abs=5e-3)
+
+
+def test_lorenz_flow():
+    """Sprott: 0.9056, 0, -14.5723, at T=4000; a short run is held to its own standard error, and to the sum -41/3 closely."""
+    result = lyapunov_spectrum(Lorenz(), [1.0, 1.0, 20.0], duration=30, transient=10)
+    assert result.lyapunov.sum() == pytest.approx(-41 / 3, abs=1e-4) and abs(result.sum_residual) < 1e-4
+    error = result.standard_error.values
+    assert (np.abs(result.lyapunov.values - [0.9056, 0.0, -14.5723]) < 4 * error + 0.02).all() and error.max() < 0.4
+
+
+@pytest.mark.slow
+def test_lorenz_flow_at_the_published_length():
+    result = lyapunov_spectrum(Lorenz(), [1.0, 1.0, 20.0], duration=4000, transient=100, dt=0.01)
+    for found, expected, within in zip(result.lyapunov.values, [0.9056, 0.0, -14.5723], [0.01, 2e-3, 0.01], strict=True):
+        assert found == pytest.approx(expected, abs=within)
+    assert result.kaplan_yorke_dimension == pytest.approx(2.062, abs=2e-3)
+
+
+def test_products_of_gaussian_matrices():
+    """Newman (1986): lambda_i = 1/2 [ln(2 g^2/N) + psi((N-i+1)/2)], each step's growth independent of the last, so that the
+    standard error is known too: sqrt(psi'((N-i+1)/2) / 4T)."""
+    n, steps, gain = 10, 16_000, 1.3
+    drive = lambda rng, steps: gain / np.sqrt(n) * rng.standard_normal((steps, n * n))  # noqa: E731
+    result = lyapunov_spectrum(Product(n), np.zeros(n), duration=steps, transient=50, drive=drive)
+    half = (n - np.arange(n)) / 2
+    sd = np.sqrt(polygamma(1, half) / 4 / steps)
+    assert (np.abs(result.lyapunov - 0.5 * (np.log(2 * gain**2 / n) + digamma(half))) < 4.5 * sd).all()
+    assert ((result.standard_error / sd > 0.5) & (result.standard_error / sd < 1.6)).all() and abs(result.sum_residual) < 1e-9
+
+
+def test_order_of_a_product():
+    """... M3 M2 M1, not the reverse."""
+    rng = np.random.default_rng(0)
+    matrices = np.array([rng.standard_normal((4, 4)) for _ in range(3)])
+    for order, expected in ((matrices, 0.9173104), (matrices[::-1], 0.5009533)):
+        drive = np.tile(order.reshape(3, 16), (400, 1))
+        found = exponents(Product(4), np.zeros(4), duration=900, transient=300, drive=drive)
+        values = np.linalg.eigvals(order[2] @ order[1] @ order[0])
+        leading = values[np.abs(values) > np.abs(values).max() * (1 - 1e-9)]  # one, or a pair that turns: its mean is steady
+        assert found[: len(leading)].mean() == pytest.approx(expected, abs=1e-6)
+        np.testing.assert_allclose(found, np.sort(np.log(np.abs(values)) / 3)[::-1], atol=1e-2)
+
+
+@pytest.mark.parametrize("n", [12, 60])
+def test_linear_networks(n):
+    orthogonal = Orthogonal.random(n, rng=1, bias_sd=1.0)
+    np.testing.assert_allclose(exponents(orthogonal, duration=1000), 0.0, atol=1e-12)
+    W, leak = np.random.default_rng(2).standard_normal((6, 6)) / 3, 0.25
+    W = W + W.T  # real eigenvalues: the frame settles exponentially
+    found = exponents(Linear(W, leak=leak), np.zeros(6), duration=50, transient=500)
+    np.testing.assert_allclose(found, np.sort(np.log(np.abs(1 - leak + leak * np.linalg.eigvalsh(W))) / leak)[::-1], atol=1e-7)
+
+
+@pytest.mark.parametrize("bias", [0.0, 1.0, 5.0])
+def test_lstm_of_zero_weights(bias):
+    """N times ln sigma(b), and N times -inf, said so: h leaves no trace."""
+    result = lyapunov_spectrum(LSTM(np.zeros((20, 5)), b=np.repeat([0.0, bias, 0.0, 0.0], 5)), duration=100)
+    np.testing.assert_allclose(result.lyapunov[:5], np.log(1 / (1 + np.exp(-bias))), atol=1e-9)
+    assert np.isneginf(result.lyapunov[5:]).all() and "5 directions" in result.attrs["collapsed"]
+    assert result.converged and not result.standard_error[5:].any() and result.kaplan_yorke_dimension == 0
+    assert np.isneginf(lyapunov_spectrum(GRU.zeros(3), duration=100).lyapunov).sum() == 0
+    np.testing.assert_allclose(exponents(GRU.zeros(3), duration=100), -np.log(2), atol=1e-12)
+
+
+# Random networks against theory
+
+
+def test_undriven_tanh_below_the_transition():
+    """lambda_1 = ln(g rho(W)), at rest in 0."""
+    for seed in range(3):
+        cell = Tanh.random(40, rng=seed, gain=0.8)
+        found = exponents(cell, duration=5000, transient=1000, exponents=2)
+        assert found[0] == pytest.approx(np.log(dm.spectral_radius(cell.W)), abs=5e-4)
+
+
+@pytest.mark.parametrize(("gain", "expected"), [(1.5, 0.06521721), (2, 0.15472423), (3, 0.31024932), (5, 0.53242794)])
+def test_random_tanh_networks(gain, expected):
+    """Engelken, Wolf and Abbott (2023); N=400."""
+    cell = Tanh.random(400, rng=3, gain=gain)
+    assert exponents(cell, duration=1500, transient=300, exponents=1).item() == pytest.approx(expected, abs=0.02)
+
+
+def test_mean_exponent_of_a_random_tanh_network():
+    """N to infinity, g=3: mean -2.272805, sum of the positive ones over N 0.0251, D_KY/N 0.287 (at N=400: 0.0242 and 0.2815)."""
+    n = 200
+    result = lyapunov_spectrum(Tanh.random(n, rng=0, gain=3.0), duration=300, transient=200)
+    assert result.lyapunov.mean() == pytest.approx(-2.272805, abs=0.05) and abs(result.sum_residual) < 1e-9
+    assert result.entropy_rate / n == pytest.approx(0.0242, abs=2e-3)
+    assert result.kaplan_yorke_dimension / n == pytest.approx(0.28, abs=0.015)
+
+
+@pytest.mark.parametrize(("sd", "expected"), [(0.1, -0.0661), (0.5, -0.2725), (1.0, -0.4595)])
+def test_driven_orthogonal_tanh(sd, expected):
+    """1/2 ln E[sech^4(sqrt(q) z)], q = E[tanh^2] + s^2, with noise of its own for every unit."""
+    cell = Orthogonal.random(256, 256, rng=0, nonlinearity="tanh")
+    cell = Tanh(cell.W, ortho_group.rvs(256, random_state=1))
+    found = exponents(cell, duration=600, transient=100, exponents=1, drive=sd).item()
+    assert found == pytest.approx(expected, rel=0.02)
+
+
+def test_lstm_memory_lives_in_the_cell():
+    """The whole state (h, c) rises to 0 with the forget bias; the h-only block, a published mistake, does not see it."""
+    whole, blocks = [], []
+    for bias in (0.0, 1.0, 5.0):
+        cell = LSTM.random(32, 1, rng=0, init="uniform", forget_bias=bias)
+        drive = np.random.default_rng(1).standard_normal((700, 1))
+        whole.append(exponents(cell, duration=600, transient=100, drive=drive, exponents=1).item())
+        x, direction, growth = cell.initial(), np.ones(32) / np.sqrt(32), []
+        for u in drive:
+            J = dm.jacobian(cell, x, u)[:32, :32]
+            x, direction = cell.rule(x, u), J @ direction
+            growth.append(np.log(np.linalg.norm(direction)))
+            direction /= np.linalg.norm(direction)
+        blocks.append(np.mean(growth[100:]))
+    assert whole == pytest.approx([-0.50, -0.18, -0.005], abs=0.08) and whole[2] > -0.03
+    assert np.ptp(blocks) < 0.3 and np.max(blocks) < -1.5
+
+
+# What every run promises
+
+
+def test_the_first_k_are_the_first_of_all():
+    cell, x = Tanh.random(80, rng=4, gain=2.0), Tanh.random(80, rng=4).initial()
+    every = lyapunov_spectrum(cell, x, duration=400, transient=1500)
+    for k in (1, 10, 60):
+        some = lyapunov_spectrum(cell, x, duration=400, transient=1500, exponents=k)
+        np.testing.assert_allclose(some.lyapunov, every.lyapunov[:k], atol=2e-3)
+        assert np.isnan(some.sum_residual) and "sum_residual" in some.attrs["note"]
+    assert np.isnan(lyapunov_spectrum(cell, x, duration=50, exponents=1).kaplan_yorke_dimension)
+
+
+@pytest.mark.parametrize(("cell", "within"), [
+    (Tanh.random(60, rng=1, gain=2.0), 1e-8),
+    (Tanh.random(60, rng=1, gain=3.0), 1e-8),
+    (Tanh.random(20, rng=1, gain=2.0), 1e-8),
+    (LSTM.random(30, rng=1, gain=6.0), 1e-8),
+    (LSTM.random(60, rng=2, gain=4.0), 1e-8),
+    (GRU.random(60, rng=2, gain=5.0), 1e-8),
+])
+def test_exact_though_the_frame_is_seldom_orthonormalised(cell, within):
+    """Householder QR after every step, from the same frame and orbit, within 1e-8 wherever two Householder QRs agree that well
+    themselves. At a fixed point with complex pairs they do not, since the frame then turns for ever: that lies in the problem."""
+    x = 0.3 * np.random.default_rng(0).standard_normal(cell.size)
+    found = lyapunov_spectrum(cell, x, duration=150, transient=50)
+    expected, other = (householder(cell, x, skip=50, steps=150, flip=flip) for flip in (False, True))
+    assert np.abs(expected - other).max() < within / 2, "this seed shows nothing: choose another"
+    np.testing.assert_allclose(found.lyapunov, expected, atol=within)
+    some = exponents(cell, x, duration=150, transient=50, exponents=10)
+    np.testing.assert_allclose(some, householder(cell, x, skip=50, steps=150, k=10), atol=within)
+
+
+def test_the_frame_goes_through_the_transient():
+    """From a frame that starts afresh the middle exponents are biased."""
+    system = Factors(np.array([1.3, 1.2, 1.1]))
+    fresh, settled = (exponents(system, np.zeros(3), duration=20, transient=t) for t in (0, 500))
+    np.testing.assert_allclose(settled, np.log([1.3, 1.2, 1.1]), atol=1e-12)
+    assert np.abs(fresh - settled).max() > 1e-3
+
+
+def test_strong_contraction_loses_no_digits():
+    """Rates at which 64 steps leave the range of floating-point numbers, or its last digits, one of them alone and many at once."""
+    for rate in (-11.4, -50.0, -300.0, 11.4, 300.0):
+        factors = np.exp(rate + np.array([0.0, -0.5]))
+        for k in (1, 2):
+            found = exponents(Factors(factors), np.zeros(2), duration=13_000 if k == 1 else 1000, transient=100, exponents=k)
+            np.testing.assert_allclose(found, np.array([rate, rate - 0.5])[:k], atol=1e-10)
+    spread = np.exp(-np.linspace(0.0, 20.0, 64))
+    np.testing.assert_allclose(exponents(Factors(spread), np.zeros(64), duration=200, transient=100), np.log(spread), atol=1e-9)
+
+
+def test_time_units():
+    """A leaky network's exponents are per unit of time; a finer step of a flow changes nothing."""
+    cell = Tanh(Tanh.random(30, rng=0, gain=2.0).W, leak=0.1)
+    result = lyapunov_spectrum(cell, duration=20, transient=10, exponents=2)
+    assert result.time[-1] == pytest.approx(20) and result.lyapunov.attrs["units"] == "1/time unit"
+    steps = lyapunov_spectrum(Henon(), [0.1, 0.1], duration=100)
+    assert steps.lyapunov.attrs["units"] == "1/step" and steps.running.sizes == {"time": 100, "exponent": 2}
+    np.testing.assert_allclose(steps.running[-1], steps.lyapunov)
+
+
+def test_saturated_networks():
+    """Derivatives that are exactly zero: -inf, said so, nothing breaks."""
+    for cell in (Tanh.random(60, rng=0, gain=1e4), LSTM.random(40, rng=0, gain=1e4), Relu(-np.eye(3), b=-np.ones(3))):
+        result = lyapunov_spectrum(cell, duration=100)
+        assert np.isneginf(result.lyapunov).any() and "-inf" in result.attrs["collapsed"] and not result.lyapunov.isnull().any()
+        assert not result.standard_error.isnull().any()
+    half = Factors(np.array([0.0, 0.5, 0.0, 2.0]))
+    result = lyapunov_spectrum(half, np.zeros(4), duration=100, transient=100)
+    np.testing.assert_allclose(result.lyapunov[:2], np.log([2, 0.5]), atol=1e-12)
+    assert np.isneginf(result.lyapunov[2:]).all() and result.kaplan_yorke_dimension == pytest.approx(2.0)
+    nilpotent = Linear(np.diag(np.ones(4), 1))
+    assert np.isneginf(exponents(nilpotent, duration=50)).all()
+    assert exponents(nilpotent, duration=50, exponents=1).item() == -np.inf
+
+
+def test_drives():
+    """A number, an array and a function that stand for the same noise give the same spectrum; none is zero input."""
+    cell = Tanh.random(5, 2, rng=0, gain=0.9)
+    noise = []
+
+    def draw(rng, steps):
+        noise.append(0.5 * rng.standard_normal((steps, 2)))
+        return noise[-1]
+
+    options = {"duration": 2000, "transient": 500, "rng": 7}
+    number, function = (lyapunov_spectrum(cell, drive=drive, **options) for drive in (0.5, draw))
+    array = lyapunov_spectrum(cell, drive=np.concatenate(noise), **options)
+    assert number.lyapunov.equals(function.lyapunov) and number.lyapunov.equals(array.lyapunov)
+    assert exponents(cell, drive=2.0, **options)[0] < number.lyapunov[0]
+    free = lyapunov_spectrum(cell, **options).lyapunov
+    assert free.equals(lyapunov_spectrum(cell, drive=0.0, **options).lyapunov)
+    assert exponents(ForcedDuffing(), duration=20, dt=0.05).sum() == pytest.approx(-0.3, abs=1e-6)
+    assert exponents(ForcedDuffing(), duration=3, drive=np.full((100_000, 1), 0.2)).sum() == pytest.approx(-0.3, abs=1e-6)
+
+
+def test_several_layers():
+    """The layers' states make one block triangular product: the spectra of the layers side by side, where the lower one drives."""
+    lower, upper = Linear(np.diag([0.9, 0.5])), Linear(np.diag([0.8, 0.3]), V=np.ones((2, 2)))
+    found = exponents(Network((lower, upper)), duration=300, transient=300)
+    np.testing.assert_allclose(found, np.log([0.9, 0.8, 0.5, 0.3]), atol=1e-9)
+
+
+def test_invariance_under_a_change_of_coordinates():
+    cell, T = Tanh.random(6, rng=2, gain=2.0), np.random.default_rng(0).standard_normal((6, 6))
+
+    class Changed(dm.Map):
+        def rule(self, z, u):
+            return cell.rule(z @ np.linalg.inv(T).T, None) @ T.T
+
+    x = np.random.default_rng(1).standard_normal(6)
+    a, b = exponents(cell, x, duration=2000, transient=200), exponents(Changed(), T @ x, duration=2000, transient=200)
+    np.testing.assert_allclose(a, b, atol=2e-2)
+
+
+def test_ensembles_equal_their_members_bit_for_bit():
+    cells = [Tanh.random(50, 1, rng=seed, gain=1.5) for seed in range(5)]
+    options = {"duration": 100, "drive": 0.1, "rng": 3}
+    together = lyapunov_spectrum(cells, workers=2, **options)
+    assert together.sizes["model"] == 5
+    for i, cell in enumerate(cells):
+        assert together.lyapunov.isel(model=i).equals(lyapunov_spectrum(cell, **options).lyapunov)
+    assert together.lyapunov.equals(lyapunov_spectrum(cells, workers=1, **options).lyapunov)
+    again = [lyapunov_spectrum(cells, workers=2, duration=50, drive=0.1, rng=np.random.default_rng(8)).lyapunov for _ in range(2)]
+    assert again[0].equals(again[1])
+
+
+def test_same_seed_same_bits():
+    cell = LSTM.random(8, 1, rng=0)
+    runs = [lyapunov_spectrum(cell, duration=50, drive=1.0, rng=seed) for seed in (5, 5, 6)]
+    assert runs[0].identical(runs[1]) and not runs[0].lyapunov.equals(runs[2].lyapunov)
+    assert runs[0].attrs["seed"] == 5
+    generator = [exponents(cell, duration=50, drive=1.0, rng=np.random.default_rng(5)) for _ in range(2)]
+    assert (generator[0] == generator[1]).all() and (generator[0] == runs[0].lyapunov.values).all()
+
+
+def test_tolerance_stops_a_run():
+    result = lyapunov_spectrum(Logistic(3.9), [0.3], duration=40_000, tolerance=0.02)
+    assert result.time[-1] < 10_000 and result.converged and result.standard_error.max() < 0.02
+    assert not lyapunov_spectrum(Logistic(3.9), [0.3], duration=300, tolerance=1e-9).standard_error.max() < 1e-9
+
+
+def test_standard_error_is_the_scatter_over_starts():
+    rng = np.random.default_rng(0)
+    runs = [lyapunov_spectrum(Henon(), 0.1 * rng.standard_normal(2), duration=600, transient=30, exponents=1) for _ in range(24)]
+    scatter = np.std([run.lyapunov.item() for run in runs], ddof=1)
+    claimed = np.sqrt(np.mean([run.standard_error.item() ** 2 for run in runs]))
+    assert 0.5 < claimed / scatter < 2.0
+
+
+def test_kaplan_yorke_stays_within_the_space():
+    assert kaplan_yorke(np.array([-0.1, -1.0])) == 0 and kaplan_yorke(np.array([0.2, 0.1])) == 2
+    assert kaplan_yorke(np.array([0.5, -np.inf])) == 1 and kaplan_yorke(np.array([0.0, -1.0])) == 1
+    assert kaplan_yorke(np.array([1.0, -0.5, -0.5])) == 3 and np.isnan(kaplan_yorke(np.array([0.2, 0.1]), complete=False))
+
+
+# Errors
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"exponents": 3}, "exponents = 3: must be a whole number from 1 to 2"),
+    ({"exponents": 0}, "from 1 to 2"),
+    ({"exponents": 1.5}, "from 1 to 2"),
+    ({"duration": -1, "transient": 0}, "duration = -1: must be a finite time"),
+    ({"duration": np.inf}, "finite time"),
+    ({"duration": np.nan}, "finite time"),
+    ({"duration": 0.2}, "less than one step"),
+    ({"transient": -5}, "transient = -5"),
+    ({"dt": 0.1}, "a Map whose step is 1.0: leave dt out"),
+    ({"drive": 0.1}, "takes no input: leave drive out"),
+])
+def test_options_that_make_no_sense(options, message):
+    with pytest.raises(ValueError, match=message):
+        lyapunov_spectrum(Henon(), [0.1, 0.1], **({"duration": 100} | options))
+
+
+def test_wrong_shapes():
+    with pytest.raises(ShapeError, match="Henon has 2 states"):
+        lyapunov_spectrum(Henon(), np.zeros(3), duration=10)
+    with pytest.raises(ShapeError, match="one start"):
+        lyapunov_spectrum(Henon(), np.zeros((4, 2)), duration=10)
+    cell = Tanh.random(3, 2)
+    with pytest.raises(ShapeError, match=r"needs \(110, 2\)"):
+        lyapunov_spectrum(cell, duration=100, drive=np.zeros((100, 2)))
+    with pytest.raises(ShapeError, match="Tanh takes 2"):
+        lyapunov_spectrum(cell, duration=100, drive=np.zeros((200, 3)))
+    for wrong in (lambda rng, steps: np.zeros(steps), lambda rng, steps: np.zeros((5, 2)), lambda rng, steps: np.zeros((steps, 3))):
+        with pytest.raises(ShapeError, match="the drive returned shape"):
+            lyapunov_spectrum(cell, duration=100, drive=wrong)
+    with pytest.raises(ShapeError, match="stack its components"):
+        lyapunov_spectrum(Broken(lambda x: x[..., :1]), duration=10)
+    with pytest.raises(TypeError, match="complex"):
+        lyapunov_spectrum(Broken(lambda x: 1j * x), duration=10)
+    with pytest.raises(TypeError, match="is a class"):
+        lyapunov_spectrum(Henon, duration=10)
+    with pytest.raises(ValueError, match="empty list"):
+        lyapunov_spectrum([], duration=10)
+
+
+def test_nan_is_never_averaged_away():
+    with pytest.raises(NotFiniteError, match="W of Tanh holds NaN"):
+        Tanh(np.full((2, 2), np.nan))
+    with pytest.raises(NotFiniteError, match="x0 holds NaN"):
+        lyapunov_spectrum(Henon(), [np.nan, 0.0], duration=10)
+    with pytest.raises(NotFiniteError, match="drive holds NaN"):
+        lyapunov_spectrum(Tanh.random(2, 1), duration=10, drive=np.full((20, 1), np.nan))
+    with pytest.raises(NotFiniteError, match=r"state not finite at step 1 of 11 \(gain=4.2\)"):
+        lyapunov_spectrum(Broken(lambda x: x * np.nan), duration=10)
+    with pytest.raises(NotFiniteError, match="Jacobian not finite at step 1 of 11"):
+        lyapunov_spectrum(Broken(dm.sqrt), np.zeros(2), duration=10)
+
+
+def test_blow_up_ends_at_once():
+    start = time.perf_counter()
+    with pytest.raises(NotFiniteError, match=r"state not finite at step \d+ of 1100000 \(a=1.4, b=0.3\)"):
+        lyapunov_spectrum(Henon(), [10.0, 0.0], duration=1_000_000)
+    with pytest.raises(NotFiniteError, match=r"state not finite at step \d+ of"):
+        lyapunov_spectrum(Broken(lambda x: x * x + 1.0), duration=1_000_000)
+
+    class Explosion(dm.Flow):
+        states = ("x",)
+
+        def rule(self, x, u):
+            return x * x
+
+    for dt in (None, 0.01):
+        with pytest.raises(NotFiniteError, match="state not finite at step"):
+            lyapunov_spectrum(Explosion(), [1.0], duration=1000, dt=dt)
+    with pytest.raises(NotFiniteError, match="state not finite at step"):
+        lyapunov_spectrum(Linear(2.0 * np.eye(2)), np.ones(2), duration=1_000_000)
+    assert time.perf_counter() - start < 20  # five cases, each well within 5 s on a busy machine

@@ -1,0 +1,109 @@
+"""Systems: a user's own in five lines, its parameters, and what bad input is told."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pytest
+
+import dynmem as dm
+from dynmem.errors import NotFiniteError, ShapeError
+from dynmem.system import as_input, as_state, as_system, map_arrays
+
+from .reference import BUILD, Cat, Lorenz, Lorenz96, Pendulum, row
+
+
+@pytest.mark.parametrize("name", BUILD)
+def test_every_row_describes_itself(name):
+    import json
+
+    system, x, u = row(name)
+    assert json.loads(json.dumps(system.parameters)) == json.loads(json.dumps(system.parameters))
+    assert type(system).__name__ in str(system)
+    if system.size is not None:
+        assert system.initial(3).shape == (system.size,) == x.shape
+        np.testing.assert_array_equal(system.initial(3), system.initial(np.random.default_rng(3)))
+        assert np.shape(system.output(x, u)) == (system.outputs,)
+        assert len(set(system.states)) == system.size
+
+
+def test_systems_are_frozen():
+    with pytest.raises(AttributeError):
+        Pendulum().damping = 2.0
+
+
+def test_a_system_of_unknown_size_asks_for_a_state():
+    assert Lorenz96().size is None
+    with pytest.raises(ShapeError, match="pass x0"):
+        Lorenz96().initial()
+
+
+@pytest.mark.parametrize("bad, error, text", [
+    ([1.0, 2.0], ShapeError, r"x has 2 components, Lorenz has 3 states \(x, y, z\): pass shape \(\.\.\., 3\)"),
+    (1.0, ShapeError, r"got a single number: pass \[1\.0\]"),
+    ([1.0, np.nan, 0.0], NotFiniteError, "NaN or infinity: Lorenz cannot start there"),
+    ([1.0, np.inf, 0.0], NotFiniteError, "NaN or infinity"),
+    (["a", "b", "c"], ShapeError, "must hold numbers"),
+    (None, ShapeError, "must hold numbers"),
+])
+def test_bad_states(bad, error, text):
+    with pytest.raises(error, match=text):
+        as_state(Lorenz(), bad)
+
+
+def test_bad_inputs():
+    tanh = dm.models.Tanh.zeros(2, 3)
+    for bad in (np.ones(2), 1.0):
+        with pytest.raises(ShapeError, match=r"takes 3: pass shape \(\.\.\., 3\)"):
+            as_input(tanh, bad)
+    with pytest.raises(NotFiniteError, match="u holds NaN"):
+        as_input(tanh, [np.nan, 0, 0])
+    assert as_input(tanh, None) is None
+
+
+def test_what_is_not_a_system():
+    with pytest.raises(TypeError, match=r"pass an instance, Lorenz\(\.\.\.\)"):
+        as_system(Lorenz)
+    with pytest.raises(TypeError, match=r"pass dm\.FlowMap\(flow, dt\)"):
+        as_system(Lorenz(), dm.Map)
+    with pytest.raises(TypeError, match=r"derive it from dm\.Map or dm\.Flow"):
+        as_system(np.eye(3))
+
+
+def test_states_are_copied():
+    x = np.ones(3)
+    as_state(Lorenz(), x)[0] = 7
+    assert x[0] == 1
+
+
+def test_parameters_hold_plain_numbers():
+    parameters = dm.models.get("tanh", units=2, layers=2).parameters
+    assert [layer["system"] for layer in parameters["layers"]] == ["Tanh", "Tanh"]
+    assert Cat(np.zeros((5, 5))).parameters == {"M": "array(5, 5)"}
+
+
+def test_map_arrays_reaches_every_array_and_recomputes_what_is_cached():
+    @dataclass(frozen=True, eq=False)
+    class Own(dm.Map):
+        pair: tuple = ()
+        scale: float = 2.0
+        states = ("x",)
+
+        def __post_init__(self):
+            object.__setattr__(self, "derived", np.ones(1))  # not a field, and it must not be lost
+
+        @cached_property
+        def total(self):
+            return sum(a.sum() for a in self.pair)
+
+        def rule(self, x, u):
+            return x * self.derived * self.total * self.scale
+
+    system = Own((np.ones(2), np.ones(3)))
+    assert system.total == 5
+    twin = map_arrays(system, lambda a: 10 * a)
+    assert (twin.total, twin.derived.item(), twin.scale, system.total) == (50, 10, 2.0, 5)
+    assert dm.jacobian(system, [1.0], engine="torch").item() == dm.jacobian(system, [1.0]).item() == 10.0
+    assert dm.jacobian(system, [1.0], engine="symbolic").item() == 10.0
+    nested = map_arrays(dm.models.get("gru", units=2, layers=2), np.zeros_like)
+    assert all(not layer.W.any() for layer in nested.layers)

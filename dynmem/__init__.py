@@ -13,10 +13,11 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submod_attrs={
         "arrays": _ARRAYS,
         "system": ["System", "Map", "Flow"],
-        "errors": ["ShapeError", "UnknownNameError", "NotFiniteError", "ConvergenceError", "DamageError", "BusyError"],
+        "errors": ["ShapeError", "UnknownNameError", "NotFiniteError", "ConvergenceError", "DamageError", "BusyError", "ContractError"],
         "tangent": ["jacobian", "tangent_product", "cotangent_product"],
         "flow": ["FlowMap", "orbit"],
         "linear": ["LinearSystem", "linearize"],
+        "check": ["check_system"],
         "analysis": ["spectral_radius", "spectrum", "lyapunov_spectrum", "gradient_norms", "memory_horizon"],
         "training": ["Trainable", "fit"],
         "study": ["Study"],

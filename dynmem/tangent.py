@@ -149,7 +149,7 @@ def _by_torch(system, x, u, wrt, of):
     twin = map_arrays(system, as_tensor)
     call = twin.rule if of == "state" else twin.output
     flat = [None if a is None else as_tensor(a).reshape(-1, a.shape[-1]) for a in (x, u)]
-    derivative = torch.func.jacfwd(call, argnums=0 if wrt == "state" else 1)
+    derivative = torch.func.jacrev(call, argnums=0 if wrt == "state" else 1)
     stacked = torch.stack([derivative(*(None if a is None else a[i] for a in flat)) for i in range(len(flat[0]))])
     return stacked.reshape(*x.shape[:-1], *stacked.shape[1:]).numpy()
 

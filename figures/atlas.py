@@ -4,11 +4,11 @@ import numpy as np
 
 from dynmem.plotting import COLOURS, house_style, panels
 
-NOTE = ("Networks of one size read two symbols, wait, and must recall both. Left: the largest gradient from the state after the symbols to the "
-        "state so many steps later, before training (log axes; 1 means nothing is lost). Middle: memory horizon, the lag at which it has fallen to 1/e: "
-        "theory -1/lambda_1 for the untrained network (diamonds), measured before (circles) and after training at the longest delay (filled); "
-        "arrows point to horizons beyond 1000 steps. Right: held-out loss after training over the loss of the best guess without memory (1); below "
-        "0.1 (dotted) the delay counts as learned.")
+NOTE = ("Networks of 64 units read two symbols, wait, and must recall both. Left: the largest gradient from the state after the symbols to the state so many "
+        "steps later, before training (1: nothing is lost). Middle: memory horizon, the lag at which it has fallen to 1/e. Theory gives its last slope, "
+        "-1/lambda_1 (diamonds); the measured one (circles) lies a little higher, since gradients that are not normal hold up at first; filled: "
+        "after training at the longest delay; arrows: beyond 1000 steps. Right: held-out loss after training over that of the best guess "
+        "without memory (1); below the dots the delay counts as learned.")
 NAMES = {"tanh": "tanh", "tanh_orthogonal": "tanh, orthogonal start", "orthogonal": "orthogonal, modReLU", "lstm": "LSTM, forget bias 1",
          "lstm_chrono": "LSTM, chrono bias", "gru": "GRU"}
 BEYOND = 1500.0
@@ -21,10 +21,9 @@ def draw(results):
         figure, (left, middle, right) = panels(3, title="How long does a recurrent network remember?", note=NOTE, width=4.1, height=3.7)
         for model in at.model.values:
             one, colour = at.sel(model=model), COLOURS.get(model, "#333333")
-            left.loglog(one.lag[1:], np.exp(np.maximum(one.gradient.isel(delay=-1)[1:], -30.0)), color=colour, label=NAMES.get(model, model))
+            left.loglog(one.lag[1:], np.exp(np.maximum(one.gradient.isel(delay=-1)[1:], -30.0)), color=colour)
             right.plot(one.delay, np.maximum(one.loss_over_floor, 1e-3), "o-", color=colour)
         left.set(xlabel="lag (steps)", ylabel="|d x(lag) / d x(0)|", ylim=(1e-4, 5.0), title="before training, gradients fade")
-        left.legend(loc="lower left")
         _horizons(middle, at)
         right.set(xscale="log", yscale="log", xlabel="delay of the copy task (steps)", ylabel="held-out loss / memoryless floor",
                   title="training succeeds, or not", ylim=(8e-4, 1.6))
@@ -46,5 +45,7 @@ def _horizons(axis, at):
     for marker, face, text in (("D", "white", "theory, untrained"), ("o", "white", "measured, untrained"), ("o", "#555555", "measured, trained")):
         axis.plot([], [], marker, mfc=face, mec="#555555", label=text)
     axis.set(xscale="log", xlabel="memory horizon (steps)", title="what theory says of it", ylim=(-1.9, len(models) - 0.5), xlim=(0.8, 2200))
-    axis.set_yticks(range(len(models)), [NAMES.get(m, m) for m in models])
+    axis.set_yticks(range(len(models)), [NAMES.get(m, m) for m in models], fontweight="bold")
+    for tick, model in zip(axis.get_yticklabels(), models, strict=True):
+        tick.set_color(COLOURS.get(model, "#333333"))
     axis.legend(loc="lower right", ncols=1)

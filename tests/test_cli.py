@@ -10,13 +10,13 @@ import pytest
 
 from dynmem import __version__, cli
 from dynmem.study import load
-from tests.tiny import ROOT, dynmem, environment, write_packages
+from tests.tiny import ROOT, dynmem, environment, write_checkout, write_packages
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     """A folder where the tiny study has been run once."""
-    folder = write_packages(tmp_path_factory.mktemp("done"))
+    folder = write_checkout(tmp_path_factory.mktemp("done"))
     ran = dynmem(folder, "run", "tiny", "--quick", "--workers", 1)
     assert ran.returncode == 0, ran.stderr
     return folder, ran

@@ -2,9 +2,14 @@
 
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import xarray as xr
+
+from dynmem.study import Study
 
 ROOT = Path(__file__).parents[1]
 
@@ -97,6 +102,28 @@ def draw(dataset):
     axes.plot(dataset.step, dataset.norm[0, 0])
     return figure
 '''
+
+
+def square(gain, seed):
+    """A measure that takes no time."""
+    return xr.Dataset({"square": ("axis", [gain**2, seed**2])})
+
+
+def light_study() -> Study:
+    """A study of two points, for many runs in one process."""
+    return Study("light", "What is a square?", {"gain": [0.5, 2.0], "seed": [3]}, square)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files of a store, by name."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".lock"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def write_checkout(folder: Path) -> Path:
+    """A folder like a checkout: ``tiny`` and a copy of dynmem, so that nobody's edit during the tests makes the code differ between runs."""
+    shutil.copytree(ROOT / "dynmem", folder / "dynmem")
+    return write_packages(folder)
 
 
 def write_packages(folder: Path) -> Path:

@@ -2,17 +2,20 @@
 
 A frame holds k directions as rows, shape (k, n). ``Frame.orthonormalise`` writes F = L Q with L lower triangular and Q orthonormal. Large
 frames go by blocks: each block is freed from the rows before it (classical Gram-Schmidt, two matrix products) and then factored by
-Cholesky (Fukaya et al. 2014), which squares the condition; a block too ill-conditioned for that goes to Householder, and the next
+Cholesky (Fukaya et al. 2014), which squares the condition: once, twice, or, where that fails too, by Householder instead, and the next
 frame is cut into more blocks. Every step follows the same guard: what share of a row's length is left once the rows before it are
 taken out. Rounding is amplified by the inverse of that share.
 """
 
+from itertools import pairwise
+
 import numpy as np
-from scipy.linalg import blas, lapack
+from scipy.linalg import lapack
 
 from ..errors import NotFiniteError
+from .cholesky import cholesky_qr
 
-CHOLESKY_GUARD = 1e-5  # squared share below which a Cholesky factor, whose error grows with its inverse, is not used
+SAFE, ROUGH = 1e-5, 1e-12  # squared shares above which one Cholesky factor, whose error is rounding over them, is enough, or two are
 REPEAT = 1e-2  # share below which one projection leaves rows too far from orthogonal: twice is enough
 SMALL = 48  # rows up to which Householder is as fast
 FAINT = 1e-280  # squared length of a row below which its square is too coarse a number
@@ -34,10 +37,10 @@ class Frame:
             return _householder(F)
         edges = np.linspace(0, self.rows, self.blocks + 1).astype(int)
         Q, logs, shares, easy = np.empty_like(F), np.empty(self.rows), np.empty(self.rows), True
-        for a, b in zip(edges[:-1], edges[1:], strict=True):
+        for a, b in pairwise(edges):
             found = _block(F[a:b], Q[:a])
             if found is None:  # huge or faint rows, or rows that are lost: the whole frame the safe way
-                self.blocks = min(2 * self.blocks, max(1, self.rows // 32))
+                self.blocks = min(2 * self.blocks, max(1, self.rows // 64))
                 return _householder(F)
             Q[a:b], logs[a:b], shares[a:b], well = found
             easy &= well
@@ -48,7 +51,7 @@ class Frame:
         """More blocks where Cholesky failed; fewer after many easy frames."""
         self.calm = self.calm + 1 if easy else 0
         if not easy:
-            self.blocks = min(2 * self.blocks, max(1, self.rows // 32))
+            self.blocks = min(2 * self.blocks, max(1, self.rows // 64))
         elif self.calm >= 200 and self.blocks > 1:
             self.blocks, self.calm = self.blocks // 2, 0
 
@@ -70,31 +73,25 @@ def _block(F, before):
 
 
 def _finish(F, squares, before):
-    """Factor of a block with logs and shares, by Householder where Cholesky is not safe."""
-    factors = _cholesky(F)
-    if factors is not None:
-        Q, diagonal = factors
-        return Q, np.log(diagonal), diagonal / np.sqrt(squares), True
+    """Factor of a block with logs and shares, and whether one Cholesky factor did: else two, or Householder."""
+    for least in (SAFE, ROUGH):
+        factors = cholesky_qr(F, least)
+        if factors is not None:
+            Q, diagonal = factors if least == SAFE else _again(*factors, before)
+            return Q, np.log(diagonal), diagonal / np.sqrt(squares), least == SAFE
     Q, logs, shares = _householder(F)
     if not shares.all():
         return None
-    if len(before):  # what rounding left of the rows before has grown by the inverse of the shares
-        factors = _cholesky(Q - (Q @ before.T) @ before)
-        if factors is None:
-            return None
-        Q = factors[0]
-    return Q, logs, np.exp(logs - 0.5 * np.log(squares)), False
+    return _again(Q, logs, before)[0], logs, np.exp(logs - 0.5 * np.log(squares)), False
 
 
-def _cholesky(F):
-    """Q and the diagonal of L from F F^T = L L^T, or None where the rows are too nearly dependent."""
-    gram = blas.dsyrk(1.0, F.T, trans=1, lower=1)
-    squares = gram.diagonal().copy()
-    L, failed = lapack.dpotrf(gram, lower=1, clean=0, overwrite_a=1)
-    diagonal = L.diagonal()
-    if failed or not ((diagonal * diagonal) > CHOLESKY_GUARD * squares).all():
-        return None
-    return blas.dtrsm(1.0, L, F.T, side=1, lower=1, trans_a=1).T, diagonal.copy()
+def _again(Q, diagonal, before):
+    """Nearly orthonormal rows made orthonormal, among themselves and against the rows before, and the diagonal of the whole factor:
+    the error of the first pass is what the second one starts from (Yamamoto et al. 2015)."""
+    if len(before):
+        Q = Q - (Q @ before.T) @ before
+    Q, correction = cholesky_qr(Q, 0.0)
+    return Q, diagonal * correction
 
 
 def _householder(F):

@@ -6,6 +6,7 @@ its own point, which is tried again.
 
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -37,7 +38,13 @@ class Outcome:
 
 def outcomes(call: Callable[..., bytes], points: Mapping[int, Mapping], workers: int, say: Callable) -> Iterator[tuple[int, Outcome]]:
     """Call ``call(point)`` for each point, in this process or in ``workers`` others, and yield the outcomes as they come."""
-    return _serial(call, points) if workers == 1 else _parallel(call, points, workers, say)
+    if workers == 1:
+        return _serial(call, points)
+    try:
+        pickle.dumps(call)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ChildProcessError(f"worker processes cannot find the measure ({error}): put it at the top level, or use one worker") from None
+    return _parallel(call, points, workers, say)
 
 
 def attempt(call: Callable[..., bytes], point: Mapping) -> Outcome:
@@ -55,21 +62,29 @@ def one_thread() -> Iterator[None]:
     """Hold BLAS, OpenMP and torch to one thread, libraries loaded meanwhile included: two threads add in another order."""
     from threadpoolctl import threadpool_limits
 
-    before = {name: os.environ.get(name) for name in THREADS}
     torch = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch else None
-    os.environ.update(dict.fromkeys(THREADS, "1"))
     try:
-        with threadpool_limits(1):
+        with _environment_of_one_thread(), threadpool_limits(1):
             if torch:
                 torch.set_num_threads(1)
             yield
     finally:
         if torch:
             torch.set_num_threads(threads)
+
+
+@contextmanager
+def _environment_of_one_thread() -> Iterator[None]:
+    """What libraries and processes read when they start."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
         for name, value in before.items():
             if value is None:
-                del os.environ[name]
+                os.environ.pop(name, None)
             else:
                 os.environ[name] = value
 
@@ -109,7 +124,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, call), daemon=True)
-        self.ready, self.index = False, None
+        self.index = None
         with _quiet_start():
             self.process.start()
         theirs.close()
@@ -138,15 +153,12 @@ class _Worker:
 @contextmanager
 def _quiet_start() -> Iterator[None]:
     """Start a process on one thread and deaf to Ctrl-C, which the parent answers for all."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    resource_tracker.ensure_running()  # which would undo the mask
+    resource_tracker.ensure_running()  # its start would undo the mask
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    os.environ.update(dict.fromkeys(THREADS, "1"))
     try:
-        yield
+        with _environment_of_one_thread():
+            yield
     finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
@@ -185,7 +197,7 @@ class _Crew:
             yield from self.bury(worker)
             return
         index, worker.index = worker.index, None
-        worker.ready, self.stillborn = True, 0
+        self.stillborn = 0
         if self.waiting:
             following = self.waiting.popleft()
             worker.give(following, self.points[following])

@@ -4,10 +4,11 @@ import numpy as np
 
 from . import symbolic
 from .arrays import tensors
-from .dual import Dual, Push
+from .dual import Dual
 from .errors import ContractError
 from .flow import FlowMap
 from .labels import dataset, describe_system
+from .pushpull import Push
 from .system import as_input, as_state, as_system, map_arrays
 from .tangent import as_tensor, record
 

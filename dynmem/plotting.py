@@ -3,7 +3,10 @@
 from contextlib import contextmanager
 
 COLOURS = {
-    "linear": "#8c8c8c", "tanh": "#b23a48", "tanh_orthogonal": "#e5989b", "relu": "#e09f3e", "orthogonal": "#2a6f97", "lstm": "#386641", "lstm_chrono": "#7cb518", "gru": "#6d597a",
+    "linear": "#8c8c8c",
+    "tanh": "#b23a48", "tanh_orthogonal": "#e5989b",
+    "relu": "#e09f3e",
+    "orthogonal": "#2a6f97", "lstm": "#386641", "lstm_chrono": "#7cb518", "gru": "#6d597a",
 }
 CYCLE = ["#2a6f97", "#b23a48", "#386641", "#e09f3e", "#6d597a", "#7cb518", "#8c8c8c"]
 STYLE = {
@@ -25,8 +28,9 @@ def house_style():
 
 def panels(columns, rows=1, *, width=4.0, height=3.4, title="", note="", **options):
     """Figure and axes (a flat list) with a title above and a note below, which says what is seen and what the lines mean."""
-    import matplotlib.pyplot as plt
     import textwrap
+
+    import matplotlib.pyplot as plt
 
     lines = textwrap.wrap(note, int(columns * width * 17))
     figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows + 0.35 + 0.17 * len(lines)), squeeze=False, **options)

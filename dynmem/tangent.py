@@ -8,8 +8,9 @@ import numpy as np
 
 from . import symbolic
 from .arrays import tensors
-from .dual import Dual, Pull, Push, pull as _pull
+from .dual import Dual
 from .errors import ShapeError
+from .pushpull import Pull, Push, pull as _pull
 from .system import as_input, as_state, as_system, check_rule, map_arrays
 
 

@@ -4,11 +4,13 @@ import numpy as np
 
 from dynmem.plotting import COLOURS, house_style, panels
 
-NOTE = ("Networks of 64 units read two symbols, wait, and must recall both. Left: the largest gradient from the state after the symbols to the state so many "
-        "steps later, before training (1: nothing is lost). Middle: memory horizon, the lag at which it has fallen to 1/e. Theory gives its last slope, "
-        "-1/lambda_1 (diamonds); the measured one (circles) lies a little higher, since gradients that are not normal hold up at first; filled: "
-        "after training at the longest delay; arrows: beyond 1000 steps. Right: held-out loss after training over that of the best guess "
-        "without memory (1); below the dots the delay counts as learned.")
+NOTE = (
+    "Networks of 64 units read two symbols, wait, and must recall both. Left: the largest gradient from the state after the symbols to "
+    "the state so many steps later, before training (1: nothing is lost). Middle: memory horizon, the lag at which it has fallen to 1/e. "
+    "Theory gives its last slope, -1/lambda_1 (diamonds); the measured one (circles) lies a little higher, since gradients that are not "
+    "normal hold up at first; filled: after training at the longest delay; arrows: beyond 1000 steps. Right: held-out loss after training "
+    "over that of the best guess without memory (1); below the dots the delay counts as learned."
+)
 NAMES = {"tanh": "tanh", "tanh_orthogonal": "tanh, orthogonal start", "orthogonal": "orthogonal, modReLU", "lstm": "LSTM, forget bias 1",
          "lstm_chrono": "LSTM, chrono bias", "gru": "GRU"}
 BEYOND = 1500.0

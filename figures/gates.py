@@ -4,10 +4,12 @@ import numpy as np
 
 from dynmem.plotting import COLOURS, house_style, panels
 
-NOTE = ("Left: share of seeds that learned the copy task (held-out loss below a tenth of the memoryless floor) at each delay. Right: the longest "
-        "learnable delay of each seed against the memory horizon -1/lambda_1 of the untrained network, measured while it waits (filled) and by theory "
-        "(open); the line marks delay = horizon, arrows an infinite horizon. Where points lie above the line, training lengthened the memory it found: "
-        "a gradient of e^-10 still teaches when nothing else competes with it.")
+NOTE = (
+    "Left: share of seeds that learned the copy task (held-out loss below a tenth of the memoryless floor) at each delay. Right: the "
+    "longest learnable delay of each seed against the memory horizon -1/lambda_1 of the untrained network, measured while it waits "
+    "(filled) and by theory (open); the line marks delay = horizon, arrows an infinite horizon. Where points lie above the line, training "
+    "lengthened the memory it found: a gradient of e^-10 still teaches when nothing else competes with it."
+)
 NAMES = {"tanh": "tanh", "tanh_orthogonal": "tanh, orthogonal start", "orthogonal": "orthogonal, modReLU", "lstm": "LSTM, forget bias 1",
          "lstm_chrono": "LSTM, chrono bias", "gru": "GRU"}
 BEYOND = 1000.0

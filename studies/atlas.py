@@ -9,7 +9,18 @@ import numpy as np
 
 import dynmem as dm
 from dynmem.study import Study
-from studies._recurrent import DESCRIPTIONS, MODELS, build, copy_task, learnable_delay, predicted_spectrum, single, train, waiting_gradients, waiting_spectrum
+from studies._recurrent import (
+    DESCRIPTIONS,
+    MODELS,
+    build,
+    copy_task,
+    learnable_delay,
+    predicted_spectrum,
+    single,
+    train,
+    waiting_gradients,
+    waiting_spectrum,
+)
 
 LAGS = np.concatenate([[0], np.unique(np.round(np.geomspace(1, 1000, 40)).astype(int))])
 
@@ -62,8 +73,8 @@ def summary(results):
         losses = "".join(f"{v:>7.2f}{'*' if ok else ' '}" for v, ok in zip(at.loss_over_floor.values, at.learned.values, strict=True))
         rows.append(f"{model:24}{float(longest.predicted):10.4f}{float(longest.measured):12.4f}{float(longest.trained):12.4f}"
                     f"{float(longest.predicted_horizon):12.4g}{float(longest.measured_horizon):12.4g}   {losses}{int(at.learnable_delay):>15}")
-    rows.append(f"exponents per step, at delay {delays[-1]}; * learned: held-out loss below a tenth of the floor ln 4 (memoryless guess); inf: never to 1/e "
-                "within 1000 steps")
+    rows.append(f"exponents per step, at delay {delays[-1]}; * learned: held-out loss below a tenth of the floor ln 4 (memoryless guess); "
+                "inf: never to 1/e within 1000 steps")
     return "\n".join(rows)
 
 

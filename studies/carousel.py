@@ -14,6 +14,8 @@ import dynmem as dm
 from dynmem.study import Study
 from studies._recurrent import copy_task, single, train, waiting_spectrum
 
+COLUMNS = {"gate_law": 10, "mean_field": 12, "whole": 13, "hidden_only": 10, "waiting_before": 10, "waiting_after": 10, "loss_over_floor": 12}
+
 
 @dataclass(frozen=True, eq=False)
 class HiddenOnly(dm.Map):
@@ -74,9 +76,8 @@ def summary(results):
     rows = [f"{'bias':>6}{'ln f':>10}{'mean field':>12}{'whole (h,c)':>13}{'h only':>10}{'waiting':>10}{'trained':>10}{'loss/floor':>12}  learned"]
     for bias in results.forget_bias.values:
         at = results.sel(forget_bias=bias)
-        numbers = [float(at[name].mean()) for name in ("gate_law", "mean_field", "whole", "hidden_only", "waiting_before", "waiting_after", "loss_over_floor")]
-        widths = (10, 12, 13, 10, 10, 10, 12)
-        rows.append(f"{bias:6.1f}" + "".join(f"{v:{w}.4f}" for v, w in zip(numbers, widths, strict=True)) + f"  {int(at.learned.sum())} of {at.sizes['seed']}")
+        numbers = "".join(f"{float(at[name].mean()):{width}.4f}" for name, width in COLUMNS.items())
+        rows.append(f"{bias:6.1f}{numbers}  {int(at.learned.sum())} of {at.sizes['seed']}")
     return "\n".join(rows)
 
 

@@ -54,7 +54,8 @@ def summary(results):
     if int(together.sum()) > 2:
         some = results.sel(model=results.model[together])
         order = _rank_correlation(some.measured_horizon.isel(delay=-1).median("seed").values, some.learnable_delay.mean("seed").values)
-        rows.append(f"rank correlation of the measured horizon with the learnable delay, over the {int(together.sum())} models with a finite one: {order:.2f}")
+        rows.append("rank correlation of the measured horizon with the learnable delay, over the "
+                    f"{int(together.sum())} models with a finite one: {order:.2f}")
     return "\n".join(rows)
 
 

@@ -53,7 +53,8 @@ def tanh(gain, sd, seed, units, duration, lags):
 
 def summary(results):
     """Table of exponents by gain: theory, measurement over seeds, slope of the gradient."""
-    rows = [f"{'gain':>5} {'drive':>6} {'theory':>9} {'measured':>9} {'+-':>7} {'slope':>9}   first exponent per step, {results.sizes['seed']} seed(s)"]
+    rows = [f"{'gain':>5} {'drive':>6} {'theory':>9} {'measured':>9} {'+-':>7} {'slope':>9}   "
+            f"first exponent per step, {results.sizes['seed']} seed(s)"]
     for gain in results.gain.values:
         for drive in results.drive.values:
             at = results.sel(gain=gain, drive=drive)

@@ -9,7 +9,8 @@ from hypothesis import given, settings, strategies as st
 
 import dynmem as dm
 from dynmem.arrays import Numpy
-from dynmem.dual import DERIVATIVES, Dual, Push
+from dynmem.dual import DERIVATIVES, Dual
+from dynmem.pushpull import Push
 from dynmem.tangent import record
 
 RNG = np.random.default_rng(0)

@@ -104,7 +104,7 @@ def test_the_argument_is_left_alone():
         before, engine = F.copy(), Frame(k)
         for _ in range(3):
             engine.orthonormalise(F)
-        assert (F == before).all()
+        assert (before == F).all()
 
 
 def test_cutting_follows_the_frames():
@@ -114,7 +114,7 @@ def test_cutting_follows_the_frames():
     for _ in range(4):
         found = engine.orthonormalise(hard)[1]
         np.testing.assert_allclose(found, truth(hard)[0], atol=1e-5)
-    assert engine.blocks == 4
+    assert engine.blocks == 2
     easy = random_frame(128, 128, rng)
     for _ in range(401):
         engine.orthonormalise(easy)

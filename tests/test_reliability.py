@@ -250,7 +250,7 @@ def test_a_dead_holder_is_succeeded(study, tmp_path):
 def many_at_once(packages, unbroken, name, number):
     processes = [start(packages, "run", "tiny", "--output", name, "--workers", 1, TINY_PAUSE=0.05) for _ in range(number)]
     ended = [(process.communicate(timeout=60)[1], process.returncode) for process in processes]
-    assert sum(code == 0 for _, code in ended) >= 1
+    assert sum(code == 0 for _, code in ended) >= 1, ended
     for err, code in ended:
         assert code == 0 or (code == 1 and "study tiny is being run by" in err), err
     assert contents(packages / name) == unbroken

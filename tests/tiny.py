@@ -121,7 +121,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def write_checkout(folder: Path) -> Path:
-    """A folder like a checkout: ``tiny`` and a copy of dynmem, so that nobody's edit during the tests makes the code differ between runs."""
+    """A folder like a checkout: ``tiny`` and a copy of dynmem, so that no edit during the tests makes its code differ between runs."""
     shutil.copytree(ROOT / "dynmem", folder / "dynmem")
     return write_packages(folder)
 

@@ -22,10 +22,10 @@ _ONE, _ZERO = ctypes.byref(ctypes.c_double(1.0)), ctypes.byref(ctypes.c_double(0
 
 
 def cholesky_qr(F, least):
-    """Q (k, n) and the diagonal of L (k,) with F = L Q for F (k, n) in C order, from F F^T = L L^T (Fukaya et al. 2014).
+    """Q (k, n), the diagonal of L (k,), and the least L_ii^2 / |F_i|^2, with F = L Q for F (k, n) in C order, from F F^T = L L^T
+    (Fukaya et al. 2014).
 
-    None where the factor fails, or L_ii^2 is no more than ``least`` times the squared length of row i. Q is orthonormal to rounding
-    over ``least``.
+    Q is orthonormal to rounding over that share. None where it is no more than ``least``, or the factor fails.
     """
     k, n = (ctypes.byref(ctypes.c_int(size)) for size in F.shape)
     L, info = np.empty((len(F), len(F)), order="F"), ctypes.c_int()
@@ -33,8 +33,9 @@ def cholesky_qr(F, least):
     squares = L.diagonal().copy()
     _potrf(_LOWER, k, L.ctypes.data, k, ctypes.byref(info))
     diagonal = L.diagonal()
-    if info.value or not (diagonal * diagonal > least * squares).all():
+    share = 0.0 if info.value else (diagonal * diagonal / squares).min()
+    if not share > least:
         return None
     Q = F.copy()
     _trsm(_RIGHT, _LOWER, _TRANSPOSED, _PLAIN, n, k, _ONE, L.ctypes.data, k, Q.ctypes.data, n)
-    return Q, diagonal.copy()
+    return Q, diagonal.copy(), share

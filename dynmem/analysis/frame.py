@@ -15,8 +15,8 @@ from scipy.linalg import lapack
 from ..errors import NotFiniteError
 from .cholesky import cholesky_qr
 
-SAFE, ROUGH = 1e-5, 1e-12  # squared shares above which one Cholesky factor, whose error is rounding over them, is enough, or two are
-REPEAT = 1e-2  # share below which one projection leaves rows too far from orthogonal: twice is enough
+SAFE, ROUGH = 1e-6, 1e-12  # squared shares above which one Cholesky factor, whose error is rounding over them, is enough, or two are
+REPEAT = 1e-4  # share below which one projection leaves rows too far from orthogonal: twice is enough
 SMALL = 48  # rows up to which Householder is as fast
 FAINT = 1e-280  # squared length of a row below which its square is too coarse a number
 
@@ -58,13 +58,13 @@ class Frame:
 
 def _block(F, before):
     """One block of rows, freed from the rows ``before`` and orthonormalised; None where a row is lost."""
-    squares = np.einsum("ij,ij->i", F, F)
+    squares = np.vecdot(F, F)
     if not (np.isfinite(squares).all() and squares.min() > FAINT):
         return None
     if not len(before):
         return _finish(F, squares, before)
     F = F - (F @ before.T) @ before
-    left = np.einsum("ij,ij->i", F, F)
+    left = np.vecdot(F, F)
     if left.min() <= FAINT or (left / squares).min() < (64 * np.finfo(float).eps) ** 2:
         return None
     if (left / squares).min() < REPEAT**2:
@@ -74,11 +74,12 @@ def _block(F, before):
 
 def _finish(F, squares, before):
     """Factor of a block with logs and shares, and whether one Cholesky factor did: else two, or Householder."""
-    for least in (SAFE, ROUGH):
-        factors = cholesky_qr(F, least)
-        if factors is not None:
-            Q, diagonal = factors if least == SAFE else _again(*factors, before)
-            return Q, np.log(diagonal), diagonal / np.sqrt(squares), least == SAFE
+    factors = cholesky_qr(F, ROUGH)
+    if factors is not None:
+        Q, diagonal, share = factors
+        if share < SAFE:
+            Q, diagonal = _again(Q, diagonal, before)
+        return Q, np.log(diagonal), diagonal / np.sqrt(squares), share > SAFE
     Q, logs, shares = _householder(F)
     if not shares.all():
         return None
@@ -90,7 +91,7 @@ def _again(Q, diagonal, before):
     the error of the first pass is what the second one starts from (Yamamoto et al. 2015)."""
     if len(before):
         Q = Q - (Q @ before.T) @ before
-    Q, correction = cholesky_qr(Q, 0.0)
+    Q, correction, _ = cholesky_qr(Q, 0.0)
     return Q, diagonal * correction
 
 

@@ -160,7 +160,7 @@ def _observer(system, x, u):
     """From d x_T / d u to d y_T / d u: a product with dy/dx, left out where the output is the state, plus dy/du at lag 0."""
     C = jacobian(system, x, u, of="output")
     D = jacobian(system, x, u, wrt="input", of="output")
-    plain = C.shape[0] == C.shape[1] and (C == np.eye(len(C))).all()
+    plain = C.shape[0] == C.shape[1] and (np.eye(len(C)) == C).all()
 
     def observe(by_input, lag):
         seen = by_input if plain else C @ by_input

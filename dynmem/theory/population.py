@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import sigmoid, tanh
-from ..dual import Dual, Push
+from ..dual import Dual
 from ..errors import ConvergenceError
+from ..pushpull import Push
 from .checks import count, finite, not_negative, positive
 from .gates import gru_origin, log_sigmoid, lstm_origin
 from .reports import horizon_entry, lyapunov_report

@@ -89,7 +89,7 @@ def _is_orthogonal(W):
 
 
 def _isometric(cell):
-    return cell.nonlinearity == "identity" or cell.nonlinearity == "modrelu" and not cell.b.any()
+    return cell.nonlinearity == "identity" or (cell.nonlinearity == "modrelu" and not cell.b.any())
 
 
 def _tanh(cell, drive, rng):

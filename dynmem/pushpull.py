@@ -1,0 +1,183 @@
+"""The two kinds of tangent that a dual number carries, both linear in the perturbation of a value of shape S.
+
+``Push`` holds k perturbed directions, shape (k, *S): forward mode, a whole frame pushed by one BLAS product. ``Pull`` records the linear
+steps, so that k cotangents go back through them: reverse mode. Both answer to the same names, which is all that ``dual`` asks of them.
+"""
+
+import numpy as np
+
+
+def _spread(tangents, ndim):
+    """Insert axes behind the first, so that tangents of shape (k, *S) broadcast against values of ndim axes."""
+    missing = ndim - (tangents.ndim - 1)
+    return tangents.reshape(tangents.shape[0], *(1,) * missing, *tangents.shape[1:]) if missing > 0 else tangents
+
+
+class Push:
+    """Forward tangents ``rows * factor`` of shape (k, *S). The factor waits until a sum or a product needs it, so that a chain
+    of elementwise functions costs one pass over the frame."""
+
+    __slots__ = ("rows", "factor")
+
+    def __init__(self, rows, factor=None):
+        self.rows, self.factor = rows, factor
+
+    def array(self):
+        """The tangents as one array of shape (k, *S)."""
+        return self.rows if self.factor is None else self.rows * self.factor
+
+    def scale(self, factor, shape):
+        if np.shape(factor) != self.rows.shape[1:]:
+            return Push(_spread(self.array(), len(shape)) * factor)
+        return Push(self.rows, np.asarray(factor) if self.factor is None else self.factor * factor)
+
+    def add(self, other, shape):
+        left, right = _spread(self.array(), len(shape)), _spread(other.array(), len(shape))
+        if self.factor is not None and left.shape[1:] == shape:  # a fresh array: add in place
+            left += right
+            return Push(left)
+        return Push(left + right)
+
+    def broadcast(self, shape):
+        rows = _spread(self.array(), len(shape))
+        return Push(np.broadcast_to(rows, (rows.shape[0], *shape)))
+
+    def matmul(self, matrix, shape):
+        rows = self.array()
+        if matrix.ndim == 2:  # one product for the whole batch
+            flat = rows if rows.ndim == 2 else rows.reshape(rows[..., 0].size, rows.shape[-1])
+            return Push(flat @ matrix if rows.ndim == 2 else (flat @ matrix).reshape(rows.shape[0], *shape))
+        return Push(_spread(rows, matrix.ndim) @ matrix)
+
+    def rmatmul(self, matrix, shape):
+        return Push(matrix @ _spread(self.array(), matrix.ndim))
+
+    def index(self, key, shape):
+        if _fancy(key):  # numpy would move the axis of the tangents
+            where = _positions(self.rows.shape[1:], key)
+            return Push(self.array().reshape(self.rows.shape[0], -1)[:, where])
+        return Push(self.rows[(slice(None), *key)], None if self.factor is None else self.factor[key])
+
+    def select(self, mask, shape):
+        return Push(np.where(mask, _spread(self.array(), len(shape)), 0.0))
+
+    def sum(self, axis, keepdims, shape):
+        return Push(self.array().sum(axis=axis, keepdims=keepdims))
+
+    def reshape(self, shape):
+        return Push(self.array().reshape(self.rows.shape[0], *shape))
+
+    def transpose(self, axes, shape):
+        return Push(self.array().transpose(axes))
+
+    @staticmethod
+    def concat(parts, sizes, axis, shape):
+        """Join tangents along an axis of the values; None stands for a constant part, whose tangent is zero."""
+        count = next(part for part in parts if part is not None).rows.shape[0]
+        out, start = np.empty((count, *shape)), 0
+        for part, size in zip(parts, sizes, strict=True):
+            block = out[(slice(None),) * (axis + 1) + (slice(start, start + size),)]
+            if part is None:
+                block[...] = 0.0
+            else:
+                np.multiply(part.rows, 1.0 if part.factor is None else part.factor, out=block)
+            start += size
+        return Push(out)
+
+
+class Pull:
+    """A recorded linear step: the shape of its value, its parents and, for each, how a cotangent (k, *S) goes back to it."""
+
+    __slots__ = ("shape", "parents")
+
+    def __init__(self, shape, *parents):
+        self.shape, self.parents = shape, parents
+
+    def scale(self, factor, shape):
+        return Pull(shape, (self, lambda g: g * factor))
+
+    def add(self, other, shape):
+        return Pull(shape, (self, None), (other, None))
+
+    def broadcast(self, shape):
+        return Pull(shape, (self, None))
+
+    def matmul(self, matrix, shape):
+        return Pull(shape, (self, lambda g: g @ matrix.swapaxes(-1, -2)))
+
+    def rmatmul(self, matrix, shape):
+        return Pull(shape, (self, lambda g: matrix.swapaxes(-1, -2) @ g))
+
+    def index(self, key, shape):
+        def back(g):
+            whole = np.zeros((g.shape[0], *self.shape))
+            if _fancy(key):
+                np.add.at(whole.reshape(g.shape[0], -1), (slice(None), _positions(self.shape, key)), g)
+            else:
+                whole[(slice(None), *key)] = g
+            return whole
+
+        return Pull(shape, (self, back))
+
+    def select(self, mask, shape):
+        return Pull(shape, (self, lambda g: np.where(mask, g, 0.0)))
+
+    def sum(self, axis, keepdims, shape):
+        return Pull(shape, (self, lambda g: np.broadcast_to(g if keepdims else np.expand_dims(g, axis), (g.shape[0], *self.shape))))
+
+    def reshape(self, shape):
+        return Pull(shape, (self, lambda g: g.reshape(g.shape[0], *self.shape)))
+
+    def transpose(self, axes, shape):
+        return Pull(shape, (self, lambda g: g.transpose(np.argsort(axes))))
+
+    @staticmethod
+    def concat(parts, sizes, axis, shape):
+        """Join; see ``Push.concat``."""
+        parents, start = [], 0
+        for part, size in zip(parts, sizes, strict=True):
+            key = (slice(None),) * (axis + 1) + (slice(start, start + size),)
+            parents += [] if part is None else [(part, lambda g, key=key: g[key])]
+            start += size
+        return Pull(shape, *parents)
+
+
+def _fancy(key):
+    return any(isinstance(part, (list, np.ndarray)) for part in key)
+
+
+def _positions(shape, key):
+    """Positions in the flat array that a key of integer or boolean arrays picks."""
+    return np.arange(int(np.prod(shape))).reshape(shape)[key]
+
+
+def _fit(g, shape):
+    """Sum a cotangent over the axes along which its value had been broadcast from ``shape``."""
+    if g.shape[1:] == shape:
+        return g
+    g = g.sum(axis=tuple(range(1, g.ndim - len(shape)))) if g.ndim - 1 > len(shape) else g
+    stretched = tuple(i + 1 for i, n in enumerate(shape) if n == 1 and g.shape[i + 1] != 1)
+    return g.sum(axis=stretched, keepdims=True) if stretched else g
+
+
+def pull(node, cotangent, root):
+    """Cotangents at the root, shape (k, *root.shape), of a cotangent (k, *S) at the node. Zero where no path leads there."""
+    order, seen, walk = [], set(), [(node, False)]
+    while walk:  # parents after children, without recursion
+        step, done = walk.pop()
+        if done:
+            order.append(step)
+        elif id(step) not in seen:
+            seen.add(id(step))
+            walk.append((step, True))
+            walk += [(parent, False) for parent, _ in step.parents]
+    waiting = {id(node): cotangent}
+    for step in reversed(order):
+        if step is root:
+            break
+        g = waiting.pop(id(step))
+        for parent, back in step.parents:
+            part = _fit(g if back is None else back(g), parent.shape)
+            known = waiting.get(id(parent))
+            waiting[id(parent)] = part if known is None else known + part
+    return waiting.get(id(root), np.zeros((cotangent.shape[0], *root.shape)))

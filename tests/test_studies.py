@@ -1,0 +1,69 @@
+"""The studies that ship: each is well formed, and each has a figure of its name that draws what its quick run stored."""
+
+import importlib
+import pkgutil
+
+import numpy as np
+import pytest
+
+import dynmem as dm
+import figures
+import studies
+from studies._recurrent import MODELS, build, copy_task, learnable_delay, waiting_spectrum
+
+NAMES = sorted(m.name for m in pkgutil.iter_modules(studies.__path__) if not m.name.startswith("_"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_study_answers_to_its_name(name):
+    module = importlib.import_module(f"studies.{name}")
+    assert module.STUDY.name == name and module.__doc__.splitlines()[0].endswith("?") or "?" in module.__doc__.splitlines()[0]
+    assert len(module.STUDY.plan(quick=True)) <= len(module.STUDY.plan())
+    assert callable(importlib.import_module(f"figures.{name}").draw)
+    assert {m.name for m in pkgutil.iter_modules(figures.__path__)} == set(NAMES)
+
+
+def test_a_quick_run_is_stored_summed_up_and_drawn(tmp_path, capsys):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    from figures.vanishing import draw
+    from studies.vanishing import STUDY
+
+    results = STUDY.run(output=tmp_path, quick=True, overrides={"units": 30, "lags": 10, "duration": 50, "gain": [0.9, 1.1]}, progress=False)
+    assert "0.90" in STUDY.summary(results)
+    np.testing.assert_allclose(results.linear_gradient, results.linear_gradient_exact, atol=1e-9)
+    figure = draw(results)
+    assert all(axis.get_xlabel() and axis.get_ylabel() for axis in figure.axes)
+    pyplot.close(figure)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models_of_the_studies_fit_their_task(name):
+    task = copy_task(5)
+    system = build(name, task, 8, 0)
+    assert (system.inputs, system.outputs) == (task.inputs, task.outputs)
+    assert np.isfinite(waiting_spectrum(system, task, rng=0, duration=20, exponents=1).lyapunov[0])
+
+
+def test_the_h_only_block_misses_the_carousel():
+    from studies.carousel import HiddenOnly, hidden_only_exponents
+
+    found = []
+    for bias in (0.0, 5.0):
+        lstm = dm.models.get("lstm", units=32, inputs=1, rng=0, init="uniform", forget_bias=bias)
+        noise = np.random.default_rng(0).standard_normal((600, 1))
+        found.append(hidden_only_exponents(lstm, noise, transient=100, duration=500, rng=0).lyapunov[0].item())
+        point, u = np.full(32, 0.1), np.zeros(33)
+        whole = dm.jacobian(lstm, np.concatenate([point, u[1:]]), u[:1])
+        np.testing.assert_allclose(dm.jacobian(HiddenOnly(lstm), point, u), whole[:32, :32], atol=1e-14)
+    assert max(found) < -1.5 and abs(found[1] - found[0]) < 0.5
+
+
+def test_learnable_delay_stops_at_the_first_failure():
+    import xarray as xr
+
+    learned = xr.DataArray([[1, 1, 0, 1], [0, 1, 1, 1], [1, 1, 1, 1]], dims=("model", "delay"), coords={"delay": [5, 10, 20, 40]})
+    assert learnable_delay(learned).values.tolist() == [10, 0, 40]

@@ -1,0 +1,66 @@
+"""Theory twins that take a system: the prediction that fits its kind, held to the measurement."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import dynmem as dm
+
+CASES = {
+    "tanh, chaotic": (lambda: dm.models.get("tanh", units=300, gain=2.5, rng=1), None, 0.02),
+    "tanh, driven": (lambda: wide("tanh", gain=1.5, rng=2), 0.5, 0.02),
+    "tanh, leaky": (lambda: dm.models.get("tanh", units=300, gain=3.0, leak=0.5, rng=3), None, 0.03),
+    "tanh, orthogonal": (lambda: wide("tanh", init="orthogonal", rng=4), 0.5, 0.02),
+    "orthogonal, identity": (lambda: dm.models.get("orthogonal", units=100, rng=5), None, 1e-9),
+    "orthogonal, tanh": (lambda: wide("orthogonal", nonlinearity="tanh", rng=6), 0.5, 0.02),
+    "linear": (lambda: dm.models.get("linear", units=10, gain=0.9, rng=7), None, 5e-3),
+    "LSTM": (lambda: wide("lstm", forget_bias=1.0, rng=8), 1.0, 0.03),
+    "LSTM, chrono": (lambda: dm.models.get("lstm", units=100, init="uniform", chrono=50.0, rng=9), None, 5e-3),
+    "GRU": (lambda: wide("gru", rng=10), 1.0, 0.03),
+}
+
+
+def wide(name, units=200, **options):
+    """A network whose units each hear noise of their own, as the mean field assumes."""
+    cell = dm.models.get(name, units=units, inputs=units, **options)
+    return replace(cell, V=np.concatenate([np.eye(units)] * (len(cell.V) // units))) if name in ("tanh", "orthogonal") else cell
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_first_exponent(name):
+    make, drive, tolerance = CASES[name]
+    system = make()
+    predicted = dm.theory.lyapunov_spectrum(system, drive=drive or 0.0)
+    measured = dm.lyapunov_spectrum(system, duration=600, transient=200, exponents=2, drive=drive)
+    assert predicted.lyapunov[0].item() == pytest.approx(measured.lyapunov[0].item(), abs=tolerance)
+    assert set(predicted.lyapunov.dims) == set(measured.lyapunov.dims)
+
+
+@pytest.mark.parametrize("name", ["tanh, driven", "orthogonal, tanh", "orthogonal, identity", "linear"])
+def test_gradients(name):
+    make, drive, _ = CASES[name]
+    system = make()
+    predicted = dm.theory.gradient_norms(system, lags=30, drive=drive or 0.0)
+    measured = dm.gradient_norms(system, drive, lags=30, samples=3)
+    np.testing.assert_allclose(predicted.log_state_gradient, measured.log_state_gradient, atol=0.4)
+    assert predicted.log_state_gradient.dims == measured.log_state_gradient.dims
+
+
+def test_zero_weights_are_exact():
+    cell = dm.models.LSTM.zeros(3)
+    np.testing.assert_allclose(dm.theory.lyapunov_spectrum(cell).lyapunov[:3], np.log(0.5))
+
+
+def test_a_network_of_one_layer_is_its_cell():
+    net = dm.models.get("linear", units=4, outputs=2, rng=0)
+    np.testing.assert_array_equal(dm.theory.lyapunov_spectrum(net).lyapunov, dm.theory.lyapunov_spectrum(net.layers[0]).lyapunov)
+
+
+def test_where_no_theory_is_known():
+    with pytest.raises(ValueError, match="measure it"):
+        dm.theory.lyapunov_spectrum(dm.models.get("relu", units=3))
+    with pytest.raises(ValueError, match="one layer"):
+        dm.theory.lyapunov_spectrum(dm.models.get("tanh", units=3, layers=2))
+    with pytest.raises(ValueError, match="modReLU"):
+        dm.theory.lyapunov_spectrum(dm.models.get("orthogonal", units=3, nonlinearity="modrelu", bias_sd=0.1))

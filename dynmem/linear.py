@@ -31,10 +31,12 @@ class LinearSystem:
     def __post_init__(self):
         A = _matrix("A", self.A)
         n = len(A)
+        if A.shape != (n, n):
+            raise ShapeError(f"A must be square, got shape {A.shape}: eigenvalues belong to a map of a space to itself")
         B = np.zeros((n, 0)) if self.B is None else _matrix("B", self.B)
         C = np.eye(n) if self.C is None else _matrix("C", self.C)
         D = np.zeros((len(C), B.shape[1])) if self.D is None else _matrix("D", self.D)
-        if A.shape != (n, n) or len(B) != n or C.shape[1] != n or D.shape != (len(C), B.shape[1]):
+        if len(B) != n or C.shape[1] != n or D.shape != (len(C), B.shape[1]):
             raise ShapeError(f"A {A.shape}, B {B.shape}, C {C.shape}, D {D.shape} do not fit: expected (n, n), (n, inputs), (outputs, n), "
                              "(outputs, inputs)")
         if self.dt is not None and not (np.isfinite(self.dt) and self.dt > 0):

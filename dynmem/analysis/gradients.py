@@ -5,7 +5,7 @@ import numpy as np
 from ..errors import NotFiniteError, ShapeError
 from ..flow import as_map, trajectory
 from ..labels import dataset, describe_system
-from ..system import as_input, as_state, as_system
+from ..system import Map, System, as_input, as_state, as_system
 from ..tangent import jacobian, push, record
 from .growth import example_input, make_drive
 from .threads import one_thread
@@ -28,7 +28,8 @@ def gradient_norms(system, u=None, *, lags, x0=None, transient=100, samples=1, n
     samples : runs with other starts and noise, whose logarithms are averaged.
     norm : "rms", or "spectral" for the largest singular value.
     anchor : "end", the last state against the states before it, as backpropagation sees them; or "start", d x_lag / d x_0 and
-        d y_(1+lag) / d u_1, the states after the first one of the window. On an attractor both have one law; on the way to rest they differ.
+        d y_(1+lag) / d u_1, the states after the first one of the window. On an attractor both have one law; on the way to rest they
+        differ.
 
     Returns a Dataset over ``lag``: ``log_state_gradient``, ``state_gradient``, and for driven systems ``log_input_gradient``,
     ``input_gradient``; with several samples also ``..._error``, the standard errors of the logarithms.
@@ -40,7 +41,7 @@ def gradient_norms(system, u=None, *, lags, x0=None, transient=100, samples=1, n
     """
     if norm not in ("rms", "spectral") or anchor not in _PROFILES:
         raise ValueError(f"norm is rms or spectral and anchor is end or start, got norm={norm!r}, anchor={anchor!r}")
-    stepper = as_map(as_system(system), dt, x0, example_input(system, u))
+    stepper = as_map(as_system(system, Map if dt is None else System), dt, x0, example_input(system, u))  # a lag is a number of steps: of which?
     wanted = _lags(lags)
     if samples < 1 or samples != int(samples):
         raise ValueError(f"samples = {samples}: must be a whole number of at least 1")
@@ -54,11 +55,13 @@ def gradient_norms(system, u=None, *, lags, x0=None, transient=100, samples=1, n
             continue
         mean = logs.mean(axis=0)
         label[f"log_{name}_gradient"] = ("lag", mean, "1", f"ln |{kind}|")
-        label[f"{name}_gradient"] = ("lag", np.exp(np.minimum(mean, 700.0)), "1", f"|{kind}|")
+        with np.errstate(over="ignore"):  # the logarithm is there for what overflows
+            label[f"{name}_gradient"] = ("lag", np.exp(mean), "1", f"|{kind}|")
         if samples > 1:
             with np.errstate(invalid="ignore"):
-                label[f"log_{name}_gradient_error"] = ("lag", logs.std(axis=0, ddof=1) / np.sqrt(samples), "1", f"standard error of ln |{kind}|")
-    return dataset(label, {"lag": ("lag", wanted, "step", "lag")}, title=f"gradient norms of {type(as_system(system)).__name__}", source=SOURCE,
+                error = logs.std(axis=0, ddof=1) / np.sqrt(samples)
+            label[f"log_{name}_gradient_error"] = ("lag", error, "1", f"standard error of ln |{kind}|")
+    return dataset(label, {"lag": ("lag", wanted, "step", "lag")}, title=f"gradient norms of {type(system).__name__}", source=SOURCE,
                    parameters=describe_system(system) | {"norm": norm, "anchor": anchor, "samples": samples, "transient": transient,
                                                         "u": u if u is None or np.isscalar(u) else type(u).__name__}, seed=rng)
 

@@ -26,8 +26,11 @@ class Record:
     growths: list = field(default_factory=list)
     width: int = 1  # stretches merged into one record
     waiting: int = 0
+    time: float = 0.0
+    total: np.ndarray | float = 0.0
 
     def add(self, duration, growth):
+        self.time, self.total = self.time + duration, self.total + growth
         if self.waiting:
             self.durations[-1] += duration
             self.growths[-1] = self.growths[-1] + growth
@@ -134,7 +137,8 @@ def example_input(system, drive):
 
 
 def make_drive(system, drive, rng):
-    """The input u_t as a function of the step: from None (no input), a standard deviation (white noise), an array, or a function (rng, steps)."""
+    """The input u_t as a function of the step: from None (zero), a number (standard deviation of white noise), an array, or a function
+    (rng, steps)."""
     if drive is None:
         still = np.zeros(system.inputs) if system.inputs else None
         return lambda step: still

@@ -12,7 +12,8 @@ from .threads import one_thread, spread
 SOURCE = "Benettin et al. (1980), Meccanica 15, 9; Geist, Parlitz and Lauterborn (1990), Prog. Theor. Phys. 83, 875"
 
 
-def lyapunov_spectrum(system, x0=None, *, duration, transient=None, exponents=None, drive=None, dt=None, tolerance=None, rng=0, workers=None):
+def lyapunov_spectrum(system, x0=None, *, duration, transient=None, exponents=None, drive=None, dt=None, tolerance=None, rng=0,
+                      workers=None):
     """Lyapunov exponents, natural logarithms per unit of time: lambda_i = lim 1/T ln |growth of the i-th direction|.
 
     A frame of ``exponents`` directions (all n by default) goes through the tangent of the rule, orthonormalised as often as its
@@ -62,8 +63,11 @@ def _spectrum(system, x0, drive, rng, *, duration, transient, exponents, dt, tol
         raise ShapeError(f"x0 has shape {x.shape}: pass one start of shape (n,), or a list of systems for an ensemble")
     k = _count(exponents, len(x))
     stepper = as_map(system, dt, x, example_input(system, drive))
+    steps = whole_steps(duration, stepper.dt)
     transient = 0.1 * duration if transient is None else transient
-    skip, steps = whole_steps(transient, stepper.dt, "transient"), whole_steps(duration, stepper.dt)
+    skip = whole_steps(transient, stepper.dt, "transient")
+    if tolerance is not None and not tolerance > 0:
+        raise ValueError(f"tolerance = {tolerance}: must be positive, the standard error at which to stop")
     if steps < 1:
         raise ValueError(f"duration = {duration} is less than one step of {stepper.dt}")
     run = Tangents(stepper, x, k, _inputs(stepper, drive, skip + steps, seeds[1]), seeds[2], skip + steps)
@@ -94,11 +98,10 @@ def _measure(run, skip, steps, tolerance, points=200):
     times, sums = [], []
     for i, mark in enumerate(marks):
         run.advance(skip + mark)
-        durations, growths = run.record.arrays()
-        times.append(durations.sum())
-        sums.append(growths.sum(axis=0) / times[-1])
-        if tolerance is not None and i >= len(marks) // 10 and len(durations) >= 64:
-            error = standard_error(durations, growths)
+        times.append(run.record.time)
+        sums.append(run.record.total / run.record.time)
+        if tolerance is not None and i >= len(marks) // 10 and len(run.record.durations) >= 64:
+            error = standard_error(*run.record.arrays())
             if np.all(error[np.isfinite(error)] < tolerance):
                 return times, sums, True
     return times, sums, False

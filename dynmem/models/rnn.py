@@ -41,6 +41,10 @@ class Linear(Cell):
     def activation(self, z):
         return z
 
+    def initial(self, rng=0):
+        """Rest: what a linear network forgets does not depend on where it is, and an unstable one would leave any other start."""
+        return np.zeros(self.size)
+
     def rule(self, x, u):
         new = self.activation(self.drive(u, x @ self.W.T + self.b))
         return new if isinstance(self.leak, float) and self.leak == 1 else (1 - self.leak) * x + self.leak * new
@@ -73,6 +77,8 @@ class Tanh(Linear):
     [0.0, 0.0]
     """
 
+    initial = Cell.initial
+
     def activation(self, z):
         return tanh(z)
 
@@ -84,6 +90,8 @@ class Relu(Linear):
     >>> Relu(-np.eye(1)).rule(np.ones(1), None).tolist()
     [0.0]
     """
+
+    initial = Cell.initial
 
     def activation(self, z):
         return relu(z)

@@ -160,7 +160,7 @@ def not_finite(system, step, steps):
     """The error for a state that was lost, with the step and the parameters."""
     inner = system.flow if isinstance(system, FlowMap) else system
     shown = ", ".join(f"{k}={v:.6g}" for k, v in inner.parameters.items() if isinstance(v, (int, float)))
-    return NotFiniteError(f"state not finite at step {step} of {steps} ({', '.join(filter(None, (type(inner).__name__, shown)))}): start elsewhere, take a "
+    return NotFiniteError(f"state not finite at step {step} of {steps} ({shown or type(inner).__name__}): start elsewhere, take a "
                           "smaller step, or tame the parameters")
 
 

@@ -146,7 +146,7 @@ def test_a_linear_network_is_its_own_linearisation():
 def test_errors():
     with pytest.raises(ShapeError, match="A must be a matrix"):
         LinearSystem(np.ones(3))
-    with pytest.raises(ShapeError, match="do not fit"):
+    with pytest.raises(ShapeError, match="must be square"):
         LinearSystem(np.ones((2, 3)))
     with pytest.raises(ShapeError, match="do not fit"):
         LinearSystem(np.eye(2), np.ones((3, 1)))

@@ -480,7 +480,7 @@ def test_nan_is_never_averaged_away():
         lyapunov_spectrum(Henon(), [np.nan, 0.0], duration=10)
     with pytest.raises(NotFiniteError, match="drive holds NaN"):
         lyapunov_spectrum(Tanh.random(2, 1), duration=10, drive=np.full((20, 1), np.nan))
-    with pytest.raises(NotFiniteError, match=r"state not finite at step 1 of 11 \(gain=4.2\)"):
+    with pytest.raises(NotFiniteError, match=r"state not finite at step 1 of 11 \(.*gain=4.2\)"):
         lyapunov_spectrum(Broken(lambda x: x * np.nan), duration=10)
     with pytest.raises(NotFiniteError, match="Jacobian not finite at step 1 of 11"):
         lyapunov_spectrum(Broken(dm.sqrt), np.zeros(2), duration=10)
@@ -488,7 +488,7 @@ def test_nan_is_never_averaged_away():
 
 def test_blow_up_ends_at_once():
     start = time.perf_counter()
-    with pytest.raises(NotFiniteError, match=r"state not finite at step \d+ of 1100000 \(a=1.4, b=0.3\)"):
+    with pytest.raises(NotFiniteError, match=r"state not finite at step \d+ of 1100000 \(.*a=1.4, b=0.3\)"):
         lyapunov_spectrum(Henon(), [10.0, 0.0], duration=1_000_000)
     with pytest.raises(NotFiniteError, match=r"state not finite at step \d+ of"):
         lyapunov_spectrum(Broken(lambda x: x * x + 1.0), duration=1_000_000)

@@ -97,9 +97,9 @@ def test_what_cannot_be_measured():
         memory_horizon(gradient_norms(Linear(np.eye(2)), lags=[3, 5]))
     with pytest.raises(ValueError, match="needs lag 0"):
         memory_horizon(Linear(np.eye(2)), lags=0)
-    with pytest.raises(ValueError, match="input gradient at lag 0 is 0.0: there is nothing to forget"):
+    with pytest.raises(ValueError, match=r"input gradient at lag 0 is 0\.0: there is nothing to forget"):
         memory_horizon(Tanh.zeros(3, 1), 0.1, lags=5, of="input")
     with pytest.raises(ValueError, match="only 0 finite gradients"):
         forgetting(gradient_norms(Linear(np.zeros((2, 2))), lags=20))
-    with pytest.raises(TypeError, match="expected a dynmem System, got ndarray"):
+    with pytest.raises(TypeError, match=r"expected a dynmem (System|Map), got ndarray"):
         memory_horizon(np.eye(3), lags=5)

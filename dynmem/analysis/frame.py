@@ -16,7 +16,7 @@ from ..errors import NotFiniteError
 from .cholesky import cholesky_qr
 
 SAFE, ROUGH = 1e-6, 1e-12  # squared shares above which one Cholesky factor, whose error is rounding over them, is enough, or two are
-REPEAT = 1e-4  # share below which one projection leaves rows too far from orthogonal: twice is enough
+REPEAT = 1e-3  # share below which one projection leaves rows too far from orthogonal: twice is enough
 SMALL = 48  # rows up to which Householder is as fast
 FAINT = 1e-280  # squared length of a row below which its square is too coarse a number
 
@@ -58,7 +58,8 @@ class Frame:
 
 def _block(F, before):
     """One block of rows, freed from the rows ``before`` and orthonormalised; None where a row is lost."""
-    squares = np.vecdot(F, F)
+    with np.errstate(over="ignore"):
+        squares = np.vecdot(F, F)
     if not (np.isfinite(squares).all() and squares.min() > FAINT):
         return None
     if not len(before):

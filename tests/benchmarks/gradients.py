@@ -51,7 +51,8 @@ def main():
     fast = Tanh(cell.W * 0.8 / 0.9)
     zeros = (autograd_norms(fast, x, steps, lags, torch.float32) == 0).mean()
     logs = gradient_norms(fast, x0=x, lags=steps, transient=0).log_state_gradient.values
-    print(f"gain 0.8: float32 autograd is exactly 0 at {100 * zeros:.0f} % of the lags, this at {int(np.isneginf(logs).sum())}: ln g = {logs[-1]:.1f}")
+    print(f"gain 0.8: float32 autograd is exactly 0 at {100 * zeros:.0f} % of the lags, this at {int(np.isneginf(logs).sum())}, "
+          f"where ln g ends at {logs[-1]:.1f}")
 
 
 if __name__ == "__main__":

@@ -105,10 +105,10 @@ def leading_ten(rounds, names):
 
 def side_by_side(rounds):
     print(f"\n16 models on {os.cpu_count()} cores against one after another\n{'model':10}{'one by one s':>14}{'at once s':>11}{'ratio':>8}")
-    for name, make, steps in (("tanh 64", lambda s: Tanh.random(64, rng=s, gain=2.0), 300), ("tanh 256", lambda s: Tanh.random(256, rng=s, gain=2.0), 40),
-                              ("lstm 128", lambda s: LSTM.random(128, rng=s, gain=4.0), 40)):
-        cells = [make(seed) for seed in range(16)]
-        one, many = medians([lambda c=cells, s=steps, w=w: lyapunov_spectrum(c, duration=s, transient=0, workers=w) for w in (1, None)], rounds, time.perf_counter)
+    for name, kind, units, gain, steps in (("tanh 64", Tanh, 64, 2.0, 300), ("tanh 256", Tanh, 256, 2.0, 40), ("lstm 128", LSTM, 128, 4.0, 40)):
+        cells = [kind.random(units, rng=seed, gain=gain) for seed in range(16)]
+        runs = [lambda c=cells, s=steps, w=w: lyapunov_spectrum(c, duration=s, transient=0, workers=w) for w in (1, None)]
+        one, many = medians(runs, rounds, time.perf_counter)
         print(f"{name:10}{one:14.2f}{many:11.2f}{one / many:8.2f}")
 
 
@@ -154,7 +154,8 @@ def peers(rounds, names):
         steps = STEPS[cell.size] // 2
         each = {torch_func: steps // 8, torch_jacobian: max(2, steps // 40), public_loop: max(2, steps // 60)}
         each = {peer: count for peer, count in each.items() if isinstance(cell, LSTM) or peer is not public_loop}
-        ours, *others = medians([lambda c=cell, s=steps: spectrum(c, s), *(lambda p=peer, c=cell, n=count: p(c, n) for peer, count in each.items())], rounds)
+        runs = [lambda c=cell, s=steps: spectrum(c, s), *(lambda p=peer, c=cell, n=count: p(c, n) for peer, count in each.items())]
+        ours, *others = medians(runs, rounds)
         ratios = [taken / count * steps / ours for taken, count in zip(others, each.values(), strict=True)]
         print(f"{name:10}{ratios[0]:12.1f}{ratios[1]:10.1f}{'' if len(ratios) < 3 else f'{ratios[2]:18.1f}'}")
 

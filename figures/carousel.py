@@ -49,4 +49,4 @@ def _training(axis, results):
     twin.spines["right"].set_visible(True)
     axis.plot([], [], "s--", color=CYCLE[0], mfc="white", label="exponent, untrained")
     axis.plot([], [], "s-", color=CYCLE[0], label="exponent, trained")
-    axis.legend(loc="lower left")
+    axis.legend(loc="center right")

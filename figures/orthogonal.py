@@ -7,7 +7,7 @@ from dynmem.plotting import COLOURS, CYCLE, house_style, panels
 NOTE = (
     "Left: root mean square gradient over the lag for noise of standard deviation s at each unit: linear and modReLU networks (grey, on "
     "top of one another) stay at 1, tanh networks fall; dashes: mean field. Without noise (s = 0) tanh is measured near its rest, where "
-    "it is an isometry too. Middle: first Lyapunov exponent over s, measured (dots, mean over seeds) and mean field (line). Right: held- "
+    "it is an isometry too. Middle: first Lyapunov exponent over s, measured (dots, mean over seeds) and mean field (line). Right: held-"
     "out loss of the copy task after training, one dot a seed; 'free' starts orthogonal and is trained without the constraint."
 )
 LABELS = {"linear": "linear", "tanh": "tanh", "modrelu": "modReLU", "tanh_free": "tanh, free"}
@@ -31,8 +31,9 @@ def _profiles(axis, results):
         axis.plot(at.lag, at.gradient.sel(network="modrelu").isel(drive=-1) / np.log(10), color=COLOURS["orthogonal"], lw=1, label="modReLU")
     for colour, drive in zip(CYCLE[1:], [d for d in at.drive.values if d > 0], strict=False):
         one = at.sel(network="tanh", drive=drive)
-        axis.plot(at.lag, one.gradient / np.log(10), color=colour, label=f"tanh, s = {drive:g}")
-        axis.plot(at.lag, one.predicted_gradient / np.log(10), "--", color=colour, lw=1.1)
+        axis.plot(at.lag, one.gradient / np.log(10), color=colour, lw=3, alpha=0.55, label=f"tanh, s = {drive:g}")
+        axis.plot(at.lag, one.predicted_gradient / np.log(10), "--", color="black", lw=0.9)
+    axis.plot([], [], "--", color="black", lw=0.9, label="mean field")
     axis.set(xlabel="lag (steps)", ylabel="log10 |d x(T) / d x(T - lag)|", title="gradients over the lag")
     axis.legend(loc="lower left")
 

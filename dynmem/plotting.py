@@ -8,6 +8,13 @@ COLOURS = {
     "relu": "#e09f3e",
     "orthogonal": "#2a6f97", "lstm": "#386641", "lstm_chrono": "#7cb518", "gru": "#6d597a",
 }
+NAMES = {
+    "tanh_orthogonal": "tanh, orthogonal start",
+    "orthogonal": "orthogonal, modReLU",
+    "lstm": "LSTM, forget bias 1",
+    "lstm_chrono": "LSTM, chrono bias",
+    "gru": "GRU",
+}
 CYCLE = ["#2a6f97", "#b23a48", "#386641", "#e09f3e", "#6d597a", "#7cb518", "#8c8c8c"]
 STYLE = {
     "figure.dpi": 110, "savefig.dpi": 150, "font.size": 9.5, "axes.titlesize": 10.5, "axes.titlelocation": "left", "axes.titleweight": "bold",
@@ -39,6 +46,20 @@ def panels(columns, rows=1, *, width=4.0, height=3.4, title="", note="", **optio
     if note:
         figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=8.5, color="#444444")
     return figure, list(axes.flat)
+
+
+def colour_of(model) -> str:
+    """Colour of a model of the studies, the same in every figure."""
+    return COLOURS.get(str(model), "#333333")
+
+
+def name_of(model) -> str:
+    """Name of a model of the studies as a legend has it.
+
+    >>> name_of("gru"), name_of("mine")
+    ('GRU', 'mine')
+    """
+    return NAMES.get(str(model), str(model))
 
 
 def label(variable) -> str:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dynmem.plotting import COLOURS, house_style, panels
+from dynmem.plotting import colour_of, house_style, name_of, panels
 
 NOTE = (
     "Networks of 64 units read two symbols, wait, and must recall both. Left: the largest gradient from the state after the symbols to "
@@ -11,8 +11,6 @@ NOTE = (
     "normal hold up at first; filled: after training at the longest delay; arrows: beyond 1000 steps. Right: held-out loss after training "
     "over that of the best guess without memory (1); below the dots the delay counts as learned."
 )
-NAMES = {"tanh": "tanh", "tanh_orthogonal": "tanh, orthogonal start", "orthogonal": "orthogonal, modReLU", "lstm": "LSTM, forget bias 1",
-         "lstm_chrono": "LSTM, chrono bias", "gru": "GRU"}
 BEYOND = 1500.0
 
 
@@ -22,7 +20,7 @@ def draw(results):
     with house_style():
         figure, (left, middle, right) = panels(3, title="How long does a recurrent network remember?", note=NOTE, width=4.1, height=3.7)
         for model in at.model.values:
-            one, colour = at.sel(model=model), COLOURS.get(model, "#333333")
+            one, colour = at.sel(model=model), colour_of(model)
             left.loglog(one.lag[1:], np.exp(np.maximum(one.gradient.isel(delay=-1)[1:], -30.0)), color=colour)
             right.plot(one.delay, np.maximum(one.loss_over_floor, 1e-3), "o-", color=colour)
         left.set(xlabel="lag (steps)", ylabel="|d x(lag) / d x(0)|", ylim=(1e-4, 5.0), title="before training, gradients fade")
@@ -39,7 +37,7 @@ def draw(results):
 def _horizons(axis, at):
     models = list(at.model.values)[::-1]
     for row, model in enumerate(models):
-        one, colour = at.sel(model=model).isel(delay=-1), COLOURS.get(model, "#333333")
+        one, colour = at.sel(model=model).isel(delay=-1), colour_of(model)
         for name, marker, face, lift in (("predicted_horizon", "D", "white", 0.16), ("measured_horizon", "o", "white", 0.0),
                                          ("trained_horizon", "o", colour, -0.16)):
             value = float(one[name])
@@ -47,7 +45,7 @@ def _horizons(axis, at):
     for marker, face, text in (("D", "white", "theory, untrained"), ("o", "white", "measured, untrained"), ("o", "#555555", "measured, trained")):
         axis.plot([], [], marker, mfc=face, mec="#555555", label=text)
     axis.set(xscale="log", xlabel="memory horizon (steps)", title="what theory says of it", ylim=(-1.9, len(models) - 0.5), xlim=(0.8, 2200))
-    axis.set_yticks(range(len(models)), [NAMES.get(m, m) for m in models], fontweight="bold")
+    axis.set_yticks(range(len(models)), [name_of(m) for m in models], fontweight="bold")
     for tick, model in zip(axis.get_yticklabels(), models, strict=True):
-        tick.set_color(COLOURS.get(model, "#333333"))
+        tick.set_color(colour_of(model))
     axis.legend(loc="lower right", ncols=1)

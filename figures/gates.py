@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dynmem.plotting import COLOURS, house_style, panels
+from dynmem.plotting import colour_of, house_style, name_of, panels
 
 NOTE = (
     "Left: share of seeds that learned the copy task (held-out loss below a tenth of the memoryless floor) at each delay. Right: the "
@@ -10,8 +10,6 @@ NOTE = (
     "(filled) and by theory (open); the line marks delay = horizon, arrows an infinite horizon. Where points lie above the line, training "
     "lengthened the memory it found: a gradient of e^-10 still teaches when nothing else competes with it."
 )
-NAMES = {"tanh": "tanh", "tanh_orthogonal": "tanh, orthogonal start", "orthogonal": "orthogonal, modReLU", "lstm": "LSTM, forget bias 1",
-         "lstm_chrono": "LSTM, chrono bias", "gru": "GRU"}
 BEYOND = 1000.0
 
 
@@ -20,8 +18,8 @@ def draw(results):
     with house_style():
         figure, (left, right) = panels(2, title="Which networks learn to remember, and does theory say so beforehand?", note=NOTE, width=4.8)
         for model in results.model.values:
-            at, colour = results.sel(model=model), COLOURS.get(model, "#333333")
-            left.plot(at.delay, at.learned.mean("seed"), "o-", color=colour, label=NAMES.get(model, model), alpha=0.85)
+            at, colour = results.sel(model=model), colour_of(model)
+            left.plot(at.delay, at.learned.mean("seed"), "o-", color=colour, label=name_of(model), alpha=0.85)
             longest = at.isel(delay=-1)
             reach = np.maximum(at.learnable_delay.values, 2.0)
             _points(right, longest.predicted_horizon.values, reach, colour, "white")

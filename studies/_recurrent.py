@@ -24,6 +24,11 @@ DESCRIPTIONS = {
     "tanh": "tanh, torch's initialisation", "tanh_orthogonal": "tanh, orthogonal start", "orthogonal": "orthogonal by constraint, modReLU",
     "lstm": "LSTM, forget bias 1", "lstm_chrono": "LSTM, chrono bias up to the task's length", "gru": "GRU, torch's initialisation",
 }
+ON_COPY = {  # what a study of these models on the copy task says of its axes
+    "units": {"model": ("1", "model"), "delay": ("step", "delay of the copy task"), "seed": ("1", "seed")},
+    "limits": {"delay": (1, 10_000), "seed": (0, None), "units": (2, 1024), "steps": (1, 1_000_000)},
+    "source": "models: " + "; ".join(f"{name}: {text}" for name, text in DESCRIPTIONS.items()),
+}
 RECIPE = {"batch": 64, "clip": 1.0, "held_out": 256, "evaluate_every": 100, "stop": 0.05}
 RATES = {dm.models.LSTM: 1e-2, dm.models.GRU: 1e-2}
 PLAIN_RATE = 3e-3

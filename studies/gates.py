@@ -10,7 +10,7 @@ import numpy as np
 
 import dynmem as dm
 from dynmem.study import Study
-from studies._recurrent import DESCRIPTIONS, MODELS, build, copy_task, learnable_delay, predicted_spectrum, single, train, waiting_spectrum
+from studies._recurrent import MODELS, ON_COPY, build, copy_task, learnable_delay, predicted_spectrum, single, train, waiting_spectrum
 
 
 def measure(model, delay, seed, units, steps):
@@ -71,9 +71,7 @@ STUDY = Study(
     grid={"model": list(MODELS), "delay": [5, 10, 20, 40, 80, 160], "seed": [0, 1, 2]},
     settings={"units": 64, "steps": 1500},
     quick={"model": ["tanh", "orthogonal", "gru"], "delay": [2, 5], "seed": [0], "units": 16, "steps": 60},
-    units={"model": ("1", "model"), "delay": ("step", "delay of the copy task"), "seed": ("1", "seed")},
-    limits={"delay": (1, 10_000), "seed": (0, None), "units": (2, 1024), "steps": (1, 1_000_000)},
-    source="models: " + "; ".join(f"{k}: {v}" for k, v in DESCRIPTIONS.items()),
+    **ON_COPY,
     measure=measure,
     finish=finish,
     summary=summary,

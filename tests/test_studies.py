@@ -17,7 +17,7 @@ NAMES = sorted(m.name for m in pkgutil.iter_modules(studies.__path__) if not m.n
 @pytest.mark.parametrize("name", NAMES)
 def test_a_study_answers_to_its_name(name):
     module = importlib.import_module(f"studies.{name}")
-    assert module.STUDY.name == name and module.__doc__.splitlines()[0].endswith("?") or "?" in module.__doc__.splitlines()[0]
+    assert (module.STUDY.name == name and module.__doc__.splitlines()[0].endswith("?")) or "?" in module.__doc__.splitlines()[0]
     assert len(module.STUDY.plan(quick=True)) <= len(module.STUDY.plan())
     assert callable(importlib.import_module(f"figures.{name}").draw)
     assert {m.name for m in pkgutil.iter_modules(figures.__path__)} == set(NAMES)

@@ -11,6 +11,7 @@ import dynmem as dm
 from dynmem.study import Study
 from studies._recurrent import (
     MODELS,
+    ON_COPY,
     build,
     copy_task,
     learnable_delay,

@@ -13,6 +13,7 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(STAMP)  ## set up, then run the memory atlas and draw its figure
+	@echo "the memory atlas: 30 networks to train and analyse, a few minutes"
 	$(BIN)/dynmem run atlas --workers 2
 	$(BIN)/dynmem figures atlas
 

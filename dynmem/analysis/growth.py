@@ -122,7 +122,7 @@ class Tangents:
 def volume_growth(system, x, u):
     """ln|det J| of one step of a Map, or the divergence of a Flow integrated over the step by Simpson's rule."""
     if isinstance(system, FlowMap):
-        half = FlowMap(system.flow, system.dt / 2, system.substeps)
+        half = FlowMap(system.flow, system.dt / 2, system.substeps, system.order)
         middle = half.rule(x, u)
         ends = [divergence(system.flow, p, u) for p in (x, middle, half.rule(middle, u))]
         return system.dt * float(ends[0] + 4.0 * ends[1] + ends[2]) / 6.0

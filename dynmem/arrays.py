@@ -192,6 +192,16 @@ def split(x, parts: int):
     return tuple(x[..., i * size : (i + 1) * size] for i in range(parts))
 
 
+def roll(x, shift: int):
+    """Turn the last axis by ``shift`` places, as np.roll: neighbours on a ring.
+
+    >>> roll(np.arange(4), 1).tolist()
+    [3, 0, 1, 2]
+    """
+    shift %= x.shape[-1]
+    return concat((x[..., x.shape[-1] - shift :], x[..., : x.shape[-1] - shift])) if shift else x
+
+
 def softmax(x):
     """exp(x) / sum exp(x) over the last axis, shifted by the maximum so that it cannot overflow."""
     detached = namespace(x).detach(x)
@@ -246,7 +256,7 @@ def tensors(x):
     return array.astype(np.float64) if array.dtype.kind in "biuf" else array
 
 
-VOCABULARY = (*ELEMENTWISE, "where", "maximum", "minimum", "stack", "concat", "sum", "split", "softmax", "softplus", "transpose",
+VOCABULARY = (*ELEMENTWISE, "where", "maximum", "minimum", "stack", "concat", "sum", "split", "roll", "softmax", "softplus", "transpose",
               "solve", "cayley")
 __all__ = [*VOCABULARY, "namespace", "tensors", "VOCABULARY"]
 assert builtins.all(name in globals() for name in VOCABULARY)

@@ -122,8 +122,9 @@ class Orthogonal(Cell):
 
     @cached_property
     def W(self):
-        """The orthogonal matrix, shape (N, N)."""
-        return cayley(self.A - transpose(self.A))
+        """The orthogonal matrix, shape (N, N), to rounding: an angle near pi costs the transform digits, which one Newton step restores."""
+        W = cayley(self.A - transpose(self.A))
+        return 1.5 * W - 0.5 * W @ (W.T @ W) if isinstance(W, np.ndarray) and W.dtype != object else W
 
     def rule(self, x, u):
         z = self.drive(u, x @ self.W.T)

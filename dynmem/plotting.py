@@ -39,7 +39,7 @@ def panels(columns, rows=1, *, width=4.0, height=3.4, title="", note="", **optio
 
     import matplotlib.pyplot as plt
 
-    lines = textwrap.wrap(note, int(columns * width * 17), break_on_hyphens=False)
+    lines = textwrap.wrap(note, int(columns * width * 16), break_on_hyphens=False)
     figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows + 0.35 + 0.17 * len(lines)), squeeze=False, **options)
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")

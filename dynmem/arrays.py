@@ -54,7 +54,8 @@ class Numpy:
 
     @staticmethod
     def sigmoid(x):
-        return 0.5 * np.tanh(0.5 * x) + 0.5
+        small = np.exp(-np.abs(x))  # never overflows, and keeps its digits far below zero, where (1 + tanh(x/2))/2 has none
+        return np.where(x < 0, small, 1.0) / (1.0 + small)
 
     @staticmethod
     def relu(x):

@@ -31,7 +31,7 @@ class LinearSystem:
     def __post_init__(self):
         A = _matrix("A", self.A)
         n = len(A)
-        if A.shape != (n, n):
+        if A.shape != (n, n) or not n:
             raise ShapeError(f"A must be square, got shape {A.shape}: eigenvalues belong to a map of a space to itself")
         B = np.zeros((n, 0)) if self.B is None else _matrix("B", self.B)
         C = np.eye(n) if self.C is None else _matrix("C", self.C)

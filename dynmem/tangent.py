@@ -9,7 +9,7 @@ import numpy as np
 from . import symbolic
 from .arrays import tensors
 from .dual import Dual
-from .errors import ShapeError
+from .errors import NotFiniteError, ShapeError
 from .pushpull import Pull, Push, pull as _pull
 from .system import as_input, as_state, as_system, check_rule, map_arrays
 
@@ -91,7 +91,8 @@ def jacobian(system, x, u=None, *, wrt="state", of="state", engine="dual"):
     Parameters: x (..., n), u (..., inputs) or None; ``of="output"`` differentiates the output y(x, u) instead of the rule;
     engine "dual", "torch" or "symbolic". For a Map J carries a perturbation one step on, for a Flow it is the velocity's gradient.
 
-    Raises ShapeError where x or u does not fit, NotFiniteError where they are not finite.
+    Raises ShapeError where x or u does not fit, NotFiniteError where they or a derivative are not finite, TypeError where the rule does not
+    run on the engine.
 
     >>> import dynmem as dm
     >>> jacobian(dm.models.Linear(np.diag([0.5, 2.0])), np.zeros(2)).tolist()
@@ -100,7 +101,20 @@ def jacobian(system, x, u=None, *, wrt="state", of="state", engine="dual"):
     engines = {"dual": _by_duals, "torch": _by_torch, "symbolic": _by_symbols}
     if engine not in engines:
         raise ValueError(f"engine must be one of {', '.join(engines)}, got {engine!r}")
-    return engines[engine](as_system(system), x, u, wrt, of)
+    system = as_system(system)
+    try:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            found = engines[engine](system, x, u, wrt, of)
+    except (RuntimeError, AttributeError, TypeError) as error:
+        if engine == "dual" or isinstance(error, NotImplementedError):
+            raise
+        reason = (str(error).splitlines() or [""])[0]
+        raise TypeError(f"the rule of {type(system).__name__} does not run on {engine}: use dm.sin, dm.stack and their kin in place of "
+                        f"numpy's functions ({reason})") from error
+    if not np.isfinite(found).all():
+        raise NotFiniteError(f"the Jacobian of {type(system).__name__} is not finite at x = {np.array2string(tensors(x), threshold=8)}: the "
+                             "rule has no derivative there, or overflows")
+    return found
 
 
 def divergence(system, x, u=None):

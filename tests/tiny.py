@@ -57,14 +57,23 @@ def trouble(gain, seed):
     place, times, marks = rest.split(":")
     if place not in (f"{gain},{seed}", "everywhere"):
         return
-    done = len(os.listdir(marks))
-    if done < int(times):
-        open(os.path.join(marks, f"{done}-{os.getpid()}"), "w").close()
+    if claimed(marks, int(times)):
         if kind == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if kind == "exit":
             raise SystemExit(3)
         raise ValueError(f"no luck with gain {gain}")
+
+
+def claimed(marks, times):
+    """Whether one of so many accidents is still to be had; two workers never take the same one."""
+    for i in range(times):
+        try:
+            os.close(os.open(os.path.join(marks, str(i)), os.O_CREAT | os.O_EXCL))
+            return True
+        except FileExistsError:
+            continue
+    return False
 
 
 def finish(dataset):

@@ -128,5 +128,5 @@ def _qr(F):
 
 
 def random_frame(k, n, rng):
-    """k random orthonormal rows of length n."""
-    return np.ascontiguousarray(np.linalg.qr(rng.standard_normal((n, k)))[0].T)
+    """k random orthonormal rows of length n, the first of them the same whatever k."""
+    return np.ascontiguousarray(np.linalg.qr(rng.standard_normal((k, n)).T)[0].T)

@@ -67,10 +67,10 @@ def gradient_norms(system, u=None, *, lags, x0=None, transient=100, samples=1, n
 
 
 def _lags(lags):
-    values = np.arange(lags + 1) if np.ndim(lags) == 0 and lags == int(lags) and lags >= 0 else np.unique(np.asarray(lags))
-    if values.size == 0 or values.ndim != 1 or (values < 0).any() or (values != values.astype(int)).any():
+    values = np.atleast_1d(np.asarray(lags))
+    if values.dtype.kind not in "iuf" or values.ndim != 1 or not values.size or not (values >= 0).all() or (values % 1 != 0).any():
         raise ValueError(f"lags = {lags!r}: must be whole numbers of steps of at least 0")
-    return values.astype(int)
+    return np.arange(int(values[0]) + 1) if np.ndim(lags) == 0 else np.unique(values.astype(int))
 
 
 def _orbit(system, u, x0, transient, longest, rng):
@@ -144,6 +144,9 @@ def _empty(driven):
 def _rescaled(product, log_scale, lag, system):
     """The product brought back to size one where its square would under- or overflow, its logarithm kept."""
     size = np.sqrt(np.vdot(product, product))
+    if not np.isfinite(size) and np.isfinite(product).all():  # only the squares overflow
+        largest = np.abs(product).max()
+        return product / largest, log_scale + np.log(largest)
     if not np.isfinite(size):
         raise NotFiniteError(f"gradient not finite at lag {lag} ({system}): the rule has no derivative there")
     if size > 0.0 and not 1e-50 < size < 1e50:

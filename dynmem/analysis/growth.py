@@ -10,8 +10,9 @@ from ..system import check_rule
 from ..tangent import divergence, jacobian, push
 from .frame import Frame, random_frame
 
-AIM = 1e-6  # share of its length that the worst row keeps between two QRs
-LEAST = 1e-8  # below it the steps since the last QR are done again, one by one
+AIM = 1e-6, 1e-4  # share of its length that the worst row keeps between two QRs, in large and in small frames: rounding grows by its inverse
+LEAST = 1e-8, 1e-6  # below it the steps since the last QR are done again, one by one
+FEW = 96  # rows of a small frame, whose QR costs little beside the calls
 LONGEST = 64  # steps between two QRs at the most
 FAINT = -600.0  # log of the growth since the last QR below which numbers begin to lose digits
 CHECK = 0.02  # share of the steps whose volume growth is computed too
@@ -57,6 +58,7 @@ class Tangents:
         self.frame = random_frame(k, x.shape[-1], rng)
         self.qr = Frame(k)
         self.interval, self.step, self.record = 1, 0, Record()
+        self.aim, self.least = AIM[k <= FEW], LEAST[k <= FEW]
         self.measuring, self.lost = False, np.zeros(k, bool)
         self.complete = k == x.shape[-1]
         self.next_check, self.checked, self.residual = 0, 0, 0.0
@@ -75,7 +77,7 @@ class Tangents:
             volume = self._push(count, check)
             frame, logs, shares = self.qr.orthonormalise(self.frame)
             worst = shares.min()
-            if (worst < LEAST or logs.min() < FAINT) and count > 1:  # too long since the last QR: again, with shorter steps
+            if (worst < self.least or logs.min() < FAINT) and count > 1:  # too long since the last QR: again, with shorter steps
                 self.x, self.frame, self.step = before
                 self.interval = max(1, count // 2)
                 continue
@@ -88,13 +90,13 @@ class Tangents:
         x, frame, volume = self.x, self.frame, 0.0
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for _ in range(count):
-                u = self.drive(self.step)
-                if check:
-                    volume += volume_growth(self.system, x, u)
+                u, before = self.drive(self.step), x
                 x, frame = push(self.system, x, frame, u)
                 self.step += 1
                 if not np.isfinite(x).all():
                     raise not_finite(self.system, self.step, self.steps)
+                if check:
+                    volume += self._volume(before, u)
             if not np.isfinite(frame).all():
                 if count == 1:
                     raise NotFiniteError(f"Jacobian not finite at step {self.step} of {self.steps} ({self.system}): the rule has no "
@@ -103,10 +105,16 @@ class Tangents:
         self.x, self.frame = x, frame
         return volume if check else None
 
+    def _volume(self, x, u):
+        try:
+            return volume_growth(self.system, x, u)
+        except NotFiniteError:  # half-way through the step
+            raise not_finite(self.system, self.step, self.steps) from None
+
     def _adapt(self, count, worst):
-        """The number of steps after which the worst row should keep the share AIM, if it goes on as it did."""
+        """The number of steps after which the worst row should keep the share aimed at, if it goes on as it did."""
         worst = min(max(worst, 1e-16), 0.999)
-        wanted = int(count * np.log(AIM) / np.log(worst))
+        wanted = int(count * np.log(self.aim) / np.log(worst))
         self.interval = int(np.clip(wanted, 1, min(LONGEST, 2 * self.interval)))
 
     def _measure(self, count, logs, volume):
@@ -142,12 +150,14 @@ def make_drive(system, drive, rng):
     if drive is None:
         still = np.zeros(system.inputs) if system.inputs else None
         return lambda step: still
+    if isinstance(drive, str):
+        raise ValueError(f"drive = {drive!r}: must be None, a number, an array (steps, inputs), or a function (rng, steps) -> array")
     if np.isscalar(drive):
         sd = float(drive)
         if not (np.isfinite(sd) and sd >= 0):
             raise ValueError(f"drive = {drive}: the standard deviation of the noise must be a finite number of at least 0")
         if not system.inputs:
-            raise ValueError(f"{type(system).__name__} takes no input: leave drive out")
+            raise ValueError(f"{type(getattr(system, 'flow', system)).__name__} takes no input: leave drive out")
         return _chunks(lambda rng, steps: sd * rng.standard_normal((steps, system.inputs)), rng)
     if callable(drive):
         return _chunks(_checked(system, drive), rng)

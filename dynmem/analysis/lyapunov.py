@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..errors import ShapeError
-from ..flow import as_map, whole_steps
+from ..flow import FlowMap, as_map, suggest_step, whole_steps
 from ..labels import dataset, describe_system
 from ..system import Flow, as_input, as_state, as_system
 from .growth import Tangents, example_input, make_drive
@@ -51,9 +51,25 @@ def _ensemble(systems, x0, drive, options, rng, workers):
 
     if not systems:
         raise ValueError("an empty list of systems: pass at least one")
+    systems = _alike(systems, x0, drive, options)
     own = [rng] * len(systems) if isinstance(rng, (int, np.integer)) else np.random.default_rng(rng).spawn(len(systems))
-    parts = spread(lambda pair: _spectrum(as_system(pair[0]), x0, drive, pair[1], **options), list(zip(systems, own, strict=True)), workers)
-    return xr.concat(parts, "model", combine_attrs="drop_conflicts", join="override")
+    parts = spread(lambda pair: _spectrum(pair[0], x0, drive, pair[1], **options), list(zip(systems, own, strict=True)), workers)
+    return xr.concat(parts, "model", combine_attrs="drop_conflicts", join="outer")
+
+
+def _alike(systems, x0, drive, options):
+    """The systems of an ensemble, with one number of exponents, and flows with one step, the shortest that any of them wants."""
+    systems = [as_system(system) for system in systems]
+    sizes = {system.size if x0 is None else np.shape(x0)[-1] for system in systems}
+    if options["exponents"] is None and len(sizes) > 1:
+        raise ShapeError(f"the systems have {', '.join(map(str, sorted(sizes)))} states: pass exponents=k, or systems of one size")
+    flows = [system for system in systems if isinstance(system, Flow)]
+    if options["dt"] is not None or not flows:
+        return systems
+    if len(flows) < len(systems):
+        raise TypeError("an ensemble holds maps or flows, not both: pass dm.FlowMap(flow, dt) in place of each flow")
+    step = min(suggest_step(flow, x0, example_input(flow, drive)) for flow in flows)
+    return [FlowMap(flow, step, order=8) for flow in flows]
 
 
 def _spectrum(system, x0, drive, rng, *, duration, transient, exponents, dt, tolerance):
@@ -79,7 +95,7 @@ def _spectrum(system, x0, drive, rng, *, duration, transient, exponents, dt, tol
 
 def _count(exponents, n):
     k = n if exponents is None else exponents
-    if isinstance(k, bool) or int(k) != k or not 1 <= k <= n:
+    if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not 1 <= k <= n:
         raise ValueError(f"exponents = {exponents}: must be a whole number from 1 to {n}, the number of states")
     return int(k)
 
@@ -114,6 +130,8 @@ def _report(system, stepper, run, times, sums, stopped, rng, parameters):
         order = np.argsort(-values, kind="stable")
         error = np.where(run.lost, 0.0, standard_error(durations, growths))
     complete = len(values) == len(run.x)
+    residual = _residual(run, complete, stepper)
+    broken = np.abs(residual) > 1e-2 * max(1.0, np.abs(values[np.isfinite(values)]).sum())
     per = "1/step" if not isinstance(system, Flow) and stepper.dt == 1 else "1/time unit"
     label = {
         "lyapunov": ("exponent", values[order], per, "Lyapunov exponent"),
@@ -121,14 +139,16 @@ def _report(system, stepper, run, times, sums, stopped, rng, parameters):
         "running": (("time", "exponent"), np.array(sums)[:, order], per, "running estimate of the exponent"),
         "kaplan_yorke_dimension": ((), kaplan_yorke(values[order], complete), "1", "Kaplan-Yorke dimension"),
         "entropy_rate": ((), _entropy(values[order], complete), f"nats{per[1:]}", "entropy rate by Pesin's formula"),
-        "sum_residual": ((), _residual(run, complete, stepper), per, "sum of the exponents less the mean growth of volume"),
-        "converged": ((), _converged(stopped, np.array(sums)[:, order], error[order]), "1", "whether the estimate has settled"),
+        "sum_residual": ((), residual, per, "sum of the exponents less the mean growth of volume"),
+        "converged": ((), _converged(stopped, np.array(sums)[:, order], error[order]) and not broken, "1", "whether the estimate has settled"),
     }
     coords = {"exponent": ("exponent", np.arange(1, len(values) + 1), "1", "index of the exponent, largest first"),
               "time": ("time", np.array(times), per[2:], "time since the transient")}
     notes = {"sum_residual_steps": run.checked, "qr_interval": run.interval}
     if not complete:
         notes["note"] = "sum_residual needs all exponents; dimension and entropy are NaN where the exponents asked for do not settle them"
+    if broken:
+        notes["note"] = "the exponents break the sum rule: the step dt is too long for this system, pass a shorter one"
     if run.lost.any():
         notes["collapsed"] = f"{int(run.lost.sum())} directions fell into the span of the others: their exponents are -inf"
     drive = parameters["drive"]

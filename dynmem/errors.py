@@ -9,7 +9,8 @@ class UnknownNameError(LookupError):
     """No system, model, task, study or figure has this name."""
 
     def __init__(self, kind: str, name: str, known):
-        super().__init__(f"no {kind} is called {name!r}: choose one of {', '.join(sorted(known))}")
+        choice = f"choose one of {', '.join(sorted(known))}" if known else "there is none"
+        super().__init__(f"no {kind} is called {name!r}: {choice}")
 
 
 class NotFiniteError(ArithmeticError):

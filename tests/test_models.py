@@ -116,6 +116,33 @@ def test_from_torch_refuses_what_it_cannot_represent():
         from_torch(broken)
 
 
+def test_from_torch_refuses_a_forward_of_its_own():
+    import torch
+
+    class Named(torch.nn.LSTM):
+        """No more than another name."""
+
+    class Scaled(torch.nn.LSTM):
+        def forward(self, *given):
+            return super().forward(*given)
+
+    class Grown(Scaled):
+        pass
+
+    class Cell(torch.nn.GRUCell):
+        def forward(self, u, h=None):
+            return 2 * super().forward(u, h)
+
+    assert from_torch(Named(2, 3)).size == 6
+    for module in (Scaled(2, 3), Grown(2, 3), Cell(2, 3)):
+        with pytest.raises(TypeError, match=f"{type(module).__name__} has a forward of its own.* dm.Map"):
+            from_torch(module)
+    patched = torch.nn.RNN(2, 3)
+    patched.forward = lambda u: u
+    with pytest.raises(TypeError, match="forward of its own"):
+        from_torch(patched)
+
+
 def test_leak():
     whole, leaky = (Tanh.random(4, 2, rng=0, leak=leak) for leak in (1.0, 0.3))
     x, u = np.random.default_rng(0).standard_normal(4), np.ones(2)
@@ -257,6 +284,17 @@ def test_networks_refuse():
     (lambda: get("tanh", units=3, inputs=-1), ValueError, "inputs = -1"),
     (lambda: get("tanh", units=3, layers=0), ValueError, "layers = 0"),
     (lambda: get("tanh", units=3, outputs=0), ValueError, "outputs = 0"),
+    (lambda: get("tanh", units=None), ValueError, "units = None: must be a whole number of at least 1"),
+    (lambda: get("tanh", units=[3]), ValueError, "units = .3.: must be a whole number"),
+    (lambda: get("tanh", units=3, inputs="a"), ValueError, "inputs = 'a'"),
+    (lambda: get("tanh", units=4, gain="a"), ValueError, "gain = 'a': must be one real number"),
+    (lambda: get("lstm", units=4, gain=None), ValueError, "gain = None: must be one real number"),
+    (lambda: get("tanh", units=4, gain=np.eye(4)), ValueError, "must be one real number"),
+    (lambda: get("tanh", units=4, input_gain=1j), ValueError, "input_gain = 1j"),
+    (lambda: get("tanh", units=4, leak="a"), ValueError, "leak = 'a'"),
+    (lambda: get("lstm", units=4, forget_bias="a"), ValueError, "forget_bias = 'a'"),
+    (lambda: get("gru", units=4, chrono="a"), ValueError, "chrono = 'a'"),
+    (lambda: get("orthogonal", units=4, angle="a"), ValueError, "angle = 'a'"),
     (lambda: get("tanh", units=3, gain=-1), ValueError, "gain = -1: must be a finite number of at least 0"),
     (lambda: get("gru", units=3, gain=np.nan), ValueError, "gain = nan"),
     (lambda: get("lstm", units=3, bias_sd=np.inf), ValueError, "bias_sd = inf"),

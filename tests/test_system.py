@@ -27,6 +27,11 @@ def test_every_row_describes_itself(name):
         assert len(set(system.states)) == system.size
 
 
+def test_a_parameter_that_a_system_does_not_take():
+    with pytest.raises(TypeError, match="lorenz63 takes no parameter rh: it takes sigma, rho, beta"):
+        dm.systems.get("lorenz63", rh=3)
+
+
 def test_systems_are_frozen():
     with pytest.raises(AttributeError):
         Pendulum().damping = 2.0

@@ -150,6 +150,10 @@ def test_twins_share_names_dims_and_units():
     assert abs(predicted.lyapunov - measured.lyapunov)[:5].max() < 5e-3
 
 
+def test_shut_gates_have_no_critical_gain():
+    assert theory.lstm_origin(1.0, input_bias=-1e3).critical_gain == np.inf == theory.gru_origin(1.0, reset_bias=-1e3).critical_gain
+
+
 def test_seeds_repeat():
     a, b, c = (theory.gru_spectrum(1.0, 1.0, population=48, samples=2, rng=seed) for seed in (5, 5, 6))
     assert a.identical(b) and a.lyapunov.item() != c.lyapunov.item()
@@ -160,6 +164,14 @@ def test_seeds_repeat():
     [
         (lambda: theory.gate_time_scale(1.0), ValueError, "between 0 and 1"),
         (lambda: theory.chrono_bias(1.0), ValueError, "T > 1"),
+        (lambda: theory.chrono_bias("a"), ValueError, "time = 'a': pass real numbers"),
+        (lambda: theory.gate_time_scale(None), ValueError, "forget = None"),
+        (lambda: theory.zero_weight_gru_spectrum(3, "a"), ValueError, "update_bias = 'a'"),
+        (lambda: theory.lstm_origin(np.eye(2)), ValueError, "gain has shape"),
+        (lambda: theory.gru_origin(1.0, reset_bias=None), ValueError, "reset_bias = None"),
+        (lambda: theory.lstm_spectrum("a"), ValueError, "gain = 'a'"),
+        (lambda: theory.lstm_spectrum(1e200), ValueError, "pass a smaller gain, at most 1000"),
+        (lambda: theory.gru_spectrum(1.0, 1e200), ValueError, "pass a smaller input_sd"),
         (lambda: theory.zero_weight_lstm_spectrum(3, [0.0, 1.0]), ValueError, "vector of 3"),
         (lambda: theory.lstm_origin(-1.0), ValueError, "at least 0"),
         (lambda: theory.lstm_origin(1.0, forget_bias=np.nan), NotFiniteError, "forget_bias"),

@@ -168,3 +168,35 @@ def test_gaussian_means_against_closed_forms():
 def test_errors_say_what_to_do(call, error, advice):
     with pytest.raises(error, match=advice):
         call()
+
+
+@pytest.mark.parametrize("huge", [1e5, 1e160, 1e200, 1e308])
+def test_overflowing_gains_are_told(huge):
+    calls = {
+        "gain": [theory.tanh_spectrum, theory.tanh_variance, lambda g: theory.tanh_susceptibility(g, 1.0), lambda g: theory.tanh_gradient([1], g),
+                 lambda g: theory.tanh_spectrum(g, leak=0.5), lambda g: theory.tanh_spectrum(g, leak=0.0)],
+        "bias_sd": [theory.critical_gain, lambda b: theory.orthogonal_tanh_spectrum(0.0, b), lambda b: theory.tanh_variance(1.0, b)],
+        "input_sd": [theory.orthogonal_tanh_spectrum, lambda s: theory.orthogonal_tanh_gradient([3], s)],
+    }
+    for name, functions in calls.items():
+        for function in functions:
+            with pytest.raises(ValueError, match=f"{name} = .*: every unit saturates, pass a smaller {name}, at most 10000"):
+                function(huge)
+    assert theory.gaussian_product_spectrum(4, huge).lyapunov[0] == pytest.approx(
+        theory.gaussian_product_spectrum(4).lyapunov[0].item() + np.log(huge))
+
+
+@pytest.mark.parametrize("bad", [None, "a", np.eye(2), [1.0], 1j])
+def test_numbers_are_numbers(bad):
+    calls = (theory.tanh_spectrum, theory.tanh_variance, theory.critical_gain, theory.orthogonal_tanh_spectrum, theory.memory_horizon,
+             lambda x: theory.tanh_spectrum(2.0, leak=x), lambda x: theory.unit_tanh_gradient([1], x), lambda x: theory.tanh_susceptibility(2.0, x))
+    for call in calls:
+        with pytest.raises(ValueError, match="pass one real number"):
+            call(bad)
+
+
+@pytest.mark.parametrize("lags", [np.nan, [1.0, np.nan], "3", None, -1, 0.5])
+def test_lags_are_whole(lags):
+    for call in (lambda x: theory.tanh_gradient(x, 1.5), theory.orthogonal_tanh_gradient, theory.unit_tanh_gradient):
+        with pytest.raises(ValueError, match="lags = .*: pass"):
+            call(lags)

@@ -142,7 +142,7 @@ def test_fixed_arrays_stay_and_names_are_checked():
     assert not any(path.startswith("layers.0") for path in Trainable(model, fixed=("layers.0",)).weights())
     with pytest.raises(UnknownNameError, match=r"no array is called 'w': choose one of R, a, layers\.0\.V"):
         Trainable(model, fixed="w")
-    with pytest.raises(UnknownNameError, match="no number is called 'gain'"):
+    with pytest.raises(UnknownNameError, match="no plain number of Pair is called 'gain': choose one of damping"):
         Trainable(pair(), train=("gain",))
 
 
@@ -417,6 +417,22 @@ def test_every_bad_option_at_once():
     assert "optimizer = 'adamm': choose one of adam, adamw, rmsprop, sgd" in lines
 
 
+def test_a_checkpoint_that_cannot_be_written_is_told_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "descend", lambda *_: pytest.fail("trained first"))
+    for path, advice in ((tmp_path / "absent" / "x.pt", "there is no folder .*absent, make it first"), (tmp_path, "is a folder"),
+                         (5, "checkpoint = 5: must be the path of a file"), ("", "must be the path")):
+        with pytest.raises(ValueError, match=advice):
+            fit(copy_model(), EASY, steps=1, checkpoint=path)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(ValueError, match="cannot be written to"):
+        fit(copy_model(), EASY, steps=1, checkpoint=tmp_path / "x.pt")
+
+
+def test_a_system_without_plain_numbers_says_so():
+    with pytest.raises(UnknownNameError, match="no plain number of GRU is called 'foo': there is none"):
+        Trainable(small("gru"), train=("foo",))
+
+
 def test_misfits_name_the_option_to_set():
     with pytest.raises(ShapeError, match=r"takes 3 inputs, the task gives 4: make it with dm.models.get\(..., inputs=4\)"):
         fit(models.get("gru", units=3, inputs=3, outputs=3), EASY, steps=1)
@@ -531,10 +547,48 @@ def test_no_code_runs_from_a_checkpoint(form, tmp_path):
 @pytest.mark.parametrize("payload", [torch.zeros(3), {"W": torch.zeros(3)}, [1, 2], {"weights": 1, "record": "{}", "sha256": ""}])
 def test_other_files_are_not_checkpoints(payload, tmp_path):
     torch.save(payload, tmp_path / "other.pt")
-    with pytest.raises(DamageError, match="not a checkpoint of dynmem"):
+    with pytest.raises(DamageError, match="not a dynmem checkpoint"):
         load(tmp_path / "other.pt")
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "absent.pt")
+
+
+def sealed(path, weights, record):
+    """A file of a checkpoint's form whose checksum is right."""
+    torch.save({"weights": weights, "record": record, "sha256": checkpoint.digest(weights, record)}, path)
+
+
+def gru_fields(**changes):
+    return {"system": {"kind": "GRU", "fields": checkpoint.describe(small("gru"))["fields"] | changes}, "facts": {}}
+
+
+@pytest.mark.parametrize("record", [
+    "no JSON", "5", "[]", "{}", "[" * 100_000, '{"system": 5, "facts": {}}', '{"system": [5], "facts": {}}', '{"system": null, "facts": {}}',
+    '{"system": {"entries": []}, "facts": {}}', '{"system": {"array": []}, "facts": {}}', '{"system": {"kind": "GRU"}, "facts": {}}',
+    '{"system": {"kind": "GRU", "fields": 5}, "facts": {}}', '{"system": {"kind": ["GRU"], "fields": {}}, "facts": {}}',
+    '{"system": {"kind": "GRU", "fields": {}}, "facts": {}}', '{"system": {"kind": "GRU", "fields": {"W": {"array": 3}}}, "facts": {}}',
+    json.dumps(gru_fields(foo=1)), json.dumps(gru_fields(W=5)), json.dumps(gru_fields(W="W")), json.dumps(gru_fields(V=None)),
+    json.dumps(gru_fields(b={"array": [1]})), json.dumps(gru_fields(b={"entries": [1]})),
+    '{"system": {"kind": "Network", "fields": {"layers": ' + '{"entries": [' * 300 + "5" + "]}" * 300 + '}}, "facts": {}}',
+])
+def test_odd_records_are_not_checkpoints(record, tmp_path):
+    weights = {name: torch.from_numpy(value.copy()) for name, value in leaves(small("gru"))}
+    sealed(tmp_path / "odd.pt", weights, record)
+    for like in (None, small("gru")):
+        with pytest.raises(DamageError, match="odd.pt is not a dynmem checkpoint"):
+            load(tmp_path / "odd.pt", like=like)
+
+
+def test_odd_weights_are_not_checkpoints(tmp_path):
+    weights = {name: torch.from_numpy(value.copy()) for name, value in leaves(small("gru"))}
+    lost, nan = {k: v for k, v in weights.items() if k != "b"}, weights | {"b": weights["b"] * torch.nan}
+    for odd in (weights | {"foo": torch.zeros(1)}, lost, nan, {}, weights | {"W": weights["W"][:-1]}):
+        sealed(tmp_path / "odd.pt", odd, json.dumps(gru_fields()))
+        with pytest.raises(DamageError, match="odd.pt is not a dynmem checkpoint"):
+            load(tmp_path / "odd.pt")
+    torch.save({"weights": {"W": torch.zeros(2, dtype=torch.bfloat16)}, "record": "{}", "sha256": ""}, tmp_path / "odd.pt")
+    with pytest.raises(DamageError, match="does not match"):
+        load(tmp_path / "odd.pt")
 
 
 def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):

@@ -57,6 +57,29 @@ def test_a_network_of_one_layer_is_its_cell():
     np.testing.assert_array_equal(dm.theory.lyapunov_spectrum(net).lyapunov, dm.theory.lyapunov_spectrum(net.layers[0]).lyapunov)
 
 
+@pytest.mark.parametrize("lags", [-3, [1, -1], 2.5, np.nan, [0, np.nan], np.inf, 1e300, "5", None, [], [[1]]])
+@pytest.mark.parametrize("name", ["linear", "tanh", "orthogonal", "lstm"])
+def test_lags_are_whole_numbers_of_steps(name, lags):
+    with pytest.raises(ValueError, match="lags .*: pass"):
+        dm.theory.gradient_norms(dm.models.get(name, units=3), lags=lags)
+
+
+@pytest.mark.parametrize("name", ["tanh", "lstm", "gru"])
+def test_gains_beyond_reach_are_told(name):
+    for gain in (1e6, 1e160, 1e300):
+        with pytest.raises(ValueError, match="gain = .*every unit saturates, pass a smaller gain, at most"):
+            dm.theory.lyapunov_spectrum(dm.models.get(name, units=6, gain=gain))
+        with pytest.raises(ValueError, match="pass a smaller gain"):
+            dm.theory.gradient_norms(dm.models.get(name, units=6, gain=gain), lags=3)
+
+
+@pytest.mark.parametrize("drive", [None, "a", np.nan, -1.0, np.eye(2)])
+def test_the_drive_is_one_number(drive):
+    for name in ("linear", "tanh", "gru"):
+        with pytest.raises(ValueError, match="drive .*: pass"):
+            dm.theory.lyapunov_spectrum(dm.models.get(name, units=3), drive=drive)
+
+
 def test_where_no_theory_is_known():
     with pytest.raises(ValueError, match="measure it"):
         dm.theory.lyapunov_spectrum(dm.models.get("relu", units=3))

@@ -9,6 +9,7 @@ from ..system import Flow, as_input, as_state, as_system
 from .growth import Tangents, example_input, make_drive
 from .threads import one_thread, spread
 
+THREADED = 128  # states below which Python's own work, which threads cannot share, takes most of a step
 SOURCE = "Benettin et al. (1980), Meccanica 15, 9; Geist, Parlitz and Lauterborn (1990), Prog. Theor. Phys. 83, 875"
 
 
@@ -22,7 +23,8 @@ def lyapunov_spectrum(system, x0=None, *, duration, transient=None, exponents=No
 
     Parameters
     ----------
-    system : a Map or Flow, or a list of them, run on all cores (``workers``) and returned along the dim ``model``.
+    system : a Map or Flow, or a list of them, returned along the dim ``model`` and run on ``workers`` threads: by default one a core,
+        and one in all for systems of less than 128 states, which threads would slow down.
     x0 : start (n,); by default ``system.initial(rng)``.
     drive : input: None (zero), a number (standard deviation of white noise), an array (steps, inputs), or a function (rng, steps) -> array.
     tolerance : stop once every standard error is below it.
@@ -52,6 +54,8 @@ def _ensemble(systems, x0, drive, options, rng, workers):
     if not systems:
         raise ValueError("an empty list of systems: pass at least one")
     systems = _alike(systems, x0, drive, options)
+    if workers is None and max(system.size or 0 for system in systems) < THREADED:
+        workers = 1
     own = [rng] * len(systems) if isinstance(rng, (int, np.integer)) else np.random.default_rng(rng).spawn(len(systems))
     parts = spread(lambda pair: _spectrum(pair[0], x0, drive, pair[1], **options), list(zip(systems, own, strict=True)), workers)
     return xr.concat(parts, "model", combine_attrs="drop_conflicts", join="outer")

@@ -88,7 +88,7 @@ class Cell(Map):
         """Weights W ~ N(0, gain^2/N), V ~ N(0, input_gain^2/D), b ~ N(0, bias_sd^2), as a dict of arrays."""
         units, inputs = whole("units", units, 1), whole("inputs", inputs, 0)
         for name, value in (("gain", gain), ("input_gain", input_gain), ("bias_sd", bias_sd)):
-            if not (np.isfinite(value) and value >= 0):
+            if not (np.isfinite(real(name, value)) and value >= 0):
                 raise ValueError(f"{name} = {value}: must be a finite number of at least 0")
         rng, rows = np.random.default_rng(rng), cls.gates * units
         return {
@@ -107,9 +107,20 @@ class Cell(Map):
 
 def whole(name, value, least):
     """value as an int of at least ``least``."""
-    if isinstance(value, (bool, str)) or not np.isfinite(value) or int(value) != value or value < least:
-        raise ValueError(f"{name} = {value!r}: must be a whole number of at least {least}")
+    if not _is_number(value) or isinstance(value, bool) or not np.isfinite(value) or int(value) != value or value < least:
+        raise ValueError(f"{name} = {value!r:.60}: must be a whole number of at least {least}")
     return int(value)
+
+
+def real(name, value):
+    """value as a float, if it is one real number."""
+    if not _is_number(value):
+        raise ValueError(f"{name} = {value!r:.60}: must be one real number")
+    return float(value)
+
+
+def _is_number(value):
+    return not isinstance(value, (list, tuple)) and np.ndim(value) == 0 and np.asarray(value).dtype.kind in "biuf"
 
 
 def weights(cell) -> dict:

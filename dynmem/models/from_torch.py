@@ -15,17 +15,22 @@ def from_torch(module):
     Takes nn.RNN (tanh or relu), nn.LSTM, nn.GRU and their cells, with or without biases. The state of a Network is the layers' states one
     after another, for an LSTM (h, c) of each layer. Dropout between layers acts in training only and is left out.
 
-    Raises TypeError for other modules, and ValueError for bidirectional ones and for projections, which no causal rule of this
+    Raises TypeError for other modules and for subclasses with a forward of their own, and ValueError for bidirectional ones and for
+    projections, which no causal rule of this
     shape represents.
 
     >>> import torch
     >>> from_torch(torch.nn.GRU(3, 5, num_layers=2)).size
     10
     """
-    import torch
+    from torch import nn
 
-    if not isinstance(module, (torch.nn.RNNBase, torch.nn.RNNCellBase)):
+    kind = next((kind for kind in (nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell) if isinstance(module, kind)), None)
+    if kind is None:
         raise TypeError(f"from_torch takes {KNOWN}, got {type(module).__name__}: write its equation as a dm.Map in five lines")
+    if type(module).forward is not kind.forward or "forward" in vars(module):
+        raise TypeError(f"{type(module).__name__} has a forward of its own, so its equation may not be that of nn.{kind.__name__}: write it "
+                        "as a dm.Map in five lines")
     if getattr(module, "bidirectional", False):
         raise ValueError("a bidirectional network reads the future, so it has no rule x_t = f(x_(t-1), u_t): convert one direction")
     if getattr(module, "proj_size", 0):

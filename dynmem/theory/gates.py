@@ -6,7 +6,7 @@ Gates in torch's sense: the LSTM's forget gate f and the GRU's update gate z kee
 import numpy as np
 
 from ..labels import dataset
-from .checks import count, finite, fraction, not_negative, square_matrix
+from .checks import count, finite, fraction, not_negative, numbers, square_matrix, vector
 from .reports import horizon_entry, lyapunov_report
 
 CAN = "Can, Krishnamurthy and Schwab (2020)"
@@ -35,7 +35,7 @@ def gate_time_scale(forget):
     >>> gate_time_scale([0.9, 0.99]).time_scale.values.round(4).tolist()
     [9.4912, 99.4992]
     """
-    forget = np.atleast_1d(fraction("forget", forget))
+    forget = fraction("forget", forget)
     return dataset(
         {"time_scale": ("forget", -1.0 / np.log(forget), "step", "time in which the memory falls to 1/e")},
         {"forget": ("forget", forget, "1", "value of the forget gate")},
@@ -53,7 +53,7 @@ def chrono_bias(time):
     >>> d.bias.values.round(4).tolist(), (1 / (1 - d.forget.values)).round(9).tolist()
     ([0.0, 4.5951], [2.0, 100.0])
     """
-    time = np.atleast_1d(np.asarray(time, float))
+    time = vector("time", time)
     if not (np.isfinite(time) & (time > 1)).all():
         raise ValueError(f"time = {time.tolist()}: a memory lasts more than 1 step, pass T > 1")
     return dataset(
@@ -101,7 +101,7 @@ def zero_weight_gru_spectrum(units, update_bias=0.0):
 
 
 def _gate_rates(name, bias, units):
-    bias = np.asarray(bias, float)
+    bias = numbers(name, bias)
     if bias.ndim > 1 or (bias.ndim == 1 and bias.size != units):
         raise ValueError(f"{name} has shape {bias.shape}: pass a number or a vector of {units}")
     if np.isnan(bias).any():
@@ -131,7 +131,7 @@ def lstm_origin(gain, *, forget_bias=0.0, input_bias=0.0, output_bias=0.0):
     f = sigmoid(finite("forget_bias", forget_bias))
     scale = sigmoid(finite("input_bias", input_bias)) * sigmoid(finite("output_bias", output_bias))
     parameters = {"gain": gain, "forget_bias": forget_bias, "input_bias": input_bias, "output_bias": output_bias}
-    return _origin_report(f, scale, gain, sigmoid(-forget_bias) / scale, "random LSTM at rest", parameters)
+    return _origin_report(f, scale, gain, _ratio(sigmoid(-forget_bias), scale), "random LSTM at rest", parameters)
 
 
 def gru_origin(gain, *, update_bias=0.0, reset_bias=0.0):
@@ -149,7 +149,12 @@ def gru_origin(gain, *, update_bias=0.0, reset_bias=0.0):
     """
     z, r = sigmoid(finite("update_bias", update_bias)), sigmoid(finite("reset_bias", reset_bias))
     parameters = {"gain": gain, "update_bias": update_bias, "reset_bias": reset_bias}
-    return _origin_report(z, sigmoid(-update_bias) * r, gain, 1 / r, "random GRU at rest", parameters)
+    return _origin_report(z, sigmoid(-update_bias) * r, gain, _ratio(1.0, r), "random GRU at rest", parameters)
+
+
+def _ratio(top, bottom):
+    """top/bottom, infinite where a shut gate leaves nothing to divide by."""
+    return top / bottom if bottom else np.inf
 
 
 def _origin_report(keep, scale, gain, critical, title, parameters):

@@ -45,9 +45,10 @@ def sech2(x):
 
 
 def log_sech2(x):
-    """ln(1/cosh(x)^2), finite for every x."""
+    """ln(1/cosh(x)^2), finite for every x up to 1e307."""
     x = np.abs(x)
-    return 2.0 * (np.log(2.0) - x - np.log1p(np.exp(-2.0 * x)))
+    with np.errstate(over="ignore"):  # beyond 1e308 it is -inf
+        return 2.0 * (np.log(2.0) - x - np.log1p(np.exp(-2.0 * x)))
 
 
 def pair_mean(function, variance, correlation) -> float:

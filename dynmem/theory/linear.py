@@ -160,7 +160,7 @@ def gaussian_product_spectrum(units, gain=1.0):
     from scipy.special import digamma
 
     n, gain = count("units", units), positive("gain", gain)
-    exponents = 0.5 * (np.log(2 * gain**2 / n) + digamma((n - np.arange(n)) / 2))
+    exponents = np.log(gain) + 0.5 * (np.log(2 / n) + digamma((n - np.arange(n)) / 2))
     return lyapunov_report(exponents, title="product of Gaussian matrices", source="Newman (1986), Commun. Math. Phys. 103, 121",
                            parameters={"units": n, "gain": gain}, horizon=horizon_entry(exponents[0]))
 

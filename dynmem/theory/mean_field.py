@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from ..errors import NotFiniteError
 from . import gaussian
-from .checks import count, finite, lag_axis, leak_rate, not_negative, positive
+from .checks import count, finite, lag_axis, leak_rate, not_negative, number, positive, spread, vector
 from .reports import gradient_report, horizon_entry, lyapunov_report
 
 SOURCES = {
@@ -31,8 +31,7 @@ def tanh_variance(gain, bias_sd=0.0, input_sd=0.0) -> float:
     >>> tanh_variance(0.9), round(tanh_variance(3.0), 6)
     (0.0, 6.305391)
     """
-    gain = not_negative("gain", gain)
-    constant = not_negative("bias_sd", bias_sd) ** 2 + not_negative("input_sd", input_sd) ** 2
+    gain, constant = spread("gain", gain), _constant(bias_sd, input_sd)
     if constant == 0 and gain <= 1:
         return 0.0
     # E tanh^2 >= q - 2 q^2 puts the undriven root above (1 - 1/g^2)/2
@@ -48,7 +47,7 @@ def tanh_susceptibility(gain, variance) -> float:
     >>> round(0.5 * float(np.log(tanh_susceptibility(3.0, tanh_variance(3.0)))), 8)
     0.31024932
     """
-    return not_negative("gain", gain) ** 2 * _sech4(not_negative("variance", variance))
+    return spread("gain", gain) ** 2 * _sech4(not_negative("variance", variance))
 
 
 def tanh_spectrum(gain, bias_sd=0.0, input_sd=0.0, *, leak=1.0, units=None):
@@ -70,8 +69,8 @@ def tanh_spectrum(gain, bias_sd=0.0, input_sd=0.0, *, leak=1.0, units=None):
     >>> round(d.lyapunov.item(), 8), round(d.mean_exponent.item(), 6), round(d.kaplan_yorke_density.item(), 4)
     (0.31024932, -2.272805, 0.2877)
     """
-    leak = leak_rate(leak)
-    parameters = {"gain": float(gain), "bias_sd": float(bias_sd), "input_sd": float(input_sd), "leak": leak, "units": units}
+    leak, gain, bias_sd, input_sd = leak_rate(leak), spread("gain", gain), spread("bias_sd", bias_sd), spread("input_sd", input_sd)
+    parameters = {"gain": gain, "bias_sd": bias_sd, "input_sd": input_sd, "leak": leak, "units": units}
     given = {"title": "mean field of the random tanh network", "source": SOURCES["chaos"], "parameters": parameters}
     if leak < 1:
         if units is not None:
@@ -81,7 +80,7 @@ def tanh_spectrum(gain, bias_sd=0.0, input_sd=0.0, *, leak=1.0, units=None):
         found = leaky_exponent(gain, bias_sd, input_sd, leak)
         found["horizon"] = horizon_entry(found["lyapunov"], leak or 1.0)  # in units of time where time is continuous
         return lyapunov_report(found.pop("lyapunov"), partial=True, per="1/time unit", **found, **given)
-    return _step_spectrum(tanh_variance(gain, bias_sd, input_sd), float(gain), False, units, given)
+    return _step_spectrum(tanh_variance(gain, bias_sd, input_sd), gain, False, units, given)
 
 
 def orthogonal_tanh_spectrum(input_sd=0.0, bias_sd=0.0, *, units=None):
@@ -104,6 +103,7 @@ def orthogonal_tanh_spectrum(input_sd=0.0, bias_sd=0.0, *, units=None):
 
 def _step_spectrum(q, gain, orthogonal, units, given):
     """Report of the spectrum of one step D W from the variance q of the units' input."""
+    n = None if units is None else count("units", units)
     chi = tanh_susceptibility(gain, q)
     first = 0.5 * np.log(chi) if chi else -np.inf
     made = {
@@ -112,9 +112,8 @@ def _step_spectrum(q, gain, orthogonal, units, given):
         "horizon": horizon_entry(first),
         **_densities(q, gain, orthogonal),
     }
-    if units is None:
+    if n is None:
         return lyapunov_report(first, partial=True, **made, **given)
-    n = count("units", units)
     return lyapunov_report(_spectrum_at((np.arange(n) + 0.5) / n, q, gain, orthogonal), **made, **given)
 
 
@@ -198,7 +197,7 @@ def orthogonal_tanh_gradient(lags, input_sd=0.0, *, initial_variance=1.0, durati
     >>> round(float((long - short) / np.log(2)), 2)
     -0.5
     """
-    lags, drive = lag_axis(lags), not_negative("input_sd", input_sd) ** 2
+    lags, drive = lag_axis(lags), spread("input_sd", input_sd) ** 2
     duration = int(lags.max()) if duration is None else count("duration", duration)
     if duration < lags.max():
         raise ValueError(f"lags up to {lags.max()} need a run at least as long: duration = {duration}")
@@ -242,7 +241,7 @@ def critical_gain(bias_sd=0.0, input_sd=0.0) -> float:
     >>> round(critical_gain(bias_sd=np.sqrt(0.05)) ** 2, 6)
     1.760955
     """
-    constant = not_negative("bias_sd", bias_sd) ** 2 + not_negative("input_sd", input_sd) ** 2
+    constant = _constant(bias_sd, input_sd)
     if constant == 0:
         return 1.0
 
@@ -266,7 +265,7 @@ def critical_line(bias_variance):
     """
     from ..labels import dataset
 
-    values = np.atleast_1d(np.asarray(bias_variance, float))
+    values = vector("bias_variance", bias_variance)
     line = [critical_gain(bias_sd=np.sqrt(not_negative("bias_variance", value))) ** 2 for value in values]
     return dataset(
         {"critical_weight_variance": ("bias_variance", line, "1", "weight variance sigma_w^2 at which lambda_1 = 0")},
@@ -289,7 +288,7 @@ def memory_horizon(lyapunov, *, dt=1.0):
     """
     from ..labels import dataset
 
-    first = float(lyapunov.lyapunov.max()) if hasattr(lyapunov, "lyapunov") else float(lyapunov)
+    first = float(lyapunov.lyapunov.max()) if hasattr(lyapunov, "lyapunov") else number("lyapunov", lyapunov)
     if np.isnan(first):
         raise NotFiniteError("the first exponent is NaN: no horizon follows")
     first = 0.0 if abs(first) < 1e-12 else first  # an isometry measured: zero to rounding
@@ -298,6 +297,11 @@ def memory_horizon(lyapunov, *, dt=1.0):
         {"horizon": horizon_entry(first, positive("dt", dt)), "decay": ((), decay, "1", "law of forgetting")},
         title="memory horizon", source="definition", parameters={"lyapunov": first, "dt": dt},
     )
+
+
+def _constant(bias_sd, input_sd):
+    """The part of a unit's input variance that the gain does not make."""
+    return spread("bias_sd", bias_sd) ** 2 + spread("input_sd", input_sd) ** 2
 
 
 def _sech4(q):

@@ -16,7 +16,7 @@ from ..arrays import sigmoid, tanh
 from ..dual import Dual
 from ..errors import ConvergenceError
 from ..pushpull import Push
-from .checks import count, finite, not_negative, positive
+from .checks import count, finite, positive, spread
 from .gates import gru_origin, log_sigmoid, lstm_origin
 from .reports import horizon_entry, lyapunov_report
 
@@ -104,14 +104,13 @@ def _spectrum(unit, name, gain, input_sd, biases, bias_sd, keep_bias, at_rest, w
     """Report of the first exponent over several populations."""
     if weights not in ("tied", "untied"):
         raise ValueError(f"weights = {weights!r}: choose tied or untied")
-    if positive("gain", gain) > 1e3:
-        raise ValueError(f"gain = {gain}: every gate saturates, pass at most 1000")
-    spread, means = not_negative("bias_sd", bias_sd), tuple(0.0 if b is None else finite("bias", b) for b in biases)
-    spreads = tuple(spread if b is None else 0.0 for b in biases)
-    fields = Fields(float(gain), not_negative("input_sd", input_sd), means, spreads, weights == "tied")
-    parameters = {"gain": float(gain), "input_sd": float(input_sd), "bias_mean": means, "bias_sd": spread, "weights": weights}
+    gain, input_sd, bias_sd = spread("gain", positive("gain", gain), 1e3), spread("input_sd", input_sd), spread("bias_sd", bias_sd)
+    means = tuple(0.0 if b is None else finite("bias", b) for b in biases)
+    spreads = tuple(bias_sd if b is None else 0.0 for b in biases)
+    fields = Fields(gain, input_sd, means, spreads, weights == "tied")
+    parameters = {"gain": gain, "input_sd": input_sd, "bias_mean": means, "bias_sd": bias_sd, "weights": weights}
     given = {"title": f"mean field of the random {name}", "source": SOURCE, "parameters": parameters, "partial": True}
-    rest = at_rest() if fields.input_sd == spread == 0 else None
+    rest = at_rest() if input_sd == bias_sd == 0 else None
     if rest is not None and gain <= float(rest.critical_gain) and fields.tied:
         return rest
     window = _window(0.0 if keep_bias is None else keep_bias)

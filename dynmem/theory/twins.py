@@ -1,9 +1,12 @@
 """Predictions for a given system: the theory that fits its kind, with the statistics of its own weights put in."""
 
+import math
+
 import numpy as np
 
 from ..models import GRU, LSTM, Linear, Network, Orthogonal, Tanh
 from ..system import as_system
+from .checks import lag_axis, not_negative
 from .gates import zero_weight_gru_spectrum, zero_weight_lstm_spectrum
 from .linear import isometry, linear_gradient, linear_spectrum
 from .mean_field import orthogonal_tanh_gradient, orthogonal_tanh_spectrum, tanh_gradient, tanh_spectrum
@@ -28,9 +31,9 @@ def lyapunov_spectrum(system, *, drive=0.0, rng=0):
     >>> bool(abs(lyapunov_spectrum(network).lyapunov[0] - 0.31) < 0.01)
     True
     """
-    cell = _cell(system)
+    cell, drive = _cell(system), not_negative("drive", drive)
     if isinstance(cell, (Tanh, Orthogonal, LSTM, GRU)):
-        return _PREDICTIONS[type(cell)](cell, float(drive), rng)
+        return _PREDICTIONS[type(cell)](cell, drive, rng)
     if type(cell) is Linear:
         return linear_spectrum(cell.W, leak=cell.leak)
     raise ValueError(f"no theory of {type(cell).__name__} is known here: measure it with dm.lyapunov_spectrum")
@@ -40,7 +43,8 @@ def gradient_norms(system, *, lags, drive=0.0, rng=0):
     """Predicted gradient d state_T / d state_(T-lag) over the lag: the twin of ``dm.gradient_norms``.
 
     Linear networks exactly, isometries exactly, tanh networks by mean field; for gates exp(lambda_1 lag) with lambda_1 as predicted by
-    ``lyapunov_spectrum``, the law of large lags. Raises ValueError where no theory is known.
+    ``lyapunov_spectrum``, the law of large lags. lags: the largest lag, or a vector of lags, in steps.
+    Raises ValueError where no theory is known, and for lags that are no whole numbers of at least 0.
 
     >>> import dynmem as dm
     >>> gradient_norms(dm.models.Linear(0.9 * np.eye(2)), lags=[0, 100]).state_gradient.values.round(9).tolist()
@@ -48,17 +52,17 @@ def gradient_norms(system, *, lags, drive=0.0, rng=0):
     """
     from .reports import gradient_report
 
-    cell = _cell(system)
-    lags = np.arange(lags + 1) if np.ndim(lags) == 0 else np.asarray(lags)
+    cell, drive, given = _cell(system), not_negative("drive", drive), lag_axis(lags)
+    lags = np.arange(given[0] + 1) if np.ndim(lags) == 0 else given
     if type(cell) is Linear:
         return linear_gradient((1 - cell.leak) * np.eye(cell.units) + cell.leak * cell.W, lags)
     if isinstance(cell, Orthogonal) and _isometric(cell):
         return isometry(cell.units, lags)
-    field = _fields(cell, float(drive))
+    field = _fields(cell, drive)
     if type(cell) is Tanh and not _is_orthogonal(cell.W):
         return tanh_gradient(lags, *field)
     if isinstance(cell, (Tanh, Orthogonal)):
-        return orthogonal_tanh_gradient(lags, float(np.hypot(field[1], field[2])), duration=int(np.max(lags)) + 1000)
+        return orthogonal_tanh_gradient(lags, math.hypot(field[1], field[2]), duration=int(np.max(lags)) + 1000)
     first = float(lyapunov_spectrum(cell, drive=drive, rng=rng).lyapunov.values[0])
     return gradient_report(lags, first * lags, title="gradient at large lags", source="exp(lambda_1 lag)", parameters={"lyapunov": first})
 
@@ -75,17 +79,26 @@ def _cell(system):
 
 def _fields(cell, drive):
     """Gain, sd of the bias, and sd of the field that the drive makes, of a plain network."""
-    inputs = drive * np.sqrt((cell.V**2).sum(axis=1).mean())
-    return _gain(cell.W), float(np.sqrt((cell.b**2).mean())), float(inputs)
+    return _gain(cell.W), _rms(cell.b), drive * math.sqrt(cell.inputs) * _rms(cell.V)
 
 
 def _gain(W):
     """sqrt(N) times the root mean square of the weights."""
-    return float(np.sqrt(W.shape[1] * (W**2).mean()))
+    return math.sqrt(W.shape[1]) * _rms(W)
+
+
+def _rms(values):
+    """Root mean square, without overflow of the squares; 0 of nothing."""
+    size = float(np.abs(values).max(initial=0.0))
+    return size * float(np.sqrt(np.mean((values / size) ** 2))) if size else 0.0
+
+
+def _deviation(values):
+    return _rms(values - values.mean())
 
 
 def _is_orthogonal(W):
-    return np.allclose(W @ W.T, np.eye(len(W)), atol=1e-8)
+    return np.abs(W).max() < 2 and np.allclose(W @ W.T, np.eye(len(W)), atol=1e-8)
 
 
 def _isometric(cell):
@@ -108,17 +121,17 @@ def _orthogonal(cell, drive, rng):
 
 def _lstm(cell, drive, rng):
     i, f, g, o = np.split(cell.b, 4)
-    if not cell.W.any() or f.std() > WIDE:
+    if not cell.W.any() or _deviation(f) > WIDE:
         return zero_weight_lstm_spectrum(cell.units, f)
     return lstm_spectrum(_gain(cell.W), _fields(cell, drive)[2], forget_bias=f.mean(), input_bias=i.mean(), output_bias=o.mean(),
-                         bias_sd=float(g.std()), rng=rng)
+                         bias_sd=_deviation(g), rng=rng)
 
 
 def _gru(cell, drive, rng):
     r, z, n = np.split(cell.b, 3)
-    if not cell.W.any() or z.std() > WIDE:
+    if not cell.W.any() or _deviation(z) > WIDE:
         return zero_weight_gru_spectrum(cell.units, z)
-    return gru_spectrum(_gain(cell.W), _fields(cell, drive)[2], update_bias=z.mean(), reset_bias=r.mean(), bias_sd=float(n.std()), rng=rng)
+    return gru_spectrum(_gain(cell.W), _fields(cell, drive)[2], update_bias=z.mean(), reset_bias=r.mean(), bias_sd=_deviation(n), rng=rng)
 
 
 _PREDICTIONS = {Tanh: _tanh, Orthogonal: _orthogonal, LSTM: _lstm, GRU: _gru}

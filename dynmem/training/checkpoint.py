@@ -21,6 +21,7 @@ from .trainable import join, leaves, rebuilt
 
 KINDS = {kind.__name__: kind for kind in (*MODELS.values(), Network)}
 KEYS = {"weights", "record", "sha256"}
+DEEPEST = 32  # systems inside systems; a file may nest as deep as it likes
 
 
 def save(system, path, **facts):
@@ -52,7 +53,10 @@ def load(path, like=None):
     described = record["system"]
     if like is not None:
         return _into(like, described, arrays, path)
-    return _build(described, arrays, path)
+    system = _build(described, arrays, path)
+    if unknown := sorted(arrays.keys() - dict(_shapes(described)).keys()):
+        raise _foreign(path, f"a {described['kind']} has no array {', '.join(unknown)}")
+    return system
 
 
 def _write(path, data):
@@ -73,13 +77,46 @@ def read(path):
     data = Path(path).read_bytes()
     payload = _payload(data, path)
     if not (type(payload) is dict and payload.keys() == KEYS and type(payload["weights"]) is dict and type(payload["record"]) is str):
-        raise DamageError(f"{path} is not a checkpoint of dynmem: for a torch module of your own use dm.models.from_torch")
+        raise _foreign(path, "for a torch module of your own use dm.models.from_torch")
     weights = payload["weights"]
     if not all(type(k) is str and type(v) is torch.Tensor and v.layout is torch.strided for k, v in weights.items()):
         raise DamageError(f"refused: checkpoint holds objects other than tensors: {path}")
-    if digest(weights, payload["record"]) != payload["sha256"]:
+    if _digest(weights, payload["record"]) != payload["sha256"]:
         raise DamageError(f"{path} does not match its checksum: take an older copy or train again")
-    return weights, json.loads(payload["record"])
+    return weights, _record(payload["record"], path)
+
+
+def _record(text, path):
+    """The record, if ``save`` could have written it."""
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):
+        raise _foreign(path, "its record is not JSON") from None
+    if not (isinstance(record, dict) and record.keys() == {"system", "facts"} and isinstance(record["facts"], dict)):
+        raise _foreign(path, "its record does not hold a system and facts")
+    if not (isinstance(record["system"], dict) and "kind" in record["system"] and _described(record["system"])):
+        raise _foreign(path, "its record does not describe a system")
+    return record
+
+
+def _described(value, depth=DEEPEST):
+    """Whether ``describe`` could have made this."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return True
+    match value if depth else None:
+        case {"kind": str(), "fields": dict(inner)} if len(value) == 2:
+            return all(_described(each, depth - 1) for each in inner.values())
+        case {"entries": list(inner)} if len(value) == 1:
+            return all(_described(each, depth - 1) for each in inner)
+        case {"array": list(shape)} if len(value) == 1:
+            return all(type(length) is int for length in shape)
+        case {"unknown": str()}:
+            return len(value) == 1
+    return False
+
+
+def _foreign(path, reason):
+    return DamageError(f"{path} is not a dynmem checkpoint: {reason}")
 
 
 def _payload(data, path):
@@ -98,6 +135,14 @@ def _payload(data, path):
     if not sound:
         raise DamageError(damaged)
     return payload
+
+
+def _digest(weights, record):
+    """The digest, or None of what ``save`` never writes: types that numpy does not know, text that is not Unicode."""
+    try:
+        return digest(weights, record)
+    except (TypeError, ValueError, RuntimeError):
+        return None
 
 
 def digest(weights, record):
@@ -125,13 +170,34 @@ def _build(described, arrays, file, path=""):
     if not isinstance(described, dict):
         return described
     if "array" in described:
+        if path not in arrays or list(arrays[path].shape) != described["array"]:
+            raise _foreign(file, f"it lacks {path}, an array of shape {described['array']}")
         return arrays[path]
     if "entries" in described:
         return tuple(_build(entry, arrays, file, f"{path}.{i}") for i, entry in enumerate(described["entries"]))
     kind = described.get("kind")
     if kind not in KINDS:
         raise TypeError(f"{file} holds a {kind or described.get('unknown')}, no model of dynmem: pass like=, a system of that kind")
-    return KINDS[kind](**{k: _build(v, arrays, file, join(path, k)) for k, v in described["fields"].items()})
+    inner = {k: _build(v, arrays, file, join(path, k)) for k, v in described["fields"].items()}
+    return _made(lambda: KINDS[kind](**inner), kind, file)
+
+
+def _made(make, kind, file):
+    """A system from its constructor, whose complaint is here one about the file."""
+    try:
+        return make()
+    except Exception as error:  # a user's own constructor may raise anything
+        raise _foreign(file, f"it describes a {kind} that cannot be: {error}") from error
+
+
+def _shapes(described, path=""):
+    """Shapes of the arrays that a description names, by path."""
+    if not isinstance(described, dict):
+        return
+    if "array" in described:
+        yield path, tuple(described["array"])
+    for name, inner in described.get("fields", dict(enumerate(described.get("entries", ())))).items():
+        yield from _shapes(inner, join(path, name))
 
 
 def _into(like, described, arrays, file):
@@ -139,7 +205,11 @@ def _into(like, described, arrays, file):
     found = {path: array.shape for path, array in arrays.items()}
     if type(like).__name__ != described["kind"] or shapes != found:
         raise ShapeError(f"{file} holds a {described['kind']} with {found}, which {type(like).__name__} with {shapes} cannot take")
-    return rebuilt(like, arrays | dict(_constants(described)))
+    if dict(_shapes(described)) != dict(_shapes(describe(like))):
+        raise _foreign(file, f"its record describes other arrays than those of a {described['kind']}")
+    if unknown := sorted(described["fields"].keys() - describe(like)["fields"].keys()):
+        raise _foreign(file, f"a {described['kind']} has no field {', '.join(unknown)}")
+    return _made(lambda: rebuilt(like, dict(_constants(described)) | arrays), described["kind"], file)
 
 
 def _constants(described, path=""):

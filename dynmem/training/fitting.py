@@ -1,8 +1,10 @@
 """Fit a system to a task: clipped gradient descent, held-out evaluation, the best weights kept."""
 
 import math
+import os
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -233,8 +235,24 @@ def _check(options):
         problems.append(f"stop = {options['stop']!r}: must be True, False or a share of the floor below 1")
     if options["optimizer"] not in OPTIMIZERS:
         problems.append(f"optimizer = {options['optimizer']!r}: choose one of {', '.join(OPTIMIZERS)}")
+    if options["checkpoint"] is not None:
+        problems += _unwritable(options["checkpoint"])
     if problems:
         raise ValueError("\n".join(problems))
+
+
+def _unwritable(checkpoint):
+    """Why a checkpoint cannot be written, found out before the training that would be lost."""
+    if not isinstance(checkpoint, (str, os.PathLike)) or not str(checkpoint):
+        yield f"checkpoint = {checkpoint!r:.60}: must be the path of a file, or None for no checkpoint"
+        return
+    path = Path(checkpoint)
+    if path.is_dir():
+        yield f"checkpoint = {str(path)!r}: is a folder, pass a file inside it"
+    elif not path.parent.is_dir():
+        yield f"checkpoint = {str(path)!r}: there is no folder {path.parent}, make it first"
+    elif not os.access(path.parent, os.W_OK | os.X_OK):
+        yield f"checkpoint = {str(path)!r}: the folder {path.parent} cannot be written to, choose another"
 
 
 def _check_widths(model, task):

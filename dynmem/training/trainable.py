@@ -35,7 +35,7 @@ class Trainable(torch.nn.Module):
         values = dict(leaves(self._base))
         floats = {k for k, v in values.items() if isinstance(v, np.ndarray) and v.dtype.kind in "fc" and v.size}
         numbers = {k for k, v in values.items() if isinstance(v, (float, int)) and not isinstance(v, bool)}
-        self.numbers = pick(numbers, train, "number")
+        self.numbers = pick(numbers, train, f"plain number of {type(self.system).__name__}")
         for path in self.numbers:
             _place(self._base, path, np.array(float(values[path])))
         chosen = (floats - pick(floats, fixed, "array")) | self.numbers

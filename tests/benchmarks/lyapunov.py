@@ -2,7 +2,7 @@
 
 Run: OMP_NUM_THREADS=1 python -m tests.benchmarks.lyapunov [--rounds 5] [--quick]
 The limit is one tangent product and one Cholesky QR, 7/3 k^2 n operations, for every step at the machine's own rate of a matrix product,
-measured in the same run. The claims: whole spectrum within 1.2 times the limit for a tanh network of 256 units and more, 2.0 for an LSTM;
+measured in the same run. The goals: whole spectrum within 1.2 times the limit for a tanh network of 256 units and more, 2.0 for an LSTM;
 ten exponents within 1.4 times a product of their shape; 16 models on two cores 1.8 times faster than one after another; torch.func
 tangent products 2.5 times slower, torch.autograd.functional.jacobian 14 times, the public loop over an nn.LSTMCell 25 times. Exponents
 equal those of Householder QR at every step to 1e-8, wherever two Householder QRs agree that well.

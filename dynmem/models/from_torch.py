@@ -16,8 +16,7 @@ def from_torch(module):
     after another, for an LSTM (h, c) of each layer. Dropout between layers acts in training only and is left out.
 
     Raises TypeError for other modules and for subclasses with a forward of their own, and ValueError for bidirectional ones and for
-    projections, which no causal rule of this
-    shape represents.
+    projections, which no causal rule of this shape represents.
 
     >>> import torch
     >>> from_torch(torch.nn.GRU(3, 5, num_layers=2)).size

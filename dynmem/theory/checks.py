@@ -61,10 +61,10 @@ def not_negative(name, value):
 
 
 def spread(name, value, most=SATURATED):
-    """A gain or a standard deviation: at least 0, and so small that not every unit saturates."""
+    """A gain or a standard deviation: at least 0, and so small that not nearly every unit saturates."""
     value = not_negative(name, value)
     if value > most:
-        raise ValueError(f"{name} = {value:g}: every unit saturates, pass a smaller {name}, at most {most:g}")
+        raise ValueError(f"{name} = {value:g}: nearly every unit saturates, pass a smaller {name}, at most {most:g}")
     return value
 
 

@@ -15,9 +15,11 @@ from scipy.optimize import brentq
 
 from ..errors import ConvergenceError
 from . import gaussian
+from .checks import spread
 from .mean_field import tanh_susceptibility, tanh_variance
 
 LONGEST = 200_000  # lags
+STRONGEST = 300.0  # gain; the grids of two-time means grow as its square, here to 3 GB
 
 
 def leaky_exponent(gain, bias_sd, input_sd, leak):
@@ -26,6 +28,7 @@ def leaky_exponent(gain, bias_sd, input_sd, leak):
     >>> round(leaky_exponent(2.0, 0.0, 0.0, 0.0)["lyapunov"], 6)
     0.112458
     """
+    gain = spread("gain", gain, STRONGEST)
     static = tanh_variance(gain, bias_sd)
     rest = tanh_susceptibility(gain, static)
     if leak == 0 and (input_sd or bias_sd):

@@ -19,7 +19,7 @@ from .checks import spread
 from .mean_field import tanh_susceptibility, tanh_variance
 
 LONGEST = 200_000  # lags
-STRONGEST = 300.0  # gain; the grids of two-time means grow as its square, here to 3 GB
+STRONGEST = 100.0  # gain; the grids of two-time means grow as its square, here to half a minute
 
 
 def leaky_exponent(gain, bias_sd, input_sd, leak):

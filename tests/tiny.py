@@ -3,6 +3,7 @@
 import importlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -162,11 +163,15 @@ def environment(folder: Path, **more) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **{key: str(value) for key, value in more.items()}}
 
 
+def hear_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(folder: Path, *arguments, **more) -> subprocess.Popen:
-    """``dynmem ARGUMENTS`` in a folder, begun."""
+    """``dynmem ARGUMENTS`` in a folder, begun; it hears Ctrl-C even where the tests run in the background of a shell, which are deaf to it."""
     command = [sys.executable, "-W", "error", "-m", "dynmem", *map(str, arguments)]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=folder, env=environment(folder, **more), start_new_session=True, **streams)
+    return subprocess.Popen(command, cwd=folder, env=environment(folder, **more), start_new_session=True, preexec_fn=hear_ctrl_c, **streams)
 
 
 def dynmem(folder: Path, *arguments, **more) -> subprocess.CompletedProcess:

@@ -17,7 +17,7 @@ from .cholesky import cholesky_qr
 
 SAFE, ROUGH = 1e-6, 1e-12  # squared shares above which one Cholesky factor, whose error is rounding over them, is enough, or two are
 REPEAT = 1e-3  # share below which one projection leaves rows too far from orthogonal: twice is enough
-SMALL = 48  # rows up to which Householder is as fast
+SMALL = 96  # rows up to which Householder is as fast, and exact to the last digits
 FAINT = 1e-280  # squared length of a row below which its square is too coarse a number
 
 

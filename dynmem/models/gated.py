@@ -8,6 +8,27 @@ from ..arrays import concat, sigmoid, split, tanh
 from .cell import Cell, real
 
 
+def lstm_gates(i, f, g, o):
+    """Gates i, f, o and candidate g from the sums that reach them: sigma, and tanh for g."""
+    return sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
+
+
+def lstm_state(c, i, f, g, o):
+    """Next cell state f c + i g and its output o tanh of it."""
+    c = f * c + i * g
+    return c, o * tanh(c)
+
+
+def gru_candidate(r, drive, recurrent):
+    """Candidate n = tanh(drive + r recurrent): the reset gate acts on the recurrent sum alone."""
+    return tanh(drive + r * recurrent)
+
+
+def gru_state(h, z, n):
+    """Next state (1 - z) n + z h."""
+    return n + z * (h - n)
+
+
 @dataclass(frozen=True, eq=False)
 class LSTM(Cell):
     """Long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000).
@@ -31,13 +52,11 @@ class LSTM(Cell):
     def gate_values(self, x, u):
         """Gates i, f, o and the candidate g, in the order i, f, g, o, each of shape (..., N)."""
         h, _ = split(x, 2)
-        i, f, g, o = split(self.drive(u, h @ self.W.T + self.b), 4)
-        return sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
+        return lstm_gates(*split(self.drive(u, h @ self.W.T + self.b), 4))
 
     def rule(self, x, u):
-        i, f, g, o = self.gate_values(x, u)
-        c = f * split(x, 2)[1] + i * g
-        return concat((o * tanh(c), c))
+        c, h = lstm_state(split(x, 2)[1], *self.gate_values(x, u))
+        return concat((h, c))
 
     def output(self, x, u):
         return split(x, 2)[0]
@@ -89,11 +108,11 @@ class GRU(Cell):
         recurrent, drive = x @ self.W.T, self.drive(u, self.b)
         gate = sigmoid(recurrent[..., : 2 * size] + drive[..., : 2 * size])
         r, z = split(gate, 2)
-        return r, z, tanh(drive[..., 2 * size :] + r * (recurrent[..., 2 * size :] + self.c))
+        return r, z, gru_candidate(r, drive[..., 2 * size :], recurrent[..., 2 * size :] + self.c)
 
     def rule(self, x, u):
         _, z, n = self.gate_values(x, u)
-        return n + z * (x - n)
+        return gru_state(x, z, n)
 
     @classmethod
     def random(cls, units, inputs=0, *, rng=0, gain=1.0, input_gain=1.0, bias_sd=0.0, update_bias=None, init="gaussian", chrono=None):

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import sigmoid, tanh
+from ..arrays import sigmoid
 from ..dual import Dual
 from ..errors import ConvergenceError
+from ..models.gated import gru_candidate, gru_state, lstm_gates, lstm_state
 from ..pushpull import Push
 from .checks import count, finite, positive, spread
 from .gates import gru_origin, log_sigmoid, lstm_origin
@@ -36,15 +37,13 @@ class Fields:
 
 def lstm_unit(c, recurrent, drive):
     """Cell state and output of one LSTM unit from the fields of its gates i, f, g, o."""
-    i, f, g, o = (recurrent[k] + drive[k] for k in range(4))
-    c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-    return c, sigmoid(o) * tanh(c)
+    return lstm_state(c, *lstm_gates(*(recurrent[k] + drive[k] for k in range(4))))
 
 
 def gru_unit(h, recurrent, drive):
-    """State and output of one GRU unit from the fields of r, z and n; the reset gate multiplies the recurrent part alone."""
-    z, n = sigmoid(recurrent[1] + drive[1]), tanh(drive[2] + sigmoid(recurrent[0] + drive[0]) * recurrent[2])
-    h = n + z * (h - n)
+    """State and output of one GRU unit from the fields of r, z and n."""
+    n = gru_candidate(sigmoid(recurrent[0] + drive[0]), drive[2], recurrent[2])
+    h = gru_state(h, sigmoid(recurrent[1] + drive[1]), n)
     return h, h
 
 

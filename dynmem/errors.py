@@ -31,3 +31,7 @@ class DamageError(OSError):
 
 class BusyError(OSError):
     """Another process holds the store."""
+
+
+class SlowWarning(UserWarning):
+    """Something works, but far below the speed it could have."""

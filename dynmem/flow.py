@@ -1,138 +1,106 @@
-"""From flows to maps and orbits: Runge-Kutta composition of the rule, and scipy's adaptive integrators for single trajectories."""
+"""Orbits: of maps, of flows by Runge-Kutta steps, and by scipy's adaptive integrators for single trajectories."""
 
-from dataclasses import dataclass, field
-from functools import cache
 from numbers import Real
 
 import numpy as np
 
+from .compiled import STATE_LOST, program
 from .errors import ConvergenceError, NotFiniteError, ShapeError
+from .runge_kutta import FlowMap
 from .system import Flow, Map, as_input, as_state, as_system, check_rule
 from .tangent import jacobian
 
 
-@dataclass(frozen=True, eq=False)
-class FlowMap(Map):
-    """The map x(t) -> x(t + dt) of a flow by Runge-Kutta steps, the input held over the step.
-
-    The rule composes the flow's own rule, so that Jacobians, exponents and gradients of the flow need no code of their own.
-    ``order`` is 4 (the classical scheme) or 8 (Dormand and Prince's 8(5,3), with scipy's coefficients); ``substeps`` divides dt for
-    accuracy, dt stays the time between two states.
-
-    >>> class Decay(Flow):
-    ...     states = ("x",)
-    ...     def rule(self, x, u):
-    ...         return -0.9 * x
-    >>> error = FlowMap(Decay(), dt=0.1).rule(np.array([1.0]), None)[0] - np.exp(-0.09)
-    >>> bool(abs(error) < 1e-7)
-    True
-    """
-
-    flow: Flow = None
-    dt: float = field(default=0.01)
-    substeps: int = 1
-    order: int = 4
-
-    def __post_init__(self):
-        if self.order not in (4, 8):
-            raise ValueError(f"order = {self.order}: must be 4 or 8")
-        as_system(self.flow, Flow)
-        if not (np.isfinite(self.dt) and self.dt != 0):
-            raise ValueError(f"dt = {self.dt}: a step must be finite and not 0")
-        if self.substeps < 1 or self.substeps != int(self.substeps):
-            raise ValueError(f"substeps = {self.substeps}: must be a whole number of at least 1")
-
-    states = property(lambda self: self.flow.states)
-    inputs = property(lambda self: self.flow.inputs)
-    size = property(lambda self: self.flow.size)
-    source = property(lambda self: self.flow.source)
-
-    def rule(self, x, u):
-        A, B = tableau(self.order)
-        h = self.dt / self.substeps
-        for _ in range(self.substeps):
-            slopes = []
-            for row in A:
-                slopes.append(self.flow.rule(_moved(x, h, row, slopes), u))
-            x = _moved(x, h, B, slopes)
-        return x
-
-    def output(self, x, u):
-        return self.flow.output(x, u)
-
-    def initial(self, rng=0):
-        return self.flow.initial(rng)
-
-
-
-
-def _moved(x, h, weights, slopes):
-    """x + h sum_i w_i k_i, zero weights skipped."""
-    step = None
-    for weight, slope in zip(weights, slopes, strict=False):
-        if weight:
-            step = h * weight * slope if step is None else step + h * weight * slope
-    return x if step is None else x + step
-
-
-@cache
-def tableau(order):
-    """Runge-Kutta weights of each stage, and of the step: classical (Kutta 1901), or Dormand and Prince's order 8 as scipy holds it."""
-    if order == 4:
-        return ((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6)
-    from scipy.integrate import DOP853
-
-    stages = tuple(tuple(map(float, row[:i])) for i, row in enumerate(DOP853.A[: DOP853.n_stages]))
-    return stages, tuple(map(float, DOP853.B))
-
-
-def as_map(system, dt=None, x0=None, u=None):
+def as_map(system, dt=None, x0=None, u=None, duration=0.0):
     """A Map of any system: maps stay, a flow becomes a FlowMap, of order 4 with the step dt, or of order 8 with one that
-    ``suggest_step`` chooses."""
+    ``suggest_step`` chooses (by machine code, where the duration is long enough for it)."""
     system = as_system(system)
     if isinstance(system, Map):
         if dt is not None and dt != system.dt:
             raise ValueError(f"dt = {dt} was given for {type(system).__name__}, a Map whose step is {system.dt}: leave dt out")
         return system
-    return FlowMap(system, dt) if dt is not None else FlowMap(system, suggest_step(system, x0, u), order=8)
+    return FlowMap(system, dt) if dt is not None else FlowMap(system, suggest_step(system, x0, u, duration=duration), order=8)
 
 
-def suggest_step(flow, x0=None, u=None, *, tolerance=1e-7, largest=0.1, order=8, points=24):
+def suggest_step(flow, x0=None, u=None, *, tolerance=5e-6, largest=0.1, order=8, points=24, duration=0.0, workers=1):
     """A Runge-Kutta step for which exponents err by less than ``tolerance`` per unit of time.
 
-    Along an orbit from x0 the tangent map of one step is compared with that of two half steps; the step is halved until the
-    largest difference, relative to the tangent map and per unit of time, falls below the tolerance.
+    Along an orbit from x0 the tangent map of one step is compared with that of two half steps; the step is halved until their mean
+    difference, relative to the tangent map and per unit of time, falls below the tolerance. A list of flows of one kind gets
+    the step that all of them need.
 
     Raises NotFiniteError where the orbit blows up whatever the step.
     """
-    flow = as_system(flow, Flow)
-    start = flow.initial() if x0 is None else as_state(flow, x0, "x0")
-    start = start.reshape(-1, start.shape[-1])[0]
-    held = None if not flow.inputs else np.zeros(flow.inputs) if u is None else as_input(flow, u).reshape(-1, flow.inputs)[0]
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        velocity = flow.rule(start, held)
-    if not np.isfinite(velocity).all():
-        raise NotFiniteError(f"the velocity of {type(flow).__name__} is not finite at the start: start elsewhere")
+    flows = [as_system(f, Flow) for f in (flow if isinstance(flow, list) else [flow])]
+    start = np.stack([_start(f, x0) for f in flows])
+    held = None if not flows[0].inputs else np.zeros(flows[0].inputs) if u is None else as_input(flows[0], u).reshape(-1, flows[0].inputs)[0]
+    for f, x in zip(flows, start, strict=True):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            if not np.isfinite(f.rule(x, held)).all():
+                raise NotFiniteError(f"the velocity of {type(f).__name__} is not finite at the start: start elsewhere")
     step, problem = largest, None
     while step > 1e-7 * largest:
         try:
-            whole, halves = FlowMap(flow, step, order=order), FlowMap(flow, step, substeps=2, order=order)
-            if _resolves(whole, halves, start, held, tolerance):  # the start alone tells most steps that are too long
-                orbit = trajectory(halves, start, max(points, min(2000, int(20.0 / step))), held)
-                if _resolves(whole, halves, orbit[:: max(1, len(orbit) // points)], held, tolerance):
-                    return step
+            whole, halves = ([FlowMap(f, step, substeps=count, order=order) for f in flows] for count in (1, 2))
+            made = program(whole[0], start.shape[1], duration / largest)
+            for x in _probes(made, halves, start, held, points, workers):
+                if not _resolves(made, whole, halves, x, held, tolerance, workers):
+                    break
+            else:
+                return step
         except NotFiniteError as error:
             problem = error
         step /= 2
-    raise problem or ValueError(f"no step down to {step:.1e} resolves {type(flow).__name__}: its rule may be discontinuous; pass dt")
+    raise problem or ValueError(f"no step down to {step:.1e} resolves {type(flows[0]).__name__}: its rule may be discontinuous; pass dt")
 
 
-def _resolves(whole, halves, x, u, tolerance):
-    """Whether one step and two half steps have the same tangent map at the states x, to the tolerance per unit of time."""
+def _start(flow, x0):
+    start = flow.initial() if x0 is None else as_state(flow, x0, "x0")
+    return start.reshape(-1, start.shape[-1])[0]
+
+
+def _probes(made, halves, start, held, points, workers):
+    """The start, which alone tells most steps that are too long, and then ``points`` states of an orbit of 20 units of time: (m, points, n)."""
+    yield start[:, None]
+    steps = max(points, min(2000, int(20.0 / halves[0].dt)))
+    every = max(1, steps // points)
+    if made:
+        course = made.run(halves, start.copy(), np.zeros((len(start), 0, start.shape[1])), steps, inputs=held, every=every, keep=("states",),
+                          workers=workers)
+        _complain(course, halves, steps)
+        yield course.states
+    else:
+        yield np.stack([trajectory(f, x, steps, held)[::every] for f, x in zip(halves, start, strict=True)])
+
+
+def _complain(course, systems, steps):
+    """Raise what a run of machine code has met."""
+    for i in np.flatnonzero(course.status[:, 0] == STATE_LOST)[:1]:
+        raise not_finite(systems[i], int(course.status[i, 1]), steps)
+
+
+def _resolves(made, whole, halves, x, u, tolerance, workers):
+    """Whether one step and two half steps have the same tangent map at the states x (m, points, n): on average to the tolerance per unit of
+    time, and nowhere a hundred times worse."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        coarse, fine = jacobian(whole, x, u), jacobian(halves, x, u)
+        coarse, fine = (_tangents(made, systems, x, u, workers) for systems in (whole, halves))
         error = np.linalg.norm(coarse - fine, axis=(-2, -1)) / np.linalg.norm(fine, axis=(-2, -1)) * np.sqrt(x.shape[-1])
-        return bool(np.max(error) / whole.dt < tolerance * (1 - 0.5**whole.order))
+        allowed = tolerance * whole[0].dt * (1 - 0.5 ** whole[0].order)
+        return bool((error.mean(axis=1) < allowed).all() and error.max() < 100 * allowed)
+
+
+def _tangents(made, systems, x, u, workers):
+    """Transposed tangent maps of one step, (m, points, n, n)."""
+    if not made:
+        return np.stack([np.swapaxes(jacobian(f, states, u), -1, -2) for f, states in zip(systems, x, strict=True)])
+    count, n = x.shape[1:]
+    frames = np.tile(np.eye(n), (len(x) * count, 1, 1))
+    states = x.reshape(-1, n).copy()
+    course = made.run([f for f in systems for _ in range(count)], states, frames, 1, inputs=u, keep=("factors",), workers=workers)
+    if course.status.any():
+        raise NotFiniteError(f"the tangent map of {type(systems[0].flow).__name__} over a step of {systems[0].dt:g} is not finite, or cannot be "
+                             "inverted")
+    return (course.factors[:, 0] @ frames).reshape(*x.shape, n)
 
 
 def trajectory(system, x, steps, u=None):
@@ -141,6 +109,9 @@ def trajectory(system, x, steps, u=None):
     Raises NotFiniteError with the step at which the state was lost.
     """
     varied = u is not None and np.ndim(u) > 1
+    made = None if np.ndim(u) > 2 else program(system, x.shape[-1], steps * x[..., 0].size)
+    if made:
+        return _by_machine(made, system, x, steps, u)
     out = np.empty((steps + 1, *x.shape))
     out[0] = x
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -151,6 +122,19 @@ def trajectory(system, x, steps, u=None):
             if t % 64 == 63 or t == steps - 1:
                 _check(system, out, max(1, t - 63), t + 2, steps)
     return out
+
+
+def _by_machine(made, system, x, steps, u):
+    """The same by machine code, batches as members."""
+    if system.inputs and u is None:
+        u = np.zeros(system.inputs)
+    starts = np.array(x.reshape(-1, x.shape[-1]), dtype=float)
+    out = np.empty((steps + 1, *starts.shape))
+    out[0] = starts
+    course = made.run(system, starts, np.zeros((*starts.shape[:1], 0, starts.shape[1])), steps, inputs=u, every=1, keep=("states",))
+    _complain(course, [system] * len(starts), steps)
+    out[1:] = np.swapaxes(course.states, 0, 1)
+    return out.reshape(steps + 1, *x.shape)
 
 
 def _check(system, states, start, stop, steps):
@@ -187,7 +171,7 @@ def orbit(system, x0=None, *, duration, dt=None, drive=None, rng=0, rtol=None):
     if rtol is not None and isinstance(system, Flow):
         times, states = _adaptive(system, x, duration, dt, rtol, inputs)
     else:
-        step = as_map(system, dt, x, inputs)
+        step = as_map(system, dt, x, inputs, duration)
         steps = whole_steps(duration, step.dt)
         if inputs is not None and inputs.ndim > 1 and len(inputs) < steps:
             raise ShapeError(f"drive has {len(inputs)} steps, the orbit needs {steps}")

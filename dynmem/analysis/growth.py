@@ -50,6 +50,23 @@ class Record:
         return np.array(self.durations), np.array(self.growths)
 
 
+@dataclass(frozen=True)
+class Growth:
+    """What a run has measured, for one system or, with leading axes, for many: growth (..., m, k) of each exponent over stretches of the
+    given durations (m,); running means (..., times, k); which directions were lost (..., k); the residual of the sum rule (...) over the steps
+    checked (...); and whether a wanted error was reached."""
+
+    durations: np.ndarray
+    growths: np.ndarray
+    times: np.ndarray
+    running: np.ndarray
+    lost: np.ndarray
+    residual: np.ndarray
+    checked: np.ndarray
+    interval: int
+    stopped: bool = False
+
+
 class Tangents:
     """State, frame and clock of a run: ``advance`` carries them on; ``record`` collects growth once ``measuring`` is set."""
 
@@ -137,6 +154,25 @@ def volume_growth(system, x, u):
     return float(np.linalg.slogdet(jacobian(system, x, u))[1])
 
 
+def standard_error(durations, growths, blocks=32):
+    """Standard error of growth (..., m, k) per time, shape (..., k), from the scatter of ``blocks`` consecutive blocks; inf where there are
+    too few."""
+    used = len(durations) // blocks * blocks
+    if used == 0:
+        return np.full((*growths.shape[:-2], growths.shape[-1]), np.inf)
+    time = durations[-used:].reshape(blocks, -1).sum(axis=1)[:, None]
+    with np.errstate(invalid="ignore"):
+        rates = growths[..., -used:, :].reshape(*growths.shape[:-2], blocks, -1, growths.shape[-1]).sum(axis=-2) / time
+        mean = (time * rates).sum(axis=-2, keepdims=True) / time.sum()
+        scatter = (time * (rates - mean) ** 2).sum(axis=-2) / time.sum()
+    return np.sqrt(scatter / (blocks - 1))
+
+
+def met(error, tolerance):
+    """Whether all errors that are finite are below the tolerance."""
+    return bool(np.all(error[np.isfinite(error)] < tolerance))
+
+
 def example_input(system, drive):
     """An input of the kind a drive brings, at which a flow's step may be chosen: the array itself, else zero."""
     if not system.inputs:
@@ -145,11 +181,10 @@ def example_input(system, drive):
 
 
 def make_drive(system, drive, rng):
-    """The input u_t as a function of the step: from None (zero), a number (standard deviation of white noise), an array, or a function
-    (rng, steps)."""
+    """The input u_t as a function of the step, from None (zero), a number (standard deviation of white noise), an array, or a function
+    (rng, steps); its ``block(start, count)`` gives many at once, or the one that is held."""
     if drive is None:
-        still = np.zeros(system.inputs) if system.inputs else None
-        return lambda step: still
+        return Held(np.zeros(system.inputs) if system.inputs else None)
     if isinstance(drive, str):
         raise ValueError(f"drive = {drive!r}: must be None, a number, an array (steps, inputs), or a function (rng, steps) -> array")
     if np.isscalar(drive):
@@ -158,10 +193,59 @@ def make_drive(system, drive, rng):
             raise ValueError(f"drive = {drive}: the standard deviation of the noise must be a finite number of at least 0")
         if not system.inputs:
             raise ValueError(f"{type(getattr(system, 'flow', system)).__name__} takes no input: leave drive out")
-        return _chunks(lambda rng, steps: sd * rng.standard_normal((steps, system.inputs)), rng)
-    if callable(drive):
-        return _chunks(_checked(system, drive), rng)
-    return np.asarray(drive).__getitem__
+        return Chunks(lambda rng, steps: sd * rng.standard_normal((steps, system.inputs)), rng)
+    return Chunks(_checked(system, drive), rng) if callable(drive) else Given(np.asarray(drive))
+
+
+@dataclass(frozen=True)
+class Held:
+    """One input, the same at every step."""
+
+    value: np.ndarray | None
+
+    def __call__(self, step):
+        return self.value
+
+    def block(self, start, count):
+        return self.value
+
+
+@dataclass(frozen=True)
+class Given:
+    """Inputs (steps, inputs) that are there already."""
+
+    values: np.ndarray
+
+    def __call__(self, step):
+        return self.values[step]
+
+    def block(self, start, count):
+        return self.values[start : start + count]
+
+
+@dataclass
+class Chunks:
+    """Inputs made a chunk at a time, in an order that does not depend on who asks when."""
+
+    make: object
+    rng: np.random.Generator
+    size: int = 1024
+    held: dict = field(default_factory=dict)
+
+    def chunk(self, index):
+        while index not in self.held:
+            if len(self.held) > 1:
+                self.held.pop(min(self.held))
+            self.held[max(self.held, default=-1) + 1] = self.make(self.rng, self.size)
+        return self.held[index]
+
+    def __call__(self, step):
+        return self.chunk(step // self.size)[step % self.size]
+
+    def block(self, start, count):
+        first, last = start // self.size, (start + count - 1) // self.size
+        joined = np.concatenate([self.chunk(i) for i in range(first, last + 1)])
+        return joined[start - first * self.size :][:count]
 
 
 def _checked(system, drive):
@@ -175,18 +259,3 @@ def _checked(system, drive):
         return inputs
 
     return make
-
-
-def _chunks(make, rng, size=1024):
-    """Inputs made a chunk at a time, in an order that does not depend on who asks when."""
-    held = {}
-
-    def at(step):
-        index, offset = divmod(step, size)
-        while index not in held:
-            if len(held) > 1:
-                held.pop(min(held))
-            held[max(held, default=-1) + 1] = make(rng, size)
-        return held[index][offset]
-
-    return at

@@ -1,13 +1,19 @@
 """Lyapunov spectra of maps, flows and driven networks."""
 
+from copy import deepcopy
+
 import numpy as np
 
+from ..compiled import TANGENT, program
 from ..errors import ShapeError
 from ..flow import FlowMap, as_map, suggest_step, whole_steps
 from ..labels import dataset, describe_system
 from ..system import Flow, as_input, as_state, as_system
-from .growth import Tangents, example_input, make_drive
-from .threads import one_thread, spread
+from ..trace import same_structure
+from .frame import random_frame
+from .growth import Growth, Tangents, example_input, make_drive, met, standard_error
+from .machine import machine_growth
+from .threads import cores, one_thread, spread
 
 THREADED = 128  # states below which Python's own work, which threads cannot share, takes most of a step
 SOURCE = "Benettin et al. (1980), Meccanica 15, 9; Geist, Parlitz and Lauterborn (1990), Prog. Theor. Phys. 83, 875"
@@ -53,27 +59,62 @@ def _ensemble(systems, x0, drive, options, rng, workers):
 
     if not systems:
         raise ValueError("an empty list of systems: pass at least one")
-    systems = _alike(systems, x0, drive, options)
+    systems = _alike(systems, x0, drive, options, workers)
+    own = [rng] * len(systems) if isinstance(rng, (int, np.integer)) else np.random.default_rng(rng).spawn(len(systems))
+    if (together := _together(systems, x0, drive, own, workers, **options)) is not None:
+        return together
     if workers is None and max(system.size or 0 for system in systems) < THREADED:
         workers = 1
-    own = [rng] * len(systems) if isinstance(rng, (int, np.integer)) else np.random.default_rng(rng).spawn(len(systems))
     parts = spread(lambda pair: _spectrum(pair[0], x0, drive, pair[1], **options), list(zip(systems, own, strict=True)), workers)
     return xr.concat(parts, "model", combine_attrs="drop_conflicts", join="outer")
 
 
-def _alike(systems, x0, drive, options):
+def _alike(systems, x0, drive, options, workers):
     """The systems of an ensemble, with one number of exponents, and flows with one step, the shortest that any of them wants."""
     systems = [as_system(system) for system in systems]
     sizes = {system.size if x0 is None else np.shape(x0)[-1] for system in systems}
     if options["exponents"] is None and len(sizes) > 1:
         raise ShapeError(f"the systems have {', '.join(map(str, sorted(sizes)))} states: pass exponents=k, or systems of one size")
     flows = [system for system in systems if isinstance(system, Flow)]
-    if options["dt"] is not None or not flows:
+    if not flows:
         return systems
     if len(flows) < len(systems):
         raise TypeError("an ensemble holds maps or flows, not both: pass dm.FlowMap(flow, dt) in place of each flow")
-    step = min(suggest_step(flow, x0, example_input(flow, drive)) for flow in flows)
+    if options["dt"] is not None:
+        return [FlowMap(flow, options["dt"]) for flow in flows]
+    held, duration = example_input(flows[0], drive), options["duration"] * TANGENT
+    if len(sizes) == 1 and same_structure(flows):
+        step = suggest_step(flows, x0, held, duration=duration * len(flows), workers=workers or cores())
+    else:
+        step = min(suggest_step(flow, x0, held, duration=duration) for flow in flows)
     return [FlowMap(flow, step, order=8) for flow in flows]
+
+
+def _together(systems, x0, drive, seeds, workers, *, duration, transient, exponents, dt, tolerance):
+    """An ensemble of one equation by machine code; None where it has to go one by one."""
+    if not same_structure(systems) or isinstance(seeds[0], np.random.Generator) or callable(drive) or np.isscalar(drive):
+        return None
+    first, spawned = systems[0], np.random.default_rng(seeds[0]).spawn(3)
+    skip, steps = _steps(first, duration, transient)
+    x = np.stack([system.initial(deepcopy(spawned[0])) if x0 is None else as_state(system, x0, "x0") for system in systems])
+    made = program(first, x.shape[-1], (skip + steps) * len(systems) * TANGENT) if x.ndim == 2 else None
+    if made is None:
+        return None
+    k = _count(exponents, x.shape[1])
+    drive = _inputs(first, drive, skip + steps, spawned[1])
+    growth = machine_growth(made, systems, x, random_frame(k, x.shape[1], spawned[2]), drive, skip, steps, tolerance, workers or cores())
+    if growth is None:
+        return None
+    return _report(first, first, growth, x.shape[1], seeds[0], {"duration": duration, "transient": transient, "drive": drive}, ("model",))
+
+
+def _steps(stepper, duration, transient):
+    """Steps of the transient and of the run."""
+    steps = whole_steps(duration, stepper.dt)
+    skip = whole_steps(0.1 * duration if transient is None else transient, stepper.dt, "transient")
+    if steps < 1:
+        raise ValueError(f"duration = {duration} is less than one step of {stepper.dt}")
+    return skip, steps
 
 
 def _spectrum(system, x0, drive, rng, *, duration, transient, exponents, dt, tolerance):
@@ -82,19 +123,18 @@ def _spectrum(system, x0, drive, rng, *, duration, transient, exponents, dt, tol
     if x.ndim != 1:
         raise ShapeError(f"x0 has shape {x.shape}: pass one start of shape (n,), or a list of systems for an ensemble")
     k = _count(exponents, len(x))
-    stepper = as_map(system, dt, x, example_input(system, drive))
-    steps = whole_steps(duration, stepper.dt)
-    transient = 0.1 * duration if transient is None else transient
-    skip = whole_steps(transient, stepper.dt, "transient")
     if tolerance is not None and not tolerance > 0:
         raise ValueError(f"tolerance = {tolerance}: must be positive, the standard error at which to stop")
-    if steps < 1:
-        raise ValueError(f"duration = {duration} is less than one step of {stepper.dt}")
-    run = Tangents(stepper, x, k, _inputs(stepper, drive, skip + steps, seeds[1]), seeds[2], skip + steps)
-    run.advance(skip)
-    run.measuring = True
-    times, sums, stopped = _measure(run, skip, steps, tolerance)
-    return _report(system, stepper, run, times, sums, stopped, rng, {"duration": duration, "transient": transient, "drive": drive})
+    whole_steps(duration, 1.0)
+    stepper = as_map(system, dt, x, example_input(system, drive), duration * TANGENT)
+    skip, steps = _steps(stepper, duration, transient)
+    inputs, made = _inputs(stepper, drive, skip + steps, seeds[1]), program(stepper, len(x), (skip + steps) * TANGENT)
+    growth = None
+    if made:
+        growth = machine_growth(made, [stepper], x[None].copy(), random_frame(k, len(x), deepcopy(seeds[2])), inputs, skip, steps, tolerance)
+    if growth is None:
+        growth = _measure(Tangents(stepper, x, k, inputs, seeds[2], skip + steps), skip, steps, tolerance)
+    return _report(system, stepper, growth, len(x), rng, {"duration": duration, "transient": transient, "drive": drive})
 
 
 def _count(exponents, n):
@@ -113,74 +153,71 @@ def _inputs(system, drive, steps, rng):
 
 
 def _measure(run, skip, steps, tolerance, points=200):
-    """Advance in up to ``points`` stretches; running sums at their ends, and whether the tolerance was met."""
+    """Growth over ``steps`` after ``skip``, in up to ``points`` stretches, or until the tolerance is met."""
+    run.advance(skip)
+    run.measuring = True
     marks = np.unique(np.linspace(0, steps, min(points, steps) + 1).astype(int))[1:]
-    times, sums = [], []
+    times, sums, stopped = [], [], False
     for i, mark in enumerate(marks):
         run.advance(skip + mark)
         times.append(run.record.time)
         sums.append(run.record.total / run.record.time)
         if tolerance is not None and i >= len(marks) // 10 and len(run.record.durations) >= 64:
-            error = standard_error(*run.record.arrays())
-            if np.all(error[np.isfinite(error)] < tolerance):
-                return times, sums, True
-    return times, sums, False
-
-
-def _report(system, stepper, run, times, sums, stopped, rng, parameters):
+            stopped = met(standard_error(*run.record.arrays()), tolerance)
+            if stopped:
+                break
     durations, growths = run.record.arrays()
+    return Growth(durations, growths, np.array(times), np.array(sums), run.lost, np.array(run.residual), np.array(run.checked), run.interval, stopped)
+
+
+def _report(system, stepper, growth, n, rng, parameters, batch=()):
     with np.errstate(invalid="ignore"):
-        values = np.where(run.lost, -np.inf, sums[-1])
-        order = np.argsort(-values, kind="stable")
-        error = np.where(run.lost, 0.0, standard_error(durations, growths))
-    complete = len(values) == len(run.x)
-    residual = _residual(run, complete, stepper)
-    broken = np.abs(residual) > 1e-2 * max(1.0, np.abs(values[np.isfinite(values)]).sum())
+        values = np.where(growth.lost, -np.inf, growth.running[..., -1, :])
+        order = np.argsort(-values, axis=-1, kind="stable")
+        error = np.where(growth.lost, 0.0, standard_error(growth.durations, growth.growths))
+    values, error = (np.take_along_axis(a, order, axis=-1) for a in (values, error))
+    running = np.take_along_axis(growth.running, order[..., None, :], axis=-1)
+    complete = values.shape[-1] == n
+    residual = growth.residual / np.maximum(growth.checked, 1) / abs(stepper.dt) if complete else np.full(growth.residual.shape, np.nan)
+    residual = np.where(growth.checked > 0, residual, np.nan)
+    broken = np.abs(residual) > 1e-2 * np.maximum(1.0, np.where(np.isfinite(values), np.abs(values), 0.0).sum(axis=-1))
+    dimension = np.reshape([kaplan_yorke(v, complete) for v in values.reshape(-1, values.shape[-1])], values.shape[:-1])
+    entropy = np.where(values > 0, values, 0.0).sum(axis=-1) if complete else np.where(values[..., -1] <= 0, values.clip(0.0).sum(axis=-1), np.nan)
     per = "1/step" if not isinstance(system, Flow) and stepper.dt == 1 else "1/time unit"
     label = {
-        "lyapunov": ("exponent", values[order], per, "Lyapunov exponent"),
-        "standard_error": ("exponent", error[order], per, "standard error of the exponent"),
-        "running": (("time", "exponent"), np.array(sums)[:, order], per, "running estimate of the exponent"),
-        "kaplan_yorke_dimension": ((), kaplan_yorke(values[order], complete), "1", "Kaplan-Yorke dimension"),
-        "entropy_rate": ((), _entropy(values[order], complete), f"nats{per[1:]}", "entropy rate by Pesin's formula"),
-        "sum_residual": ((), residual, per, "sum of the exponents less the mean growth of volume"),
-        "converged": ((), _converged(stopped, np.array(sums)[:, order], error[order]) and not broken, "1", "whether the estimate has settled"),
+        "lyapunov": ((*batch, "exponent"), values, per, "Lyapunov exponent"),
+        "standard_error": ((*batch, "exponent"), error, per, "standard error of the exponent"),
+        "running": ((*batch, "time", "exponent"), running, per, "running estimate of the exponent"),
+        "kaplan_yorke_dimension": (batch, dimension, "1", "Kaplan-Yorke dimension"),
+        "entropy_rate": (batch, entropy, f"nats{per[1:]}", "entropy rate by Pesin's formula"),
+        "sum_residual": (batch, residual, per, "sum of the exponents less the mean growth of volume"),
+        "converged": (batch, (growth.stopped | _settled(running, error)) & ~broken, "1", "whether the estimate has settled"),
     }
-    coords = {"exponent": ("exponent", np.arange(1, len(values) + 1), "1", "index of the exponent, largest first"),
-              "time": ("time", np.array(times), per[2:], "time since the transient")}
-    notes = {"sum_residual_steps": run.checked, "qr_interval": run.interval}
-    if not complete:
-        notes["note"] = "sum_residual needs all exponents; dimension and entropy are NaN where the exponents asked for do not settle them"
-    if broken:
-        notes["note"] = "the exponents break the sum rule: the step dt is too long for this system, pass a shorter one"
-    if run.lost.any():
-        notes["collapsed"] = f"{int(run.lost.sum())} directions fell into the span of the others: their exponents are -inf"
+    coords = {"exponent": ("exponent", np.arange(1, values.shape[-1] + 1), "1", "index of the exponent, largest first"),
+              "time": ("time", growth.times, per[2:], "time since the transient")}
     drive = parameters["drive"]
     parameters["drive"] = drive if drive is None or np.isscalar(drive) else type(drive).__name__
     return dataset(label, coords, title=f"Lyapunov spectrum of {type(system).__name__}", source=SOURCE, seed=rng,
-                   parameters=describe_system(system) | parameters | {"dt": stepper.dt}, **notes)
+                   parameters=describe_system(system) | parameters | {"dt": stepper.dt}, **_notes(growth, complete, broken))
 
 
-def standard_error(durations, growths, blocks=32):
-    """Standard error of growth per time, shape (k,), from the scatter of ``blocks`` consecutive blocks; inf where there are too few."""
-    used = len(durations) // blocks * blocks
-    if used == 0:
-        return np.full(growths.shape[1], np.inf)
-    time = durations[-used:].reshape(blocks, -1).sum(axis=1)
+def _notes(growth, complete, broken):
+    notes = {"sum_residual_steps": int(growth.checked.sum()), "qr_interval": int(growth.interval)}
+    if not complete:
+        notes["note"] = "sum_residual needs all exponents; dimension and entropy are NaN where the exponents asked for do not settle them"
+    if broken.any():
+        notes["note"] = "the exponents break the sum rule: the step dt is too long for this system, pass a shorter one"
+    if growth.lost.any():
+        notes["collapsed"] = f"{int(growth.lost.sum())} directions fell into the span of the others: their exponents are -inf"
+    return notes
+
+
+def _settled(running, error):
+    """True where the second half of the run stays within three standard errors of the end."""
+    half, end = running[..., running.shape[-2] // 2, :], running[..., -1, :]
     with np.errstate(invalid="ignore"):
-        rates = growths[-used:].reshape(blocks, -1, growths.shape[1]).sum(axis=1) / time[:, None]
-        mean = (time[:, None] * rates).sum(axis=0) / time.sum()
-        scatter = (time[:, None] * (rates - mean) ** 2).sum(axis=0) / time.sum()
-    return np.sqrt(scatter / (blocks - 1))
-
-
-def _converged(stopped, running, error):
-    """True where the tolerance was met, or where the second half of the run stays within three standard errors of the end."""
-    half, end = running[len(running) // 2], running[-1]
-    settled = np.isneginf(end)
-    finite = np.isfinite(half) & np.isfinite(end) & np.isfinite(error)
-    settled[finite] = np.abs(half[finite] - end[finite]) <= 3.0 * error[finite] + 1e-9
-    return bool(stopped or settled.all())
+        near = np.isfinite(half) & np.isfinite(error) & (np.abs(half - end) <= 3.0 * error + 1e-9)
+    return (near | np.isneginf(end)).all(axis=-1)
 
 
 def kaplan_yorke(values, complete=True):
@@ -198,13 +235,3 @@ def kaplan_yorke(values, complete=True):
         return float(len(values)) if complete else np.nan
     j = int(np.argmax(sums < 0))
     return j + (sums[j - 1] / abs(values[j]) if np.isfinite(values[j]) else 0.0)
-
-
-def _entropy(values, complete):
-    return float(values[values > 0].sum()) if complete or values[-1] <= 0 else np.nan
-
-
-def _residual(run, complete, stepper):
-    return run.residual / (run.checked * abs(stepper.dt)) if complete and run.checked else np.nan
-
-

@@ -14,6 +14,11 @@ def _controller():
     return ThreadpoolController()
 
 
+def cores():
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def one_thread():
     """Context in which BLAS keeps to one thread: numpy's and scipy's pools otherwise fight over the cores."""
     return _controller().limit(limits=1, user_api="blas")
@@ -21,7 +26,7 @@ def one_thread():
 
 def spread(function, items, workers=None):
     """[function(item) for item in items] on threads, one a core; BLAS and numpy let go of the interpreter while they compute."""
-    workers = min(len(items), workers or os.cpu_count() or 1)
+    workers = min(len(items), workers or cores())
     with one_thread():
         if workers == 1:
             return [function(item) for item in items]

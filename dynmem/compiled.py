@@ -5,9 +5,11 @@ the loops of ``kernels``. Parameters are its arguments: one program serves every
 kept under the hash of their text in the user's cache folder, and the next process starts at once.
 """
 
+import contextlib
 import hashlib
 import math
 import os
+import pickle
 import re
 import sys
 import threading
@@ -32,7 +34,7 @@ FORMS = {
     "add": "{0} + {1}", "sub": "{0} - {1}", "mul": "{0} * {1}", "div": "{0} / {1}", "pow": "{0} ** {1}", "mod": "{0} % {1}", "neg": "-{0}",
     "lt": "{0} < {1}", "le": "{0} <= {1}", "gt": "{0} > {1}", "ge": "{0} >= {1}", "eq": "{0} == {1}", "ne": "{0} != {1}",
     "and": "{0} and {1}", "or": "{0} or {1}", "not": "not {0}", "select": "{1} if {0} else {2}",
-    "abs": "abs({0})", "sign": "({0} > 0.0) - ({0} < 0.0)", "relu": "0.0 if {0} <= 0.0 else {0}", "arctan": "math.atan({0})",
+    "abs": "abs({0})", "sign": "1.0 if {0} > 0.0 else -1.0 if {0} < 0.0 else {0}", "relu": "0.0 if {0} <= 0.0 else {0}", "arctan": "math.atan({0})",
     "sigmoid": "(1.0 if {0} >= 0.0 else math.exp({0})) / (1.0 + math.exp(-abs({0})))",
 }  # fmt: skip
 STATE_LOST, TANGENT_LOST, COLLAPSED = 1, 2, 3  # as in kernels
@@ -48,7 +50,8 @@ class Program:
     baked: bool  # whether the parameters are part of the code, because the rule does not run on symbols in their place
 
     def run(self, system, x, frames, steps, *, inputs=None, every=None, check_every=0, clock=None, keep=(), workers=1):
-        """Carry states x (m, n) and frames (m, k, n) ``steps`` on, both in place; ``system`` is one Map or a list of m.
+        """Carry states x (m, n) and frames (m, k, n) ``steps`` on, both in place; ``system`` is one Map, or a list of Maps with as many
+        members each.
 
         Growth is recorded over blocks of ``every`` steps; ``keep`` names what else is kept at their ends: "states", "frames", "factors".
         Returns a ``Course``.
@@ -58,8 +61,8 @@ class Program:
             raise ShapeError(f"states {x.shape} and frames {frames.shape} do not fit a program of {self.shape[0]} states")  # it would not notice
         every = every or max(steps, 1)
         course = Course.empty(members, steps // every, k, self.shape[0], keep)
-        systems = system if isinstance(system, list) else [system] * members
-        P = np.zeros((members, 1)) if self.baked else np.array([np.append(parameter_values(_rule_of(s)), 0.0) for s in systems])
+        systems = system if isinstance(system, list) else [system]
+        P = np.array([[0.0] if self.baked else [*parameter_values(_rule_of(s)), 0.0] for s in systems]).repeat(members // len(systems), axis=0)
         U = np.zeros((1, 1)) if inputs is None else np.ascontiguousarray(np.atleast_2d(inputs), dtype=float)
         if U.shape[1] != max(1, systems[0].inputs) or not (len(U) == 1 or len(U) >= steps):
             raise ShapeError(f"inputs {U.shape} do not fit {steps} steps of {systems[0].inputs} inputs")
@@ -156,7 +159,7 @@ def _recorded(system, size):
 
 def _text(trace, results, size, order):
     """The program of a rule, and the shape that its work space needs."""
-    width = min(8, 1 << (size - 1).bit_length())
+    width = min(16, 1 << (size - 1).bit_length())
     rule, tangent, coefficients = _functions(trace, results, width)
     stages = len(tableau(order)[1]) if order else 1
     sizes = f"SIZE, WIDTH, STAGES, STORAGE = {size}, {width}, {stages}, {size * width}"
@@ -169,21 +172,19 @@ def _text(trace, results, size, order):
 @cache
 def _loops():
     """The text of ``kernels``, cut at its rulers."""
-    text = Path(__file__).with_name("kernels.py").read_text(encoding="utf-8").replace(_UNKEPT, _KEPT)
+    text = Path(__file__).with_name("kernels.py").read_text(encoding="utf-8")
     return tuple(re.split(r"\n# -{100,}\n", text))
 
 
-_SINGLE = ("""@njit(MOVE, **FAST)
+_SINGLE = ("""@late(MOVE, **FAST)
 def move(P, member, U, t, h, K, C):
     slope(K, STAGES + 1, P, member, U, t, 0, C)
     for i in range(SIZE):
-        K[STAGES + 1, i] = K[0, i]
-""", """@njit(PUSH, **FAST)
+        K[STAGES + 1, i] = K[0, i]""", """@late(PUSH, **FAST)
 def push(C, h, V, tile, K):
     lanes(C, V, tile, 0, K)
     for i in range(STORAGE):
-        V[tile, i] = K[0, i]
-""", """@njit(VOLUME, **FAST)
+        V[tile, i] = K[0, i]""", """@late(VOLUME, **FAST)
 def volume(C, h, J, K):
     for j in range(SIZE):
         for i in range(STORAGE):
@@ -213,8 +214,8 @@ def volume(C, h, J, K):
 def _scheme(order):
     """``move``, ``push`` and ``volume`` for a Runge-Kutta step, each stage written out with its weights."""
     A, B = tableau(order)
-    move = ["@njit(MOVE, **FAST)", "def move(P, member, U, t, h, K, C):"]
-    push = ["@njit(PUSH, **FAST)", "def push(C, h, V, tile, K):"]
+    move = ["@late(MOVE, **FAST)", "def move(P, member, U, t, h, K, C):"]
+    push = ["@late(PUSH, **FAST)", "def push(C, h, V, tile, K):"]
     for s, row in enumerate(A):
         if any(row):
             move += ["    for i in range(SIZE):", f"        K[STAGES, i] = K[STAGES + 1, i] + h * ({_sum(row)})"]
@@ -223,7 +224,7 @@ def _scheme(order):
         push.append(f"    lanes(C, {'K, STAGES' if any(row) else 'V, tile'}, {s}, K)")
     move += ["    for i in range(SIZE):", f"        K[STAGES + 1, i] += h * ({_sum(B)})"]
     push += ["    for i in range(STORAGE):", f"        V[tile, i] += h * ({_sum(B)})"]
-    volume = ["@njit(VOLUME, **FAST)", "def volume(C, h, J, K):", "    total = 0.0", "    for s in range(STAGES):", "        for j in range(SIZE):",
+    volume = ["@late(VOLUME, **FAST)", "def volume(C, h, J, K):", "    total = 0.0", "    for s in range(STAGES):", "        for j in range(SIZE):",
               "            for i in range(STORAGE):", "                K[STAGES, i] = 1.0 if i == j * WIDTH else 0.0",
               "            lanes(C, K, STAGES, s, K)", "            total += h * WEIGHTS[s] * K[s, j * WIDTH]", "    return total"]
     return "\n".join(move), "\n".join(push), "\n".join(volume)
@@ -257,13 +258,13 @@ def _functions(trace, results, width):
             moving[i] = " + ".join(terms).replace("+ -", "- ")
     lines = [f"        d{i} = {text}" for i, text in moving.items()]
     outputs = [f"        K[s, {j * width} + l] = {f'd{r.index}' if r.index in moving else '0.0'}" for j, r in enumerate(results)]
-    lanes = ["@njit(LANES, **FAST)", "def lanes(C, V, at, s, K):", "    for l in range(WIDTH):", *lines, *outputs]
+    lanes = ["@late(LANES, **FAST)", "def lanes(C, V, at, s, K):", "    for l in range(WIDTH):", *lines, *outputs]
     return _slope(trace, results, slots), "\n".join(lanes), len(slots)
 
 
 def _slope(trace, results, slots):
     """Text of the rule with the coefficients of its tangent."""
-    lines = ["@njit(SLOPE, **FAST)", "def slope(K, at, P, member, U, t, s, C):"]
+    lines = ["@late(SLOPE, **FAST)", "def slope(K, at, P, member, U, t, s, C):"]
     for i in sorted(_needed(trace, [r.index for r in results] + list(slots))):
         operation, *operands = trace.entries[i]
         lines.append(f"    v{i} = {_operation(operation, operands)}")
@@ -293,7 +294,6 @@ def _needed(trace, roots):
     return needed
 
 
-_KEPT, _UNKEPT = "CACHED = True", "CACHED = False"
 _LOCK, _PROGRAMS = threading.Lock(), {}
 
 
@@ -311,8 +311,6 @@ def _built(name, text):
     import numba
 
     path = _stored(name, text)
-    if path is None:
-        text = text.replace(_KEPT, _UNKEPT)
     module = types.ModuleType(name)
     module.__file__ = str(path or f"<{name}>")
     sys.modules[name] = module
@@ -320,8 +318,19 @@ def _built(name, text):
     f1, f2, f3, f4 = (numba.types.Array(numba.float64, dims, "C") for dims in (1, 2, 3, 4))
     integers, i2 = (numba.int64,) * 3, numba.types.Array(numba.int64, 2, "C")
     signature = numba.void(f2, f3, f2, f2, numba.float64, integers[0], i2, *integers[1:], f3, f3, f4, f4, f2, i2, *(f2,) * 8, f1)
-    module.advance = numba.njit([signature], **module.FAST)(module.advance)
-    return module.advance
+    for _ in range(2 if path is not None else 0):
+        try:
+            return numba.njit([signature], cache=True, **module.FAST)(module.advance)
+        except (EOFError, pickle.UnpicklingError, ValueError, TypeError, LookupError, OSError, RuntimeError, AttributeError, ImportError):
+            _clear(path)  # what is kept there is damaged, or cannot be kept
+    return numba.njit([signature], **module.FAST)(module.advance)
+
+
+def _clear(path):
+    """Remove what numba keeps of a program."""
+    for kept in path.parent.glob(f"__pycache__/{path.stem}.*"):
+        with contextlib.suppress(OSError):
+            kept.unlink()
 
 
 def cache_folder():

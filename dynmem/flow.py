@@ -96,7 +96,7 @@ def _tangents(made, systems, x, u, workers):
     count, n = x.shape[1:]
     frames = np.tile(np.eye(n), (len(x) * count, 1, 1))
     states = x.reshape(-1, n).copy()
-    course = made.run([f for f in systems for _ in range(count)], states, frames, 1, inputs=u, keep=("factors",), workers=workers)
+    course = made.run(systems, states, frames, 1, inputs=u, keep=("factors",), workers=workers)
     if course.status.any():
         raise NotFiniteError(f"the tangent map of {type(systems[0].flow).__name__} over a step of {systems[0].dt:g} is not finite, or cannot be "
                              "inverted")

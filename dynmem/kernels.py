@@ -8,11 +8,31 @@ tenth of a second for each array function that it meets, and next to nothing for
 
 import math
 
-from numba import njit
+import numba
 
-CACHED = False  # compiled.py writes True where there is a place on disk
-FAST = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True, "cache": CACHED}
-M, N = "float64[:, ::1]", "int64"  # each function has one signature, or numba would compile it anew for each constant that it is called with
+FAST = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
+
+
+def late(signature, **options):
+    """numba.njit with one signature, compiled when a caller is: one that comes from the cache needs nothing, and without a signature numba
+    would compile a function anew for each constant that it is called with."""
+
+    def dispatcher(function):
+        made = numba.njit(**options)(function)
+
+        def template(args, kws):
+            if not made.overloads:
+                made.compile(signature)
+                made.disable_compile()
+            return type(made).get_call_template(made, args, kws)
+
+        made.get_call_template = template
+        return made
+
+    return dispatcher
+
+
+M, N = "float64[:, ::1]", "int64"
 SLOPE, LANES = f"void({M}, {N}, {M}, {N}, {M}, {N}, {N}, {M})", f"void({M}, {M}, {N}, {N}, {M})"
 MOVE, PUSH = f"void({M}, {N}, {M}, {N}, float64, {M}, {M})", f"void({M}, float64, {M}, {N}, {M})"
 VOLUME, DOT, QR = f"float64({M}, float64, {M}, {M})", f"float64({M}, {N}, {N})", f"float64({M}, {M}, float64[::1])"
@@ -21,17 +41,17 @@ REORDERED = FAST | {"fastmath": {"contract", "reassoc"}}  # a sum may take sever
 SIZE, WIDTH, STAGES, STORAGE = 1, 1, 1, 1  # states; directions in a tile; stages of the scheme; numbers in a tile
 
 
-@njit(MOVE, **FAST)
+@late(MOVE, **FAST)
 def move(P, member, U, t, h, K, C):
     """Carry the state, in row STAGES + 1 of K, one step on; C keeps what the tangent of the step needs, a row each stage."""
 
 
-@njit(PUSH, **FAST)
+@late(PUSH, **FAST)
 def push(C, h, V, tile, K):
     """Carry one tile of directions, a row of V, through the tangent of that step."""
 
 
-@njit(VOLUME, **FAST)
+@late(VOLUME, **FAST)
 def volume(C, h, J, K):
     """Logarithm of the growth of volume in that step."""
     return 0.0
@@ -42,7 +62,7 @@ FINE, STATE_LOST, TANGENT_LOST, COLLAPSED = 0, 1, 2, 3
 LOG_AIM, LEAST, FAINT, LONGEST, ROUNDING = math.log(1e-4), 1e-6, -600.0, 64, 9e-16  # as in analysis.growth and analysis.frame
 
 
-@njit(DOT, **REORDERED)
+@late(DOT, **REORDERED)
 def dot(F, i, j):
     total = 0.0
     for m in range(SIZE):
@@ -50,7 +70,7 @@ def dot(F, i, j):
     return total
 
 
-@njit(QR, **FAST)
+@late(QR, **FAST)
 def orthonormalise(F, R, logs):
     """Gram-Schmidt on the rows of F in place: F = R Q, R lower triangular; ``logs`` are ln R_ii. Returns the least share of its length
     that a row has kept, 0 where one is lost or has grown too faint, -1 where one is not finite. A row that loses more than half is freed
@@ -92,7 +112,7 @@ def orthonormalise(F, R, logs):
     return worst
 
 
-@njit(f"void({M}, {M})", **FAST)
+@late(f"void({M}, {M})", **FAST)
 def multiply(S, R):
     """S R for lower triangular matrices, in the place of S."""
     for i in range(S.shape[0]):

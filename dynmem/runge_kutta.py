@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 
+from . import dop853
 from .system import Flow, Map, as_system
 
 
@@ -13,7 +14,7 @@ class FlowMap(Map):
     """The map x(t) -> x(t + dt) of a flow by Runge-Kutta steps, the input held over the step.
 
     The rule composes the flow's own rule, so that Jacobians, exponents and gradients of the flow need no code of their own.
-    ``order`` is 4 (the classical scheme) or 8 (Dormand and Prince's 8(5,3), with scipy's coefficients); ``substeps`` divides dt for
+    ``order`` is 4 (the classical scheme) or 8 (of Dormand and Prince); ``substeps`` divides dt for
     accuracy, dt stays the time between two states.
 
     >>> class Decay(Flow):
@@ -72,10 +73,7 @@ def _moved(x, h, weights, slopes):
 
 @cache
 def tableau(order):
-    """Runge-Kutta weights of each stage, and of the step: classical (Kutta 1901), or Dormand and Prince's order 8 as scipy holds it."""
+    """Runge-Kutta weights of each stage, and of the step: classical (Kutta 1901), or Dormand and Prince's order 8."""
     if order == 4:
         return ((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6)
-    from scipy.integrate import DOP853
-
-    stages = tuple(tuple(map(float, row[:i])) for i, row in enumerate(DOP853.A[: DOP853.n_stages]))
-    return stages, tuple(map(float, DOP853.B))
+    return tuple(tuple(row.get(j, 0.0) for j in range(i)) for i, row in enumerate(dop853.STAGES)), tuple(dop853.STEP.get(j, 0.0) for j in range(12))

@@ -7,7 +7,7 @@ thousand times longer; formulas to be read are made in ``symbolic``, machine cod
 
 import math
 from dataclasses import fields
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -260,14 +260,20 @@ def with_parameters(system, take):
     """The system with take(value) in place of each real number and array it holds, in nested systems too, and of what it computes from
     them once and for all. Counts, options and parameters at a value that takes them out of the equation stay."""
     kind = type(system)
-    floats = {f.name for f in fields(system) if f.type in (float, "float")}
-    derived = [name for name in dir(kind) if isinstance(getattr(kind, name), cached_property)]
+    floats, derived = _kinds(kind)
     twin = object.__new__(kind)
     for name, value in sorted((vars(system) | {name: getattr(system, name) for name in derived}).items()):
         if not (name in system.neutral and np.isscalar(value) and value == system.neutral[name]):
             value = _taken(value, take, name in floats)
         object.__setattr__(twin, name, value)
     return twin
+
+
+@cache
+def _kinds(kind):
+    """Names of the fields that are real numbers, and of what the class computes once and for all."""
+    derived = [name for name in dir(kind) if isinstance(getattr(kind, name), cached_property)]
+    return {f.name for f in fields(kind) if f.type in (float, "float")}, derived
 
 
 def _taken(value, take, is_float):

@@ -101,11 +101,11 @@ def _together(systems, x0, drive, seeds, workers, *, duration, transient, expone
     if made is None:
         return None
     k = _count(exponents, x.shape[1])
-    drive = _inputs(first, drive, skip + steps, spawned[1])
-    growth = machine_growth(made, systems, x, random_frame(k, x.shape[1], spawned[2]), drive, skip, steps, tolerance, workers or cores())
+    inputs = _inputs(first, drive, skip + steps, spawned[1])
+    growth = machine_growth(made, systems, x, random_frame(k, x.shape[1], spawned[2]), inputs, skip, steps, tolerance, workers or cores())
     if growth is None:
         return None
-    return _report(first, first, growth, x.shape[1], seeds[0], {"duration": duration, "transient": transient, "drive": drive}, ("model",))
+    return _report(getattr(first, "flow", first), first, growth, x.shape[1], seeds[0], {"duration": duration, "transient": transient, "drive": drive}, ("model",))
 
 
 def _steps(stepper, duration, transient):

@@ -20,7 +20,7 @@ def machine_growth(made, systems, x, frame, drive, skip, steps, tolerance=None, 
     system = systems if members > 1 else systems[0]
     frames, clock = np.tile(frame, (members, 1, 1)), np.tile(np.array([1, 0]), (members, 1))
     start, parts, stopped = 0, [], False
-    for count, every in _stretches(skip, steps, tolerance):
+    for count, every in _stretches(skip, steps, tolerance, k):
         measuring = start >= skip
         course = made.run(system, x, frames, count, inputs=drive.block(start, count), every=every, clock=clock, workers=workers,
                           check_every=round(1 / CHECK) if measuring and k == n else 0)
@@ -37,11 +37,11 @@ def machine_growth(made, systems, x, frame, drive, skip, steps, tolerance=None, 
     return _growth(durations, growths if members > 1 else growths[0], sums if members > 1 else sums[0], int(clock[0, 0]), stopped)
 
 
-def _stretches(skip, steps, tolerance, points=32):
+def _stretches(skip, steps, tolerance, k, points=32):
     """Runs of machine code as (steps, steps of a block): the transient, then all at once, or part by part where a tolerance may end it."""
     for done in range(0, skip, MOST):
         yield min(MOST, skip - done), min(MOST, skip - done)
-    every = max(1, steps // BLOCKS)
+    every = max(1, steps // max(64, min(BLOCKS, 8 * BLOCKS // k)))  # a QR ends each block: fewer for large frames
     whole = max(1, min(steps // every if tolerance is None else steps // every // points, MOST // every))
     done = 0
     while steps - done >= whole * every:

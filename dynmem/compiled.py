@@ -24,10 +24,10 @@ import numpy as np
 from .errors import ShapeError, SlowWarning
 from .runge_kutta import FlowMap, tableau
 from .system import Map
-from .trace import Node, TooLargeError, UntraceableError, parameter_values, partials, record
+from .trace import LEAVES, Node, TooLargeError, UntraceableError, parameter_values, partials, record
 
 LARGEST = 64  # states beyond which BLAS is as fast
-ENOUGH = 1e6  # operations of a run from which on machine code pays for its compilation: a second or two at numpy's speed
+ENOUGH = 1e6  # operations from which on machine code pays for its compilation, which takes twice as long for 100 operations as for a few
 TANGENT = 5  # what an operation costs at numpy's speed with its tangent, as a multiple of the operation itself
 FORMS = {
     "const": "{0!r}", "x": "K[at, {0}]", "u": "U[t, {0}]", "p": "P[member, {0}]",
@@ -126,8 +126,8 @@ def program(system, size, work=np.inf):
         return None
     try:
         trace, results, baked = _recorded(_rule_of(system), size)
-        cost = len(trace.entries) * (len(tableau(system.order)[1]) * system.substeps if isinstance(system, FlowMap) else 1)
-        if cost * work < ENOUGH:
+        cost = trace.work * (len(tableau(system.order)[1]) * system.substeps if isinstance(system, FlowMap) else 1)
+        if cost * work < ENOUGH * (1 + trace.work / 100):
             return None
         text, shape = _text(trace, results, size, system.order if isinstance(system, FlowMap) else None)
         return Program(_compiled(text), shape, baked)
@@ -278,7 +278,7 @@ def _operation(operation, operands):
     """An operation as text."""
     if operation == "const" and not np.isfinite(operands[0]):
         return f"math.{'nan' if np.isnan(operands[0]) else 'inf'} * {math.copysign(1.0, operands[0])!r}"
-    names = operands if operation in ("const", "x", "u", "p") else [f"v{j}" for j in operands]
+    names = operands if operation in LEAVES else [f"v{j}" for j in operands]
     return FORMS.get(operation, f"math.{operation}({{0}})").format(*names)
 
 
@@ -289,7 +289,7 @@ def _needed(trace, roots):
         i = waiting.pop()
         if i not in needed:
             needed.add(i)
-            if trace.entries[i][0] not in ("const", "x", "u", "p"):
+            if trace.entries[i][0] not in LEAVES:
                 waiting += trace.entries[i][1:]
     return needed
 

@@ -15,8 +15,9 @@ from .arrays import ELEMENTWISE, Numpy
 from .symbolic import Formulas
 from .system import System
 
+LEAVES = ("const", "x", "u", "p")
 UNARY = (*ELEMENTWISE, "floor", "neg", "not")
-LIMIT = 4000  # operations beyond which a rule is no longer small
+LIMIT = 500  # operations, those of the tangent included, beyond which a rule is no longer small: numba takes half a minute for 2,000
 
 
 class UntraceableError(TypeError):
@@ -31,7 +32,7 @@ class Trace:
     """Nodes in the order in which they were made: ``entries[i]`` is (operation, *operands), operands being indices or constants."""
 
     def __init__(self):
-        self.entries, self.index = [], {}
+        self.entries, self.index, self.work = [], {}, 0
 
     def node(self, operation, *operands):
         """The node of an operation, made where there is none yet; constants are folded and neutral elements vanish."""
@@ -63,7 +64,8 @@ class Trace:
     def _entry(self, entry):
         key = (*entry, math.copysign(1.0, entry[1])) if entry[0] == "const" else entry
         if key not in self.index:
-            if len(self.entries) >= LIMIT:
+            self.work += entry[0] not in LEAVES
+            if self.work > LIMIT:
                 raise TooLargeError(f"the rule takes more than {LIMIT} operations")
             self.index[key] = len(self.entries)
             self.entries.append(entry)
@@ -344,7 +346,7 @@ def record(system, size, symbols=True):
 def partials(trace, node):
     """How a node changes with its operands: a list of (coefficient, operand), or ("select", condition, a, b)."""
     operation, *operands = trace.entries[node.index]
-    if operation in ("x", "u", "p", "const", "floor", "sign", "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not"):
+    if operation in (*LEAVES, "floor", "sign", "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not"):
         return []
     a, *rest = [Node(trace, i) for i in operands]
     b = rest[0] if rest else None

@@ -6,6 +6,7 @@ import numpy as np
 
 import dynmem as dm
 from dynmem.models import GRU, LSTM, Linear, Network, Orthogonal, Relu, Tanh
+from dynmem.systems import DoublePendulum, KuramotoSivashinsky, MackeyGlass
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +146,29 @@ BUILD = {
     "lorenz map": lambda: dm.FlowMap(Lorenz(), 0.01, substeps=2),
     "lorenz map, order 8": lambda: dm.FlowMap(Lorenz(), 0.02, order=8),
     "duffing map": lambda: dm.FlowMap(ForcedDuffing(), 0.05),
+    "kepler": lambda: dm.systems.Kepler(),
+    "three bodies, restricted": lambda: dm.systems.RestrictedThreeBody(),
+    "sitnikov": lambda: dm.systems.Sitnikov(eccentricity=0.3),
+    "figure eight": lambda: dm.systems.FigureEight(),
+    "two planets": lambda: dm.systems.TwoPlanets(),
+    "kepler, leapfrog": lambda: dm.systems.Symplectic(dm.systems.Kepler(), 0.1, order=2),
+    "figure eight, leapfrog": lambda: dm.systems.Symplectic(dm.systems.FigureEight(), 0.1, order=2),
+    "double pendulum": DoublePendulum,
+    "mackey-glass": lambda: MackeyGlass(units=5),
+    "kuramoto-sivashinsky": lambda: KuramotoSivashinsky(modes=8),
+    "line attractor": lambda: dm.systems.LineAttractor(0.9, units=2),
+    "line attractor in noise": lambda: dm.systems.Noisy(dm.systems.LineAttractor(0.9, units=2), 0.1, diffusion=0.02),
+    "ring attractor": lambda: dm.systems.RingAttractor(units=5),
+    "hopfield": lambda: dm.systems.Hopfield.random(6, 2, temperature=0.5),
+    "graded hopfield": lambda: dm.systems.GradedHopfield.random(6, 2, beta=1.5),
+    "flip-flop": lambda: dm.systems.FlipFlop(bits=2),
+    "leaky synapse": lambda: dm.systems.LeakySynapse(0.2),
+    "cascade": lambda: dm.systems.CascadeSynapse(3),
+    "benna-fusi": lambda: dm.systems.BennaFusi(4),
+    "benna-fusi impulses": lambda: dm.systems.Impulses(dm.systems.BennaFusi(9), 1.0),
+    "wong-wang": lambda: dm.systems.WongWang(a=27.0, b=10.8),  # a tenth of the gain: the input tried here is about 1 nA
+    "ctrnn": lambda: dm.systems.CTRNN.random(3, rng=2, slowest=4.0),
+    "double fitzhugh-nagumo": dm.systems.DoubleFitzHughNagumo,
     "linear": lambda: Linear.random(3, 2, rng=1, bias_sd=0.1),
     "linear, leaky": lambda: Linear.random(3, rng=1, leak=0.2),
     "tanh": _tanh,

@@ -20,8 +20,6 @@ from dynmem.trace import TooLargeError, UntraceableError, parameter_values, reco
 
 from .reference import BUILD, Henon, Lorenz, Lorenz96, row
 
-LARGE = {"tanh, large", "lstm, large", "gru, large", "network, gru"}
-
 
 def interpreted(system, size):
     """The program of a system run by Python itself: what numba compiles, without numba."""
@@ -34,13 +32,17 @@ def interpreted(system, size):
     return Program(space["advance"], shape, baked)
 
 
-@pytest.mark.parametrize("name", sorted(set(BUILD) - LARGE))
+@pytest.mark.parametrize("name", BUILD)
 def test_a_program_does_what_the_rule_does(name):
     system, x, u = row(name)
     if isinstance(system, dm.Flow):
         system = FlowMap(system, 0.03, order=8)
     n = len(x)
-    made = interpreted(system, n)
+    try:
+        made = interpreted(system, n)
+    except TooLargeError:  # numpy serves these
+        assert program(system, n) is None
+        return
     frames, states, J = np.eye(n)[None].copy(), x[None].copy(), dm.jacobian(system, x, u)
     full = np.linalg.matrix_rank(J, tol=1e-13) == n
     course = made.run(system, states, frames if full else np.zeros((1, 0, n)), 1, inputs=u, keep=("factors",), check_every=1 if full else 0)
@@ -109,15 +111,24 @@ def test_a_user_s_own_driven_system_by_machine_code_and_by_numpy(monkeypatch):
     assert abs(float(fast.lyapunov.sum()) + 1.0) < 1e-8
 
 
+def test_fewer_directions_than_states():
+    made, F = program(Henon(), 2), np.array([[[0.6, 0.8]]])
+    one, two = F.copy(), np.array([[[0.6, 0.8], [-0.8, 0.6]]])
+    a, b = (made.run(Henon(), np.array([[0.1, 0.1]]), frames, 3000, every=1000, keep=("frames", "factors")) for frames in (one, two))
+    np.testing.assert_allclose(a.growths[..., 0], b.growths[..., 0], rtol=1e-12)
+    np.testing.assert_allclose(a.frames[:, :, 0], b.frames[:, :, 0], rtol=1e-10)
+    assert a.factors.shape == (1, 3, 1, 1) and not a.status.any()
+
+
 def test_an_ensemble_is_its_members(monkeypatch):
     systems = [Damped(np.array([k, 0.1]), damping=d) for k, d in ((1.0, 0.5), (2.0, 1), (0.5, 2.5))]
-    together = dm.lyapunov_spectrum(systems, [0.1, 0.0], duration=100, transient=10, dt=0.02)
-    alone = [dm.lyapunov_spectrum(s, [0.1, 0.0], duration=100, transient=10, dt=0.02) for s in systems]
+    together = dm.lyapunov_spectrum(systems, [0.1, 0.0], duration=100, transient=10, dt=0.01)
+    alone = [dm.lyapunov_spectrum(s, [0.1, 0.0], duration=100, transient=10, dt=0.01) for s in systems]
     np.testing.assert_array_equal(together.lyapunov, [a.lyapunov for a in alone])
     np.testing.assert_array_equal(together.standard_error, [a.standard_error for a in alone])
     np.testing.assert_allclose(together.lyapunov.sum("exponent"), [-0.5, -1.0, -2.5], atol=1e-8)
     assert together.converged.dims == ("model",) and together.attrs["title"] == "Lyapunov spectrum of Damped"
-    two = dm.lyapunov_spectrum(systems, [0.1, 0.0], duration=100, transient=10, dt=0.02, workers=2)
+    two = dm.lyapunov_spectrum(systems, [0.1, 0.0], duration=100, transient=10, dt=0.01, workers=2)
     assert two.identical(together)
 
 
@@ -184,7 +195,7 @@ def test_one_member_that_escapes_is_named():
 SCRIPT = """
 import dynmem as dm
 from tests.reference import Henon
-print(float(dm.lyapunov_spectrum(Henon(), [0.1, 0.1], duration=30_000, transient=100).lyapunov[0]))
+print(float(dm.lyapunov_spectrum(Henon(), [0.1, 0.1], duration=100_000, transient=100).lyapunov[0]))
 """
 
 

@@ -35,7 +35,7 @@ def lyapunov_spectrum(system, x0=None, *, duration, transient=None, exponents=No
     drive : input: None (zero), a number (standard deviation of white noise), an array (steps, inputs), or a function (rng, steps) -> array.
     tolerance : stop once every standard error is below it.
 
-    Returns a Dataset: ``lyapunov(exponent)``, ``standard_error(exponent)`` from the scatter of blocks, ``running(time, exponent)``,
+    Returns a Dataset: ``lyapunov(exponent)``, ``standard_error(exponent)`` from the slow fluctuations of growth, ``running(time, exponent)``,
     ``kaplan_yorke_dimension``, ``entropy_rate`` (Pesin: the sum of the positive ones), ``sum_residual`` (their sum less the mean of
     ln|det J|, or of the divergence; NaN, and said so, where not all exponents were asked for), ``converged``. A direction that falls into
     the span of those before it, to rounding, has the exponent -inf: a saturated unit, or a rank that is missing.
@@ -105,7 +105,8 @@ def _together(systems, x0, drive, seeds, workers, *, duration, transient, expone
     growth = machine_growth(made, systems, x, random_frame(k, x.shape[1], spawned[2]), inputs, skip, steps, tolerance, workers or cores())
     if growth is None:
         return None
-    return _report(getattr(first, "flow", first), first, growth, x.shape[1], seeds[0], {"duration": duration, "transient": transient, "drive": drive}, ("model",))
+    parameters = {"duration": duration, "transient": transient, "drive": drive}
+    return _report(getattr(first, "flow", first), first, growth, x.shape[1], seeds[0], parameters, ("model",))
 
 
 def _steps(stepper, duration, transient):

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..labels import dataset
 from .gradients import gradient_norms
-from .lyapunov import standard_error
+from .growth import standard_error
 
 SOURCE = "e-folding lag of gradient norms; laws compared by least squares"
 
@@ -84,7 +84,7 @@ def forgetting(gradients, *, of="state", least=None):
     slope, straight = _fit(x, y)
     power, bent = _fit(np.log(x), y)
     law = "none" if np.ptp(y) < 0.1 else "exponential" if straight <= bent else "power law"
-    error = standard_error(np.diff(x), np.diff(y)[:, None], blocks=min(32, len(x) - 1))[0]
+    error = standard_error(np.diff(x), np.diff(y)[:, None])[0]
     variables = {
         "law": ((), law, "1", "law of forgetting"),
         "slope": ((), slope, "1/step", "slope of ln g over the lag"),

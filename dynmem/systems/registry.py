@@ -1,16 +1,29 @@
-"""Systems by name."""
+"""Systems by name: the tables of the modules, merged when a name is first asked for."""
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
+from functools import cache
+from importlib import import_module
 
 from ..errors import UnknownNameError
-from .chaos import Henon, Logistic, Lorenz63
 
-SYSTEMS = {"henon": Henon, "logistic": Logistic, "lorenz63": Lorenz63}
+MODULES = ("maps", "flows", "extended", "planets", "neural")  # each ends with SYSTEMS = {name: class}
+
+
+@cache
+def table() -> dict:
+    """Class of each system by name."""
+    merged = {}
+    for module in MODULES:
+        own = import_module(f".{module}", __package__).SYSTEMS
+        if both := sorted(set(merged) & set(own)):
+            raise ValueError(f"{', '.join(both)} stands in two tables of systems: rename one in {module}.py")
+        merged |= own
+    return merged
 
 
 def names() -> list[str]:
     """Names of the systems that ``get`` makes."""
-    return sorted(SYSTEMS)
+    return sorted(table())
 
 
 def get(name, **parameters):
@@ -19,9 +32,38 @@ def get(name, **parameters):
     >>> get("lorenz63", rho=20.0).rho
     20.0
     """
-    if name not in SYSTEMS:
-        raise UnknownNameError("system", name, SYSTEMS)
-    taken = [field.name for field in fields(SYSTEMS[name]) if field.init]
+    made = _class(name)
+    taken = [field.name for field in fields(made) if field.init]
     if unknown := sorted(set(parameters) - set(taken)):
-        raise TypeError(f"{name} takes no parameter {', '.join(unknown)}: it takes {', '.join(taken)}")
-    return SYSTEMS[name](**parameters)
+        raise TypeError(f"{name} takes no parameter {', '.join(unknown)}: it takes {', '.join(taken) or 'none'}")
+    return made(**parameters)
+
+
+def describe(name) -> dict:
+    """What a system is: its first sentence, kind, parameters with their defaults, source, and published exponents (None without).
+
+    >>> about = describe("henon")
+    >>> about["kind"], about["parameters"], about["known"].exponents
+    ('Map', {'a': 1.4, 'b': 0.3}, (0.41922, -1.62319))
+    """
+    from ..system import Map
+
+    made = _class(name)
+    defaults = {f.name: None if f.default is MISSING else f.default for f in fields(made) if f.init}
+    return {"name": name, "summary": (made.__doc__ or "").strip().partition("\n\n")[0], "kind": "Map" if issubclass(made, Map) else "Flow",
+            "parameters": defaults, "source": made.source, "known": known_exponents(name)}
+
+
+def known_exponents(name):
+    """Published exponents of a system at its default parameters, a ``Known``, or None where there are none.
+
+    >>> known_exponents("lorenz63").exponents[0]
+    0.9056
+    """
+    return getattr(_class(name), "known", None)
+
+
+def _class(name):
+    if name not in table():
+        raise UnknownNameError("system", name, table())
+    return table()[name]

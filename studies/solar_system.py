@@ -49,7 +49,7 @@ def summary(results):
         rows.append(f"{mass:6g}{met.size:8}{(at.rate.values == 0).mean():15.2f}{met.mean():11.2f}   {spread:48}"
                     f"{float(at.energy_error.median()):14.1e}")
     rows.append(f"runs of {years / 1e6:g} million years; whether the real system (mass 1) is chaotic depends on the start within its errors and "
-                "takes hundreds of millions of years to tell (Hayes 2007)")
+                "takes far longer runs to tell (Hayes 2007)")
     return "\n".join(rows)
 
 

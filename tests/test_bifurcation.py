@@ -164,3 +164,21 @@ def test_errors():
         period_doublings(Logistic(), "r", 3.9, 4.0, x0=[0.3])
     with pytest.raises(TypeError, match="needs a Map"):
         period_doublings(Lorenz(), "rho", 1.0, 2.0)
+
+
+def test_the_study_is_measured_summed_up_and_drawn(tmp_path):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    from figures.bifurcation import draw
+    from studies.bifurcation import STUDY
+
+    tiny = {"system": ["logistic", "neurons"], "values": 12, "side": 3, "units": 70, "doublings": 3}
+    results = STUDY.run(output=tmp_path, quick=True, overrides=tiny, progress=False)
+    assert (results.status == "done").all() and "3.449489743" in STUDY.summary(results)
+    np.testing.assert_allclose(results.doubling_value.sel(system="logistic")[:2], [3.0, 1 + np.sqrt(6)], atol=1e-9)
+    figure = draw(results)
+    assert len(figure.axes) == 7
+    pyplot.close(figure)

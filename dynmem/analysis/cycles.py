@@ -32,7 +32,8 @@ def fixed_points(system, *, period=1, starts=None, box=None, u=None, modulus=Non
     period : length of the cycles, 1 for fixed points; for a Flow pass dm.FlowMap(flow, dt) or leave it at 1 (equilibria).
     starts : how many (default 1000 for up to 10 states, else 200), or the starts themselves (m, n).
     box : (low, high), numbers or arrays (n,), from which starts are drawn (for cycles half of them are carried on by a period); by default
-        half lie on orbits of ``system.initial`` and half in the box around these, widened by random factors of up to 100.
+        a quarter lies on orbits of ``system.initial``, a quarter in the box around these, widened by random factors of up to 100, and half in
+        the box around what these have found, made twice as wide.
     u : input (inputs,) that is held; zero by default.
     modulus : the period of components that live on a circle, a number or (n,), with infinity or None for the others: 1 for the cat map.
     tolerance : |f^period(x) - x| at most, relative to 1 + |x|; for a Flow the speed.
@@ -53,12 +54,14 @@ def fixed_points(system, *, period=1, starts=None, box=None, u=None, modulus=Non
     _check(system, period, tolerance)
     u = as_input(system, u) if u is not None else np.zeros(system.inputs) if system.inputs else None
     with one_thread():
-        x = _starts(system, starts, box, u, period, np.random.default_rng(rng))
+        rounds = _starts(system, starts, box, u, period, np.random.default_rng(rng))
+        x = next(rounds)
         equation = Equation(system, int(period), u, _modulus(modulus, x.shape[1]))
         _check_finite(equation, x)
-        solution, error, good = solve(equation, x, tolerance=tolerance)
-        size = 1.0 + np.linalg.norm(solution, axis=1)
-        good &= (error <= RUNNING * size) & (size <= FARTHEST * (1.0 + np.linalg.norm(x, axis=1).max()))
+        solution, error, good = _search(equation, x, tolerance)
+        for more in _further(rounds, solution[good]):
+            found = _search(equation, more, tolerance)
+            x, solution, error, good = (np.concatenate(pair) for pair in zip((x, solution, error, good), (more, *found), strict=True))
         points, found, doubt = _whole_cycles(equation, *_distinct(equation, solution[good], error[good]), tolerance)
         points = equation.near_zero(points)
         order, cycle, periods = _sorted(equation, points)
@@ -68,7 +71,7 @@ def fixed_points(system, *, period=1, starts=None, box=None, u=None, modulus=Non
     coords = {"point": ("point", np.arange(len(points)), "1", "fixed point"),
               "state": ("state", list(system.states) or [f"x{i}" for i in range(x.shape[1])], "1", "component of the state"),
               "mode": ("mode", np.arange(1, x.shape[1] + 1), "1", "index of the mode, fastest growing first")}
-    parameters = describe_system(system) | {"search": {"period": int(period), "starts": len(x), "box": box, "tolerance": tolerance}}
+    parameters = describe_system(system) | {"length": int(period), "starts": len(x), "box": box, "tolerance": tolerance}
     note = _note(label, good)
     return dataset(label, coords, title=f"fixed points of {type(system).__name__}", source=SOURCE, parameters=parameters, seed=rng,
                    **({"note": note} if note else {}))
@@ -100,22 +103,47 @@ def _modulus(modulus, n):
     return np.array(values)
 
 
+def _search(equation, x, tolerance):
+    """Solutions from the starts x, their errors, and which of them are fixed points near enough to be believed."""
+    solution, error, good = solve(equation, x, tolerance=tolerance)
+    size = 1.0 + np.linalg.norm(solution, axis=1)
+    return solution, error, good & (error <= RUNNING * size) & (size <= FARTHEST * (1.0 + np.linalg.norm(x, axis=1).max()))
+
+
+def _further(rounds, points):
+    """The second round of starts, if there is one."""
+    try:
+        yield rounds.send(points)
+    except StopIteration:
+        return
+
+
 def _starts(system, starts, box, u, period, rng):
-    """Starts (m, n): those given, or drawn from the box, or from orbits and the box around them."""
+    """Starts (m, n) in one round, those given or drawn from the box; or in two: from orbits and boxes around them, and then, told what was
+    found, from the box around that."""
     if starts is not None and np.ndim(starts) > 0:
         x = as_state(system, starts, "starts")
-        return x.reshape(-1, x.shape[-1])
+        yield x.reshape(-1, x.shape[-1])
+        return
     if starts is not None and (starts != int(starts) or starts < 1):
         raise ValueError(f"starts = {starts}: must be a whole number of at least 1, or an array (m, n)")
-    states = None if box is not None else _explored(system, u, rng)
-    low, high = _box(system, box) if box is not None else _around(states)
-    count = int(starts) if starts else 1000 if len(low) <= FEW else 200
-    if states is None:
-        inside = rng.uniform(low, high, (count, len(low)))
-        return inside if period == 1 else _carried(system, inside, low, high, u, period)
-    wide = np.exp(rng.uniform(0.0, np.log(WIDEST), (-(-count // 2), 1)))
-    around = 0.5 * (low + high) + 0.5 * wide * (high - low) * rng.uniform(-1.0, 1.0, (len(wide), len(low)))
-    return np.concatenate([around, states[rng.integers(len(states), size=count - len(wide))]])
+    if box is not None:
+        low, high = _box(system, box)
+        inside = rng.uniform(low, high, (_count(starts, low), len(low)))
+        yield inside if period == 1 else _carried(system, inside, low, high, u, period)
+        return
+    states = _explored(system, u, rng)
+    low, high = _around(states)
+    share = -(-_count(starts, low) // 4)
+    wide = np.exp(rng.uniform(0.0, np.log(WIDEST), (share, 1)))
+    around = 0.5 * (low + high) + 0.5 * wide * (high - low) * rng.uniform(-1.0, 1.0, (share, len(low)))
+    points = yield np.concatenate([around, states[rng.integers(len(states), size=share)]])
+    low, high = _around(np.concatenate([points, states]) if len(points) < 2 else points)
+    yield rng.uniform(1.5 * low - 0.5 * high, 1.5 * high - 0.5 * low, (2 * share, len(low)))
+
+
+def _count(starts, low):
+    return int(starts) if starts else 1000 if len(low) <= FEW else 200
 
 
 def _carried(system, x, low, high, u, period):
@@ -267,5 +295,5 @@ def _note(label, good):
         return f"none of {len(good)} starts ended at a fixed point: there may be none, or the starts lie too far; pass box or starts"
     if points > 8 and marginal.mean() > 0.5 and label["unseen"][1] > 0.1:
         return ("most points have a marginal mode and many starts found one of their own: the fixed points seem to form a continuum, of which "
-                "this is a sample")
+                "this is a sample, or repeat along an angle, for which pass its modulus")
     return ""

@@ -163,7 +163,7 @@ def _torch(system, x, u, rng):
 def _symbols(system, x, u, rng):
     sizes = [0]
     map_arrays(system, lambda array: sizes.append(array.size))
-    composed = any(isinstance(value, FlowMap) for value in (system, *vars(system).values()))
+    composed = hasattr(system, "flow") or any(isinstance(value, FlowMap) for value in vars(system).values())
     if x.shape[-1] > symbolic.LIMIT or sum(sizes) > HEAVY or composed:
         return np.nan, "the formula would be long"
     rows = np.eye(x.shape[-1])

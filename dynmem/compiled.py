@@ -106,7 +106,7 @@ class Course:
 
 
 def _step_of(system):
-    return (system.dt / system.substeps, system.substeps) if isinstance(system, FlowMap) else (1.0, 1)
+    return (system.dt / system.substeps, system.substeps) if _rule_of(system) is not system else (1.0, 1)
 
 
 def _over_threads(part, members, workers):
@@ -126,10 +126,10 @@ def program(system, size, work=np.inf):
         return None
     try:
         trace, results, baked = _recorded(_rule_of(system), size)
-        cost = trace.work * (len(tableau(system.order)[1]) * system.substeps if isinstance(system, FlowMap) else 1)
+        cost = trace.work * _stages(system) * _step_of(system)[1]
         if cost * work < ENOUGH * (1 + trace.work / 100):
             return None
-        text, shape = _text(trace, results, size, system.order if isinstance(system, FlowMap) else None)
+        text, shape = _text(trace, results, size, system)
         return Program(_compiled(text), shape, baked)
     except TooLargeError:
         return None
@@ -139,7 +139,20 @@ def program(system, size, work=np.inf):
 
 
 def _rule_of(system):
-    return system.flow if isinstance(system, FlowMap) else system
+    """The rule that is compiled: that of the flow, where the steps of its scheme are loops around it."""
+    return system.flow if isinstance(system, FlowMap) or _splitting(system) else system
+
+
+def _splitting(system):
+    """Pairs (drift, kick) of a symplectic step of a flow q' = v, v' = force(q); None for any other map."""
+    return getattr(system, "splitting", None)
+
+
+def _stages(system):
+    """Calls of the compiled rule in one step of its scheme."""
+    if isinstance(system, FlowMap):
+        return len(tableau(system.order)[1])
+    return sum(kick != 0.0 for _, kick in _splitting(system) or ((0.0, 1.0),))
 
 
 @cache
@@ -157,15 +170,16 @@ def _recorded(system, size):
         return *record(system, size, symbols=False), True
 
 
-def _text(trace, results, size, order):
+def _text(trace, results, size, system):
     """The program of a rule, and the shape that its work space needs."""
+    order = system.order if isinstance(system, FlowMap) else None
     width = min(16, 1 << (size - 1).bit_length())
     rule, tangent, coefficients = _functions(trace, results, width)
-    stages = len(tableau(order)[1]) if order else 1
+    stages = _stages(system)
     sizes = f"SIZE, WIDTH, STAGES, STORAGE = {size}, {width}, {stages}, {size * width}"
     sizes += f"\nWEIGHTS = {tableau(order)[1]!r}" if order else ""
     head, _, loops = _loops()
-    text = "\n\n\n".join((head, sizes, rule, tangent, *(_scheme(order) if order else _SINGLE), loops))
+    text = "\n\n\n".join((head, sizes, rule, tangent, *_around(system), loops))
     return text, (size, stages, max(1, coefficients), width)
 
 
@@ -209,6 +223,30 @@ def volume(C, h, J, K):
                 J[j, m] -= r * J[i, m]
     return total
 """)  # fmt: skip
+
+
+def _around(system):
+    """``move``, ``push`` and ``volume`` of a step: a Runge-Kutta scheme, drifts and kicks, or the rule alone."""
+    pairs = _splitting(system)
+    return _scheme(system.order) if isinstance(system, FlowMap) else _drifts_and_kicks(pairs) if pairs else _SINGLE
+
+
+def _drifts_and_kicks(pairs):
+    """The same for a symplectic step, whose volume does not change."""
+    move = ["@late(MOVE, **FAST)", "def move(P, member, U, t, h, K, C):", "    half = SIZE // 2"]
+    push = ["@late(PUSH, **FAST)", "def push(C, h, V, tile, K):", "    half = SIZE // 2 * WIDTH"]
+    stage = 0
+    for drift, kick in pairs:
+        if drift:
+            move += ["    for i in range(half):", f"        K[STAGES + 1, i] += h * {drift!r} * K[STAGES + 1, half + i]"]
+            push += ["    for i in range(half):", f"        V[tile, i] += h * {drift!r} * V[tile, half + i]"]
+        if kick:
+            move += [f"    slope(K, STAGES + 1, P, member, U, t, {stage}, C)", "    for i in range(half):",
+                     f"        K[STAGES + 1, half + i] += h * {kick!r} * K[{stage}, half + i]"]
+            push += [f"    lanes(C, V, tile, {stage}, K)", "    for i in range(half):",
+                     f"        V[tile, half + i] += h * {kick!r} * K[{stage}, half + i]"]
+            stage += 1
+    return "\n".join(move), "\n".join(push), "@late(VOLUME, **FAST)\ndef volume(C, h, J, K):\n    return 0.0"
 
 
 def _scheme(order):

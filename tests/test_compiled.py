@@ -23,9 +23,9 @@ from .reference import BUILD, Henon, Lorenz, Lorenz96, row
 
 def interpreted(system, size):
     """The program of a system run by Python itself: what numba compiles, without numba."""
-    kind = system.flow if isinstance(system, FlowMap) else system
+    kind = compiled._rule_of(system)
     trace, results, baked = compiled._recorded(kind, size)
-    text, shape = compiled._text(trace, results, size, system.order if isinstance(system, FlowMap) else None)
+    text, shape = compiled._text(trace, results, size, system)
     assert text.count("import numba\n") == 1
     space = {"numba": types.SimpleNamespace(njit=lambda **_: lambda function: function)}
     exec(text.replace("import numba\n", ""), space)

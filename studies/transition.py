@@ -21,7 +21,8 @@ def measure(gain, units, seed, duration, largest):
     found = dm.lyapunov_spectrum(network, duration=steps, transient=max(100, steps // 4), rng=seed)
     theory = dm.theory.tanh_spectrum(gain, units=largest)
     per_unit = {"first": found.lyapunov[0], "first_error": found.standard_error[0], "dimension": found.kaplan_yorke_dimension / units,
-                "entropy": found.entropy_rate / units, "mean_exponent": found.lyapunov.mean(), "theory_first": dm.theory.tanh_spectrum(gain).lyapunov[0],
+                "entropy": found.entropy_rate / units, "mean_exponent": found.lyapunov.mean(),
+                "theory_first": dm.theory.tanh_spectrum(gain).lyapunov[0],
                 "theory_dimension": theory.kaplan_yorke_density, "theory_entropy": theory.entropy_density,
                 "theory_mean_exponent": theory.mean_exponent}
     variables = {name: xr.Variable((), float(value), LABELS[name]) for name, value in per_unit.items()}
@@ -41,7 +42,8 @@ LABELS = {name: {"units": units, "long_name": text} for name, units, text in [
     ("first", "1/step", "first Lyapunov exponent"), ("first_error", "1/step", "standard error of the first exponent"),
     ("dimension", "1", "Kaplan-Yorke dimension per unit"), ("entropy", "nats/step", "entropy rate per unit"),
     ("mean_exponent", "1/step", "mean of all exponents"), ("theory_first", "1/step", "first exponent of the mean field"),
-    ("theory_dimension", "1", "Kaplan-Yorke dimension per unit of the mean field"), ("theory_entropy", "nats/step", "entropy rate of the mean field"),
+    ("theory_dimension", "1", "Kaplan-Yorke dimension per unit of the mean field"),
+    ("theory_entropy", "nats/step", "entropy rate per unit of the mean field"),
     ("theory_mean_exponent", "1/step", "mean of all exponents of the mean field")]}  # fmt: skip
 
 
@@ -52,8 +54,9 @@ def summary(results):
              f"{int(largest.units)} units, {results.sizes['seed']} seed(s)"]
     for gain in results.gain.values:
         at = largest.sel(gain=gain).mean("seed")
-        lines.append(f"{gain:5.2f} {float(at['first']):9.4f} {float(at.theory_first):9.4f} {float(at.dimension):8.4f} {float(at.theory_dimension):8.4f} "
-                     f"{float(at.entropy):10.5f} {float(at.theory_entropy):8.5f} {float(at.mean_exponent):8.4f} {float(at.theory_mean_exponent):8.4f}")
+        cells = [("first", "9.4f"), ("theory_first", "9.4f"), ("dimension", "8.4f"), ("theory_dimension", "8.4f"), ("entropy", "10.5f"),
+                 ("theory_entropy", "8.5f"), ("mean_exponent", "8.4f"), ("theory_mean_exponent", "8.4f")]
+        lines.append(" ".join([f"{gain:5.2f}", *(format(float(at[name]), form) for name, form in cells)]))
     return "\n".join(lines)
 
 

@@ -505,3 +505,9 @@ def test_blow_up_ends_at_once():
     with pytest.raises(NotFiniteError, match="state not finite at step"):
         lyapunov_spectrum(Linear(2.0 * np.eye(2)), np.ones(2), duration=1_000_000)
     assert time.perf_counter() - start < 20  # five cases, each well within 5 s on a busy machine
+
+
+def test_a_run_that_is_too_short_says_so():
+    short = dm.lyapunov_spectrum(dm.systems.get("henon"), duration=8, transient=0)
+    assert not short.converged and np.isinf(short.standard_error).all() and "too short" in short.attrs["warning"]
+    assert "warning" not in dm.lyapunov_spectrum(dm.models.Linear(np.diag([1.1, 0.8])), np.zeros(2), duration=100, transient=100).attrs

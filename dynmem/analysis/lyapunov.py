@@ -178,6 +178,7 @@ def _report(system, stepper, growth, n, rng, parameters, batch=()):
         error = np.where(growth.lost, 0.0, standard_error(growth.durations, growth.growths))
     values, error = (np.take_along_axis(a, order, axis=-1) for a in (values, error))
     running = np.take_along_axis(growth.running, order[..., None, :], axis=-1)
+    settled = growth.stopped | _settled(running, error)
     complete = values.shape[-1] == n
     residual = growth.residual / np.maximum(growth.checked, 1) / abs(stepper.dt) if complete else np.full(growth.residual.shape, np.nan)
     residual = np.where(growth.checked > 0, residual, np.nan)
@@ -192,22 +193,25 @@ def _report(system, stepper, growth, n, rng, parameters, batch=()):
         "kaplan_yorke_dimension": (batch, dimension, "1", "Kaplan-Yorke dimension"),
         "entropy_rate": (batch, entropy, f"nats{per[1:]}", "entropy rate by Pesin's formula"),
         "sum_residual": (batch, residual, per, "sum of the exponents less the mean growth of volume"),
-        "converged": (batch, (growth.stopped | _settled(running, error)) & ~broken, "1", "whether the estimate has settled"),
+        "converged": (batch, settled & ~broken, "1", "whether the estimate has settled"),
     }
     coords = {"exponent": ("exponent", np.arange(1, values.shape[-1] + 1), "1", "index of the exponent, largest first"),
               "time": ("time", growth.times, per[2:], "time since the transient")}
     drive = parameters["drive"]
     parameters["drive"] = drive if drive is None or np.isscalar(drive) else type(drive).__name__
     return dataset(label, coords, title=f"Lyapunov spectrum of {type(system).__name__}", source=SOURCE, seed=rng,
-                   parameters=describe_system(system) | parameters | {"dt": stepper.dt}, **_notes(growth, complete, broken))
+                   parameters=describe_system(system) | parameters | {"dt": stepper.dt}, **_notes(growth, complete, broken, settled))
 
 
-def _notes(growth, complete, broken):
+def _notes(growth, complete, broken, settled):
     notes = {"sum_residual_steps": int(growth.checked.sum()), "qr_interval": int(growth.interval)}
     if not complete:
         notes["note"] = "sum_residual needs all exponents; dimension and entropy are NaN where the exponents asked for do not settle them"
     if broken.any():
         notes["note"] = "the exponents break the sum rule: the step dt is too long for this system, pass a shorter one"
+    if not np.all(settled):
+        notes["warning"] = ("the run is too short: its second half still drifts by more than three standard errors, or there are too few records for "
+                            "an error; pass a longer duration")
     if growth.lost.any():
         notes["collapsed"] = f"{int(growth.lost.sum())} directions fell into the span of the others: their exponents are -inf"
     return notes

@@ -61,7 +61,7 @@ def _step_error(flows, step, order, start, held, points, work, workers):
     hundredth of the largest, where that is more."""
     whole, halves = ([FlowMap(f, step, substeps=count, order=order) for f in flows] for count in (1, 2))
     made, found = program(whole[0], start.shape[1], work), np.inf
-    for x in _probes(made, halves, start, held, points * (16 if made else 1), workers):
+    for x in _probes(made, halves, start, held, points * max(2, min(16, 48 // start.shape[1])) if made else points, workers):
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             coarse, fine = (_tangents(made, systems, x, held, workers) for systems in (whole, halves))
             error = np.linalg.norm(coarse - fine, axis=(-2, -1)) / np.linalg.norm(fine, axis=(-2, -1)) * np.sqrt(x.shape[-1])

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import NotFiniteError, ShapeError
 from ..flow import FlowMap, not_finite
-from ..system import check_rule
+from ..system import as_input, check_rule
 from ..tangent import divergence, jacobian, push
 from .frame import Frame, random_frame
 
@@ -31,6 +31,7 @@ class Record:
     total: np.ndarray | float = 0.0
 
     def add(self, duration, growth):
+        """Put down the growth (k,) over one more stretch."""
         self.time, self.total = self.time + duration, self.total + growth
         if self.waiting:
             self.durations[-1] += duration
@@ -183,6 +184,23 @@ def example_input(system, drive):
     if not system.inputs:
         return None
     return np.zeros(system.inputs) if drive is None or np.isscalar(drive) or callable(drive) else drive
+
+
+def how_many(exponents, n):
+    """Number of exponents asked for, all n by default. Raises ValueError for what is no whole number from 1 to n."""
+    k = n if exponents is None else exponents
+    if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not 1 <= k <= n:
+        raise ValueError(f"exponents = {exponents}: must be a whole number from 1 to {n}, the number of states")
+    return int(k)
+
+
+def inputs_of(system, drive, steps, rng):
+    """The inputs of a run of so many steps; an array that does not hold them all is refused."""
+    if drive is not None and not np.isscalar(drive) and not callable(drive):
+        drive = as_input(system, drive, "drive")
+        if drive.ndim != 2 or len(drive) < steps:
+            raise ShapeError(f"drive has shape {drive.shape}, the run needs ({steps}, {system.inputs}): transient and duration together")
+    return make_drive(system, drive, rng)
 
 
 def make_drive(system, drive, rng):

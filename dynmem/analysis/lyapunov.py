@@ -8,10 +8,10 @@ from ..compiled import TANGENT, program
 from ..errors import ShapeError
 from ..flow import FlowMap, as_map, suggest_step, whole_steps
 from ..labels import dataset, describe_system
-from ..system import Flow, as_input, as_state, as_system
+from ..system import Flow, as_state, as_system
 from ..trace import same_structure
 from .frame import random_frame
-from .growth import Growth, Tangents, example_input, make_drive, met, standard_error
+from .growth import Growth, Tangents, example_input, how_many, inputs_of, met, standard_error
 from .machine import machine_growth
 from .threads import cores, one_thread, spread
 
@@ -100,8 +100,8 @@ def _together(systems, x0, drive, seeds, workers, *, duration, transient, expone
     made = program(first, x.shape[-1], (skip + steps) * len(systems) * TANGENT) if x.ndim == 2 else None
     if made is None:
         return None
-    k = _count(exponents, x.shape[1])
-    inputs = _inputs(first, drive, skip + steps, spawned[1])
+    k = how_many(exponents, x.shape[1])
+    inputs = inputs_of(first, drive, skip + steps, spawned[1])
     growth = machine_growth(made, systems, x, random_frame(k, x.shape[1], spawned[2]), inputs, skip, steps, tolerance, workers or cores())
     if growth is None:
         return None
@@ -123,34 +123,19 @@ def _spectrum(system, x0, drive, rng, *, duration, transient, exponents, dt, tol
     x = system.initial(seeds[0]) if x0 is None else as_state(system, x0, "x0")
     if x.ndim != 1:
         raise ShapeError(f"x0 has shape {x.shape}: pass one start of shape (n,), or a list of systems for an ensemble")
-    k = _count(exponents, len(x))
+    k = how_many(exponents, len(x))
     if tolerance is not None and not tolerance > 0:
         raise ValueError(f"tolerance = {tolerance}: must be positive, the standard error at which to stop")
     whole_steps(duration, 1.0)
     stepper = as_map(system, dt, x, example_input(system, drive), duration * TANGENT)
     skip, steps = _steps(stepper, duration, transient)
-    inputs, made = _inputs(stepper, drive, skip + steps, seeds[1]), program(stepper, len(x), (skip + steps) * TANGENT)
+    inputs, made = inputs_of(stepper, drive, skip + steps, seeds[1]), program(stepper, len(x), (skip + steps) * TANGENT)
     growth = None
     if made:
         growth = machine_growth(made, [stepper], x[None].copy(), random_frame(k, len(x), deepcopy(seeds[2])), inputs, skip, steps, tolerance)
     if growth is None:
         growth = _measure(Tangents(stepper, x, k, inputs, seeds[2], skip + steps), skip, steps, tolerance)
     return _report(system, stepper, growth, len(x), rng, {"duration": duration, "transient": transient, "drive": drive})
-
-
-def _count(exponents, n):
-    k = n if exponents is None else exponents
-    if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not 1 <= k <= n:
-        raise ValueError(f"exponents = {exponents}: must be a whole number from 1 to {n}, the number of states")
-    return int(k)
-
-
-def _inputs(system, drive, steps, rng):
-    if drive is not None and not np.isscalar(drive) and not callable(drive):
-        drive = as_input(system, drive, "drive")
-        if drive.ndim != 2 or len(drive) < steps:
-            raise ShapeError(f"drive has shape {drive.shape}, the run needs ({steps}, {system.inputs}): transient and duration together")
-    return make_drive(system, drive, rng)
 
 
 def _measure(run, skip, steps, tolerance, points=200):

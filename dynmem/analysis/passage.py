@@ -8,10 +8,10 @@ import numpy as np
 from ..compiled import STATE_LOST, TANGENT, program
 from ..errors import NotFiniteError, ShapeError
 from ..flow import as_map, not_finite, whole_steps
-from ..system import Map, System, as_input, as_state, as_system
+from ..system import Map, System, as_state, as_system
 from ..tangent import push
 from .frame import random_frame
-from .growth import example_input, make_drive
+from .growth import example_input, how_many, inputs_of
 
 CHUNK = 4096  # numbers in the frames of a chunk of blocks, at least
 
@@ -114,21 +114,11 @@ def start(system, x0, drive, rng, *, exponents, dt, times):
     if x.ndim != 1:
         raise ShapeError(f"x0 has shape {x.shape}: pass one start of shape (n,)")
     n = len(x)
-    k = n if exponents is None else exponents
-    if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not 1 <= k <= n:
-        raise ValueError(f"exponents = {exponents}: must be a whole number from 1 to {n}, the number of states")
+    k = how_many(exponents, n)
     stepper = as_map(system, dt, x, example_input(system, drive), sum(whole_steps(time, 1.0, name) for name, time in times.items()) * TANGENT)
     counts = [whole_steps(time, stepper.dt, name) for name, time in times.items()]
-    inputs = _inputs(stepper, drive, sum(counts), seeds[1])
+    inputs = inputs_of(stepper, drive, sum(counts), seeds[1])
     return Passage(system, stepper, x, random_frame(k, n, seeds[2]), inputs, sum(counts)), counts
-
-
-def _inputs(stepper, drive, steps, rng):
-    if drive is not None and not np.isscalar(drive) and not callable(drive):
-        drive = as_input(stepper, drive, "drive")
-        if drive.ndim != 2 or len(drive) < steps:
-            raise ShapeError(f"drive has shape {drive.shape}, the run needs ({steps}, {stepper.inputs}): transients and duration together")
-    return make_drive(stepper, drive, rng)
 
 
 def drive_name(drive):

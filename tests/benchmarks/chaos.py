@@ -1,8 +1,8 @@
-"""Lyapunov spectra of small systems by machine code, against jitcode, lyapynov and scipy's solve_ivp with variational equations.
+"""Lyapunov spectra of small systems by machine code, against jitcode and scipy's solve_ivp with variational equations.
 
 Run: OMP_NUM_THREADS=1 python -m tests.benchmarks.chaos [--rounds 3]
-Peers that are not installed are left out: pip install jitcode lyapynov in a throw-away environment. Slow peers run a part, which is said, and
-their time is scaled. Goals for Lorenz-63, full spectrum, T = 1000: 40 times faster than jitcode, 500 times faster than lyapynov and solve_ivp;
+jitcode is left out where it is not installed: pip install jitcode in a throw-away environment. solve_ivp runs a part, and its time is scaled.
+Goals for Lorenz-63, full spectrum, T = 1000: 40 times faster than jitcode, 500 times faster than solve_ivp;
 Lorenz-96 of 40 units, T = 200: 4 times faster than jitcode; 1,000 parameters on two cores 1.8 times faster than on one.
 """
 
@@ -88,14 +88,14 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     first, lorenz, exponents = ours("lorenz63", 1000, rounds)
-    line("Lorenz-63, T=1000", lorenz, note=f"first call {first:.2f} s, lambda_1 {exponents[0]:.4f}")
+    line("Lorenz-63, T=1000", lorenz, note=f"first call of this process {first:.2f} s, lambda_1 {exponents[0]:.4f}")
     scaled, found = timed(lambda: by_solve_ivp(20))
     line("  solve_ivp (T=20, scaled)", scaled * 50, scaled * 50 / lorenz, f"lambda_1 {found[0]:.3f}")
     first96, lorenz96, exponents96 = ours("lorenz96", 200, rounds)
     if importlib.util.find_spec("jitcode"):
         compiling, running, found = by_jitcode(jitcode_lorenz63(), [1.0, 1.0, 20.0], 1000)
         line("  jitcode", running, running / lorenz, f"compiled in {compiling:.1f} s, lambda_1 {found[0]:.4f}")
-        line("Lorenz-96, 40 units, T=200", lorenz96, note=f"first call {first96:.2f} s, lambda_1 {exponents96[0]:.3f}")
+        line("Lorenz-96, 40 units, T=200", lorenz96, note=f"first call of this process {first96:.2f} s, lambda_1 {exponents96[0]:.3f}")
         compiling, running, found = by_jitcode(jitcode_lorenz96(), 8 + np.random.default_rng(0).standard_normal(40), 200)
         line("  jitcode", running, running / lorenz96, f"compiled in {compiling:.1f} s, lambda_1 {found[0]:.3f}")
     _, henon, exponents = ours("henon", 1_000_000, rounds)

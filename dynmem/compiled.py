@@ -27,7 +27,7 @@ from .system import Map
 from .trace import LEAVES, Node, TooLargeError, UntraceableError, parameter_values, partials, record
 
 LARGEST = 64  # states beyond which BLAS is as fast
-ENOUGH = 1e6  # operations from which on machine code pays for its compilation, which takes twice as long for 100 operations as for a few
+ENOUGH = 1e6  # operations from which on machine code pays for its compilation: some seconds, more for long rules
 TANGENT = 5  # what an operation costs at numpy's speed with its tangent, as a multiple of the operation itself
 FORMS = {
     "const": "{0!r}", "x": "K[at, {0}]", "u": "U[t, {0}]", "p": "P[member, {0}]",

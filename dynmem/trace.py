@@ -1,8 +1,8 @@
 """The operations of a rule, written down as it runs once on symbols: each only once, with the derivatives of all of them.
 
 A rule is called with arrays of ``Node``; every arithmetic operation and every word of the vocabulary adds a node to a ``Trace``, or
-finds the one that is there already, so that common subexpressions are shared from the start. sympy knows more of algebra and takes a
-thousand times longer; formulas to be read are made in ``symbolic``, machine code is made from here. No text of a user is ever used.
+finds the one that is there already, so that common subexpressions are shared from the start. sympy knows more of algebra and takes some
+fifteen to fifty times longer; formulas to be read are made in ``symbolic``, machine code is made from here. No text of a user is ever used.
 """
 
 import math
@@ -321,6 +321,7 @@ def record(system, size, symbols=True):
     counter = iter(range(10**9))
 
     def take(value):
+        """Symbols in the place of a number or an array."""
         shape = np.shape(value)
         nodes = [trace.symbol("p", next(counter)) for _ in range(int(np.prod(shape)))]
         if not shape:

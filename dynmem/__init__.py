@@ -4,7 +4,7 @@ import lazy_loader as lazy
 
 __version__ = "0.1.0"
 
-_ARRAYS = ["tanh", "sigmoid", "exp", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "arctan", "abs", "sign", "relu", "where",
+_ARRAYS = ["tanh", "sigmoid", "exp", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "arctan", "erf", "abs", "sign", "relu", "where",
            "maximum", "minimum", "stack", "concat", "sum", "split", "roll", "softmax", "softplus", "transpose", "solve", "cayley"]
 
 __getattr__, __dir__, __all__ = lazy.attach(

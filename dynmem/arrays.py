@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-ELEMENTWISE = ("tanh", "sigmoid", "exp", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "arctan", "abs", "sign", "relu")
+ELEMENTWISE = ("tanh", "sigmoid", "exp", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "arctan", "erf", "abs", "sign", "relu")
 
 
 def namespace(*arrays):
@@ -61,6 +61,12 @@ class Numpy:
     def relu(x):
         return np.maximum(x, 0.0)
 
+    @staticmethod
+    def erf(x):
+        from scipy.special import erf  # numpy has none
+
+        return erf(x)
+
 
 @cache
 def _torch():
@@ -71,7 +77,7 @@ def _torch():
 
         tanh, sigmoid, exp, log, log1p, sqrt = torch.tanh, torch.sigmoid, torch.exp, torch.log, torch.log1p, torch.sqrt
         sin, cos, tan, sinh, cosh, arctan = torch.sin, torch.cos, torch.tan, torch.sinh, torch.cosh, torch.arctan
-        abs, sign, relu, solve, sum = torch.abs, torch.sign, torch.relu, torch.linalg.solve, torch.sum
+        abs, sign, relu, erf, solve, sum = torch.abs, torch.sign, torch.relu, torch.erf, torch.linalg.solve, torch.sum
         transpose = staticmethod(lambda x: x.mT)
         detach = staticmethod(lambda x: x.detach())
 
@@ -119,6 +125,7 @@ def _symbols():
         tanh, exp, log, sqrt, abs = map(each, (sympy.tanh, sympy.exp, sympy.log, sympy.sqrt, sympy.Abs))
         sign = each(lambda x: sympy.Piecewise((1, x > 0), (-1, x < 0), (0, True)))  # its derivative is 0, not a delta function
         sin, cos, tan, sinh, cosh, arctan = map(each, (sympy.sin, sympy.cos, sympy.tan, sympy.sinh, sympy.cosh, sympy.atan))
+        erf = each(sympy.erf)
         log1p = each(lambda x: sympy.log(1 + x))
         sigmoid = each(lambda x: (1 + sympy.tanh(x / 2)) / 2)
         relu = each(lambda x: sympy.Piecewise((x, x > 0), (0, True)))
@@ -144,7 +151,7 @@ def _elementwise(name):
 
 tanh, sigmoid, exp, log, log1p, sqrt = (_elementwise(n) for n in ("tanh", "sigmoid", "exp", "log", "log1p", "sqrt"))
 sin, cos, tan, sinh, cosh, arctan = (_elementwise(n) for n in ("sin", "cos", "tan", "sinh", "cosh", "arctan"))
-abs, sign, relu = (_elementwise(n) for n in ("abs", "sign", "relu"))  # noqa: A001
+erf, abs, sign, relu = (_elementwise(n) for n in ("erf", "abs", "sign", "relu"))  # noqa: A001
 
 
 def where(condition, x, y):
@@ -216,6 +223,15 @@ def softmax(x):
 def softplus(x):
     """ln(1 + exp(x)) without overflow."""
     return relu(x) + log1p(exp(-abs(x)))
+
+
+def steps(u):
+    """The steps of a sequence (..., T, k), one array (..., k) after another.
+
+    >>> [step.tolist() for step in steps(np.eye(2))]
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    return u.unbind(-2) if hasattr(u, "unbind") else np.moveaxis(u, -2, 0)  # of torch not u[:, t]: its backward pass is quadratic in T
 
 
 def transpose(x):

@@ -23,6 +23,7 @@ DERIVATIVES = {
     "sinh": lambda x, y: np.cosh(x),
     "cosh": lambda x, y: np.sinh(x),
     "arctan": lambda x, y: 1.0 / (1.0 + x * x),
+    "erf": lambda x, y: 2.0 / np.sqrt(np.pi) * np.exp(-x * x),
     "abs": lambda x, y: np.sign(x),
     "relu": lambda x, y: (x > 0).astype(float),
     "sign": lambda x, y: np.zeros_like(y),
@@ -283,7 +284,7 @@ for _name, _slope in DERIVATIVES.items():
     setattr(_Duals, _name, _elementwise(_name, _slope))
 Dual.__namespace__ = _Duals
 
-_UFUNCS = {getattr(np, name): getattr(_Duals, name) for name in DERIVATIVES if name not in ("sigmoid", "relu")} | {
+_UFUNCS = {getattr(np, name): getattr(_Duals, name) for name in DERIVATIVES if hasattr(np, name)} | {
     np.add: lambda a, b: b + a if isinstance(b, Dual) else a + b,
     np.subtract: lambda a, b: a - b if isinstance(a, Dual) else b.__rsub__(a),
     np.multiply: lambda a, b: b * a if isinstance(b, Dual) else a * b,

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .arrays import tensors
+from .arrays import stack, steps, tensors
 from .errors import NotFiniteError, ShapeError
 
 
@@ -77,6 +77,21 @@ class Map(System):
     """
 
     dt = 1.0
+
+    def unroll(self, u, x):
+        """Outputs (..., T, outputs) and last state (..., n) for inputs u (..., T, inputs) from the state x (..., n): the rule step by step.
+
+        On numpy and torch; no checks: for inner loops.
+        """
+        states, driven = [], self.inputs > 0
+        for now in steps(u):
+            x = self.rule(x, now if driven else None)
+            states.append(x)
+        return self.output(stack(states, axis=-2), u if driven else None), x
+
+    def run(self, u, x):
+        """The same outputs and last state, all steps at once where a model knows how."""
+        return self.unroll(u, x)
 
 
 @dataclass(frozen=True, eq=False)

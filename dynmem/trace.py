@@ -375,6 +375,7 @@ def partials(trace, node):
         "sinh": lambda: [(a.cosh(), a)],
         "cosh": lambda: [(a.sinh(), a)],
         "arctan": lambda: [(one / (one + a * a), a)],
+        "erf": lambda: [(2.0 / math.sqrt(math.pi) * (-(a * a)).exp(), a)],
         "abs": lambda: [(a.sign(), a)],
         "relu": lambda: [(Vocabulary.where(a > 0.0, 1.0, 0.0), a)],
     }[operation]()

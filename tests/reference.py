@@ -188,6 +188,10 @@ BUILD = {
     "network, tanh": lambda: dm.models.get("tanh", units=3, inputs=2, layers=2, outputs=2, rng=7),
     "network, lstm": lambda: dm.models.get("lstm", units=1, inputs=2, layers=2, rng=7),
     "network, gru": lambda: dm.models.get("gru", units=2, inputs=1, layers=3, outputs=1, rng=7),
+    "block, pre": lambda: dm.models.get("tanh", units=3, inputs=2, outputs=2, rng=9, placement="pre", feedforward=4, activation="gelu"),
+    "block, post": lambda: dm.models.get("gru", units=2, inputs=1, outputs=1, rng=9, placement="post", norm="rms", feedforward=3),
+    "block, deepnorm": lambda: dm.models.get("lstm", units=2, inputs=1, layers=2, rng=9, placement="deepnorm"),
+    "block, none": lambda: dm.models.get("orthogonal", units=3, inputs=2, outputs=2, rng=9, placement="none"),
     "network, mixed": lambda: Network((_tanh(4, 2), LSTM.random(3, 4, rng=8), Henon_layer()), np.ones((1, 2)), np.array([0.5])),
 }
 STATES = {"logistic": [0.3], "lorenz96": [1.0, -0.5, 2.0, 0.3, 1.7], "oscillators": [0.1, 0.9, -0.4, 0.2, 2.0], "cat": [0.31, 0.22]}

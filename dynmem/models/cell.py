@@ -19,6 +19,9 @@ class Cell(Map):
     gates = 1
     shapes = {}
     letters = ("h",)  # the parts of the state, each of N units
+    square = False  # whether it works channel by channel, with as many outputs as inputs
+    plain = True  # whether its options are those that the kernel takes for granted
+    kernel = None  # name of torch's own kernel for this very class; one derived from it may have another rule
 
     def __post_init__(self):
         first = next(iter(self.shapes))
@@ -75,6 +78,15 @@ class Cell(Map):
     def drive(self, u, z):
         """z + V u, or z alone where the cell runs free."""
         return z if u is None else z + u @ self.V.T
+
+    def run(self, u, x):
+        """Outputs (..., T, N) and last state (..., n), on torch by its own kernel where it has one."""
+        kernel = vars(type(self)).get("kernel")
+        if kernel and self.plain and hasattr(u, "unbind") and u.ndim == 3:
+            from . import fused
+
+            return getattr(fused, kernel)(self, u, x)
+        return self.unroll(u, x)
 
     @classmethod
     def zeros(cls, units, inputs=0, **options):

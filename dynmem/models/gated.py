@@ -45,6 +45,7 @@ class LSTM(Cell):
     V: np.ndarray | None = None
     b: np.ndarray | None = None
     gates = 4
+    kernel = "lstm"
     tile = 128
     shapes = {"W": "gN,N", "V": "gN,D", "b": "gN"}
     letters = ("h", "c")
@@ -99,6 +100,7 @@ class GRU(Cell):
     b: np.ndarray | None = None
     c: np.ndarray | None = None
     gates = 3
+    kernel = "gru"
     tile = 128
     shapes = {"W": "gN,N", "V": "gN,D", "b": "gN", "c": "N"}
 

@@ -10,6 +10,7 @@ from ..errors import NotFiniteError, ShapeError, UnknownNameError
 from ..system import Map, as_system
 from .cell import whole
 from .gated import GRU, LSTM
+from .residual import PLACEMENTS, Block, Dense, FeedForward, Norm
 from .rnn import Linear, Orthogonal, Relu, Tanh
 
 
@@ -78,7 +79,18 @@ class Network(Map):
     def output(self, x, u):
         for layer, part in zip(self.layers, self.parts(x), strict=True):
             u = layer.output(part, u)
-        return u if self.R is None else u @ self.R.T + self.a
+        return self._read_out(u)
+
+    def run(self, u, x):
+        """Outputs (..., T, outputs) and last state (..., n), layer after layer, each over the whole sequence."""
+        after = []
+        for layer, part in zip(self.layers, self.parts(x), strict=True):
+            u, last = layer.run(u, part)
+            after.append(last)
+        return self._read_out(u), concat(after)
+
+    def _read_out(self, h):
+        return h if self.R is None else h @ self.R.T + self.a
 
     def initial(self, rng=0):
         rng = np.random.default_rng(rng)
@@ -97,28 +109,54 @@ def names() -> list[str]:
     return sorted(MODELS)
 
 
-def get(name, *, units, inputs=0, layers=1, outputs=None, rng=0, **options):
-    """A randomly initialised model by name; options go to its ``random``.
+def get(name, *, units, inputs=0, layers=1, outputs=None, rng=0, placement=None, norm="layer", feedforward=0, activation="relu", **options):
+    """A randomly initialised model by name; other options go to its ``random``.
+
+    Without ``placement`` the layers feed one another. With "pre", "post", "deepnorm" or "none" the model is the one trainable shape of all
+    mixers: an encoder (units, inputs), ``layers`` residual blocks with norms ("layer" or "rms") there, each with a feed-forward layer of
+    ``feedforward`` hidden units (0: without one), after "pre" one more norm, and the readout. A mixer that works channel by channel
+    gets an encoder wherever inputs and units differ.
 
     With ``layers`` above 1 or ``outputs`` given it is a Network, its readout R ~ U(+-1/sqrt N). Raises UnknownNameError, and TypeError
     for options the model does not take.
 
     >>> get("lstm", units=4, inputs=2, forget_bias=1.0).size
     8
+    >>> [type(layer).__name__ for layer in get("gru", units=4, inputs=2, outputs=1, layers=2, placement="pre", feedforward=8).layers]
+    ['Dense', 'Block', 'Block', 'Norm']
     """
     if name not in MODELS:
         raise UnknownNameError("model", name, MODELS)
-    units, layers, rng = whole("units", units, 1), whole("layers", layers, 1), np.random.default_rng(rng)
+    kind, units, layers, rng = MODELS[name], whole("units", units, 1), whole("layers", layers, 1), np.random.default_rng(rng)
+    encoded = placement is not None or (kind.square and inputs != units)
+    cells = (Dense.random(units, inputs, rng=rng),) if encoded else ()
     try:
-        cells = tuple(MODELS[name].random(units, inputs if i == 0 else units, rng=rng, **options) for i in range(layers))
+        mixers = tuple(kind.random(units, units if encoded or i else inputs, rng=rng, **options) for i in range(layers))
     except TypeError as error:
         if "unexpected keyword" not in str(error):
             raise
-        taken = MODELS[name].random.__func__.__kwdefaults__
+        taken = kind.random.__func__.__kwdefaults__
         raise TypeError(f"{name} takes no option {set(options) - set(taken)}: it takes {', '.join(sorted(set(taken) - {'rng'}))}") from None
-    if layers == 1 and outputs is None:
+    cells += mixers if placement is None else blocks(mixers, placement, norm, whole("feedforward", feedforward, 0), activation, rng)
+    if len(cells) == 1 and outputs is None:
         return cells[0]
     if outputs is None:
         return Network(cells)
     bound = 1 / np.sqrt(units)
     return Network(cells, rng.uniform(-bound, bound, (whole("outputs", outputs, 1), units)), np.zeros(outputs))
+
+
+def blocks(mixers, placement, norm, hidden, activation, rng):
+    """A residual block around each mixer, and after "pre" a last norm."""
+    if placement not in (*PLACEMENTS, "deepnorm"):
+        raise ValueError(f"placement must be one of {', '.join((*PLACEMENTS, 'deepnorm'))}, got {placement!r}")
+    width, deep = mixers[0].outputs, placement == "deepnorm"
+    alpha, gain = ((2 * len(mixers)) ** 0.25, (8 * len(mixers)) ** -0.25) if deep else (1.0, 1.0)  # Wang et al. (2022), decoder
+    placement = "post" if deep else placement
+    count = 0 if placement == "none" else 2 if hidden else 1
+
+    def block(mixer):
+        ff = FeedForward.random(width, hidden, rng=rng, gain=gain, activation=activation) if hidden else None
+        return Block(mixer, ff, tuple(Norm.plain(width, norm) for _ in range(count)), placement, alpha)
+
+    return tuple(map(block, mixers)) + ((Norm.plain(width, norm),) if placement == "pre" else ())

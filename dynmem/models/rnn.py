@@ -38,6 +38,10 @@ class Linear(Cell):
     def dt(self):
         return self.leak
 
+    @property
+    def plain(self):
+        return isinstance(self.leak, float) and self.leak == 1.0
+
     def activation(self, z):
         return z
 
@@ -47,7 +51,7 @@ class Linear(Cell):
 
     def rule(self, x, u):
         new = self.activation(self.drive(u, x @ self.W.T + self.b))
-        return new if isinstance(self.leak, float) and self.leak == 1 else (1 - self.leak) * x + self.leak * new
+        return new if self.plain else (1 - self.leak) * x + self.leak * new
 
     @classmethod
     def random(cls, units, inputs=0, *, rng=0, gain=1.0, input_gain=1.0, bias_sd=0.0, leak=1.0, init="gaussian"):
@@ -78,6 +82,7 @@ class Tanh(Linear):
     """
 
     initial = Cell.initial
+    kernel = "rnn_tanh"
 
     def activation(self, z):
         return tanh(z)
@@ -92,6 +97,7 @@ class Relu(Linear):
     """
 
     initial = Cell.initial
+    kernel = "rnn_relu"
 
     def activation(self, z):
         return relu(z)

@@ -8,15 +8,14 @@ import torch
 from ..arrays import tensors
 from ..errors import NotFiniteError, ShapeError, UnknownNameError
 from ..system import Map, System, as_system, map_arrays
-from .fused import fuse, unroll
 
 
 class Trainable(torch.nn.Module):
     """A Map as a torch module: the float arrays among its fields, in nested systems too, are the Parameters.
 
     Parameters: system; dtype, of torch; ``fixed``, names of arrays that are not trained; ``train``, names of plain numbers that are trained
-    too; ``fused``, whether a cell that has a fused torch kernel runs on it rather than on its rule. A name is a field ("W", everywhere it
-    occurs) or a path ("layers.0.W", "layers.0").
+    too; ``fused``, whether a model that can take all steps of a sequence at once does, rather than its rule step by step. A name is a
+    field ("W", everywhere it occurs) or a path ("layers.0.W", "layers.0").
 
     Raises TypeError where the system is not a Map, UnknownNameError for a name it does not have.
 
@@ -76,7 +75,8 @@ class Trainable(torch.nn.Module):
         x = u.new_zeros(self.system.size) if x is None else torch.as_tensor(x, dtype=self.dtype)
         if x.ndim not in (1, 2) or self.system.size not in (None, x.shape[-1]) or (x.ndim == 2 and len(x) not in (1, len(u))):
             raise ShapeError(f"x0 has shape {tuple(x.shape)}, expected ({self.system.size},) or ({len(u)}, {self.system.size})")
-        return (fuse if self.fused else unroll)(self.twin(), u, x.expand(len(u), -1))
+        twin = self.twin()
+        return (twin.run if self.fused else twin.unroll)(u, x.expand(len(u), -1))
 
     def _inputs(self, u):
         u = torch.as_tensor(u, dtype=self.dtype)

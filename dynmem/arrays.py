@@ -45,6 +45,7 @@ class Numpy:
     abs, sign, where, concat, solve, sum = np.abs, np.sign, np.where, np.concatenate, np.linalg.solve, np.sum
     transpose = staticmethod(lambda x: np.swapaxes(x, -1, -2))
     detach = staticmethod(lambda x: x)
+    complex = staticmethod(lambda real, imaginary: real + 1j * imaginary)
     maximum = np.maximum
 
     @staticmethod
@@ -80,6 +81,7 @@ def _torch():
         abs, sign, relu, erf, solve, sum = torch.abs, torch.sign, torch.relu, torch.erf, torch.linalg.solve, torch.sum
         transpose = staticmethod(lambda x: x.mT)
         detach = staticmethod(lambda x: x.detach())
+        complex = torch.complex
 
         @staticmethod
         def _alike(arrays):
@@ -263,6 +265,11 @@ def cayley(a):
     """
     eye = identity_like(a)
     return solve(eye + a, eye - a)
+
+
+def as_complex(real, imaginary):
+    """Complex array of two real ones, on numpy and torch; ``.real`` and ``.imag`` lead back."""
+    return namespace(real).complex(real, imaginary)
 
 
 def tensors(x):

@@ -1,53 +1,51 @@
-"""Small rules as machine code: the operations that a rule traces, written out as a program, compiled by numba and kept on disk.
+"""Small rules as machine code: the operations that a rule traces, compiled by LLVM, within the loops of ``kernels``, compiled by numba.
 
-The program of a system holds its rule and the tangent of its rule, each operation once, a Runge-Kutta scheme around them for a flow, and
-the loops of ``kernels``. Parameters are its arguments: one program serves every value. It depends on the equation alone, so programs are
-kept under the hash of their text in the user's cache folder, and the next process starts at once.
+The program of a system holds its rule and the tangent of its rule, each operation once a stage, and a Runge-Kutta scheme, or drifts and
+kicks, around them. Parameters are its arguments: one program serves every value. It is made in some hundredths of a second, anew in each
+process; the loops around it, which are the same for all systems, take numba a second or two, once on a machine.
 """
 
-import contextlib
-import hashlib
-import math
-import os
-import pickle
-import re
-import sys
 import threading
-import types
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
+from . import assembly
 from .errors import ShapeError, SlowWarning
 from .runge_kutta import FlowMap, tableau
 from .system import Map
-from .trace import LEAVES, Node, TooLargeError, UntraceableError, parameter_values, partials, record
+from .trace import TooLargeError, UntraceableError, parameter_values, record
 
+WIDEST = 8  # directions in a tile
 LARGEST = 64  # states beyond which BLAS is as fast
-ENOUGH = 1e6  # operations from which on machine code pays for its compilation: some seconds, more for long rules
+ENOUGH = 3e5  # operations, at numpy's speed some tenths of a second, from which on machine code pays for its compilation
 TANGENT = 5  # what an operation costs at numpy's speed with its tangent, as a multiple of the operation itself
-FORMS = {
-    "const": "{0!r}", "x": "K[at, {0}]", "u": "U[t, {0}]", "p": "P[member, {0}]",
-    "add": "{0} + {1}", "sub": "{0} - {1}", "mul": "{0} * {1}", "div": "{0} / {1}", "pow": "{0} ** {1}", "mod": "{0} % {1}", "neg": "-{0}",
-    "lt": "{0} < {1}", "le": "{0} <= {1}", "gt": "{0} > {1}", "ge": "{0} >= {1}", "eq": "{0} == {1}", "ne": "{0} != {1}",
-    "and": "{0} and {1}", "or": "{0} or {1}", "not": "not {0}", "select": "{1} if {0} else {2}",
-    "abs": "abs({0})", "sign": "1.0 if {0} > 0.0 else -1.0 if {0} < 0.0 else {0}", "relu": "0.0 if {0} <= 0.0 else {0}", "arctan": "math.atan({0})",
-    "sigmoid": "(1.0 if {0} >= 0.0 else math.exp({0})) / (1.0 + math.exp(-abs({0})))",
-}  # fmt: skip
 STATE_LOST, TANGENT_LOST, COLLAPSED = 1, 2, 3  # as in kernels
-CONDITIONS = ("lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not")
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """Machine code of one equation: ``advance`` of ``kernels`` with the sizes that its work space needs."""
+    """Machine code of one equation and one scheme, made for tiles of as many directions as are asked for."""
 
-    advance: object
-    shape: tuple  # states, stages of the scheme, coefficients of the tangent, directions in a tile
+    trace: object
+    results: list
+    scheme: dict  # "A" and "B" of a Runge-Kutta step, or "pairs" of drifts and kicks; "inputs"
     baked: bool  # whether the parameters are part of the code, because the rule does not run on symbols in their place
+    made: dict = field(default_factory=dict)
+
+    @property
+    def size(self):
+        return len(self.results)
+
+    def carry(self, k):
+        """Address of ``carry`` for k directions, and the width of its tiles."""
+        width = min(WIDEST, 1 << (k - 1).bit_length()) if k else 0
+        with _LOCK:
+            if width not in self.made:
+                self.made[width] = _machine_code(assembly.program(self.trace, self.results, width, self.scheme))
+        return self.made[width][0], width
 
     def run(self, system, x, frames, steps, *, inputs=None, every=None, check_every=0, clock=None, keep=(), workers=1):
         """Carry states x (m, n) and frames (m, k, n) ``steps`` on, both in place; ``system`` is one Map, or a list of Maps with as many
@@ -57,10 +55,10 @@ class Program:
         Returns a ``Course``.
         """
         members, k, n = frames.shape
-        if n != self.shape[0] or x.shape != (members, n) or not (x.flags.c_contiguous and frames.flags.c_contiguous):
-            raise ShapeError(f"states {x.shape} and frames {frames.shape} do not fit a program of {self.shape[0]} states")  # it would not notice
+        if n != self.size or x.shape != (members, n) or not (x.flags.c_contiguous and frames.flags.c_contiguous):
+            raise ShapeError(f"states {x.shape} and frames {frames.shape} do not fit a program of {self.size} states")  # it would not notice
         every = every or max(steps, 1)
-        course = Course.empty(members, steps // every, k, self.shape[0], keep)
+        course = Course.empty(members, steps // every, k, n, keep)
         systems = system if isinstance(system, list) else [system]
         P = np.array([[0.0] if self.baked else [*parameter_values(_rule_of(s)), 0.0] for s in systems]).repeat(members // len(systems), axis=0)
         U = np.zeros((1, 1)) if inputs is None else np.ascontiguousarray(np.atleast_2d(inputs), dtype=float)
@@ -68,18 +66,18 @@ class Program:
             raise ShapeError(f"inputs {U.shape} do not fit {steps} steps of {systems[0].inputs} inputs")
         h, substeps = _step_of(systems[0])
         clock = np.tile(np.array([1, 0]), (members, 1)) if clock is None else clock
+        code, width = self.carry(k)
+        volume = 0 if "pairs" in self.scheme else 1 if "B" in self.scheme else 2
+        advance = _advance()
 
         def part(a, b):
-            self.advance(x[a:b], frames[a:b], P[a:b], U, h, substeps, clock[a:b], every, check_every,
-                         *(array[a:b] for array in course.arrays), *self._space(k))
+            space = [np.empty(shape) for shape in ((1, n), (-(-k // max(width, 1)), n * width), (k, n), (n, n), (k, k), (k, k), (k,))]
+            space[1][:] = 0.0  # lanes beyond the last direction go along
+            advance(code, volume, x[a:b], frames[a:b], P[a:b], U, h, substeps, clock[a:b], every, check_every,
+                    *(array[a:b] for array in course.arrays), *space)
 
         _over_threads(part, members, workers)
         return course
-
-    def _space(self, k):
-        n, stages, coefficients, width = self.shape
-        rows = (stages + 2, n), (stages, coefficients), (-(-k // width), n * width), (stages + 2, n * width)
-        return [np.zeros(shape) for shape in (*rows, (k, n), (n, n), (k, k), (k, k), (k,))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +103,14 @@ class Course:
         return self.growths, self.states, self.frames, self.factors, self.sums, self.status
 
 
+@cache
+def _advance():
+    """``advance`` of ``kernels`` as machine code."""
+    from . import kernels
+
+    return kernels.compiled()
+
+
 def _step_of(system):
     return (system.dt / system.substeps, system.substeps) if _rule_of(system) is not system else (1.0, 1)
 
@@ -125,12 +131,10 @@ def program(system, size, work=np.inf):
     if size > LARGEST or work < 100 or not isinstance(system, Map):
         return None
     try:
-        trace, results, baked = _recorded(_rule_of(system), size)
-        cost = trace.work * _stages(system) * _step_of(system)[1]
-        if cost * work < ENOUGH * (1 + trace.work / 100):
+        made = _program(_rule_of(system), size, _scheme(system))
+        if made.trace.work * _stages(system) * _step_of(system)[1] * work < ENOUGH:
             return None
-        text, shape = _text(trace, results, size, system)
-        return Program(_compiled(text), shape, baked)
+        return made
     except TooLargeError:
         return None
     except UntraceableError as reason:
@@ -170,223 +174,49 @@ def _recorded(system, size):
         return *record(system, size, symbols=False), True
 
 
-def _text(trace, results, size, system):
-    """The program of a rule, and the shape that its work space needs."""
-    order = system.order if isinstance(system, FlowMap) else None
-    width = min(16, 1 << (size - 1).bit_length())
-    rule, tangent, coefficients = _functions(trace, results, width)
-    stages = _stages(system)
-    sizes = f"SIZE, WIDTH, STAGES, STORAGE = {size}, {width}, {stages}, {size * width}"
-    sizes += f"\nWEIGHTS = {tableau(order)[1]!r}" if order else ""
-    head, _, loops = _loops()
-    text = "\n\n\n".join((head, sizes, rule, tangent, *_around(system), loops))
-    return text, (size, stages, max(1, coefficients), width)
+def _scheme(system):
+    """What stands around the rule in a step, as ``assembly`` takes it."""
+    if isinstance(system, FlowMap):
+        A, B = tableau(system.order)
+        return {"A": A, "B": B, "inputs": system.inputs}
+    pairs = _splitting(system)
+    return {"pairs": pairs, "inputs": system.inputs} if pairs else {"inputs": system.inputs}
+
+
+_LOCK, _PROGRAMS = threading.RLock(), {}
+
+
+def _program(rule, size, scheme):
+    """The program of a rule, the same for every system of one equation."""
+    trace, results, baked = _recorded(rule, size)
+    key = repr((trace.entries, [r.index for r in results], sorted(scheme.items())))
+    with _LOCK:
+        if key not in _PROGRAMS:
+            assembly.Code(trace, results, 1)  # a rule may be too long with its derivatives alone: found out now
+            _PROGRAMS[key] = Program(trace, results, scheme, baked)
+        return _PROGRAMS[key]
 
 
 @cache
-def _loops():
-    """The text of ``kernels``, cut at its rulers."""
-    text = Path(__file__).with_name("kernels.py").read_text(encoding="utf-8")
-    return tuple(re.split(r"\n# -{100,}\n", text))
+def _target():
+    """The processor of this machine, for LLVM."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    features = llvm.get_host_cpu_features().flatten()
+    return llvm.Target.from_default_triple().create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=3, codemodel="jitdefault")
 
 
-_SINGLE = ("""@late(MOVE, **FAST)
-def move(P, member, U, t, h, K, C):
-    slope(K, STAGES + 1, P, member, U, t, 0, C)
-    for i in range(SIZE):
-        K[STAGES + 1, i] = K[0, i]""", """@late(PUSH, **FAST)
-def push(C, h, V, tile, K):
-    lanes(C, V, tile, 0, K)
-    for i in range(STORAGE):
-        V[tile, i] = K[0, i]""", """@late(VOLUME, **FAST)
-def volume(C, h, J, K):
-    for j in range(SIZE):
-        for i in range(STORAGE):
-            K[STAGES, i] = 1.0 if i == j * WIDTH else 0.0
-        lanes(C, K, STAGES, 0, K)
-        for i in range(SIZE):
-            J[i, j] = K[0, i * WIDTH]
-    total = 0.0
-    for i in range(SIZE):
-        pivot = i
-        for j in range(i + 1, SIZE):
-            if abs(J[j, i]) > abs(J[pivot, i]):
-                pivot = j
-        if J[pivot, i] == 0.0:
-            return -math.inf
-        for m in range(SIZE):
-            J[i, m], J[pivot, m] = J[pivot, m], J[i, m]
-        total += math.log(abs(J[i, i]))
-        for j in range(i + 1, SIZE):
-            r = J[j, i] / J[i, i]
-            for m in range(i, SIZE):
-                J[j, m] -= r * J[i, m]
-    return total
-""")  # fmt: skip
+def _machine_code(text):
+    """Address of ``carry`` of a program, and what keeps it alive."""
+    import llvmlite.binding as llvm
 
-
-def _around(system):
-    """``move``, ``push`` and ``volume`` of a step: a Runge-Kutta scheme, drifts and kicks, or the rule alone."""
-    pairs = _splitting(system)
-    return _scheme(system.order) if isinstance(system, FlowMap) else _drifts_and_kicks(pairs) if pairs else _SINGLE
-
-
-def _drifts_and_kicks(pairs):
-    """The same for a symplectic step, whose volume does not change."""
-    move = ["@late(MOVE, **FAST)", "def move(P, member, U, t, h, K, C):", "    half = SIZE // 2"]
-    push = ["@late(PUSH, **FAST)", "def push(C, h, V, tile, K):", "    half = SIZE // 2 * WIDTH"]
-    stage = 0
-    for drift, kick in pairs:
-        if drift:
-            move += ["    for i in range(half):", f"        K[STAGES + 1, i] += h * {drift!r} * K[STAGES + 1, half + i]"]
-            push += ["    for i in range(half):", f"        V[tile, i] += h * {drift!r} * V[tile, half + i]"]
-        if kick:
-            move += [f"    slope(K, STAGES + 1, P, member, U, t, {stage}, C)", "    for i in range(half):",
-                     f"        K[STAGES + 1, half + i] += h * {kick!r} * K[{stage}, half + i]"]
-            push += [f"    lanes(C, V, tile, {stage}, K)", "    for i in range(half):",
-                     f"        V[tile, half + i] += h * {kick!r} * K[{stage}, half + i]"]
-            stage += 1
-    return "\n".join(move), "\n".join(push), "@late(VOLUME, **FAST)\ndef volume(C, h, J, K):\n    return 0.0"
-
-
-def _scheme(order):
-    """``move``, ``push`` and ``volume`` for a Runge-Kutta step, each stage written out with its weights."""
-    A, B = tableau(order)
-    move = ["@late(MOVE, **FAST)", "def move(P, member, U, t, h, K, C):"]
-    push = ["@late(PUSH, **FAST)", "def push(C, h, V, tile, K):"]
-    for s, row in enumerate(A):
-        if any(row):
-            move += ["    for i in range(SIZE):", f"        K[STAGES, i] = K[STAGES + 1, i] + h * ({_sum(row)})"]
-            push += ["    for i in range(STORAGE):", f"        K[STAGES, i] = V[tile, i] + h * ({_sum(row)})"]
-        move.append(f"    slope(K, STAGES{'' if any(row) else ' + 1'}, P, member, U, t, {s}, C)")
-        push.append(f"    lanes(C, {'K, STAGES' if any(row) else 'V, tile'}, {s}, K)")
-    move += ["    for i in range(SIZE):", f"        K[STAGES + 1, i] += h * ({_sum(B)})"]
-    push += ["    for i in range(STORAGE):", f"        V[tile, i] += h * ({_sum(B)})"]
-    volume = ["@late(VOLUME, **FAST)", "def volume(C, h, J, K):", "    total = 0.0", "    for s in range(STAGES):", "        for j in range(SIZE):",
-              "            for i in range(STORAGE):", "                K[STAGES, i] = 1.0 if i == j * WIDTH else 0.0",
-              "            lanes(C, K, STAGES, s, K)", "            total += h * WEIGHTS[s] * K[s, j * WIDTH]", "    return total"]
-    return "\n".join(move), "\n".join(push), "\n".join(volume)
-
-
-def _sum(weights):
-    return " + ".join(f"{w!r} * K[{j}, i]" for j, w in enumerate(weights) if w)
-
-
-def _functions(trace, results, width):
-    """Text of the rule and of its tangent, and the number of coefficients that the one hands to the other."""
-    moving, lines, slots = {}, [], {}
-
-    def slot(node):
-        return f"C[s, {slots.setdefault(node.index, len(slots))}]"
-
-    def term(coefficient, i):
-        value = coefficient.constant
-        return f"d{i}" if value == 1.0 else f"-d{i}" if value == -1.0 else f"{slot(coefficient) if value is None else repr(value)} * d{i}"
-
-    for i in sorted(_needed(trace, [r.index for r in results])):
-        operation, *operands = trace.entries[i]
-        if operation == "x":
-            moving[i] = f"V[at, {operands[0] * width} + l]"
-        elif operation == "select":
-            a, b = operands[1:]
-            if a in moving or b in moving:
-                chosen = [f"d{j}" if j in moving else "0.0" for j in (a, b)]
-                moving[i] = f"{chosen[0]} if {slot(Node(trace, operands[0]))} > 0.5 else {chosen[1]}"
-        elif terms := [term(c, o.index) for c, o in partials(trace, Node(trace, i)) if o.index in moving and c.constant != 0.0]:
-            moving[i] = " + ".join(terms).replace("+ -", "- ")
-    lines = [f"        d{i} = {text}" for i, text in moving.items()]
-    outputs = [f"        K[s, {j * width} + l] = {f'd{r.index}' if r.index in moving else '0.0'}" for j, r in enumerate(results)]
-    lanes = ["@late(LANES, **FAST)", "def lanes(C, V, at, s, K):", "    for l in range(WIDTH):", *lines, *outputs]
-    return _slope(trace, results, slots), "\n".join(lanes), len(slots)
-
-
-def _slope(trace, results, slots):
-    """Text of the rule with the coefficients of its tangent."""
-    lines = ["@late(SLOPE, **FAST)", "def slope(K, at, P, member, U, t, s, C):"]
-    for i in sorted(_needed(trace, [r.index for r in results] + list(slots))):
-        operation, *operands = trace.entries[i]
-        lines.append(f"    v{i} = {_operation(operation, operands)}")
-    lines += [f"    K[s, {j}] = v{r.index}" for j, r in enumerate(results)]
-    for i, place in slots.items():
-        lines.append(f"    C[s, {place}] = {f'1.0 if v{i} else 0.0' if trace.entries[i][0] in CONDITIONS else f'v{i}'}")
-    return "\n".join(lines)
-
-
-def _operation(operation, operands):
-    """An operation as text."""
-    if operation == "const" and not np.isfinite(operands[0]):
-        return f"math.{'nan' if np.isnan(operands[0]) else 'inf'} * {math.copysign(1.0, operands[0])!r}"
-    names = operands if operation in LEAVES else [f"v{j}" for j in operands]
-    return FORMS.get(operation, f"math.{operation}({{0}})").format(*names)
-
-
-def _needed(trace, roots):
-    """Indices of all nodes that the roots are made of."""
-    needed, waiting = set(), list(roots)
-    while waiting:
-        i = waiting.pop()
-        if i not in needed:
-            needed.add(i)
-            if trace.entries[i][0] not in LEAVES:
-                waiting += trace.entries[i][1:]
-    return needed
-
-
-_LOCK, _PROGRAMS = threading.Lock(), {}
-
-
-def _compiled(text):
-    """``advance`` of a program's text: from this process, from the cache on disk, or compiled now."""
-    name = hashlib.sha256(text.encode()).hexdigest()[:32]
-    with _LOCK:
-        if name not in _PROGRAMS:
-            _PROGRAMS[name] = _built(f"dynmem_program_{name}", text)
-        return _PROGRAMS[name]
-
-
-def _built(name, text):
-    """The text is always the one made here, never one read from disk; numba keeps its machine code beside the copy on disk."""
-    import numba
-
-    path = _stored(name, text)
-    module = types.ModuleType(name)
-    module.__file__ = str(path or f"<{name}>")
-    sys.modules[name] = module
-    exec(compile(text, module.__file__, "exec"), module.__dict__)
-    f1, f2, f3, f4 = (numba.types.Array(numba.float64, dims, "C") for dims in (1, 2, 3, 4))
-    integers, i2 = (numba.int64,) * 3, numba.types.Array(numba.int64, 2, "C")
-    signature = numba.void(f2, f3, f2, f2, numba.float64, integers[0], i2, *integers[1:], f3, f3, f4, f4, f2, i2, *(f2,) * 8, f1)
-    for _ in range(2 if path is not None else 0):
-        try:
-            return numba.njit([signature], cache=True, **module.FAST)(module.advance)
-        except (EOFError, pickle.UnpicklingError, ValueError, TypeError, LookupError, OSError, RuntimeError, AttributeError, ImportError):
-            _clear(path)  # what is kept there is damaged, or cannot be kept
-    return numba.njit([signature], **module.FAST)(module.advance)
-
-
-def _clear(path):
-    """Remove what numba keeps of a program."""
-    for kept in path.parent.glob(f"__pycache__/{path.stem}.*"):
-        with contextlib.suppress(OSError):
-            kept.unlink()
-
-
-def cache_folder():
-    """Where programs are kept: dynmem/programs in the user's cache folder (XDG_CACHE_HOME, or ~/.cache)."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "dynmem" / "programs"
-
-
-def _stored(name, text):
-    """The copy of the text that numba's cache asks for; None where there is no room for one."""
-    try:
-        folder = cache_folder()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = folder / f"{name}.py"
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            aside = path.with_suffix(f".{os.getpid()}")
-            aside.write_text(text, encoding="utf-8")
-            os.replace(aside, path)
-        return path
-    except (OSError, RuntimeError):  # no home, a full disk, a folder that is read only: compiled anew in each process
-        return None
+    machine, module = _target(), llvm.parse_assembly(text)
+    tuning = llvm.create_pipeline_tuning_options(speed_level=3)
+    tuning.loop_vectorization = True
+    builder = llvm.create_pass_builder(machine, tuning)
+    builder.getModulePassManager().run(module, builder)
+    engine = llvm.create_mcjit_compiler(module, machine)
+    engine.finalize_object()
+    return engine.get_function_address("carry"), engine

@@ -1,76 +1,51 @@
-"""The loops of the machine code: an orbit, its frame of tangent vectors, and a QR as often as the frame's condition asks.
+"""The loops around a program of machine code: a frame of tangent vectors along an orbit, and a QR as often as its condition asks.
 
-``compiled`` takes this text, puts the functions of one system in place of those of the identity map between the two rulers, and hands the
-whole to numba. Frames are rows (k, n) between two QRs; inside a step they are cut into tiles of ``WIDTH`` directions, (n, WIDTH) each, so
-that every operation of the rule works on neighbouring numbers. It is written with plain loops over arrays that are handed in, and ``advance`` in one
-piece: numba compiles a loop quickly, and takes its time for each function, array functions above all.
+``assembly`` makes the program of a system's step; ``advance`` calls it by its address. Frames are rows (k, n) between two QRs; inside a step
+they are cut into tiles of some directions, (n, width) each, so that every operation of the rule works on neighbouring numbers. Plain loops
+over arrays that are handed in, since numba compiles those quickly; compiled once on a machine, whatever the system, and kept by numba.
 """
 
+import contextlib
 import math
+import pickle
+from pathlib import Path
 
 import numba
+from numba.extending import intrinsic, register_jitable
 
 FAST = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
-
-
-def late(signature, **options):
-    """numba.njit with one signature, compiled when a caller is: one that comes from the cache needs nothing, and without a signature numba
-    would compile a function anew for each constant that it is called with."""
-
-    def dispatcher(function):
-        made = numba.njit(**options)(function)
-
-        def template(args, kws):
-            if not made.overloads:
-                made.compile(signature)
-                made.disable_compile()
-            return type(made).get_call_template(made, args, kws)
-
-        made.get_call_template = template
-        return made
-
-    return dispatcher
-
-
-M, N = "float64[:, ::1]", "int64"
-SLOPE, LANES = f"void({M}, {N}, {M}, {N}, {M}, {N}, {N}, {M})", f"void({M}, {M}, {N}, {N}, {M})"
-MOVE, PUSH = f"void({M}, {N}, {M}, {N}, float64, {M}, {M})", f"void({M}, float64, {M}, {N}, {M})"
-VOLUME, DOT, QR = f"float64({M}, float64, {M}, {M})", f"float64({M}, {N}, {N})", f"float64({M}, {M}, float64[::1])"
-REORDERED = FAST | {"fastmath": {"contract", "reassoc"}}  # a sum may take several numbers at once
-# ---------------------------------------------------------------------------------------------------------------------------------------
-SIZE, WIDTH, STAGES, STORAGE = 1, 1, 1, 1  # states; directions in a tile; stages of the scheme; numbers in a tile
-
-
-@late(MOVE, **FAST)
-def move(P, member, U, t, h, K, C):
-    """Carry the state, in row STAGES + 1 of K, one step on; C keeps what the tangent of the step needs, a row each stage."""
-
-
-@late(PUSH, **FAST)
-def push(C, h, V, tile, K):
-    """Carry one tile of directions, a row of V, through the tangent of that step."""
-
-
-@late(VOLUME, **FAST)
-def volume(C, h, J, K):
-    """Logarithm of the growth of volume in that step."""
-    return 0.0
-
-
-# ---------------------------------------------------------------------------------------------------------------------------------------
 FINE, STATE_LOST, TANGENT_LOST, COLLAPSED = 0, 1, 2, 3
+NO_VOLUME, LOGARITHM, JACOBIAN = 0, 1, 2  # what a program says of the growth of volume: nothing where there is none
 LOG_AIM, LEAST, FAINT, LONGEST, ROUNDING = math.log(1e-4), 1e-6, -600.0, 64, 9e-16  # as in analysis.growth and analysis.frame
 
 
-@late(DOT, **REORDERED)
+@intrinsic
+def carry(typing, code, x, v, p, u, first, last, t, h, count, substeps, tiles, check, g):
+    """``carry`` of a program at the address ``code``; ``first`` is the entry of p at which the parameters begin."""
+    from llvmlite import ir
+
+    whole, real, pointer = ir.IntType(64), ir.DoubleType(), ir.DoubleType().as_pointer()
+
+    def call(context, builder, signature, values):
+        def start(i):
+            return context.make_array(signature.args[i])(context, builder, values[i]).data
+
+        data = [start(1), start(2), builder.gep(start(3), [values[5]]), start(4)]
+        kind = ir.FunctionType(whole, [pointer] * 4 + [whole, whole, real] + [whole] * 4 + [pointer])
+        return builder.call(builder.inttoptr(values[0], kind.as_pointer()), [*data, *values[6:13], start(13)])
+
+    return numba.int64(code, x, v, p, u, first, last, t, h, count, substeps, tiles, check, g), call
+
+
+@register_jitable(**FAST | {"fastmath": {"contract", "reassoc"}})  # a sum may take several numbers at once
 def dot(F, i, j):
     total = 0.0
-    for m in range(SIZE):
+    for m in range(F.shape[1]):
         total += F[i, m] * F[j, m]
     return total
 
 
-@late(QR, **FAST)
+@register_jitable(**FAST)
 def orthonormalise(F, R, logs):
     """Gram-Schmidt on the rows of F in place: F = R Q, R lower triangular; ``logs`` are ln R_ii. Returns the least share of its length
     that a row has kept, 0 where one is lost or has grown too faint, -1 where one is not finite. A row that loses more than half is freed
@@ -78,7 +53,7 @@ def orthonormalise(F, R, logs):
     worst = 1.0
     for i in range(F.shape[0]):
         scale = 0.0
-        for m in range(SIZE):
+        for m in range(F.shape[1]):
             size = abs(F[i, m])
             if not size < math.inf:
                 return -1.0
@@ -88,7 +63,7 @@ def orthonormalise(F, R, logs):
             return 0.0
         if 1e-140 < scale < 1e140:
             scale = 1.0
-        for m in range(SIZE):
+        for m in range(F.shape[1]):
             F[i, m] /= scale
         for j in range(F.shape[0]):
             R[i, j] = 0.0
@@ -98,21 +73,21 @@ def orthonormalise(F, R, logs):
             for j in range(i):
                 r = dot(F, j, i)
                 R[i, j] += r * scale
-                for m in range(SIZE):
+                for m in range(F.shape[1]):
                     F[i, m] -= r * F[j, m]
             last, length, passes = length, math.sqrt(dot(F, i, i)), passes + 1
-        if length < ROUNDING * before * math.sqrt(SIZE):
+        if length < ROUNDING * before * math.sqrt(F.shape[1]):
             return 0.0
         if length < worst * before:
             worst = length / before
-        for m in range(SIZE):
+        for m in range(F.shape[1]):
             F[i, m] /= length
         R[i, i] = length * scale
         logs[i] = math.log(length) + math.log(scale)
     return worst
 
 
-@late(f"void({M}, {M})", **FAST)
+@register_jitable(**FAST)
 def multiply(S, R):
     """S R for lower triangular matrices, in the place of S."""
     for i in range(S.shape[0]):
@@ -123,62 +98,82 @@ def multiply(S, R):
             S[i, j] = total  # entries to the right of j are still the old ones, and those to the left are not asked for again
 
 
-def advance(X, F, P, U, h, substeps, clock, every, check_every, logs, states, frames, factors, sums, status, K, C, V, KV, G, J, R, S, last):
+@register_jitable(**FAST)
+def log_determinant(J):
+    """ln |det J| by elimination, in place."""
+    total = 0.0
+    for i in range(J.shape[0]):
+        pivot = i
+        for j in range(i + 1, J.shape[0]):
+            if abs(J[j, i]) > abs(J[pivot, i]):
+                pivot = j
+        if J[pivot, i] == 0.0:
+            return -math.inf
+        for m in range(J.shape[0]):
+            J[i, m], J[pivot, m] = J[pivot, m], J[i, m]
+        total += math.log(abs(J[i, i]))
+        for j in range(i + 1, J.shape[0]):
+            r = J[j, i] / J[i, i]
+            for m in range(i, J.shape[0]):
+                J[j, m] -= r * J[i, m]
+    return total
+
+
+def advance(code, volume, X, F, P, U, h, substeps, clock, every, check_every, logs, states, frames, factors, sums, status, x, V, G, J, R, S, last):
     """Members one after another, each over blocks of ``every`` steps: X (m, n) and F (m, k, n) in place, P (m, parameters), U (steps or 1,
     inputs); ``clock`` (m, 2): steps between two QRs, step of the next check of volume; growth goes to ``logs`` (m, blocks, k), and where they
-    have room, states (m, blocks, n), frames (m, blocks, k, n) and factors (m, blocks, k, k). The rest is work space."""
-    k = F.shape[1]
+    have room, states (m, blocks, n), frames (m, blocks, k, n) and factors (m, blocks, k, k). The rest is work space: x (1, n), V (tiles, n width),
+    G (k, n), J (n, n), R and S (k, k), last (k)."""
+    k, n = F.shape[1], X.shape[1]
+    width, tiles, newest = V.shape[1] // n, V.shape[0], U.shape[0] - 1
+    if k == 0:
+        tiles = 0
     for member in range(X.shape[0]):
-        step, until = 0, every * logs.shape[1]
-        for m in range(SIZE):
-            K[STAGES + 1, m] = X[member, m]
+        step, until, first = 0, every * logs.shape[1], member * P.shape[1]
         while step < until:
             block, inside = step // every, step % every
             count = every - inside
             if k and clock[member, 0] < count:
                 count = clock[member, 0]
             check = check_every > 0 and step >= clock[member, 1]
+            for m in range(n):
+                x[0, m] = X[member, m]
             for i in range(k):
-                for m in range(SIZE):
-                    V[i // WIDTH, m * WIDTH + i % WIDTH] = F[member, i, m]
+                for m in range(n):
+                    V[i // width, m * width + i % width] = F[member, i, m]
             grown, done = 0.0, 0
-            while done < count:
-                t = step + done
-                if t >= U.shape[0]:
-                    t = U.shape[0] - 1
-                for _ in range(substeps):
-                    move(P, member, U, t, h, K, C)
-                    for tile in range(V.shape[0]):
-                        push(C, h, V, tile, KV)
-                    if check:
-                        grown += volume(C, h, J, KV)
-                done += 1
-                for m in range(SIZE):
-                    if not abs(K[STAGES + 1, m]) < math.inf:
-                        status[member, 0], status[member, 1] = STATE_LOST, step + done
-                if status[member, 0]:
-                    break
-            if status[member, 0]:
+            if check:
+                while done < count:
+                    J[0, 0] = 0.0
+                    if carry(code, x, V, P, U, first, newest, step + done, h, 1, substeps, tiles, 1, J) == 0:
+                        break
+                    if volume == LOGARITHM:
+                        grown += J[0, 0]
+                    elif volume == JACOBIAN:
+                        grown += log_determinant(J)
+                    done += 1
+            else:
+                done = carry(code, x, V, P, U, first, newest, step, h, count, substeps, tiles, 0, J)
+            if done < count:
+                status[member, 0], status[member, 1] = STATE_LOST, step + done + 1
                 break
             if k:
                 for i in range(k):
-                    for m in range(SIZE):
-                        G[i, m] = V[i // WIDTH, m * WIDTH + i % WIDTH]
+                    for m in range(n):
+                        G[i, m] = V[i // width, m * width + i % width]
                 worst = orthonormalise(G, R, last)
                 faint = False
                 for i in range(k):
                     faint |= worst > 0.0 and last[i] < FAINT
                 if count > 1 and (worst < LEAST or faint):  # too long since the last QR: again, with fewer steps
                     clock[member, 0] = count // 2
-                    for m in range(SIZE):
-                        K[STAGES + 1, m] = X[member, m]
                     continue
                 if worst <= 0.0:
                     status[member, 0], status[member, 1] = (COLLAPSED if worst == 0.0 else TANGENT_LOST), step + 1
                     break
                 for i in range(k):
                     logs[member, block, i] += last[i]
-                    for m in range(SIZE):
+                    for m in range(n):
                         F[member, i, m] = G[i, m]
                 wanted = count * LOG_AIM / math.log(worst) if worst < 0.999 else math.inf
                 longest = LONGEST if 2 * clock[member, 0] > LONGEST else 2 * clock[member, 0]
@@ -197,17 +192,38 @@ def advance(X, F, P, U, h, substeps, clock, every, check_every, logs, states, fr
                     for i in range(k):
                         sums[member, 0] += last[i]
             step += count
-            for m in range(SIZE):
-                X[member, m] = K[STAGES + 1, m]
+            for m in range(n):
+                X[member, m] = x[0, m]
             if inside + count == every:
                 if states.shape[1]:
-                    for m in range(SIZE):
+                    for m in range(n):
                         states[member, block, m] = X[member, m]
                 if frames.shape[1]:
                     for i in range(k):
-                        for m in range(SIZE):
+                        for m in range(n):
                             frames[member, block, i, m] = F[member, i, m]
                 if factors.shape[1]:
                     for i in range(k):
                         for j in range(k):
                             factors[member, block, i, j] = S[i, j]
+
+
+def compiled():
+    """``advance`` as machine code: from numba's cache, or compiled now where there is none, or where it is damaged or cannot be kept."""
+    f1, f2, f3, f4 = (numba.types.Array(numba.float64, dims, "C") for dims in (1, 2, 3, 4))
+    i1, i2 = numba.int64, numba.types.Array(numba.int64, 2, "C")
+    signature = numba.void(i1, i1, f2, f3, f2, f2, numba.float64, i1, i2, i1, i1, f3, f3, f4, f4, f2, i2, *(f2,) * 6, f1)
+    for _ in range(2):
+        try:
+            return numba.njit([signature], cache=True, **FAST)(advance)
+        except (EOFError, pickle.UnpicklingError, ValueError, TypeError, LookupError, OSError, RuntimeError, AttributeError, ImportError):
+            _forget()
+    return numba.njit([signature], **FAST)(advance)
+
+
+def _forget():
+    """Remove what numba keeps of ``advance``."""
+    with contextlib.suppress(OSError, RuntimeError):  # there may be no place to keep it
+        folder = Path(numba.core.caching.FunctionCache(advance).cache_path)
+        for kept in folder.glob(f"{Path(__file__).stem}.{advance.__name__}-*"):
+            kept.unlink()

@@ -117,6 +117,19 @@ class Cell(Map):
         return {name: rng.uniform(-bound, bound, tuple(sizes[k] for k in formula.split(","))) for name, formula in cls.shapes.items()}
 
 
+def keep(system, shapes):
+    """Check the arrays of a model, each a field with its shape, and keep them as float64."""
+    for name, shape in shapes.items():
+        value = tensors(getattr(system, name))
+        if value.dtype != np.float64:
+            raise TypeError(f"{name} of {type(system).__name__} must hold real numbers, got {getattr(system, name)!r:.60}")
+        if value.shape != shape:
+            raise ShapeError(f"{name} of {type(system).__name__} has shape {value.shape}, expected {shape}")
+        if not np.isfinite(value).all():
+            raise NotFiniteError(f"{name} of {type(system).__name__} holds NaN or infinity: check the training that made it")
+        object.__setattr__(system, name, value)
+
+
 def whole(name, value, least):
     """value as an int of at least ``least``."""
     if not _is_number(value) or isinstance(value, bool) or not np.isfinite(value) or int(value) != value or value < least:

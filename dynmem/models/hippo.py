@@ -7,14 +7,9 @@ import numpy as np
 from ..arrays import tensors
 from ..errors import ShapeError, UnknownNameError
 from ..linear import LinearSystem
-from .cell import real, whole
+from .cell import above_zero, real, whole
 
-MEASURES = {  # what theta is
-    "legs": "time over which the weight of the past, exp(-s / theta), falls to 1/e",
-    "legt": "length of the window",
-    "lagt": "time over which the weight of the past, exp(-s / theta), falls to 1/e",
-    "fourier": "length of the window, which is also the period of the basis",
-}
+MEASURES = ("legs", "legt", "lagt", "fourier")
 DECAY = {"legs": 0.5, "legt": 0.0, "lagt": 0.0, "fourier": 0.0}  # of the normal part
 
 
@@ -45,7 +40,7 @@ def hippo(measure, order, theta=1.0):
     else:
         B = np.sqrt(2 * n + 1.0)
         sign = np.where(n[:, None] < n, 0.0 if measure == "legs" else (-1.0) ** (n[:, None] - n), 1.0)
-        A = -np.outer(B, B) * sign
+        A = 0.0 - np.outer(B, B) * sign
         if measure == "legs":
             A[n, n] = -(n + 1.0)
     return LinearSystem(A / theta, B[:, None] / theta)
@@ -155,9 +150,7 @@ def _edge(order):
 def _checked(measure, order, theta):
     if measure not in MEASURES:
         raise UnknownNameError("measure", measure, MEASURES)
-    order, theta = whole("order", order, 1), real("theta", theta)
-    if not (np.isfinite(theta) and theta > 0):
-        raise ValueError(f"theta = {theta}: must be positive, the {MEASURES[measure]}")
+    order, (theta,) = whole("order", order, 1), above_zero(theta=theta)
     if measure == "fourier" and order % 2 == 0:
         raise ValueError(f"order = {order}: fourier holds a constant and pairs of cosine and sine, pass an odd order such as {order + 1}")
     return order, theta

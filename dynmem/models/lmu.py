@@ -8,7 +8,7 @@ import numpy as np
 from ..arrays import concat, namespace, tanh
 from ..errors import ShapeError
 from ..system import Map
-from .cell import keep, real, whole
+from .cell import above_zero, keep, matrix_shape, real, whole
 from .hippo import legendre_delay
 
 
@@ -33,21 +33,19 @@ class LMU(Map):
     Eh: np.ndarray
     Em: np.ndarray
     theta: float = 100.0
+    square = False
 
     def __post_init__(self):
-        if np.ndim(self.M) != 2 or np.ndim(self.V) != 2 or np.ndim(self.Ex) != 2 or not len(self.Ex) or np.shape(self.M)[1] % len(self.Ex):
-            raise ShapeError(f"V {np.shape(self.V)}, M {np.shape(self.M)}, Ex {np.shape(self.Ex)} of LMU do not fit: expected matrices (N, D), "
-                             "(N, d q), (d, D) with d at least 1")
-        (N, width), D, d = np.shape(self.M), np.shape(self.V)[1], len(self.Ex)
-        keep(self, {"W": (N, N), "V": (N, D), "M": (N, width), "Ex": (d, D), "Eh": (d, N), "Em": (d, width)})
-        whole("units", N, 1), whole("order", width // d, 1)
-        if not (np.isfinite(real("theta", self.theta)) and self.theta > 0):
-            raise ValueError(f"theta = {self.theta}: must be positive, the length of the window in steps")
+        (N, width), (d, _), D = matrix_shape(self, "M", "units, memories order"), matrix_shape(self, "Eh", "memories, units"), np.shape(self.V)[-1]
+        if width % d:
+            raise ShapeError(f"M of LMU has {width} columns, which {d} memories do not divide: expected (units, memories order)")
+        keep(self, W=(N, N), V=(N, D), M=(N, width), Ex=(d, D), Eh=(d, N), Em=(d, width))
+        above_zero(theta=self.theta)
 
     units = outputs = property(lambda self: self.W.shape[0])
     inputs = property(lambda self: self.V.shape[1])
-    memories = property(lambda self: self.Ex.shape[0])
-    order = property(lambda self: self.M.shape[1] // self.Ex.shape[0])
+    memories = property(lambda self: self.Eh.shape[0])
+    order = property(lambda self: self.M.shape[1] // self.Eh.shape[0])
     size = property(lambda self: sum(self.M.shape))
 
     @property
@@ -86,8 +84,7 @@ class LMU(Map):
 
     def resampled(self, factor):
         """The same memory for inputs whose samples lie ``factor`` times as far apart: the window is as many steps shorter."""
-        if not (np.isfinite(real("factor", factor)) and factor > 0):
-            raise ValueError(f"factor = {factor}: must be positive, the ratio of the new interval between samples to the old one")
+        (factor,) = above_zero(factor=factor)
         return replace(self, theta=self.theta / factor)
 
     @classmethod

@@ -5,12 +5,11 @@ from functools import cached_property
 
 import numpy as np
 
-from ..arrays import as_complex, concat, cos, exp, namespace, sin, sinh, stack, tensors, transpose
-from ..errors import ShapeError
+from ..arrays import as_complex, concat, cos, exp, namespace, sin, sinh, stack, transpose
 from ..linear import LinearSystem
 from ..system import Map
 from .blockwise import blockwise, causal_convolution
-from .cell import keep, real, whole
+from .cell import above_zero, keep, log_uniform, matrix_shape, whole
 from .hippo import normal_plus_low_rank
 
 INITS = ("lin", "inv", "legs", "real")
@@ -31,11 +30,9 @@ class StateSpace(Map):
     shapes = {}
 
     def __post_init__(self):
-        frequency = tensors(self.frequency)
-        if frequency.ndim != 2 or not frequency.size:
-            raise ShapeError(f"frequency of {type(self).__name__} must have shape (channels, modes), got {frequency.shape}")
-        sizes = dict(zip("HM", frequency.shape, strict=True)) | {"2": 2, "R": (*np.shape(getattr(self, "P", None)), 0, 0)[1]}
-        keep(self, {name: tuple(sizes[letter] for letter in letters) for name, letters in self.shapes.items()})
+        H, M = matrix_shape(self, "frequency", "channels, modes")
+        sizes = {"H": H, "M": M, "2": 2, "R": (*np.shape(getattr(self, "P", None)), 0, 0)[1]}
+        keep(self, **{name: tuple(sizes[letter] for letter in letters) for name, letters in self.shapes.items()})
 
     units = property(lambda self: self.frequency.shape[0])
     modes = property(lambda self: self.frequency.shape[1])
@@ -108,8 +105,7 @@ class StateSpace(Map):
         >>> bool(np.allclose(model.resampled(3.0).discrete(0).A, np.linalg.matrix_power(model.discrete(0).A, 3)))
         True
         """
-        if not (np.isfinite(real("factor", factor)) and factor > 0):
-            raise ValueError(f"factor = {factor}: must be positive, the ratio of the new interval between samples to the old one")
+        (factor,) = above_zero(factor=factor)
         return replace(self, log_step=self.log_step + np.log(factor))
 
     def convolve(self, u):
@@ -128,9 +124,7 @@ class StateSpace(Map):
         if whole("inputs", inputs, 0) != units:
             raise ValueError(f"inputs = {inputs}: {cls.__name__} works channel by channel, pass inputs = units = {units}, or let "
                              "dm.models.get put an encoder in front")
-        if not 0 < real("step_min", step_min) <= real("step_max", step_max) < np.inf:
-            raise ValueError(f"step_min = {step_min}, step_max = {step_max}: must be positive, the first the smaller one")
-        return {"log_step": rng.uniform(np.log(step_min), np.log(step_max), units), "D": rng.standard_normal(units)}
+        return {"log_step": np.log(log_uniform(rng, step_min, step_max, units)), "D": rng.standard_normal(units)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,20 +193,12 @@ class S4D(StateSpace):
 
         The powers are those of the coefficient as it is rounded, taken in double precision: else the kernel and the recurrence drift apart.
         """
+        length = whole("length", length, 1)
         a, b = as_complex(*self.coefficients[:2]), as_complex(*self.coefficients[2:])
         weights = 2.0 * as_complex(self.C[..., 0], self.C[..., 1]) * b
-        powers = self._powers(a, whole("length", length, 1))
-        return self._kernel((weights[..., None, :] @ powers)[..., 0, :].real)
-
-    @staticmethod
-    def _powers(a, length):
-        """a^j, shape (H, M, length), j = 0 .. length - 1."""
-        if namespace(a).__name__ == "Torch":
-            import torch
-
-            j = torch.arange(length, dtype=torch.float64, device=a.device)
-            return torch.exp(torch.log(a.to(torch.complex128))[..., None] * j).to(a.dtype)
-        return np.exp(np.log(a.astype(complex))[..., None] * np.arange(length)).astype(a.dtype)
+        width = int(np.ceil(np.sqrt(length)))  # a^(q width + r) as a product, so that no array of modes times steps is made
+        coarse, fine = powers(a, width * np.arange(-(-length // width))), powers(a, np.arange(width))
+        return self._kernel((transpose(weights[..., None] * coarse) @ fine).real.reshape(self.units, -1)[:, :length])
 
     @classmethod
     def random(cls, units, inputs=0, *, rng=0, modes=64, init="lin", method="zoh", step_min=0.001, step_max=0.1):
@@ -250,3 +236,14 @@ def divided(z, w):
     """z / w of complex numbers given as (real, imaginary)."""
     size = w[0] * w[0] + w[1] * w[1]
     return (z[0] * w[0] + z[1] * w[1]) / size, (z[1] * w[0] - z[0] * w[1]) / size
+
+
+def powers(a, exponents):
+    """a^j for each of the exponents j (k,), shape (..., k), of a complex array a (...), from its logarithm in double precision."""
+    least = 1e-300  # in the place of 0, whose logarithm is infinite
+    if namespace(a).__name__ == "Torch":
+        import torch
+
+        exact = a.to(torch.complex128)
+        return torch.exp(torch.log(exact + least * (exact == 0))[..., None] * torch.as_tensor(exponents, device=a.device)).to(a.dtype)
+    return np.exp(np.log(a + least * (a == 0))[..., None] * exponents)

@@ -10,8 +10,11 @@ from ..errors import NotFiniteError, ShapeError, UnknownNameError
 from ..system import Map, as_system
 from .cell import whole
 from .gated import GRU, LSTM
+from .lmu import LMU
 from .residual import PLACEMENTS, Block, Dense, FeedForward, Norm
 from .rnn import Linear, Orthogonal, Relu, Tanh
+from .s4 import S4
+from .ssm import S4D
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +100,7 @@ class Network(Map):
         return np.concatenate([layer.initial(rng) for layer in self.layers])
 
 
-MODELS = {"linear": Linear, "tanh": Tanh, "relu": Relu, "orthogonal": Orthogonal, "lstm": LSTM, "gru": GRU}
+MODELS = {"linear": Linear, "tanh": Tanh, "relu": Relu, "orthogonal": Orthogonal, "lstm": LSTM, "gru": GRU, "lmu": LMU, "s4": S4, "s4d": S4D}
 
 
 def names() -> list[str]:

@@ -20,7 +20,7 @@ from .trace import TooLargeError, UntraceableError, parameter_values, record
 
 WIDEST = 8  # directions in a tile
 LARGEST = 64  # states beyond which BLAS is as fast
-ENOUGH = 3e5  # operations, at numpy's speed some tenths of a second, from which on machine code pays for its compilation
+ENOUGH = 1e5  # operations, at numpy's speed a tenth of a second, from which on machine code pays for its compilation, more for long rules
 TANGENT = 5  # what an operation costs at numpy's speed with its tangent, as a multiple of the operation itself
 STATE_LOST, TANGENT_LOST, COLLAPSED = 1, 2, 3  # as in kernels
 
@@ -132,7 +132,7 @@ def program(system, size, work=np.inf):
         return None
     try:
         made = _program(_rule_of(system), size, _scheme(system))
-        if made.trace.work * _stages(system) * _step_of(system)[1] * work < ENOUGH:
+        if made.trace.work * _stages(system) * _step_of(system)[1] * work < ENOUGH * (1 + made.trace.work / 100):
             return None
         return made
     except TooLargeError:

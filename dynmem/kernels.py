@@ -63,13 +63,14 @@ def orthonormalise(F, R, logs):
             return 0.0
         if 1e-140 < scale < 1e140:
             scale = 1.0
-        for m in range(F.shape[1]):
-            F[i, m] /= scale
-        for j in range(F.shape[0]):
-            R[i, j] = 0.0
+        else:  # its square would under- or overflow
+            for m in range(F.shape[1]):
+                F[i, m] /= scale
         before = math.sqrt(dot(F, i, i))
         length, last, passes = before, math.inf, 0
-        while passes < 2 and length < 0.5 * last:
+        for j in range(F.shape[0]):
+            R[i, j] = 0.0
+        while i and passes < 2 and length < 0.5 * last:
             for j in range(i):
                 r = dot(F, j, i)
                 R[i, j] += r * scale
@@ -80,10 +81,11 @@ def orthonormalise(F, R, logs):
             return 0.0
         if length < worst * before:
             worst = length / before
+        inverse = 1.0 / length
         for m in range(F.shape[1]):
-            F[i, m] /= length
+            F[i, m] *= inverse
         R[i, i] = length * scale
-        logs[i] = math.log(length) + math.log(scale)
+        logs[i] = math.log(length) if scale == 1.0 else math.log(length) + math.log(scale)
     return worst
 
 

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import types
 import warnings
 from dataclasses import dataclass, replace
 
@@ -12,7 +11,7 @@ from scipy.integrate import DOP853
 
 import dynmem as dm
 from dynmem import compiled
-from dynmem.compiled import Program, program
+from dynmem.compiled import program
 from dynmem.errors import NotFiniteError, ShapeError, SlowWarning
 from dynmem.flow import FlowMap, trajectory
 from dynmem.runge_kutta import tableau
@@ -210,7 +209,7 @@ def test_the_cache_is_used_and_damage_to_it_does_no_harm(tmp_path, root):
     assert run(tmp_path, cwd=root) == first and [path.stat().st_mtime_ns for path in kept] == times
     for path in kept:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        assert run(tmp_path, cwd=root) == first
+    assert run(tmp_path, cwd=root) == first
 
 
 def test_without_a_place_for_the_cache_it_still_runs(tmp_path, root):

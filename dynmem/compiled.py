@@ -5,15 +5,18 @@ kicks, around them. Parameters are its arguments: one program serves every value
 process; the loops around it, which are the same for all systems, take numba a second or two, once on a machine.
 """
 
+import hashlib
 import threading
 import warnings
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from . import assembly
 from .errors import ShapeError, SlowWarning
+from .machine import machine_code, over_threads
 from .runge_kutta import FlowMap, tableau
 from .system import Map
 from .trace import TooLargeError, UntraceableError, parameter_values, record
@@ -76,7 +79,7 @@ class Program:
             advance(code, volume, x[a:b], frames[a:b], P[a:b], U, h, substeps, clock[a:b], every, check_every,
                     *(array[a:b] for array in course.arrays), *space)
 
-        _over_threads(part, members, workers)
+        over_threads(part, members, workers)
         return course
 
 
@@ -106,23 +109,12 @@ class Course:
 @cache
 def _advance():
     """``advance`` of ``kernels`` as machine code."""
-    from . import kernels
-
-    return kernels.compiled()
+    text = Path(__file__).with_name("kernels.py").read_text(encoding="utf-8")
+    return machine_code(f"dynmem_kernels_{hashlib.sha256(text.encode()).hexdigest()[:32]}", text, "advance")
 
 
 def _step_of(system):
     return (system.dt / system.substeps, system.substeps) if _rule_of(system) is not system else (1.0, 1)
-
-
-def _over_threads(part, members, workers):
-    from concurrent.futures import ThreadPoolExecutor
-
-    edges = np.linspace(0, members, min(members, 4 * workers if workers > 1 else 1) + 1).astype(int)
-    if workers == 1:
-        return part(0, members)
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(part, edges[:-1], edges[1:]))
 
 
 def program(system, size, work=np.inf):

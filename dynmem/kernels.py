@@ -2,13 +2,10 @@
 
 ``assembly`` makes the program of a system's step; ``advance`` calls it by its address. Frames are rows (k, n) between two QRs; inside a step
 they are cut into tiles of some directions, (n, width) each, so that every operation of the rule works on neighbouring numbers. Plain loops
-over arrays that are handed in, since numba compiles those quickly; compiled once on a machine, whatever the system, and kept by numba.
+over arrays that are handed in, since numba compiles those quickly; compiled once on a machine, whatever the system.
 """
 
-import contextlib
 import math
-import pickle
-from pathlib import Path
 
 import numba
 from numba.extending import intrinsic, register_jitable
@@ -210,22 +207,7 @@ def advance(code, volume, X, F, P, U, h, substeps, clock, every, check_every, lo
                             factors[member, block, i, j] = S[i, j]
 
 
-def compiled():
-    """``advance`` as machine code: from numba's cache, or compiled now where there is none, or where it is damaged or cannot be kept."""
-    f1, f2, f3, f4 = (numba.types.Array(numba.float64, dims, "C") for dims in (1, 2, 3, 4))
-    i1, i2 = numba.int64, numba.types.Array(numba.int64, 2, "C")
-    signature = numba.void(i1, i1, f2, f3, f2, f2, numba.float64, i1, i2, i1, i1, f3, f3, f4, f4, f2, i2, *(f2,) * 6, f1)
-    for _ in range(2):
-        try:
-            return numba.njit([signature], cache=True, **FAST)(advance)
-        except (EOFError, pickle.UnpicklingError, ValueError, TypeError, LookupError, OSError, RuntimeError, AttributeError, ImportError):
-            _forget()
-    return numba.njit([signature], **FAST)(advance)
-
-
-def _forget():
-    """Remove what numba keeps of ``advance``."""
-    with contextlib.suppress(OSError, RuntimeError):  # there may be no place to keep it
-        folder = Path(numba.core.caching.FunctionCache(advance).cache_path)
-        for kept in folder.glob(f"{Path(__file__).stem}.{advance.__name__}-*"):
-            kept.unlink()
+_1, _2, _3, _4 = (numba.types.Array(numba.float64, dims, "C") for dims in (1, 2, 3, 4))
+_whole, _wholes = numba.int64, numba.types.Array(numba.int64, 2, "C")
+advance.signature = numba.void(_whole, _whole, _2, _3, _2, _2, numba.float64, _whole, _wholes, _whole, _whole, _3, _3, _4, _4, _2, _wholes,
+                               *(_2,) * 6, _1)

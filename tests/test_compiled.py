@@ -188,7 +188,7 @@ print(float(dm.lyapunov_spectrum(Henon(), [0.1, 0.1], duration=100_000, transien
 
 
 def run(cache, **options):
-    environment = {"PATH": "/usr/bin:/bin", "NUMBA_CACHE_DIR": str(cache), "HOME": str(cache), "PYTHONPATH": ".", "PYTHONWARNINGS": "error"}
+    environment = {"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(cache), "HOME": str(cache), "PYTHONPATH": ".", "PYTHONWARNINGS": "error"}
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=environment, timeout=120, cwd=options.get("cwd"))
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
@@ -203,12 +203,15 @@ def root():
 
 def test_the_cache_is_used_and_damage_to_it_does_no_harm(tmp_path, root):
     first = run(tmp_path, cwd=root)
-    kept = sorted(path for path in tmp_path.rglob("kernels.advance-*"))
+    kept = sorted((tmp_path / "dynmem" / "programs" / "__pycache__").iterdir())
     assert len(kept) == 2 and {path.suffix for path in kept} == {".nbc", ".nbi"}
     times = [path.stat().st_mtime_ns for path in kept]
     assert run(tmp_path, cwd=root) == first and [path.stat().st_mtime_ns for path in kept] == times
     for path in kept:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert run(tmp_path, cwd=root) == first
+    for text in (tmp_path / "dynmem" / "programs").glob("*.py"):
+        text.write_text("raise SystemExit('code read from disk has run')\n")
     assert run(tmp_path, cwd=root) == first
 
 

@@ -42,7 +42,7 @@ def ours(name, duration, transient, rounds):
 def first_calls(name, duration):
     """Seconds of the first call in a process, without and with a cache; numba, scipy and xarray imported before."""
     with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
+        environment = {**os.environ, "XDG_CACHE_HOME": folder}
         command = [sys.executable, "-c", FIRST.format(name=name, duration=duration)]
         return [float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout) for _ in range(2)]
 

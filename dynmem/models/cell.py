@@ -135,6 +135,43 @@ def _is_number(value):
     return not isinstance(value, (list, tuple)) and np.ndim(value) == 0 and np.asarray(value).dtype.kind in "biuf"
 
 
+def keep(system, **shapes):
+    """Check the arrays of a system named, each against its shape, and keep them as float64."""
+    for name, shape in shapes.items():
+        value = tensors(getattr(system, name))
+        if value.dtype != np.float64:
+            raise TypeError(f"{name} of {type(system).__name__} must hold real numbers, got {getattr(system, name)!r:.60}")
+        if value.shape != shape:
+            raise ShapeError(f"{name} of {type(system).__name__} has shape {value.shape}, expected {shape}")
+        if not np.isfinite(value).all():
+            raise NotFiniteError(f"{name} of {type(system).__name__} holds NaN or infinity")
+        object.__setattr__(system, name, value)
+
+
+def matrix_shape(system, name, axes):
+    """Shape of an array of a system that must have two axes, whose meaning ``axes`` tells."""
+    shape = np.shape(getattr(system, name))
+    if len(shape) != 2 or 0 in shape:
+        raise ShapeError(f"{name} of {type(system).__name__} must be a matrix ({axes}), got shape {shape}")
+    return shape
+
+
+def above_zero(**values):
+    """Each value as a float, if it is a finite number above 0; in the order given."""
+    for name, value in values.items():
+        if not (np.isfinite(real(name, value)) and value > 0):
+            raise ValueError(f"{name} = {value}: must be a finite number above 0")
+    return tuple(map(float, values.values()))
+
+
+def log_uniform(rng, least, most, size):
+    """Numbers between least and most, uniform in their logarithm; (step_min, step_max) of state-space models."""
+    least, most = above_zero(step_min=least, step_max=most)
+    if least > most:
+        raise ValueError(f"step_min = {least} lies above step_max = {most}: exchange them")
+    return np.exp(np.random.default_rng(rng).uniform(np.log(least), np.log(most), size))
+
+
 def weights(cell) -> dict:
     """The arrays of a cell by name."""
     return {f.name: getattr(cell, f.name) for f in fields(cell) if isinstance(getattr(cell, f.name), np.ndarray)}

@@ -9,9 +9,13 @@ from ..arrays import concat, tensors
 from ..errors import NotFiniteError, ShapeError, UnknownNameError
 from ..system import Map, as_system
 from .cell import whole
+from .diagonal import LRU, S5
 from .gated import GRU, LSTM
+from .linear_attention import LinearAttention
+from .oscillators import CoRNN
 from .residual import PLACEMENTS, Block, Dense, FeedForward, Norm
 from .rnn import Linear, Orthogonal, Relu, Tanh
+from .selective import Selective
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +101,8 @@ class Network(Map):
         return np.concatenate([layer.initial(rng) for layer in self.layers])
 
 
-MODELS = {"linear": Linear, "tanh": Tanh, "relu": Relu, "orthogonal": Orthogonal, "lstm": LSTM, "gru": GRU}
+MODELS = {"linear": Linear, "tanh": Tanh, "relu": Relu, "orthogonal": Orthogonal, "lstm": LSTM, "gru": GRU,
+          "lru": LRU, "s5": S5, "selective": Selective, "linear_attention": LinearAttention, "cornn": CoRNN}
 
 
 def names() -> list[str]:

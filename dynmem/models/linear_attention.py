@@ -90,25 +90,40 @@ class LinearAttention(Map):
         return self._read(sum(query[..., None] * self._memory(x), axis=-2))
 
     def run(self, u, x):
-        """Outputs (..., T, units) and last state (..., n) by products of matrices over chunks of 64 steps."""
-        queries, keys = (feature(self._cut(u @ W.T)).swapaxes(-2, -3) for W in (self.Q, self.K))
-        values, memory, seen = self._values(u).swapaxes(-2, -3), self._memory(x), []
-        for q, k, v in zip(*map(chunks, (queries, keys, values)), strict=True):
-            apart, since, left = self._decays(q)
-            seen.append((apart * (q @ transpose(k))) @ v + since * (q @ memory))
-            memory = left[0] * memory + transpose(left[1] * k) @ v
-        return self._read(concat(seen, axis=-2).swapaxes(-2, -3)), memory.reshape(*memory.shape[:-3], self.size)
+        """Outputs (..., T, units) and last state (..., n): within chunks of 64 steps by products of matrices, from chunk to chunk by a scan."""
+        queries, keys = (feature(self._cut(u @ W.T)) for W in (self.Q, self.K))
+        values, total, seen = self._values(u), u.shape[-2], []
+        whole = total - total % CHUNK
+        for start, end, length in ((0, whole, CHUNK), (whole, total, total - whole)):
+            if start < end:
+                found, x = self._chunks(*(part[..., start:end, :, :] for part in (queries, keys, values)), x, length)
+                seen.append(found)
+        return self._read(concat(seen, axis=-3)), x
 
-    def _decays(self, q):
-        """What is left of each step's writing at each later step of a chunk; of the memory before it at each step; and of both at its end."""
-        length = q.shape[-2]
+    def _chunks(self, queries, keys, values, x, length):
+        """What queries (..., T, heads, d) find in keys and values up to their own step, (..., T, heads, e + 1), and the state after the last:
+        T is a multiple of the chunks' length."""
+        from ..scan import linear_scan
+
+        q, k, v = (part.reshape(*part.shape[:-3], -1, length, *part.shape[-2:]).swapaxes(-2, -3) for part in (queries, keys, values))
+        apart, since, kept, left = self._decays(q, length)
+        written = transpose(left * k) @ v
+        written = written.reshape(*written.shape[:-3], self.size)
+        after = linear_scan((kept * _alike(q, np.ones(self.shape))).reshape(self.size), written, x)
+        before = concat((0.0 * after[..., :1, :] + x[..., None, :], after[..., :-1, :]), axis=-2)
+        seen = (apart * (q @ transpose(k))) @ v + since * (q @ self._memory(before))
+        return seen.swapaxes(-2, -3).reshape(*values.shape), after[..., -1, :]
+
+    def _decays(self, q, length):
+        """Over a chunk: what is left of each step's writing at each later step, of the memory before it at each step and at its end, and of each
+        step's writing at its end."""
         behind = np.arange(length)[:, None] - np.arange(length)
         past, lags, counts = _alike(q, behind >= 0), _alike(q, behind.clip(0)), _alike(q, np.arange(1.0, length + 1)[:, None])
         if self.log_rate is None:
-            return past, 1.0, (1.0, 1.0)
+            return past, 1.0, 1.0, 1.0
         rate = exp(self.log_rate)[:, None, None]
         since = exp(-rate * counts)
-        return past * exp(-rate * lags), since, (since[..., -1:, :], exp(-rate * (length - counts)))
+        return past * exp(-rate * lags), since, since[..., -1:, :], exp(-rate * (length - counts))
 
     def _cut(self, rows):
         """The last axis in heads, (..., heads, components)."""
@@ -150,13 +165,6 @@ class LinearAttention(Map):
                                                                                   (units, units)))
         log_rate = np.log(-np.log1p(-(2.0 ** (-5 - np.arange(heads))))) if decay else None
         return cls(Q, K, V, O, heads, log_rate)
-
-
-def chunks(x):
-    """A sequence (..., T, n) in pieces of 64 steps."""
-    if hasattr(x, "unbind"):
-        return x.split(CHUNK, dim=-2)  # not slices, each of whose gradients would be as long as the sequence
-    return [x[..., start : start + CHUNK, :] for start in range(0, x.shape[-2], CHUNK)]
 
 
 def _alike(x, array):

@@ -201,6 +201,18 @@ BUILD = {
     "lmu, small": lambda: LMU.random(1, 1, rng=12, order=2, theta=3.0),
     "lmu, two memories": lambda: replace(LMU.random(2, 1, rng=12, order=3, theta=5.0, memories=2), Em=0.1 * np.ones((2, 6))),
     "network, s4d": lambda: dm.models.get("s4d", units=3, inputs=2, outputs=2, layers=2, rng=12, modes=2, placement="pre", feedforward=4),
+    "lru": lambda: dm.models.LRU.random(2, 2, rng=10, modes=3, r_min=0.5),
+    "lru, trained gamma": lambda: dm.models.get("lru", units=3, inputs=1, rng=10, gamma="trained", r_max=0.9),
+    "s5": lambda: dm.models.S5.random(2, 2, rng=11, modes=3, step_min=0.1, step_max=0.5),
+    "selective": lambda: dm.models.Selective.random(2, rng=12, modes=2, rank=1),
+    "selective, exact": lambda: dm.models.Selective.random(3, rng=12, modes=4, rank=2, input_step="exact", step_max=1.0),
+    "linear attention": lambda: dm.models.LinearAttention.random(2, 1, rng=13, heads=2),
+    "linear attention, decay": lambda: dm.models.LinearAttention.random(4, 2, rng=13, heads=2, decay=True),
+    "cornn": lambda: dm.models.CoRNN.random(2, 1, rng=14),
+    "cornn, explicit": lambda: dm.models.CoRNN.random(3, 2, rng=14, damping="explicit", step=0.1),
+    "coupled oscillators": lambda: dm.models.CoRNN.random(2, 1, rng=14, epsilon=0.3).flow,
+    "block, lru": lambda: dm.models.get("lru", units=3, inputs=2, outputs=1, rng=16, layers=2, placement="pre", feedforward=4),
+    "block, selective": lambda: dm.models.get("selective", units=2, inputs=1, outputs=1, rng=15, placement="post", norm="rms", modes=2),
     "network, mixed": lambda: Network((_tanh(4, 2), LSTM.random(3, 4, rng=8), Henon_layer()), np.ones((1, 2)), np.array([0.5])),
 }
 STATES = {"logistic": [0.3], "lorenz96": [1.0, -0.5, 2.0, 0.3, 1.7], "oscillators": [0.1, 0.9, -0.4, 0.2, 2.0], "cat": [0.31, 0.22]}

@@ -15,6 +15,8 @@ CASES = {
     "orthogonal, identity": (lambda: dm.models.get("orthogonal", units=100, rng=5), None, 1e-9),
     "orthogonal, tanh": (lambda: wide("orthogonal", nonlinearity="tanh", rng=6), 0.5, 0.02),
     "linear": (lambda: dm.models.get("linear", units=10, gain=0.9, rng=7), None, 5e-3),
+    "LRU": (lambda: dm.models.get("lru", units=3, inputs=2, modes=10, r_min=0.9, rng=11), 1.0, 2e-3),
+    "S5": (lambda: dm.models.get("s5", units=3, inputs=2, modes=4, rng=12), 1.0, 2e-3),
     "LSTM": (lambda: wide("lstm", forget_bias=1.0, rng=8), 1.0, 0.03),
     "LSTM, chrono": (lambda: dm.models.get("lstm", units=100, init="uniform", chrono=50.0, rng=9), None, 5e-3),
     "GRU": (lambda: wide("gru", rng=10), 1.0, 0.03),
@@ -37,7 +39,7 @@ def test_first_exponent(name):
     assert set(predicted.lyapunov.dims) == set(measured.lyapunov.dims)
 
 
-@pytest.mark.parametrize("name", ["tanh, driven", "orthogonal, tanh", "orthogonal, identity", "linear"])
+@pytest.mark.parametrize("name", ["tanh, driven", "orthogonal, tanh", "orthogonal, identity", "linear", "LRU", "S5"])
 def test_gradients(name):
     make, drive, _ = CASES[name]
     system = make()

@@ -1,4 +1,4 @@
-"""What we train: recurrent networks as systems."""
+"""What we train: sequence models as systems."""
 
 import lazy_loader as lazy
 
@@ -12,6 +12,10 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "ssm": ["S4D"],
         "s4": ["S4"],
         "lmu": ["LMU"],
+        "diagonal": ["LRU", "S5"],
+        "selective": ["Selective"],
+        "linear_attention": ["LinearAttention"],
+        "oscillators": ["CoRNN", "CoupledOscillators"],
         "residual": ["Block", "Dense", "FeedForward", "Norm"],
         "network": ["Network", "get", "names"],
         "from_torch": ["from_torch"],

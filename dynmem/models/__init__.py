@@ -1,4 +1,4 @@
-"""What we train: recurrent networks as systems."""
+"""What we train: sequence models as systems."""
 
 import lazy_loader as lazy
 
@@ -8,6 +8,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "cell": ["Cell"],
         "rnn": ["Linear", "Orthogonal", "Relu", "Tanh"],
         "gated": ["GRU", "LSTM"],
+        "attention": ["Attention"],
+        "hybrid": ["Hybrid"],
         "residual": ["Block", "Dense", "FeedForward", "Norm"],
         "network": ["Network", "get", "names"],
         "from_torch": ["from_torch"],

@@ -13,6 +13,7 @@ from ..system import Map, System, as_input, as_state, as_system, map_arrays
 from ..tangent import as_tensor, jacobian
 from .gradients import _lags
 
+TOGETHER = 8  # outputs whose gradients are taken in one pass, each by a copy of the sequence
 GENERIC = 2  # states at which the support of the Jacobians is looked up: one may lie at a corner by accident
 
 
@@ -44,8 +45,8 @@ def attention_paths(system, u=1.0, *, lags, x0=None, rng=0):
     |.|_F / sqrt(inputs), as in ``gradient_norms``. A system without attention has the direct path alone.
 
     system: a Map; u: an array (steps, inputs), of which the output after the last step is taken, or the standard deviation of white noise over
-    as many steps as the largest lag asks for; lags: the largest, or those wanted; x0: start, by default rest (zero). In float64, by one
-    backward pass an output and no Jacobian of the state, so that a long cache costs no more than its sequence.
+    as many steps as the largest lag asks for; lags: the largest, or those wanted; x0: start, by default rest (zero). In float64, by
+    backward passes through the whole sequence and no Jacobian of the state, so that a long cache costs no more than its sequence.
 
     Returns total_gradient(lag), direct_gradient(lag), score_gradient(lag). Raises ShapeError where the input is shorter than the lags.
 
@@ -71,10 +72,13 @@ def _last_output_by_inputs(system, u, x):
     """d y_T / d u_t, shape (outputs, T, inputs), by torch."""
     import torch
 
-    given = torch.tensor(u[None], requires_grad=True)
-    last = map_arrays(system, as_tensor).run(given, torch.tensor(x[None]))[0][0, -1]
-    rows = [torch.autograd.grad(part, given, retain_graph=True)[0][0] for part in last]
-    return torch.stack(rows).numpy()
+    twin, rows = map_arrays(system, as_tensor), []
+    for first in range(0, system.outputs, TOGETHER):
+        outputs = torch.arange(first, min(first + TOGETHER, system.outputs))
+        given = torch.tensor(np.broadcast_to(u, (len(outputs), *u.shape)).copy(), requires_grad=True)
+        last = twin.run(given, torch.tensor(np.broadcast_to(x, (len(outputs), x.size)).copy()))[0][:, -1]
+        rows.append(torch.autograd.grad(last[torch.arange(len(outputs)), outputs].sum(), given)[0])
+    return torch.cat(rows).numpy()
 
 
 def paths_report(lags, total, fixed, scores, *, title, source, parameters, seed=None, **variables):

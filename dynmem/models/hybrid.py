@@ -90,10 +90,11 @@ class Hybrid(Cell):
 
     @classmethod
     def random(cls, units, inputs=0, *, rng=0, gain=1.0, input_gain=1.0, bias_sd=0.0, sharpness=1.0, window=16, kept=0):
-        """W ~ N(0, gain^2/N), V ~ N(0, input_gain^2/D), b ~ N(0, bias_sd^2); Q, K ~ N(0, 1/N), a ~ N(0, sharpness^2)."""
+        """W ~ N(0, gain^2/N), V ~ N(0, input_gain^2/D), b ~ N(0, bias_sd^2); Q, K ~ N(0, 1/N), a ~ N(0, sharpness^2/N), so
+        that scores have a spread of at most ``sharpness``."""
         rng = np.random.default_rng(rng)
         made = cls.gaussian(units, inputs, rng, gain, input_gain, bias_sd)
         if not (np.isfinite(real("sharpness", sharpness)) and sharpness >= 0):
             raise ValueError(f"sharpness = {sharpness}: must be a finite number of at least 0")
         Q, K = (rng.standard_normal((units, units)) / np.sqrt(units) for _ in range(2))
-        return cls(**made, Q=Q, K=K, a=sharpness * rng.standard_normal(units), window=window, kept=kept)
+        return cls(**made, Q=Q, K=K, a=sharpness / np.sqrt(units) * rng.standard_normal(units), window=window, kept=kept)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 import dynmem as dm
-from dynmem.models import GRU, LMU, LSTM, S4, S4D, Linear, Network, Orthogonal, Relu, Tanh
+from dynmem.models import GRU, LMU, LSTM, S4, S4D, Attention, Hybrid, Linear, Network, Orthogonal, Relu, Tanh
 from dynmem.systems import DoublePendulum, KuramotoSivashinsky, MackeyGlass
 
 
@@ -131,6 +131,10 @@ def _tanh(units=3, inputs=2, **options):
     return Tanh.random(units, inputs, rng=1, gain=1.3, bias_sd=0.2, **options)
 
 
+def _table(shape):
+    return np.random.default_rng(14).standard_normal(shape)
+
+
 BUILD = {
     "pendulum": Pendulum,
     "lorenz": Lorenz,
@@ -185,6 +189,16 @@ BUILD = {
     "lstm, large": lambda: LSTM.random(12, 3, rng=5, init="uniform", chrono=20),
     "gru": lambda: GRU.random(3, 1, rng=6, bias_sd=0.3),
     "gru, large": lambda: GRU.random(17, 2, rng=6, init="uniform", chrono=20),
+    "attention, one unit": lambda: Attention.random(1, 1, rng=12, window=2),
+    "attention, heads": lambda: Attention.random(4, 4, rng=12, heads=2, window=3, sharpness=1.5),
+    "attention, rotary": lambda: Attention.random(4, 4, rng=12, heads=2, window=3, positions="rotary"),
+    "attention, alibi": lambda: Attention.random(3, 3, rng=12, heads=3, window=4, positions="alibi"),
+    "attention, learned": lambda: replace(Attention.random(4, 4, rng=12, heads=2, window=3), positions="learned", P=_table((2, 3))),
+    "attention, absolute": lambda: replace(Attention.random(2, 2, rng=12, window=4), positions="absolute", P=_table((4, 2))),
+    "attention, deep": lambda: dm.models.get("attention", units=4, inputs=2, layers=2, outputs=1, rng=12, placement="pre", feedforward=5,
+                                             heads=2, window=3),
+    "hybrid": lambda: Hybrid.random(3, 2, rng=13, window=3, bias_sd=0.2, sharpness=2.0),
+    "hybrid, screened": lambda: Hybrid.random(2, 1, rng=13, window=2, kept=2, bias_sd=0.2, sharpness=2.0),
     "network, tanh": lambda: dm.models.get("tanh", units=3, inputs=2, layers=2, outputs=2, rng=7),
     "network, lstm": lambda: dm.models.get("lstm", units=1, inputs=2, layers=2, rng=7),
     "network, gru": lambda: dm.models.get("gru", units=2, inputs=1, layers=3, outputs=1, rng=7),

@@ -16,6 +16,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "selective": ["Selective"],
         "linear_attention": ["LinearAttention"],
         "oscillators": ["CoRNN", "CoupledOscillators"],
+        "attention": ["Attention"],
+        "hybrid": ["Hybrid"],
         "residual": ["Block", "Dense", "FeedForward", "Norm"],
         "network": ["Network", "get", "names"],
         "from_torch": ["from_torch"],

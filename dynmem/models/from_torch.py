@@ -2,18 +2,22 @@
 
 import numpy as np
 
+from .from_transformer import TRANSFORMERS, refuse_own_forward, transformer
 from .gated import GRU, LSTM
 from .network import Network
 from .rnn import Relu, Tanh
 
-KNOWN = "nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell"
+KNOWN = f"nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell, nn.{', nn.'.join(TRANSFORMERS)}"
 
 
-def from_torch(module):
-    """System of a torch recurrent module, weights copied in float64: a cell, or a Network where there are several layers.
+def from_torch(module, *, window=None):
+    """System of a torch module, weights copied in float64: a cell, or a Network where there are several layers.
 
     Takes nn.RNN (tanh or relu), nn.LSTM, nn.GRU and their cells, with or without biases. The state of a Network is the layers' states one
     after another, for an LSTM (h, c) of each layer. Dropout between layers acts in training only and is left out.
+
+    Takes nn.MultiheadAttention, nn.TransformerEncoderLayer and nn.TransformerEncoder as they are used with a causal mask: Attention, Block and
+    Network of Blocks. ``window`` is the longest sequence they will see: their cache holds so many keys and values.
 
     Raises TypeError for other modules and for subclasses with a forward of their own, and ValueError for bidirectional ones and for
     projections, which no causal rule of this shape represents.
@@ -24,12 +28,12 @@ def from_torch(module):
     """
     from torch import nn
 
+    if any(isinstance(module, getattr(nn, name)) for name in TRANSFORMERS):
+        return transformer(module, window)
     kind = next((kind for kind in (nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell) if isinstance(module, kind)), None)
     if kind is None:
         raise TypeError(f"from_torch takes {KNOWN}, got {type(module).__name__}: write its equation as a dm.Map in five lines")
-    if type(module).forward is not kind.forward or "forward" in vars(module):
-        raise TypeError(f"{type(module).__name__} has a forward of its own, so its equation may not be that of nn.{kind.__name__}: write it "
-                        "as a dm.Map in five lines")
+    refuse_own_forward(module, kind)
     if getattr(module, "bidirectional", False):
         raise ValueError("a bidirectional network reads the future, so it has no rule x_t = f(x_(t-1), u_t): convert one direction")
     if getattr(module, "proj_size", 0):

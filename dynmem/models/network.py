@@ -8,9 +8,11 @@ import numpy as np
 from ..arrays import concat, tensors
 from ..errors import NotFiniteError, ShapeError, UnknownNameError
 from ..system import Map, as_system
+from .attention import Attention
 from .cell import whole
 from .diagonal import LRU, S5
 from .gated import GRU, LSTM
+from .hybrid import Hybrid
 from .linear_attention import LinearAttention
 from .lmu import LMU
 from .oscillators import CoRNN
@@ -109,6 +111,7 @@ MODELS = {
     "lstm": LSTM, "gru": GRU,
     "lmu": LMU, "s4": S4, "s4d": S4D,
     "lru": LRU, "s5": S5, "selective": Selective, "linear_attention": LinearAttention, "cornn": CoRNN,
+    "attention": Attention, "hybrid": Hybrid,
 }
 
 
@@ -140,6 +143,8 @@ def get(name, *, units, inputs=0, layers=1, outputs=None, rng=0, placement=None,
     if name not in MODELS:
         raise UnknownNameError("model", name, MODELS)
     kind, units, layers, rng = MODELS[name], whole("units", units, 1), whole("layers", layers, 1), np.random.default_rng(rng)
+    if placement == "deepnorm" and hasattr(kind, "branch_gain"):
+        options = {kind.branch_gain: deepnorm(layers)[1], **options}
     encoded = placement is not None or (kind.square and inputs != units)
     cells = (Dense.random(units, inputs, rng=rng),) if encoded else ()
     try:
@@ -158,12 +163,17 @@ def get(name, *, units, inputs=0, layers=1, outputs=None, rng=0, placement=None,
     return Network(cells, rng.uniform(-bound, bound, (whole("outputs", outputs, 1), units)), np.zeros(outputs))
 
 
+def deepnorm(layers):
+    """alpha of the residual connections and beta of the branches' weights (Wang et al. 2022, of a decoder)."""
+    return (2 * layers) ** 0.25, (8 * layers) ** -0.25
+
+
 def blocks(mixers, placement, norm, hidden, activation, rng):
     """A residual block around each mixer, and after "pre" a last norm."""
     if placement not in (*PLACEMENTS, "deepnorm"):
         raise ValueError(f"placement must be one of {', '.join((*PLACEMENTS, 'deepnorm'))}, got {placement!r}")
     width, deep = mixers[0].outputs, placement == "deepnorm"
-    alpha, gain = ((2 * len(mixers)) ** 0.25, (8 * len(mixers)) ** -0.25) if deep else (1.0, 1.0)  # Wang et al. (2022), decoder
+    alpha, gain = deepnorm(len(mixers)) if deep else (1.0, 1.0)
     placement = "post" if deep else placement
     count = 0 if placement == "none" else 2 if hidden else 1
 

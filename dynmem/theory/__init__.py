@@ -14,6 +14,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "population": ["lstm_spectrum", "gru_spectrum"],
         "chaos": ["standard_map_spectrum", "kaplan_yorke_map_spectrum", "toral_spectrum", "lorenz_onset", "lorenz_rest_spectrum"],
         "planets": ["kepler_orbit", "lagrange_points", "lagrange_spectrum", "routh_mass_ratio", "sitnikov_period"],
+        "attention": ["attention_dilution", "attention_operations", "attention_paths", "gaussian_dilution", "path_length", "softmax_jacobian",
+                      "stochastic_spectrum"],
         "twins": ["gradient_norms", "lyapunov_spectrum"],
         "brain": ["line_attractor", "ring_flat", "ring_bump", "ring_diffusion", "flip_flop", "wong_wang", "ctrnn_bistability"],
         "kernels": ["sampled_spectrum", "state_space_spectrum", "state_space_gradient", "state_space_kernel", "pade_delay", "hippo_memory"],

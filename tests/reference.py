@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import dynmem as dm
-from dynmem.models import GRU, LSTM, Linear, Network, Orthogonal, Relu, Tanh
+from dynmem.models import GRU, LSTM, Convolution, Linear, Network, Orthogonal, Relu, Tanh
 from dynmem.systems import DoublePendulum, KuramotoSivashinsky, MackeyGlass
 
 
@@ -192,6 +192,12 @@ BUILD = {
     "block, post": lambda: dm.models.get("gru", units=2, inputs=1, outputs=1, rng=9, placement="post", norm="rms", feedforward=3),
     "block, deepnorm": lambda: dm.models.get("lstm", units=2, inputs=1, layers=2, rng=9, placement="deepnorm"),
     "block, none": lambda: dm.models.get("orthogonal", units=3, inputs=2, outputs=2, rng=9, placement="none"),
+    "convolution": lambda: Convolution.random(2, 2, rng=10, kernel=2, dilation=2),
+    "convolution, plain": lambda: Convolution.random(1, 1, rng=10, kernel=3, dilation=2, normed=False),
+    "tcn block": lambda: dm.models.get("tcn", units=2, inputs=1, rng=10, kernel=2),
+    "tcn": lambda: dm.models.get("tcn", units=3, inputs=2, layers=2, outputs=1, rng=10, init="he"),
+    "tcn, one convolution": lambda: dm.models.get("tcn", units=2, inputs=2, layers=2, rng=10, kernel=2, convolutions=1),
+    "block, tcn": lambda: dm.models.get("tcn", units=2, inputs=1, layers=2, outputs=1, rng=10, kernel=2, placement="pre", feedforward=3),
     "network, mixed": lambda: Network((_tanh(4, 2), LSTM.random(3, 4, rng=8), Henon_layer()), np.ones((1, 2)), np.array([0.5])),
 }
 STATES = {"logistic": [0.3], "lorenz96": [1.0, -0.5, 2.0, 0.3, 1.7], "oscillators": [0.1, 0.9, -0.4, 0.2, 2.0], "cat": [0.31, 0.22]}

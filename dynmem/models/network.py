@@ -9,6 +9,7 @@ from ..arrays import concat, tensors
 from ..errors import NotFiniteError, ShapeError, UnknownNameError
 from ..system import Map, as_system
 from .cell import whole
+from .convolution import ConvolutionBlock
 from .gated import GRU, LSTM
 from .residual import PLACEMENTS, Block, Dense, FeedForward, Norm
 from .rnn import Linear, Orthogonal, Relu, Tanh
@@ -97,7 +98,7 @@ class Network(Map):
         return np.concatenate([layer.initial(rng) for layer in self.layers])
 
 
-MODELS = {"linear": Linear, "tanh": Tanh, "relu": Relu, "orthogonal": Orthogonal, "lstm": LSTM, "gru": GRU}
+MODELS = {"linear": Linear, "tanh": Tanh, "relu": Relu, "orthogonal": Orthogonal, "lstm": LSTM, "gru": GRU, "tcn": ConvolutionBlock}
 
 
 def names() -> list[str]:
@@ -131,12 +132,14 @@ def get(name, *, units, inputs=0, layers=1, outputs=None, rng=0, placement=None,
     encoded = placement is not None or (kind.square and inputs != units)
     cells = (Dense.random(units, inputs, rng=rng),) if encoded else ()
     try:
-        mixers = tuple(kind.random(units, units if encoded or i else inputs, rng=rng, **options) for i in range(layers))
+        placed = "layer" in kind.random.__func__.__kwdefaults__  # a mixer whose place in the stack matters
+        mixers = tuple(kind.random(units, units if encoded or i else inputs, rng=rng, **options, **({"layer": i} if placed else {}))
+                       for i in range(layers))
     except TypeError as error:
         if "unexpected keyword" not in str(error):
             raise
         taken = kind.random.__func__.__kwdefaults__
-        raise TypeError(f"{name} takes no option {set(options) - set(taken)}: it takes {', '.join(sorted(set(taken) - {'rng'}))}") from None
+        raise TypeError(f"{name} takes no option {set(options) - set(taken)}: it takes {', '.join(sorted(set(taken) - {'rng', 'layer'}))}") from None
     cells += mixers if placement is None else blocks(mixers, placement, norm, whole("feedforward", feedforward, 0), activation, rng)
     if len(cells) == 1 and outputs is None:
         return cells[0]

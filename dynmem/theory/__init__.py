@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "population": ["lstm_spectrum", "gru_spectrum"],
         "chaos": ["standard_map_spectrum", "kaplan_yorke_map_spectrum", "toral_spectrum", "lorenz_onset", "lorenz_rest_spectrum"],
         "planets": ["kepler_orbit", "lagrange_points", "lagrange_spectrum", "routh_mass_ratio", "sitnikov_period"],
+        "receptive": ["receptive_field"],
         "twins": ["gradient_norms", "lyapunov_spectrum"],
         "brain": ["line_attractor", "ring_flat", "ring_bump", "ring_diffusion", "flip_flop", "wong_wang", "ctrnn_bistability"],
         "associative": ["hopfield", "hopfield_capacity", "hopfield_first_step"],

@@ -107,7 +107,7 @@ def test_from_torch_refuses_what_it_cannot_represent():
         from_torch(torch.nn.GRU(2, 3, bidirectional=True))
     with pytest.raises(ValueError, match="proj_size = 2: projections are not represented"):
         from_torch(torch.nn.LSTM(2, 3, proj_size=2))
-    for other in (torch.nn.Linear(2, 2), torch.nn.Sequential(torch.nn.LSTM(2, 2)), np.eye(2), torch.nn.LSTM):
+    for other in (torch.nn.Conv2d(2, 2, 2), torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Conv2d(2, 2, 2)), np.eye(2), torch.nn.LSTM):
         with pytest.raises(TypeError, match="from_torch takes"):
             from_torch(other)
     broken = torch.nn.RNN(2, 3)

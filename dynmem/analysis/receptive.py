@@ -16,7 +16,7 @@ FADED = 1e-6  # of the largest share: below it the rest of a gradient no longer 
 PROBES = 8  # outputs, or random mixtures of them, pulled back
 
 
-def receptive_field(system, u=1.0, *, lags=200, x0=None, transient=50, samples=4, rng=0):
+def receptive_field(system, u=1.0, *, lags=200, x0=None, transient=50, samples=8, rng=0):
     """Which inputs u_(T-lag) the output y_T depends on, from exact derivatives along driven orbits, and how the gradient is spread over them.
 
     Rows of d y_T are pulled back through the rule until nothing is left of them: past that lag no input reaches y_T. A path of n or more

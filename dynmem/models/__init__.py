@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "rnn": ["Linear", "Orthogonal", "Relu", "Tanh"],
         "gated": ["GRU", "LSTM"],
         "convolution": ["Convolution", "ConvolutionBlock"],
-        "residual": ["Block", "Dense", "FeedForward", "Norm"],
+        "residual": ["Activation", "Block", "Dense", "FeedForward", "Norm"],
         "network": ["Network", "get", "names"],
         "from_torch": ["from_torch"],
     },

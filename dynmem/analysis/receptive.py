@@ -5,7 +5,7 @@ import numpy as np
 from ..errors import ConvergenceError, NotFiniteError, ShapeError
 from ..flow import trajectory
 from ..labels import dataset, describe_system
-from ..system import Map, as_state, as_system
+from ..system import Map, as_input, as_state, as_system
 from ..tangent import record
 from .growth import inputs_of
 from .threads import one_thread
@@ -25,15 +25,17 @@ def receptive_field(system, u=1.0, *, lags=200, x0=None, transient=50, samples=8
     ``samples`` orbits reaches it. A change of rounding size is not a zero: shift registers make exact ones, a matrix with nearly
     dependent rows does not.
 
-    Parameters: system, a Map with inputs; u as for ``gradient_norms``, by default white noise of deviation 1; lags, how far to follow an
-    infinite field; x0, start (n,).
+    Parameters: system, a Map with inputs; u, its input: None (zero), a number (standard deviation of white noise), a function (rng, steps) ->
+    array, or sequences (steps, inputs) or (samples, steps, inputs), whose last step is T; lags, how far to follow an infinite field; x0,
+    start (n,).
 
     Returns over ``lag``: ``reached``, ``share`` of the squared gradient |d y_T / d u_(T-lag)|^2, its mean over samples; and ``receptive_field``,
     1 + the largest lag reached (inf for recurrences, 0 where no input is seen); ``mean_lag``, of the shares; ``effective_field`` =
     sqrt(1 + 12 variance of the lag), the width of the box with the spread of the shares (inf where these have not faded to a millionth within
     ``lags``). Twin: ``dm.theory.receptive_field``.
 
-    Raises ShapeError for a system without inputs, ConvergenceError where the states of the window would outgrow memory.
+    Raises ShapeError for a system without inputs and for sequences shorter than the field, ConvergenceError where the states of the window
+    would outgrow memory.
 
     >>> import dynmem as dm
     >>> found = receptive_field(dm.models.get("tcn", units=4, inputs=1, layers=3, kernel=3))
@@ -86,22 +88,41 @@ def _followed(system, u, x, transient, lags, seeds):
     """ln |d y_T / d u_(T-lag)|^2 of each orbit, (samples, lags), as far as they go, and whether they go on for ever."""
     n, window = len(x), FIRST
     longest = max(2 * n, lags + 1)  # an endless field shows at one of the lags n .. 2n - 1
+    if given := u is not None and not np.isscalar(u) and not callable(u):
+        u = _sequences(system, u, transient)
+    samples = len(u) if given else len(seeds)
     while True:
-        window = min(window, longest)
-        if window * n * len(seeds) > LARGEST and window > FIRST:
+        window = min(window, longest, u.shape[1] - transient if given else longest)
+        if window * n * samples > LARGEST and window > FIRST:
             raise ConvergenceError(f"the receptive field of {type(system).__name__} goes on beyond {window // 2} steps, and the states of a longer "
-                                   f"window take {window * n * len(seeds) * 8e-9:.1f} GB: pass fewer samples, or a model of fewer units")
+                                   f"window take {window * n * samples * 8e-9:.1f} GB: pass fewer samples, or a model of fewer units")
         logs, endless, ended = _pulled(system, *_orbits(system, u, x, transient + window, seeds), window, lags)
         if ended or window == longest:
             return logs[:, : lags + 1] if endless else logs, endless
+        if given and window == u.shape[1] - transient:
+            raise ShapeError(f"u has {u.shape[1]} steps, {transient} of them transient, and the field goes on beyond their start: pass longer "
+                             "sequences, or a number for white noise")
         window *= 2
 
 
 def _orbits(system, u, x, steps, seeds):
     """States x_0 .. x_T, (T + 1, samples, n), and inputs u_1 .. u_T, of orbits from one start under inputs of their own."""
-    drives = [inputs_of(system, u, steps, np.random.default_rng(seed)) for seed in seeds]
-    inputs = np.stack([[drive(t) for drive in drives] for t in range(steps)])
-    return trajectory(system, np.tile(x, (len(seeds), 1)), steps, inputs), inputs
+    if isinstance(u, np.ndarray):
+        inputs = np.moveaxis(u[:, -steps:], 0, 1)
+    else:
+        drives = [inputs_of(system, u, steps, np.random.default_rng(seed)) for seed in seeds]
+        inputs = np.stack([[drive(t) for drive in drives] for t in range(steps)])
+    return trajectory(system, np.tile(x, (inputs.shape[1], 1)), steps, inputs), inputs
+
+
+def _sequences(system, u, transient):
+    """Sequences (samples, steps, inputs) handed in."""
+    u = as_input(system, u, "u")
+    u = u[None] if u.ndim == 2 else u
+    if u.ndim != 3 or u.shape[1] <= transient:
+        raise ShapeError(f"u has shape {u.shape}: pass (steps, inputs) or (samples, steps, inputs), of more steps than the transient of "
+                         f"{transient}")
+    return u
 
 
 def _pulled(system, states, inputs, window, lags):

@@ -21,6 +21,26 @@ def over_threads(part, members, workers):
         return list(pool.map(part, edges[:-1], edges[1:]))
 
 
+def late(signature, **options):
+    """numba.njit with one signature, compiled when a caller is: one that comes from the cache needs nothing, and without a signature numba
+    would compile a function anew for each constant that it is called with."""
+    import numba
+
+    def dispatcher(function):
+        made = numba.njit(**options)(function)
+
+        def template(args, kws):
+            if not made.overloads:
+                made.compile(signature)
+                made.disable_compile()
+            return type(made).get_call_template(made, args, kws)
+
+        made.get_call_template = template
+        return made
+
+    return dispatcher
+
+
 def machine_code(name, text, function, signature=None):
     """One function of a text, by default with the signature that it carries. The text is always the one made here, never one read from disk;
     numba keeps its machine code beside the copy on disk."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 import dynmem as dm
-from dynmem.models import GRU, LMU, LSTM, S4, S4D, Attention, Hybrid, Linear, Network, Orthogonal, Relu, Tanh
+from dynmem.models import GRU, LMU, LSTM, S4, S4D, Attention, Convolution, Hybrid, Linear, Network, Orthogonal, Relu, Tanh
 from dynmem.systems import DoublePendulum, KuramotoSivashinsky, MackeyGlass
 
 
@@ -227,6 +227,12 @@ BUILD = {
     "coupled oscillators": lambda: dm.models.CoRNN.random(2, 1, rng=14, epsilon=0.3).flow,
     "block, lru": lambda: dm.models.get("lru", units=3, inputs=2, outputs=1, rng=16, layers=2, placement="pre", feedforward=4),
     "block, selective": lambda: dm.models.get("selective", units=2, inputs=1, outputs=1, rng=15, placement="post", norm="rms", modes=2),
+    "convolution": lambda: Convolution.random(2, 2, rng=10, kernel=2, dilation=2),
+    "convolution, plain": lambda: Convolution.random(1, 1, rng=10, kernel=3, dilation=2, normed=False),
+    "tcn block": lambda: dm.models.get("tcn", units=2, inputs=1, rng=10, kernel=2),
+    "tcn": lambda: dm.models.get("tcn", units=3, inputs=2, layers=2, outputs=1, rng=10, init="he"),
+    "tcn, one convolution": lambda: dm.models.get("tcn", units=2, inputs=2, layers=2, rng=10, kernel=2, convolutions=1),
+    "block, tcn": lambda: dm.models.get("tcn", units=2, inputs=1, layers=2, outputs=1, rng=10, kernel=2, placement="pre", feedforward=3),
     "network, mixed": lambda: Network((_tanh(4, 2), LSTM.random(3, 4, rng=8), Henon_layer()), np.ones((1, 2)), np.array([0.5])),
 }
 STATES = {"logistic": [0.3], "lorenz96": [1.0, -0.5, 2.0, 0.3, 1.7], "oscillators": [0.1, 0.9, -0.4, 0.2, 2.0], "cat": [0.31, 0.22]}

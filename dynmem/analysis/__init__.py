@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "spectra": ["spectral_radius", "spectrum"],
         "gradients": ["gradient_norms"],
         "attention": ["attention_dilution", "attention_paths", "path_length"],
+        "receptive": ["receptive_field"],
         "indicators": ["gali", "megno"],
         "memory": ["forgetting", "memory_horizon"],
         "covariant": ["covariant_vectors"],

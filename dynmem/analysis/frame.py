@@ -109,7 +109,16 @@ def _householder(F):
 
 
 def _qr(F):
-    """The same by one call of LAPACK, rows scaled first so that neither huge nor tiny ones are lost."""
+    """The same by one call of LAPACK, rows scaled first so that neither huge nor tiny ones are lost.
+
+    Components that are zero in every row stay exactly zero where they come last: a reflection onto one would leave rounding there, which a
+    shift register would carry on as if it were new.
+    """
+    reached = F.any(axis=0)
+    if not reached.all() and reached[np.argmin(reached) :].any():
+        order = np.argsort(~reached, kind="stable")
+        Q, logs, shares = _qr(F[:, order])
+        return Q[:, np.argsort(order)], logs, shares
     k, n = F.shape
     scale = np.abs(F).max(axis=1)
     if not np.isfinite(scale).all():

@@ -69,7 +69,11 @@ class Growth:
 
 
 class Tangents:
-    """State, frame and clock of a run: ``advance`` carries them on; ``record`` collects growth once ``measuring`` is set."""
+    """State, frame and clock of a run: ``advance`` carries them on; ``record`` collects growth once ``measuring`` is set.
+
+    A direction that is lost while measuring has the exponent -inf and leaves the frame: what would fill its place is another direction,
+    and the rows after it would be freed from that one.
+    """
 
     def __init__(self, system, x, k, drive, rng, steps):
         self.system, self.x, self.drive, self.steps = system, x, drive, steps
@@ -89,10 +93,13 @@ class Tangents:
     def advance(self, until):
         """Go on to the step ``until``, with as many steps between two QRs as the frame stands."""
         while self.step < until:
-            count = min(self.interval, until - self.step)
-            check = self.measuring and self.complete and self.step >= self.next_check
+            count = min(self.interval, until - self.step) if len(self.frame) else until - self.step
+            check = self.measuring and self.complete and not self.lost.any() and self.step >= self.next_check
             before = (self.x, self.frame, self.step)
             volume = self._push(count, check)
+            if not len(self.frame):
+                self._measure(count, np.empty(0), volume)
+                continue
             frame, logs, shares = self.qr.orthonormalise(self.frame)
             worst = shares.min()
             if (worst < self.least or logs.min() < FAINT) and count > 1:  # too long since the last QR: again, with shorter steps
@@ -136,8 +143,12 @@ class Tangents:
         self.interval = int(np.clip(wanted, 1, min(LONGEST, 2 * self.interval)))
 
     def _measure(self, count, logs, volume):
-        self.lost |= np.isneginf(logs)
-        self.record.add(count * abs(self.system.dt), logs)
+        growth, kept = np.full(self.lost.size, -np.inf), logs > -np.inf
+        growth[~self.lost] = logs
+        self.record.add(count * abs(self.system.dt), growth)
+        if not kept.all():
+            self.lost |= np.isneginf(growth)
+            self.frame, self.qr = self.frame[kept], Frame(int(kept.sum()))
         if volume is not None:
             self.next_check = self.step + int(count / CHECK)
             self.checked += count

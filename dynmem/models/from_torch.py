@@ -2,16 +2,18 @@
 
 import numpy as np
 
-from .from_transformer import TRANSFORMERS, refuse_own_forward, transformer
+from .from_transformer import TRANSFORMERS, transformer
 from .gated import GRU, LSTM
 from .network import Network
 from .rnn import Relu, Tanh
+from .torch_layers import as_map, layers_of, own_forward
 
-KNOWN = f"nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell, nn.{', nn.'.join(TRANSFORMERS)}"
+KNOWN = ("nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell, nn.Conv1d, nn.Linear, nn.LayerNorm, nn.ReLU, nn.Tanh, nn.GELU, "
+         f"nn.Sequential of these, nn.{', nn.'.join(TRANSFORMERS)}")
 
 
 def from_torch(module, *, window=None):
-    """System of a torch module, weights copied in float64: a cell, or a Network where there are several layers.
+    """System of a torch module, weights copied in float64: a layer, or a Network where there are several.
 
     Takes nn.RNN (tanh or relu), nn.LSTM, nn.GRU and their cells, with or without biases. The state of a Network is the layers' states one
     after another, for an LSTM (h, c) of each layer. Dropout between layers acts in training only and is left out.
@@ -19,8 +21,14 @@ def from_torch(module, *, window=None):
     Takes nn.MultiheadAttention, nn.TransformerEncoderLayer and nn.TransformerEncoder as they are used with a causal mask: Attention, Block and
     Network of Blocks. ``window`` is the longest sequence they will see: their cache holds so many keys and values.
 
+    Takes nn.Conv1d, nn.Linear, nn.LayerNorm, nn.ReLU, nn.Tanh, nn.GELU and nn.Sequential of these, in which nn.Identity and nn.Dropout are
+    left out and a recurrent module may come last. A Conv1d is read as causal: padded by (k-1) d zeros on the left (nn.ZeroPad1d before it),
+    which are the state zero; or without padding, where torch leaves out the outputs that would need them, so that its first
+    output is ours after (k-1) d more steps. Weight normalisation by torch.nn.utils.parametrizations is worked out.
+
     Raises TypeError for other modules and for subclasses with a forward of their own, and ValueError for bidirectional ones and for
-    projections, which no causal rule of this shape represents.
+    projections, which no causal rule of this shape represents, for padding that reads the future, strides, and layers that would mix
+    time with features.
 
     >>> import torch
     >>> from_torch(torch.nn.GRU(3, 5, num_layers=2)).size
@@ -32,8 +40,10 @@ def from_torch(module, *, window=None):
         return transformer(module, window)
     kind = next((kind for kind in (nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell) if isinstance(module, kind)), None)
     if kind is None:
+        if layers := layers_of(module, lambda part: from_torch(part, window=window)):
+            return as_map(layers)
         raise TypeError(f"from_torch takes {KNOWN}, got {type(module).__name__}: write its equation as a dm.Map in five lines")
-    refuse_own_forward(module, kind)
+    own_forward(module, kind)
     if getattr(module, "bidirectional", False):
         raise ValueError("a bidirectional network reads the future, so it has no rule x_t = f(x_(t-1), u_t): convert one direction")
     if getattr(module, "proj_size", 0):

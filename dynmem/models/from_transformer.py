@@ -6,6 +6,7 @@ from .attention import Attention
 from .cell import whole
 from .network import Network
 from .residual import EPSILON, Block, FeedForward, Norm
+from .torch_layers import own_forward
 
 TRANSFORMERS = ("MultiheadAttention", "TransformerEncoderLayer", "TransformerEncoder")
 
@@ -22,7 +23,7 @@ def transformer(module, window):
         return _attention(module, window)
     if isinstance(module, nn.TransformerEncoderLayer):
         return _block(module, window)
-    refuse_own_forward(module, nn.TransformerEncoder)
+    own_forward(module, nn.TransformerEncoder)
     for layer in module.layers:
         if not isinstance(layer, nn.TransformerEncoderLayer):
             raise TypeError(f"the layers of a TransformerEncoder must be nn.TransformerEncoderLayer, got {type(layer).__name__}: write it as a "
@@ -31,17 +32,10 @@ def transformer(module, window):
     return Network(blocks if module.norm is None else (*blocks, _norm(module.norm)))
 
 
-def refuse_own_forward(module, kind):
-    """Refuse a module whose equation may not be that of its torch class."""
-    if type(module).forward is not kind.forward or "forward" in vars(module):
-        raise TypeError(f"{type(module).__name__} has a forward of its own, so its equation may not be that of nn.{kind.__name__}: write it "
-                        "as a dm.Map in five lines")
-
-
 def _attention(module, window):
     from torch import nn
 
-    refuse_own_forward(module, nn.MultiheadAttention)
+    own_forward(module, nn.MultiheadAttention)
     if not module._qkv_same_embed_dim:
         raise ValueError(f"kdim = {module.kdim} and vdim = {module.vdim}: keys and values come from the input itself here, so train with both equal "
                          f"to embed_dim = {module.embed_dim}")
@@ -57,10 +51,10 @@ def _attention(module, window):
 def _block(layer, window):
     from torch import nn
 
-    refuse_own_forward(layer, nn.TransformerEncoderLayer)
+    own_forward(layer, nn.TransformerEncoderLayer)
     first, second = layer.linear1, layer.linear2
     for part in (first, second):
-        refuse_own_forward(part, nn.Linear)
+        own_forward(part, nn.Linear)
     feedforward = FeedForward(_array(first.weight), _bias(first, first.out_features), _array(second.weight), _bias(second, second.out_features),
                               _activation(layer.activation))
     return Block(_attention(layer.self_attn, window), feedforward, (_norm(layer.norm1), _norm(layer.norm2)), "pre" if layer.norm_first else "post")
@@ -84,7 +78,7 @@ def _norm(module):
     kind = {nn.LayerNorm: "layer", nn.RMSNorm: "rms"}.get(type(module))
     if kind is None:
         raise TypeError(f"a norm is nn.LayerNorm or nn.RMSNorm, got {type(module).__name__}: write it as a dm.Map in five lines")
-    refuse_own_forward(module, type(module))
+    own_forward(module, type(module))
     if module.eps != EPSILON or len(module.normalized_shape) != 1:
         raise ValueError(f"{type(module).__name__} over {tuple(module.normalized_shape)} with eps = {module.eps}: norms here go over the last axis "
                          f"with eps = {EPSILON}, train with that")

@@ -10,6 +10,7 @@ from ..errors import NotFiniteError, ShapeError, UnknownNameError
 from ..system import Map, as_system
 from .attention import Attention
 from .cell import whole
+from .convolution import ConvolutionBlock
 from .diagonal import LRU, S5
 from .gated import GRU, LSTM
 from .hybrid import Hybrid
@@ -111,6 +112,7 @@ MODELS = {
     "lstm": LSTM, "gru": GRU,
     "lmu": LMU, "s4": S4, "s4d": S4D,
     "lru": LRU, "s5": S5, "selective": Selective, "linear_attention": LinearAttention, "cornn": CoRNN,
+    "tcn": ConvolutionBlock,
     "attention": Attention, "hybrid": Hybrid,
 }
 
@@ -148,12 +150,14 @@ def get(name, *, units, inputs=0, layers=1, outputs=None, rng=0, placement=None,
     encoded = placement is not None or (kind.square and inputs != units)
     cells = (Dense.random(units, inputs, rng=rng),) if encoded else ()
     try:
-        mixers = tuple(kind.random(units, units if encoded or i else inputs, rng=rng, **options) for i in range(layers))
+        placed = "layer" in kind.random.__func__.__kwdefaults__  # a mixer whose place in the stack matters
+        mixers = tuple(kind.random(units, units if encoded or i else inputs, rng=rng, **options, **({"layer": i} if placed else {}))
+                       for i in range(layers))
     except TypeError as error:
         if "unexpected keyword" not in str(error):
             raise
         taken = kind.random.__func__.__kwdefaults__
-        raise TypeError(f"{name} takes no option {set(options) - set(taken)}: it takes {', '.join(sorted(set(taken) - {'rng'}))}") from None
+        raise TypeError(f"{name} takes no option {set(options) - set(taken)}: it takes {', '.join(sorted(set(taken) - {'rng', 'layer'}))}") from None
     cells += mixers if placement is None else blocks(mixers, placement, norm, whole("feedforward", feedforward, 0), activation, rng)
     if len(cells) == 1 and outputs is None:
         return cells[0]

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import erf, relu, sqrt
+from ..arrays import erf, relu, sqrt, tanh
 from ..errors import ShapeError
 from ..system import Map, as_system
 from .cell import keep, whole
 
-ACTIVATIONS = {"relu": relu, "gelu": lambda z: 0.5 * z * (1.0 + erf(z / np.sqrt(2.0))), "identity": lambda z: z}
+ACTIVATIONS = {"relu": relu, "tanh": tanh, "gelu": lambda z: 0.5 * z * (1.0 + erf(z / np.sqrt(2.0))), "identity": lambda z: z}
 NORMS, PLACEMENTS = ("layer", "rms"), ("pre", "post", "none")
 EPSILON = 1e-5  # added to the variance, as torch does
 
@@ -74,6 +74,28 @@ class Dense(Memoryless):
         units, inputs = whole("units", units, 1), whole("inputs", inputs, 1)
         bound = np.sqrt(3 / inputs)
         return cls(np.random.default_rng(rng).uniform(-bound, bound, (units, inputs)), np.zeros(units))
+
+
+@dataclass(frozen=True, eq=False)
+class Activation(Memoryless):
+    """A function of each component of each step, y = phi(u). Fields: width; kind, "relu", "tanh", "gelu" or "identity".
+
+    >>> Activation(2, "relu").output(None, np.array([-1.0, 2.0])).tolist()
+    [0.0, 2.0]
+    """
+
+    width: int
+    kind: str = "relu"
+
+    def __post_init__(self):
+        object.__setattr__(self, "width", whole("width", self.width, 1))
+        if self.kind not in ACTIVATIONS:
+            raise ValueError(f"kind must be one of {', '.join(ACTIVATIONS)}, got {self.kind!r}")
+
+    inputs = outputs = property(lambda self: self.width)
+
+    def output(self, x, u):
+        return ACTIVATIONS[self.kind](u)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 from numba.core.compiler import Compiler
 
-from dynmem.kernels import late
+from dynmem.machine import late
 
 # ---------------------------------------------------------------------------------------------------------------------------------------
 REAL, INTEGER, EXACT, LANES, CHUNK = np.float64, np.int64, False, 32, 64

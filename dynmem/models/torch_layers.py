@@ -1,0 +1,164 @@
+"""Layers of torch that keep no state of their own, or a window of their inputs, and nn.Sequential of them, as systems."""
+
+from copy import deepcopy
+
+import numpy as np
+
+from .convolution import Convolution
+from .network import Network
+from .residual import EPSILON, Activation, Dense, Norm
+
+
+def layers_of(module, convert):
+    """The maps that a torch module stands for, one after another, its weights copied in float64; ``convert`` makes those of other modules.
+
+    None for a module that is not among these: nn.Sequential, nn.Conv1d, nn.Linear, nn.LayerNorm, nn.ReLU, nn.Tanh, nn.GELU.
+    """
+    from torch import nn
+
+    kinds = (nn.Sequential, nn.Conv1d, nn.Linear, nn.LayerNorm, nn.ReLU, nn.Tanh, nn.GELU)
+    kind = next((kind for kind in kinds if isinstance(module, kind)), None)
+    if kind is None:
+        return None
+    own_forward(module, kind)
+    made, padding, flat = [], None, _flat(module)
+    _check_axes(flat)
+    for place, part in enumerate(flat):
+        if isinstance(part, nn.ConstantPad1d):
+            padding = _left(part)
+            continue
+        if padding is not None and not isinstance(part, nn.Conv1d):
+            raise ValueError(f"padding before nn.{type(part).__name__}: pad on the left, directly before an nn.Conv1d")
+        made.append(_layer(part, padding) or _last(part, convert, place == len(flat) - 1))
+        padding = None
+    if padding is not None:
+        raise ValueError("padding after the last layer: remove it")
+    return _with_widths(made)
+
+
+def as_map(layers):
+    """One map of several: itself, or a Network."""
+    return layers[0] if len(layers) == 1 else Network(tuple(layers))
+
+
+def own_forward(module, kind):
+    """Refuse a module whose equation may not be that of its kind of torch."""
+    if type(module).forward is not kind.forward or "forward" in vars(module):
+        raise TypeError(f"{type(module).__name__} has a forward of its own, so its equation may not be that of nn.{kind.__name__}: write it "
+                        "as a dm.Map in five lines")
+    if module._forward_pre_hooks:
+        raise TypeError(f"nn.{kind.__name__} has a hook before its forward, which may change its weights: remove it first (torch.nn.utils."
+                        "remove_weight_norm, torch.nn.utils.prune.remove); torch.nn.utils.parametrizations needs none")
+
+
+def _flat(module):
+    """The modules inside nested nn.Sequential, without those that do nothing in use: nn.Identity, nn.Dropout."""
+    from torch import nn
+
+    if isinstance(module, nn.Sequential):
+        own_forward(module, nn.Sequential)
+        return [inner for part in module for inner in _flat(part)]
+    return [] if isinstance(module, (nn.Identity, nn.Dropout, nn.Dropout1d)) else [module]
+
+
+def _check_axes(flat):
+    """Convolutions have time on the last axis, other layers features: torch would mix one with the other."""
+    from torch import nn
+
+    others = [part for part in flat if not isinstance(part, (nn.Conv1d, nn.ConstantPad1d, nn.ReLU, nn.Tanh, nn.GELU))]
+    if others and any(isinstance(part, nn.Conv1d) for part in flat):
+        raise ValueError(f"nn.Conv1d has time on the last axis and nn.{type(others[0]).__name__} features, so that one nn.Sequential of both mixes "
+                         "them: use nn.Conv1d of kernel_size 1 for a linear map of the channels, or convert the parts and join them by "
+                         "dm.models.Network")
+
+
+def _layer(module, padding):
+    """The map of one layer, the name of an activation, or None."""
+    from torch import nn
+
+    if isinstance(module, nn.Conv1d):
+        return _convolution(module, padding)
+    if isinstance(module, nn.Linear):
+        own_forward(module, nn.Linear)
+        V = _array(module.weight)
+        return Dense(V, np.zeros(len(V)) if module.bias is None else _array(module.bias))
+    if isinstance(module, nn.LayerNorm):
+        return _norm(module)
+    for kind in (nn.ReLU, nn.Tanh, nn.GELU):
+        if isinstance(module, kind):
+            own_forward(module, kind)
+            if getattr(module, "approximate", "none") != "none":
+                raise ValueError(f"nn.GELU(approximate={module.approximate!r}) is not represented: use approximate='none'")
+            return kind.__name__.lower()
+    return None
+
+
+def _last(module, convert, last):
+    """The map of any other layer, which torch can only hold at the end."""
+    from torch import nn
+
+    if not last and isinstance(module, nn.RNNBase):
+        raise ValueError(f"nn.{type(module).__name__} returns a pair, which nn.Sequential cannot hand on: convert the parts and join them by "
+                         "dm.models.Network")
+    return convert(module)
+
+
+def _norm(module):
+    from torch import nn
+
+    own_forward(module, nn.LayerNorm)
+    if len(module.normalized_shape) != 1 or module.eps != EPSILON:
+        raise ValueError(f"nn.LayerNorm over {tuple(module.normalized_shape)} with eps={module.eps}: only one axis and eps={EPSILON} are represented")
+    width = module.normalized_shape[0]
+    gain, offset = (plain if value is None else _array(value) for value, plain in ((module.weight, np.ones(width)), (module.bias, np.zeros(width))))
+    return Norm(gain, offset)
+
+
+def _convolution(module, left):
+    from torch import nn
+
+    own_forward(module, nn.Conv1d)
+    kernel, dilation, stride, groups = module.kernel_size[0], module.dilation[0], module.stride[0], module.groups
+    reach = (kernel - 1) * dilation
+    padding = {"valid": 0, "same": reach}[module.padding] if isinstance(module.padding, str) else module.padding[0]
+    if stride != 1:
+        raise ValueError(f"stride = {stride}: a causal map has one output for each input: use stride=1")
+    if padding:
+        raise ValueError(f"padding = {module.padding!r} at the end of a sequence reads the future: set padding=0 and put "
+                         f"nn.ZeroPad1d(({reach}, 0)) before")
+    if left not in (None, reach):
+        raise ValueError(f"padding by {left} on the left of an nn.Conv1d of kernel {kernel} and dilation {dilation}: the causal one is ({reach}, 0)")
+    weight = _array(deepcopy(module).double().weight)  # where it is a parametrisation it is worked out in float64 too
+    V = np.zeros((len(weight), kernel, module.in_channels))
+    rows, columns = len(weight) // groups, weight.shape[1]
+    for i in range(groups):
+        V[i * rows : (i + 1) * rows, :, i * columns : (i + 1) * columns] = weight[i * rows : (i + 1) * rows].swapaxes(1, 2)
+    return Convolution(V, None if module.bias is None else _array(module.bias), dilation)
+
+
+def _left(pad):
+    """Zeros put before a sequence."""
+    from torch import nn
+
+    own_forward(pad, nn.ConstantPad1d if type(pad).forward is nn.ConstantPad1d.forward else nn.ZeroPad1d)
+    left, right = pad.padding
+    if right or left < 0 or pad.value:
+        raise ValueError(f"padding by {pad.padding} with {pad.value}: only zeros on the left, (p, 0), keep a map causal")
+    return left
+
+
+def _with_widths(made):
+    """The activations as maps, as wide as their neighbours."""
+    widths = [None if isinstance(part, str) else (part.inputs, part.outputs) for part in made]
+    known = [i for i, width in enumerate(widths) if width]
+    if not known:
+        raise ValueError("an nn.Sequential without a layer that has weights: its width is not known, add an nn.Linear or nn.Conv1d")
+    for i, part in enumerate(made):
+        if isinstance(part, str):
+            before = [j for j in known if j < i]
+            made[i] = Activation(widths[before[-1]][1] if before else widths[known[0]][0], part)
+    return made
+
+
+def _array(tensor):
+    return tensor.detach().cpu().double().numpy().copy()

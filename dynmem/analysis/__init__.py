@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "lyapunov": ["kaplan_yorke", "lyapunov_spectrum"],
         "spectra": ["spectral_radius", "spectrum"],
         "gradients": ["gradient_norms"],
+        "profile": ["gradient_profile"],
         "indicators": ["gali", "megno"],
         "memory": ["forgetting", "memory_horizon"],
         "covariant": ["covariant_vectors"],

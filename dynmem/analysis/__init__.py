@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "spectra": ["spectral_radius", "spectrum"],
         "gradients": ["gradient_norms"],
         "profile": ["gradient_profile"],
+        "capacity": ["linear_capacity", "memory_capacity"],
         "indicators": ["gali", "megno"],
         "memory": ["forgetting", "memory_horizon"],
         "covariant": ["covariant_vectors"],

@@ -8,6 +8,7 @@ import numpy as np
 from ..errors import NotFiniteError, ShapeError
 from ..flow import as_map
 from ..labels import dataset, describe_system
+from ..models.cell import whole
 from ..system import Map, System, as_system, map_arrays
 from .gradients import lag_axis, window
 from .growth import example_input
@@ -49,19 +50,17 @@ def gradient_profile(model, u=None, *, lags, probes=16, samples=1, ends=1, x0=No
     True
     """
     wanted = lag_axis(lags)
-    for name, value in (("probes", probes), ("samples", samples), ("ends", ends)):
-        if isinstance(value, bool) or value != int(value) or value < 1:
-            raise ValueError(f"{name} = {value!r}: must be a whole number of at least 1")
+    probes, samples, ends = (whole(name, value, 1) for name, value in (("probes", probes), ("samples", samples), ("ends", ends)))
     if dtype not in SEGMENT:
         raise ValueError(f"dtype = {dtype!r}: must be float64 or float32")
     longest = int(wanted[-1])
     further = longest if ends > 1 else 0
-    runs, seeds = _runs(u, int(samples), np.random.default_rng(rng))
+    runs, seeds = _runs(u, samples, np.random.default_rng(rng))
     model, x0 = _known(model, x0)
     prepare = _Whole if _is_module(model) else _Carried
     seen = prepare(model, runs, x0, transient, longest + further, dtype, dt, seeds)
-    last = np.round(np.linspace(seen.steps - 1 - further, seen.steps - 1, int(ends))).astype(int)
-    cotangents = _frames(seen.outputs, int(probes), (len(runs), len(last)), seeds[0])
+    last = np.round(np.linspace(seen.steps - 1 - further, seen.steps - 1, ends)).astype(int)
+    cotangents = _frames(seen.outputs, probes, (len(runs), len(last)), seeds[0])
     logs = _backwards(seen, cotangents, last, longest, dtype)[..., wanted]
     mean, error = _averaged(logs, seen.outputs, seen.inputs, seen.log_floor)
     variables = {"log_input_gradient": ("lag", mean, "1", "ln |d y_T / d u_(T-lag)|")}
@@ -70,7 +69,7 @@ def gradient_profile(model, u=None, *, lags, probes=16, samples=1, ends=1, x0=No
     if error is not None:
         variables["log_input_gradient_error"] = ("lag", error, "1", "standard error of ln |d y_T / d u_(T-lag)|")
     variables["log_floor"] = ((), seen.log_floor, "1", "logarithm below which a gradient is given as 0")
-    told = {"probes": cotangents.shape[2], "samples": len(runs), "ends": int(ends), "transient": transient, "dtype": dtype,
+    told = {"probes": cotangents.shape[2], "samples": len(runs), "ends": ends, "transient": transient, "dtype": dtype,
             "u": u if u is None or np.isscalar(u) else type(u).__name__}
     return dataset(variables, {"lag": ("lag", wanted, "step", "lag")}, title=f"gradient profile of {type(model).__name__}", source=SOURCE,
                    parameters=seen.described | told, seed=rng)

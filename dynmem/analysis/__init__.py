@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "gradients": ["gradient_norms"],
         "profile": ["gradient_profile"],
         "capacity": ["linear_capacity", "memory_capacity"],
+        "tail": ["kernel_tail"],
         "indicators": ["gali", "megno"],
         "memory": ["forgetting", "memory_horizon"],
         "covariant": ["covariant_vectors"],

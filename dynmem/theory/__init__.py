@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "twins": ["gradient_norms", "lyapunov_spectrum"],
         "brain": ["line_attractor", "ring_flat", "ring_bump", "ring_diffusion", "flip_flop", "wong_wang", "ctrnn_bistability"],
         "associative": ["hopfield", "hopfield_capacity", "hopfield_first_step"],
+        "cost": ["cost_crossover", "layer_cost"],
         "capacity": ["linear_reservoir_capacity", "ring_capacity"],
         "synaptic": ["leaky_synapse", "cascade_synapse", "benna_fusi"],
     },

@@ -19,7 +19,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "linear": ["LinearSystem", "linearize"],
         "check": ["check_system"],
         "analysis": ["spectral_radius", "spectrum", "lyapunov_spectrum", "covariant_vectors", "fixed_points", "bifurcation", "gradient_norms",
-                     "memory_horizon", "gali", "megno"],
+                     "gradient_profile", "memory_horizon", "gali", "megno"],
         "training": ["Trainable", "fit"],
         "study": ["Study"],
         "comparison": ["compare"],

@@ -42,7 +42,7 @@ def gradient_norms(system, u=None, *, lags, x0=None, transient=100, samples=1, n
     if norm not in ("rms", "spectral") or anchor not in _PROFILES:
         raise ValueError(f"norm is rms or spectral and anchor is end or start, got norm={norm!r}, anchor={anchor!r}")
     stepper = as_map(as_system(system, Map if dt is None else System), dt, x0, example_input(system, u))  # a lag is a number of steps: of which?
-    wanted = _lags(lags)
+    wanted = lag_axis(lags)
     if samples < 1 or samples != int(samples):
         raise ValueError(f"samples = {samples}: must be a whole number of at least 1")
     seeds = np.random.default_rng(rng).spawn(samples)
@@ -66,15 +66,15 @@ def gradient_norms(system, u=None, *, lags, x0=None, transient=100, samples=1, n
                                                         "u": u if u is None or np.isscalar(u) else type(u).__name__}, seed=rng)
 
 
-def _lags(lags):
+def lag_axis(lags):
     values = np.atleast_1d(np.asarray(lags))
     if values.dtype.kind not in "iuf" or values.ndim != 1 or not values.size or not (values >= 0).all() or (values % 1 != 0).any():
         raise ValueError(f"lags = {lags!r}: must be whole numbers of steps of at least 0")
     return np.arange(int(values[0]) + 1) if np.ndim(lags) == 0 else np.unique(values.astype(int))
 
 
-def _orbit(system, u, x0, transient, longest, rng):
-    """States x_0 .. x_T and inputs u_1 .. u_T (or None) of the last ``longest`` + 1 steps."""
+def window(system, u, x0, transient, longest, rng):
+    """A start (n,) and the inputs u_1 .. u_T (or None) of the last ``transient`` + ``longest`` + 1 steps."""
     if transient != int(transient) or transient < 0:
         raise ValueError(f"transient = {transient}: must be a whole number of steps of at least 0")
     steps = int(transient) + longest
@@ -86,11 +86,16 @@ def _orbit(system, u, x0, transient, longest, rng):
         if inputs.ndim != 2 or len(inputs) < longest + 1:
             raise ShapeError(f"u has shape {inputs.shape}, lags up to {longest} need at least ({longest + 1}, {system.inputs})")
         inputs = inputs[-(steps + 1) :]
-        steps = len(inputs) - 1
     x = system.initial(rng) if x0 is None else as_state(system, x0, "x0")
     if x.ndim != 1:
         raise ShapeError(f"x0 has shape {x.shape}: pass one start of shape (n,)")
-    states = trajectory(system, x, steps + 1, inputs)
+    return x, inputs
+
+
+def _orbit(system, u, x0, transient, longest, rng):
+    """States x_0 .. x_T and inputs u_1 .. u_T (or None) of the last ``longest`` + 1 steps."""
+    x, inputs = window(system, u, x0, transient, longest, rng)
+    states = trajectory(system, x, int(transient) + longest + 1 if inputs is None else len(inputs), inputs)
     keep = longest + 2
     return states[-keep:], None if inputs is None else inputs[-(keep - 1) :]
 

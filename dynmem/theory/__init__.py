@@ -23,6 +23,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "state_space": ["diagonal_spectrum", "diagonal_gradient", "ring_spectrum", "ring_density", "curse_of_memory", "selective_spectrum",
                         "cornn_bounds"],
         "associative": ["hopfield", "hopfield_capacity", "hopfield_first_step"],
+        "cost": ["cost_crossover", "layer_cost"],
+        "capacity": ["linear_reservoir_capacity", "ring_capacity"],
         "synaptic": ["leaky_synapse", "cascade_synapse", "benna_fusi"],
     },
 )

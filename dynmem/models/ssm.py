@@ -186,7 +186,8 @@ class S4D(StateSpace):
     def time_constants(self):
         """Steps (H, M) over which each mode falls to 1/e: -1/ln|a|."""
         a, c, _, _ = self.coefficients
-        return -1.0 / np.log(np.hypot(a, c))
+        with np.errstate(divide="ignore"):
+            return -1.0 / np.log(np.hypot(a, c))
 
     def kernel(self, length):
         """Convolution kernel (length, H): 2 Re(sum_m C_m b_m a_m^j), and D at j = 0; on numpy and torch.

@@ -5,15 +5,10 @@ the loops of ``kernels``. Parameters are its arguments: one program serves every
 kept under the hash of their text in the user's cache folder, and the next process starts at once.
 """
 
-import contextlib
 import hashlib
 import math
-import os
-import pickle
 import re
-import sys
 import threading
-import types
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import ShapeError, SlowWarning
+from .machine import machine_code, over_threads
 from .runge_kutta import FlowMap, tableau
 from .system import Map
 from .trace import LEAVES, Node, TooLargeError, UntraceableError, parameter_values, partials, record
@@ -73,7 +69,7 @@ class Program:
             self.advance(x[a:b], frames[a:b], P[a:b], U, h, substeps, clock[a:b], every, check_every,
                          *(array[a:b] for array in course.arrays), *self._space(k))
 
-        _over_threads(part, members, workers)
+        over_threads(part, members, workers)
         return course
 
     def _space(self, k):
@@ -107,16 +103,6 @@ class Course:
 
 def _step_of(system):
     return (system.dt / system.substeps, system.substeps) if _rule_of(system) is not system else (1.0, 1)
-
-
-def _over_threads(part, members, workers):
-    from concurrent.futures import ThreadPoolExecutor
-
-    edges = np.linspace(0, members, min(members, 4 * workers if workers > 1 else 1) + 1).astype(int)
-    if workers == 1:
-        return part(0, members)
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(part, edges[:-1], edges[1:]))
 
 
 def program(system, size, work=np.inf):
@@ -345,48 +331,10 @@ def _compiled(text):
 
 
 def _built(name, text):
-    """The text is always the one made here, never one read from disk; numba keeps its machine code beside the copy on disk."""
+    """``advance`` of a program."""
     import numba
 
-    path = _stored(name, text)
-    module = types.ModuleType(name)
-    module.__file__ = str(path or f"<{name}>")
-    sys.modules[name] = module
-    exec(compile(text, module.__file__, "exec"), module.__dict__)
     f1, f2, f3, f4 = (numba.types.Array(numba.float64, dims, "C") for dims in (1, 2, 3, 4))
     integers, i2 = (numba.int64,) * 3, numba.types.Array(numba.int64, 2, "C")
     signature = numba.void(f2, f3, f2, f2, numba.float64, integers[0], i2, *integers[1:], f3, f3, f4, f4, f2, i2, *(f2,) * 8, f1)
-    for _ in range(2 if path is not None else 0):
-        try:
-            return numba.njit([signature], cache=True, **module.FAST)(module.advance)
-        except (EOFError, pickle.UnpicklingError, ValueError, TypeError, LookupError, OSError, RuntimeError, AttributeError, ImportError):
-            _clear(path)  # what is kept there is damaged, or cannot be kept
-    return numba.njit([signature], **module.FAST)(module.advance)
-
-
-def _clear(path):
-    """Remove what numba keeps of a program."""
-    for kept in path.parent.glob(f"__pycache__/{path.stem}.*"):
-        with contextlib.suppress(OSError):
-            kept.unlink()
-
-
-def cache_folder():
-    """Where programs are kept: dynmem/programs in the user's cache folder (XDG_CACHE_HOME, or ~/.cache)."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "dynmem" / "programs"
-
-
-def _stored(name, text):
-    """The copy of the text that numba's cache asks for; None where there is no room for one."""
-    try:
-        folder = cache_folder()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = folder / f"{name}.py"
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            aside = path.with_suffix(f".{os.getpid()}")
-            aside.write_text(text, encoding="utf-8")
-            os.replace(aside, path)
-        return path
-    except (OSError, RuntimeError):  # no home, a full disk, a folder that is read only: compiled anew in each process
-        return None
+    return machine_code(name, text, "advance", signature)

@@ -1,0 +1,69 @@
+"""Texts made here as machine code: compiled by numba, kept in the user's cache folder under the hash of the text, run on several threads."""
+
+import contextlib
+import os
+import pickle
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+
+
+def over_threads(part, members, workers):
+    """``part(a, b)`` over all of ``members``, in four pieces a thread; machine code lets go of the interpreter."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    edges = np.linspace(0, members, min(members, 4 * workers if workers > 1 else 1) + 1).astype(int)
+    if workers == 1:
+        return part(0, members)
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(part, edges[:-1], edges[1:]))
+
+
+def machine_code(name, text, function, signature=None):
+    """One function of a text, by default with the signature that it carries. The text is always the one made here, never one read from disk;
+    numba keeps its machine code beside the copy on disk."""
+    import numba
+
+    path = _stored(name, text)
+    module = types.ModuleType(name)
+    module.__file__ = str(path or f"<{name}>")
+    sys.modules[name] = module
+    exec(compile(text, module.__file__, "exec"), module.__dict__)
+    function = getattr(module, function)
+    signature = function.signature if signature is None else signature
+    for _ in range(2 if path is not None else 0):
+        try:
+            return numba.njit([signature], cache=True, **module.FAST)(function)
+        except (EOFError, pickle.UnpicklingError, ValueError, TypeError, LookupError, OSError, RuntimeError, AttributeError, ImportError):
+            _clear(path)  # what is kept there is damaged, or cannot be kept
+    return numba.njit([signature], **module.FAST)(function)
+
+
+def _clear(path):
+    """Remove what numba keeps of a program."""
+    for kept in path.parent.glob(f"__pycache__/{path.stem}.*"):
+        with contextlib.suppress(OSError):
+            kept.unlink()
+
+
+def cache_folder():
+    """Where programs are kept: dynmem/programs in the user's cache folder (XDG_CACHE_HOME, or ~/.cache)."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "dynmem" / "programs"
+
+
+def _stored(name, text):
+    """The copy of the text that numba's cache asks for; None where there is no room for one."""
+    try:
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = folder / f"{name}.py"
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            aside = path.with_suffix(f".{os.getpid()}")
+            aside.write_text(text, encoding="utf-8")
+            os.replace(aside, path)
+        return path
+    except (OSError, RuntimeError):  # no home, a full disk, a folder that is read only: compiled anew in each process
+        return None

@@ -72,7 +72,8 @@ class LMU(Map):
         if u is not None:
             w, z = w + u @ self.Ex.T, z + u @ self.V.T
         A, B = self.step
-        m = (m.reshape(*m.shape[:-1], self.memories, self.order) @ A.T + w[..., None] * B).reshape(*m.shape)
+        m = m.reshape(*m.shape[:-1], self.memories, self.order) @ A.T + w[..., None] * B
+        m = m.reshape(*w.shape[:-1], self.memories * self.order)
         return concat((tanh(z + m @ self.M.T), m))
 
     def output(self, x, u):

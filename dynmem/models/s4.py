@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ..arrays import as_complex, concat, exp, namespace, solve, stack, transpose
-from .blockwise import fourier
+from .blockwise import blockwise, fourier
 from .cell import whole
 from .hippo import normal_plus_low_rank
 from .ssm import SLOWEST, StateSpace, divided, mode_pairs
@@ -90,6 +90,11 @@ class S4(StateSpace):
         if u is not None:
             re, im = re + 2.0 * self.B[..., 0] * u[..., None], im + 2.0 * self.B[..., 1] * u[..., None]
         return self.joined(*self._inverse(re, im, list(zip(*self.woodbury, strict=True))))
+
+    def run(self, u, x):
+        """Outputs (..., T, H) and last state (..., n), in blocks of steps: a convolution inside each, the rule's powers between them."""
+        y, x = blockwise(*self.matrices(), u, x)
+        return y + self.D * u, x
 
     def kernel(self, length):
         """Convolution kernel (length, H), D at lag 0 included, from its values at the roots of unity z = exp(-2 pi i k / length).

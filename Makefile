@@ -18,10 +18,10 @@ run: $(STAMP)  ## set up, then run the memory atlas and draw its figure
 	$(BIN)/dynmem figures atlas
 
 test: $(STAMP)  ## set up, then run the tests and the examples in the docstrings
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 slow: $(STAMP)  ## run the tests that take more than a few seconds (none at all is no failure)
-	$(BIN)/python -m pytest -m slow || [ $$? -eq 5 ]
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m slow || [ $$? -eq 5 ]
 
 lint: $(STAMP)  ## check the style
 	$(BIN)/ruff check .

@@ -125,3 +125,58 @@ def test_torch_and_its_gradients_are_the_loop(case):
     (y, dy), (z, dz) = gradients(scan, tensors, options), gradients(loop, tensors, options)
     assert far(y, z) < 1e-12
     assert far(dy, dz) < 1e-10
+
+
+@each
+def test_gradcheck(case):
+    scan, _, arrays, options = case
+    small = [torch.tensor(a) for a in arrays]
+    if sum(t.numel() for t in small) > 80:
+        scan, _, arrays, options = small_case(scan, options)
+        small = [torch.tensor(a) for a in arrays]
+    tensors = [t.requires_grad_() for t in small]
+    assert torch.autograd.gradcheck(lambda *z: scan(*z, **options), tensors, eps=1e-6, atol=1e-7, rtol=1e-6)
+
+
+def small_case(scan, options):
+    if scan is linear_scan:
+        return linear_case((1,), 3, 2, "complex", fixed=False)
+    return channel_case((1,), 3, 2, 2) if scan is channel_scan else selective_case((1,), 3, 2, 2, **options)
+
+
+@each
+def test_single_precision(case):
+    scan, loop, arrays, options = case
+    tensors = [torch.tensor(a) for a in arrays]
+    single = [t.to(torch.complex64 if t.is_complex() else torch.float32) for t in tensors]
+    (y, dy), (z, dz) = gradients(scan, single, options), gradients(loop, tensors, options)
+    assert all(p.dtype in (torch.float32, torch.complex64) for p in (*y, *dy))
+    assert far(y, z) < 5e-6 and far(dy, dz) < 2e-5
+
+
+@each
+def test_cut_and_continued_is_whole(case):
+    scan, _, arrays, options = case
+    along = [a.ndim > 1 and i != (4 if scan is channel_scan else 5) for i, a in enumerate(arrays)]
+    if scan is linear_scan:
+        *ab, x0 = arrays if len(arrays) == 3 else (*arrays, None)
+        along, cut = [a.ndim > 1 for a in ab], ab[1].shape[-2] // 2 + 1
+        first = linear_scan(*(a[..., :cut, :] if w else a for a, w in zip(ab, along, strict=True)), x0)
+        whole = linear_scan(*ab, x0)
+        if cut < ab[1].shape[-2]:
+            rest = linear_scan(*(a[..., cut:, :] if w else a for a, w in zip(ab, along, strict=True)), first[..., -1, :])
+            first = np.concatenate((first, rest), -2)
+        np.testing.assert_array_equal(first, whole)
+        return
+    timed = (3,) if scan is channel_scan else (0, 2, 3, 4)
+    count = 4 if scan is channel_scan else 5
+    x0 = arrays[count] if len(arrays) > count else None
+    y, last = scan(*arrays[:count], x0, **options)
+    T = y.shape[-2]
+    cut, pieces = T // 2 + 1, []
+    for part in (slice(0, cut), slice(cut, T)):
+        if part.start < T:
+            piece, x0 = scan(*(a[..., part, :] if i in timed else a for i, a in enumerate(arrays[:count])), x0, **options)
+            pieces.append(piece)
+    np.testing.assert_array_equal(np.concatenate(pieces, -2), y)
+    np.testing.assert_array_equal(x0, last)

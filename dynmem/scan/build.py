@@ -13,7 +13,7 @@ import numpy as np
 
 from ..machine import machine_code, over_threads
 
-LANES, CHUNK = 16, 64  # channels in a block; steps in a piece
+LANES, CHUNK = 32, 64  # channels in a block; steps in a piece
 ENOUGH = 1e5  # multiplications below which a second thread costs more than it saves
 _LOCK = threading.Lock()
 _KERNELS = {}

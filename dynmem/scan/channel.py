@@ -73,7 +73,7 @@ def backward(a, b, c, u, marks, g, glast, threads):
     du, dk = np.empty_like(u), np.zeros((len(lr), 6, N, LANES))
     piece, longer = (CHUNK, LANES), (CHUNK + 1, LANES)
     run(kernel("channel_backward", u.dtype), len(lr), 16 * u.size * N, threads, (k, u, g, marks, lr, li, du, dk),
-        (piece, piece, piece, longer, longer, (6, LANES)), u.dtype)
+        (*(piece,) * 5, longer, longer, (8, LANES)), u.dtype)
     parts = from_lanes(dk.reshape(batch, -1, 6, N, LANES).sum(0).swapaxes(0, 1), H)
     return *((parts[::2] + 1j * parts[1::2]).astype(a.dtype)), du, _joined(lr, li, batch, H)
 
@@ -105,11 +105,15 @@ def _scan():
             *tensors, _, ctx.threads, _ = inputs
             ctx.save_for_backward(*tensors, outputs[2])
             ctx.mark_non_differentiable(outputs[2])
+            ctx.set_materialize_grads(False)
 
         @staticmethod
         @torch.autograd.function.once_differentiable
         def backward(ctx, g, glast, _):
-            gradients = backward(*map(array, (*ctx.saved_tensors, g, glast)), ctx.threads)
+            a, b, c, u, marks = ctx.saved_tensors
+            g = torch.zeros_like(u) if g is None else g
+            glast = a.new_zeros((len(u), *a.shape)) if glast is None else glast
+            gradients = backward(*map(array, (a, b, c, u, marks, g, glast)), ctx.threads)
             return *map(torch.from_numpy, gradients), None, None
 
     return ChannelScan

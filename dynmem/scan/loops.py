@@ -17,7 +17,7 @@ from numba.core.compiler import Compiler
 from dynmem.kernels import late
 
 # ---------------------------------------------------------------------------------------------------------------------------------------
-REAL, INTEGER, EXACT, LANES, CHUNK = np.float64, np.int64, False, 16, 64
+REAL, INTEGER, EXACT, LANES, CHUNK = np.float64, np.int64, False, 32, 64
 # ---------------------------------------------------------------------------------------------------------------------------------------
 
 
@@ -212,28 +212,46 @@ def channel_forward(p0, p1, k, u, xr, xi, y, marks, U, Y):
             give(Y, i, s, c * LANES, y)
 
 
-@late(numba.void(*(F1,) * 6, F1, F1, F2, F2, F2, F2, F2, *(F1,) * 6, N), **FAST)
-def channel_back(ar, ai, br, bi, cr, ci, lr, li, U, G, GU, XR, XI, dar, dai, dbr, dbi, dcr, dci, steps):
-    """The states of one piece anew, from XR[0] and XI[0] on, then the adjoint l back through them."""
+@late(numba.void(*(F1,) * 8, *(F2,) * 3, N), **FAST)
+def channel_again(ar, ai, br, bi, startr, starti, xr, xi, U, XR, XI, steps):
+    """The states of one piece once more, before the first step and after each; they pass through xr and xi, which stay in registers."""
+    for l in range(LANES):
+        xr[l], xi[l] = startr[l], starti[l]
+        XR[0, l], XI[0, l] = startr[l], starti[l]
     for t in range(steps):
         for l in range(LANES):
-            XR[t + 1, l] = ar[l] * XR[t, l] - ai[l] * XI[t, l] + br[l] * U[t, l]
-            XI[t + 1, l] = ar[l] * XI[t, l] + ai[l] * XR[t, l] + bi[l] * U[t, l]
+            r = ar[l] * xr[l] - ai[l] * xi[l] + br[l] * U[t, l]
+            m = ar[l] * xi[l] + ai[l] * xr[l] + bi[l] * U[t, l]
+            xr[l], xi[l] = r, m
+            XR[t + 1, l], XI[t + 1, l] = r, m
+
+
+@late(numba.void(*(F1,) * 8, *(F2,) * 4, N), **FAST)
+def channel_back(ar, ai, br, bi, cr, ci, lr, li, G, GU, LR, LI, steps):
+    """The adjoint l of the states of one piece, from the last step to the first, and the gradient of the inputs."""
     for back in range(steps):
         t = steps - 1 - back
         for l in range(LANES):
             r, m = lr[l] + G[t, l] * cr[l], li[l] - G[t, l] * ci[l]
-            dcr[l] += G[t, l] * XR[t + 1, l]
-            dci[l] -= G[t, l] * XI[t + 1, l]
-            dbr[l] += r * U[t, l]
-            dbi[l] += m * U[t, l]
             GU[t, l] += r * br[l] + m * bi[l]
-            dar[l] += r * XR[t, l] + m * XI[t, l]
-            dai[l] += m * XR[t, l] - r * XI[t, l]
+            LR[t, l], LI[t, l] = r, m
             lr[l], li[l] = ar[l] * r + ai[l] * m, ar[l] * m - ai[l] * r
 
 
-def channel_backward(p0, p1, k, u, g, marks, lr, li, du, dk, U, G, GU, XR, XI, sums):
+@late(numba.void(*(F2,) * 6, *(F1,) * 6, N), **FAST)
+def channel_sums(U, G, XR, XI, LR, LI, dar, dai, dbr, dbi, dcr, dci, steps):
+    """Gradients of a, b and c: products of the adjoint with states and inputs, and of g with states, summed over one piece."""
+    for t in range(steps):
+        for l in range(LANES):
+            dar[l] += LR[t, l] * XR[t, l] + LI[t, l] * XI[t, l]
+            dai[l] += LI[t, l] * XR[t, l] - LR[t, l] * XI[t, l]
+            dbr[l] += LR[t, l] * U[t, l]
+            dbi[l] += LI[t, l] * U[t, l]
+            dcr[l] += G[t, l] * XR[t + 1, l]
+            dci[l] -= G[t, l] * XI[t + 1, l]
+
+
+def channel_backward(p0, p1, k, u, g, marks, lr, li, du, dk, U, G, GU, LR, LI, XR, XI, rows):
     """Gradients du (batch, T, H) and dk (batch x blocks, 6, N, LANES) from g of y and lr, li of the last state, which become those of x0."""
     blocks, T, modes = k.shape[0], u.shape[1], k.shape[2]
     for p in range(p0, p1):
@@ -241,20 +259,21 @@ def channel_backward(p0, p1, k, u, g, marks, lr, li, du, dk, U, G, GU, XR, XI, s
         for s in range((T - 1) // CHUNK * CHUNK, -1, -CHUNK):
             take(u, i, s, c * LANES, U)
             take(g, i, s, c * LANES, G)
+            steps = min(CHUNK, T - s)
             for n in range(modes):
-                for l in range(LANES):
-                    XR[0, l], XI[0, l] = marks[p, s // CHUNK, 0, n, l], marks[p, s // CHUNK, 1, n, l]
-                channel_back(k[c, 0, n], k[c, 1, n], k[c, 2, n], k[c, 3, n], k[c, 4, n], k[c, 5, n], lr[p, n], li[p, n], U, G, GU, XR, XI,
-                             sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], min(CHUNK, T - s))
+                ar, ai, br, bi, cr, ci = k[c, 0, n], k[c, 1, n], k[c, 2, n], k[c, 3, n], k[c, 4, n], k[c, 5, n]
+                channel_again(ar, ai, br, bi, marks[p, s // CHUNK, 0, n], marks[p, s // CHUNK, 1, n], rows[6], rows[7], U, XR, XI, steps)
+                channel_back(ar, ai, br, bi, cr, ci, lr[p, n], li[p, n], G, GU, LR, LI, steps)
+                channel_sums(U, G, XR, XI, LR, LI, rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], steps)
                 for q in range(6):
                     for l in range(LANES):
-                        dk[p, q, n, l] += sums[q, l]
-                        sums[q, l] = ZERO
+                        dk[p, q, n, l] += rows[q, l]
+                        rows[q, l] = ZERO
             give(GU, i, s, c * LANES, du)
 
 
 channel_forward.signature = numba.void(N, N, F4, F3, F3, F3, F3, F5, F2, F2)
-channel_backward.signature = numba.void(N, N, F4, F3, F3, F5, F3, F3, F3, D4, *(F2,) * 6)
+channel_backward.signature = numba.void(N, N, F4, F3, F3, F5, F3, F3, F3, D4, *(F2,) * 8)
 
 
 # ---- selective channels ----------------------------------------------------------------------------------------------------------------

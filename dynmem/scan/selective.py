@@ -101,11 +101,15 @@ def _scan():
             *tensors, _, ctx.exact, ctx.threads, _ = inputs
             ctx.save_for_backward(*tensors, outputs[2])
             ctx.mark_non_differentiable(outputs[2])
+            ctx.set_materialize_grads(False)
 
         @staticmethod
         @torch.autograd.function.once_differentiable
         def backward(ctx, g, glast, _):
-            gradients = backward(*map(array, (*ctx.saved_tensors, g, glast)), ctx.exact, ctx.threads)
+            delta, A, B, C, u, marks = ctx.saved_tensors
+            g = torch.zeros_like(u) if g is None else g
+            glast = A.new_zeros((len(u), *A.shape)) if glast is None else glast
+            gradients = backward(*map(array, (delta, A, B, C, u, marks, g, glast)), ctx.exact, ctx.threads)
             return *map(torch.from_numpy, gradients), None, None, None
 
     return SelectiveScan

@@ -127,6 +127,41 @@ class LinearSystem:
         product = np.einsum("foi,...fi->...fo", forward(kernel, 2 * length, axis=0), forward(u, 2 * length, axis=-2))
         return backward(product, 2 * length, axis=-2)[..., :length, :]
 
+    @property
+    def time_constants(self):
+        """Times (n,) over which the modes fall to 1/e, longest first, -1 / exponents; infinite for what does not decay.
+
+        >>> LinearSystem(np.diag([-0.5, -2.0])).time_constants.tolist()
+        [2.0, 0.5]
+        """
+        with np.errstate(divide="ignore"):
+            return np.where(self.exponents < 0, -1.0 / self.exponents, np.inf)
+
+    def transfer(self, s):
+        """Transfer function at the points s (...), shape (..., outputs, inputs): C (s - A)^-1 B + D of a continuous system, and of a
+        discrete one, whose output sees the state that the input has just changed, C (1 - A/z)^-1 B + D, the z-transform of ``kernel``.
+
+        >>> LinearSystem([[-1.0]], [[1.0]]).transfer(1.0).item().real
+        0.5
+        """
+        s = np.asarray(s, dtype=complex)[..., None, None]
+        eye = np.eye(len(self.A))
+        pencil = s * eye - self.A if self.dt is None else eye - self.A / s
+        return self.C @ np.linalg.solve(pencil, np.broadcast_to(self.B, (*pencil.shape[:-2], *self.B.shape))) + self.D
+
+    def frequency_response(self, omega):
+        """Transfer function at the angular frequencies omega (...) in radians per unit of time, on the imaginary axis or the unit circle."""
+        omega = np.asarray(omega, dtype=float)
+        return self.transfer(1j * omega if self.dt is None else np.exp(1j * omega * self.dt))
+
+    def impulse_response(self, times):
+        """Response C exp(A t) B to a unit impulse, shape (times, outputs, inputs), of a continuous system; D, an impulse itself, is left out."""
+        if self.dt is not None:
+            raise ValueError("the impulse response of a discrete system is its kernel(length)")
+        from scipy.linalg import expm
+
+        return np.array([self.C @ expm(t * self.A) @ self.B for t in np.ravel(tensors(times))])
+
     def gramian(self, kind="controllability"):
         """Controllability (or observability) Gramian (n, n) of a stable system, by scipy's Lyapunov solvers."""
         from scipy.linalg import solve_continuous_lyapunov, solve_discrete_lyapunov

@@ -1,11 +1,11 @@
 """One row a system: what the generic tests run over. A new system brings its row here and nothing else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 import dynmem as dm
-from dynmem.models import GRU, LSTM, Linear, Network, Orthogonal, Relu, Tanh
+from dynmem.models import GRU, LMU, LSTM, S4, S4D, Linear, Network, Orthogonal, Relu, Tanh
 from dynmem.systems import DoublePendulum, KuramotoSivashinsky, MackeyGlass
 
 
@@ -204,6 +204,15 @@ BUILD = {
     "coupled oscillators": lambda: dm.models.CoRNN.random(2, 1, rng=14, epsilon=0.3).flow,
     "block, lru": lambda: dm.models.get("lru", units=3, inputs=2, outputs=1, rng=16, layers=2, placement="pre", feedforward=4),
     "block, selective": lambda: dm.models.get("selective", units=2, inputs=1, outputs=1, rng=15, placement="post", norm="rms", modes=2),
+    "s4d": lambda: S4D.random(2, 2, rng=12, modes=4),
+    "s4d, bilinear": lambda: S4D.random(1, 1, rng=12, modes=8, method="bilinear", init="inv"),
+    "s4d, one mode": lambda: S4D.random(1, 1, rng=12, modes=2, init="legs", step_max=1.0, step_min=0.5),
+    "s4": lambda: S4.random(1, 1, rng=12, modes=4),
+    "s4, rank 2": lambda: S4.random(2, 2, rng=12, modes=6, init="legt"),
+    "lmu": lambda: LMU.random(3, 2, rng=12, order=4, theta=6.0),
+    "lmu, small": lambda: LMU.random(1, 1, rng=12, order=2, theta=3.0),
+    "lmu, two memories": lambda: replace(LMU.random(2, 1, rng=12, order=3, theta=5.0, memories=2), Em=0.1 * np.ones((2, 6))),
+    "network, s4d": lambda: dm.models.get("s4d", units=3, inputs=2, outputs=2, layers=2, rng=12, modes=2, placement="pre", feedforward=4),
     "network, mixed": lambda: Network((_tanh(4, 2), LSTM.random(3, 4, rng=8), Henon_layer()), np.ones((1, 2)), np.array([0.5])),
 }
 STATES = {"logistic": [0.3], "lorenz96": [1.0, -0.5, 2.0, 0.3, 1.7], "oscillators": [0.1, 0.9, -0.4, 0.2, 2.0], "cat": [0.31, 0.22]}

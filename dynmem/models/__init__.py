@@ -4,6 +4,7 @@ import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
+    submodules=["hippo"],
     submod_attrs={
         "cell": ["Cell"],
         "rnn": ["Linear", "Orthogonal", "Relu", "Tanh"],
@@ -12,6 +13,9 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "selective": ["Selective"],
         "linear_attention": ["LinearAttention"],
         "oscillators": ["CoRNN", "CoupledOscillators"],
+        "ssm": ["S4D"],
+        "s4": ["S4"],
+        "lmu": ["LMU"],
         "residual": ["Block", "Dense", "FeedForward", "Norm"],
         "network": ["Network", "get", "names"],
         "from_torch": ["from_torch"],

@@ -9,6 +9,7 @@ from ..arrays import as_complex, concat, cos, exp, sin, split, sqrt, tanh
 from ..linear import LinearSystem
 from ..system import Map
 from .cell import above_zero, keep, log_uniform, matrix_shape, real, whole
+from .hippo import normal_plus_low_rank
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +81,15 @@ class Diagonal(Map):
         x = concat((states.real, states.imag))
         return self.output(x, u), x[..., -1, :]
 
+    def discrete(self):
+        """The system that the rule steps, a LinearSystem of 2N states: its kernel, convolution by FFT and transfer function."""
+        re, im, *_ = self.coefficients
+        turn = np.diag(im)
+        return LinearSystem(np.block([[np.diag(re), -turn], [turn, np.diag(re)]]), self.recurrence[2], self.readout, self.D, 1.0)
+
     def initial(self, rng=0):
-        """A small random state."""
-        return 1e-3 * np.random.default_rng(rng).standard_normal(self.size)
+        """Rest, as for every linear network."""
+        return np.zeros(self.size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,9 +202,8 @@ class S5(Diagonal):
         g_re, g_im = g_re[:, None], g_im[:, None]
         return re, im, g_re * self.B_re - g_im * self.B_im, g_re * self.B_im + g_im * self.B_re
 
-    @property
     def continuous(self):
-        """The continuous system whose zero-order hold over one step this is, a LinearSystem of 2N states."""
+        """The system before it was sampled, a LinearSystem of 2N states; its unit of time is one step."""
         step = np.exp(self.log_step)
         fall, turn = np.diag(-np.exp(self.log_decay) * step), np.diag(self.frequency * step)
         B = np.concatenate((step[:, None] * self.B_re, step[:, None] * self.B_im))
@@ -216,25 +222,10 @@ class S5(Diagonal):
         modes, rng = whole("modes", units if modes is None else modes, 1), np.random.default_rng(rng)
         if modes % blocks:
             raise ValueError(f"blocks = {blocks} do not divide modes = {modes}: choose another number of blocks")
-        frequency, vectors = hippo_normal(2 * modes // blocks)
-        vectors = np.kron(np.eye(blocks), vectors)
+        form, upper = normal_plus_low_rank("legs", 2 * modes // blocks), slice(modes // blocks, None)  # of each pair the upper one
+        vectors = np.kron(np.eye(blocks), form.V[:, upper])
         B = vectors.conj().T @ rng.standard_normal((2 * modes, inputs)) / np.sqrt(inputs)
         C = rng.standard_normal((units, 2 * modes)) / np.sqrt(2 * modes) @ vectors
         log_step = np.log(log_uniform(rng, step_min, step_max, modes))
         D = rng.standard_normal((units, inputs)) / np.sqrt(inputs)
-        return cls(np.full(modes, np.log(0.5)), np.tile(frequency, blocks), log_step, B.real, B.imag, C.real, C.imag, D)
-
-
-def hippo_normal(size):
-    """Eigenvalues -1/2 + i w of the normal part A + P P^T of HiPPO-LegS: the w above zero, (size/2,), and their vectors (size, size/2).
-
-    A_nk = -sqrt((2n+1)(2k+1)) below the diagonal and -(n+1) on it, P_n = sqrt(n + 1/2) (Gu et al. 2022, appendix C); size even.
-
-    >>> hippo_normal(2)[0].round(6).tolist()
-    [0.866025]
-    """
-    n = np.arange(size)
-    A = -np.tril(np.sqrt(np.outer(2 * n + 1, 2 * n + 1)), -1) - np.diag(n + 1.0)
-    P = np.sqrt(n + 0.5)
-    values, vectors = np.linalg.eigh(-1j * (A + np.outer(P, P) + 0.5 * np.eye(size)))
-    return values[size // 2 :], vectors[:, size // 2 :]
+        return cls(np.full(modes, np.log(0.5)), np.tile(form.Lambda.imag[upper], blocks), log_step, B.real, B.imag, C.real, C.imag, D)

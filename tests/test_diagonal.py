@@ -66,8 +66,16 @@ def test_s5_starts_as_a_dense_hippo_system():
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
-def test_s5_samples_its_continuous_system():
-    layer = S5.random(2, 2, rng=3, modes=3, step_min=0.01, step_max=0.5)
+TIMED = {
+    "s5": lambda: S5.random(3, 2, rng=3, modes=4, step_min=0.01, step_max=0.5),
+    "lru": lambda: LRU.random(3, 2, rng=3, modes=4, r_min=0.5, max_phase=1.0),
+    "lru, gamma trained": lambda: LRU.random(3, 2, rng=3, modes=4, r_max=0.9, gamma="trained"),
+}
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_it_samples_its_continuous_system(name):
+    layer = TIMED[name]()
     flow, now = layer.continuous(), dm.linearize(layer, np.zeros(layer.size))
     A, B, *_ = scipy.signal.cont2discrete((flow.A, flow.B, flow.C, flow.D), 1.0, method="zoh")
     np.testing.assert_allclose(now.A, A, atol=1e-13)
@@ -77,14 +85,18 @@ def test_s5_samples_its_continuous_system():
 
 
 @pytest.mark.parametrize("factor", [2, 5])
-def test_another_sampling_rate_needs_no_training(factor):
+@pytest.mark.parametrize("name", TIMED)
+def test_another_sampling_rate_needs_no_training(name, factor):
     """A signal held over factor short steps gives at their ends what one long step gives."""
-    short = S5.random(3, 2, rng=3, modes=4)
+    short = TIMED[name]()
     u = np.random.default_rng(0).standard_normal((40, 2))
     expected, last = short.run(np.repeat(u, factor, axis=0), np.zeros(short.size))
     found, end = short.resampled(factor).run(u, np.zeros(short.size))
     np.testing.assert_allclose(found, expected[factor - 1 :: factor], atol=1e-12)
     np.testing.assert_allclose(end, last, atol=1e-12)
+    there_and_back = short.resampled(factor).resampled(1 / factor)
+    for matrix in "ABCD":
+        np.testing.assert_allclose(getattr(there_and_back.discrete(), matrix), getattr(short.discrete(), matrix), atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["lru", "s5"])

@@ -76,6 +76,15 @@ def test_torch_is_numpy(model):
                 close(found.numpy(), expected)
 
 
+def test_single_precision_loses_no_more_than_its_digits(model):
+    u, x = course(model, 2)
+    with torch.no_grad():
+        found, last = (part.numpy() for part in Trainable(model).run(u, x))
+    expected, end = model.run(u, x)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * max(1.0, np.abs(expected).max()))
+    np.testing.assert_allclose(last, end, atol=1e-5 * max(1.0, np.abs(end).max()))
+
+
 def everything(trainable, u, x):
     """Outputs, last state, and the gradients of both with respect to inputs, start and every weight."""
     u, x = (torch.tensor(value, requires_grad=True) for value in (u, x))

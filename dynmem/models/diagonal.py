@@ -81,11 +81,24 @@ class Diagonal(Map):
         x = concat((states.real, states.imag))
         return self.output(x, u), x[..., -1, :]
 
+    @property
+    def rates(self):
+        """Logarithms a of the modes, complex, shape (N,): lambda = exp(a), decay and turn in one step."""
+        raise NotImplementedError
+
+    def continuous(self):
+        """The system dx/dt = a x + B u of 2N states whose zero-order hold over one step, the unit of time, is this one: a LinearSystem."""
+        a, (_, _, re, im) = self.rates, self.coefficients
+        B = _held(a, 1.0)[:, None] ** -1 * (re + 1j * im)
+        return self._real(a, np.concatenate((B.real, B.imag)), None)
+
     def discrete(self):
         """The system that the rule steps, a LinearSystem of 2N states: its kernel, convolution by FFT and transfer function."""
-        re, im, *_ = self.coefficients
-        turn = np.diag(im)
-        return LinearSystem(np.block([[np.diag(re), -turn], [turn, np.diag(re)]]), self.recurrence[2], self.readout, self.D, 1.0)
+        return self._real(self.eigenvalues, self.recurrence[2], 1.0)
+
+    def _real(self, modes, B, dt):
+        re, im = np.diag(modes.real), np.diag(modes.imag)
+        return LinearSystem(np.block([[re, -im], [im, re]]), B, self.readout, self.D, dt)
 
     def initial(self, rng=0):
         """Rest, as for every linear network."""
@@ -130,6 +143,25 @@ class LRU(Diagonal):
         gamma = tied if self.log_gamma is None else exp(self.log_gamma)
         return modulus * cos(phase), modulus * sin(phase), gamma[:, None] * self.B_re, gamma[:, None] * self.B_im
 
+    @property
+    def rates(self):
+        return -np.exp(self.nu) + 1j * np.exp(self.theta)
+
+    def resampled(self, factor):
+        """The same unit for inputs that lie ``factor`` times as far apart, each held until the next: lambda to that power, and B to fit.
+
+        >>> unit = LRU.random(2, 1)
+        >>> bool(np.allclose(unit.resampled(3).eigenvalues, unit.eigenvalues**3))
+        True
+        """
+        (factor,) = above_zero(factor=factor)
+        longer = replace(self, nu=self.nu + np.log(factor), theta=self.theta + np.log(factor))
+        ratio = _held(self.rates, factor) / _held(self.rates, 1.0)
+        if self.log_gamma is None:
+            ratio = ratio * np.sqrt(np.expm1(-2 * np.exp(self.nu)) / np.expm1(-2 * np.exp(longer.nu)))
+        B = ratio[:, None] * (self.B_re + 1j * self.B_im)
+        return replace(longer, B_re=B.real, B_im=B.imag)
+
     @classmethod
     def random(cls, units, inputs, *, rng=0, modes=None, r_min=0.0, r_max=1.0, max_phase=2 * np.pi, gamma="tied"):
         """Modes uniform over the ring r_min <= |lambda| <= r_max, phases uniform in (0, max_phase); B complex normal of variance 1/inputs, C of
@@ -142,6 +174,11 @@ class LRU(Diagonal):
         log_gamma = None if gamma == "tied" else 0.5 * np.log(-np.expm1(-2.0 * np.exp(nu)))
         B, C = rng.standard_normal((2, modes, inputs)) / np.sqrt(2 * inputs), rng.standard_normal((2, units, modes)) / np.sqrt(modes)
         return cls(nu, theta, *B, *C, rng.standard_normal((units, inputs)) / np.sqrt(inputs), log_gamma)
+
+
+def _held(a, duration):
+    """(exp(a t) - 1)/a: what an input held for a time t leaves in a mode of rate a."""
+    return np.expm1(a * duration) / a
 
 
 def ring(modes, r_min, r_max, max_phase, rng):
@@ -202,12 +239,9 @@ class S5(Diagonal):
         g_re, g_im = g_re[:, None], g_im[:, None]
         return re, im, g_re * self.B_re - g_im * self.B_im, g_re * self.B_im + g_im * self.B_re
 
-    def continuous(self):
-        """The system before it was sampled, a LinearSystem of 2N states; its unit of time is one step."""
-        step = np.exp(self.log_step)
-        fall, turn = np.diag(-np.exp(self.log_decay) * step), np.diag(self.frequency * step)
-        B = np.concatenate((step[:, None] * self.B_re, step[:, None] * self.B_im))
-        return LinearSystem(np.block([[fall, -turn], [turn, fall]]), B, self.readout, self.D)
+    @property
+    def rates(self):
+        return np.exp(self.log_step) * (-np.exp(self.log_decay) + 1j * self.frequency)
 
     def resampled(self, factor):
         """The same layer for inputs that lie ``factor`` times as far apart: the steps grow, nothing is trained anew."""

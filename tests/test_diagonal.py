@@ -10,7 +10,7 @@ import dynmem as dm
 from dynmem.errors import NotFiniteError, ShapeError
 from dynmem.linear import LinearSystem
 from dynmem.models import LRU, S5, get
-from dynmem.models.diagonal import hippo_normal, ring
+from dynmem.models.diagonal import ring
 
 
 def complex_loop(lam, B, C, D, u, x):
@@ -66,19 +66,17 @@ def test_s5_starts_as_a_dense_hippo_system():
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
-def test_the_normal_part_of_hippo():
-    """Eigenvalues -1/2 +- i w, and unit vectors of the upper half (Gu et al. 2022, appendix C)."""
-    frequency, vectors = hippo_normal(8)
-    n = np.arange(8)
-    A = -np.tril(np.sqrt(np.outer(2 * n + 1, 2 * n + 1)), -1) - np.diag(n + 1.0) + np.outer(np.sqrt(n + 0.5), np.sqrt(n + 0.5))
-    np.testing.assert_allclose(A @ vectors, vectors * (-0.5 + 1j * frequency), atol=1e-12)
-    np.testing.assert_allclose(vectors.conj().T @ vectors, np.eye(4), atol=1e-13)
-    assert (frequency > 0).all()
+TIMED = {
+    "s5": lambda: S5.random(3, 2, rng=3, modes=4, step_min=0.01, step_max=0.5),
+    "lru": lambda: LRU.random(3, 2, rng=3, modes=4, r_min=0.5, max_phase=1.0),
+    "lru, gamma trained": lambda: LRU.random(3, 2, rng=3, modes=4, r_max=0.9, gamma="trained"),
+}
 
 
-def test_s5_samples_its_continuous_system():
-    layer = S5.random(2, 2, rng=3, modes=3, step_min=0.01, step_max=0.5)
-    flow, now = layer.continuous, dm.linearize(layer, np.zeros(layer.size))
+@pytest.mark.parametrize("name", TIMED)
+def test_it_samples_its_continuous_system(name):
+    layer = TIMED[name]()
+    flow, now = layer.continuous(), dm.linearize(layer, np.zeros(layer.size))
     A, B, *_ = scipy.signal.cont2discrete((flow.A, flow.B, flow.C, flow.D), 1.0, method="zoh")
     np.testing.assert_allclose(now.A, A, atol=1e-13)
     np.testing.assert_allclose(now.B, B, atol=1e-13)
@@ -87,21 +85,28 @@ def test_s5_samples_its_continuous_system():
 
 
 @pytest.mark.parametrize("factor", [2, 5])
-def test_another_sampling_rate_needs_no_training(factor):
+@pytest.mark.parametrize("name", TIMED)
+def test_another_sampling_rate_needs_no_training(name, factor):
     """A signal held over factor short steps gives at their ends what one long step gives."""
-    short = S5.random(3, 2, rng=3, modes=4)
+    short = TIMED[name]()
     u = np.random.default_rng(0).standard_normal((40, 2))
     expected, last = short.run(np.repeat(u, factor, axis=0), np.zeros(short.size))
     found, end = short.resampled(factor).run(u, np.zeros(short.size))
     np.testing.assert_allclose(found, expected[factor - 1 :: factor], atol=1e-12)
     np.testing.assert_allclose(end, last, atol=1e-12)
+    there_and_back = short.resampled(factor).resampled(1 / factor)
+    for matrix in "ABCD":
+        np.testing.assert_allclose(getattr(there_and_back.discrete(), matrix), getattr(short.discrete(), matrix), atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["lru", "s5"])
 def test_recurrence_is_convolution_is_fft(name):
     model = get(name, units=3, inputs=2, rng=4)
     u = np.random.default_rng(0).standard_normal((200, 2))
-    system, y = dm.linearize(model, np.zeros(model.size)), model.run(u, np.zeros(model.size))[0]
+    system, y = model.discrete(), model.run(u, np.zeros(model.size))[0]
+    linear = dm.linearize(model, np.zeros(model.size))
+    for matrix in "ABCD":
+        np.testing.assert_allclose(getattr(system, matrix), getattr(linear, matrix), atol=1e-15)
     kernel = system.kernel(200)
     direct = np.array([sum(kernel[j] @ u[t - j] for j in range(t + 1)) for t in range(200)])
     for other in (direct, system.convolve(u), system.run(u)[0]):

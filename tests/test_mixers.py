@@ -21,6 +21,10 @@ MIXERS = {  # name: the model and its options; a mixer that a stack can hold bri
     "lru": ("lru", {"modes": 3, "r_min": 0.6, "r_max": 0.95}),
     "lru, gamma trained": ("lru", {"r_max": 0.9, "gamma": "trained"}),
     "s5": ("s5", {"modes": 4, "blocks": 2, "step_min": 0.05}),
+    "s4d": ("s4d", {"modes": 4}),
+    "s4d, bilinear": ("s4d", {"modes": 4, "method": "bilinear", "init": "inv", "step_min": 0.05}),
+    "s4": ("s4", {"modes": 4, "step_min": 0.05}),
+    "lmu": ("lmu", {"order": 4, "theta": 8.0}),
     "selective": ("selective", {"modes": 3, "rank": 2, "step_min": 0.05, "step_max": 0.5}),
     "selective, exact": ("selective", {"modes": 2, "input_step": "exact", "step_min": 0.1, "step_max": 1.0}),
     "linear attention": ("linear_attention", {"heads": 2}),
@@ -70,6 +74,15 @@ def test_torch_is_numpy(model):
         with torch.no_grad():
             for found, expected in zip(Trainable(model, torch.float64, fused=fused).run(u, x), model.run(u, x), strict=True):
                 close(found.numpy(), expected)
+
+
+def test_single_precision_loses_no_more_than_its_digits(model):
+    u, x = course(model, 2)
+    with torch.no_grad():
+        found, last = (part.numpy() for part in Trainable(model).run(u, x))
+    expected, end = model.run(u, x)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * max(1.0, np.abs(expected).max()))
+    np.testing.assert_allclose(last, end, atol=1e-5 * max(1.0, np.abs(end).max()))
 
 
 def everything(trainable, u, x):

@@ -50,6 +50,17 @@ def test_diagonal_spectrum_is_measured():
                                    theory.gradient_norms(model, lags=lags).log_state_gradient, atol=1e-11)
 
 
+def test_the_mean_step_under_noise():
+    """The mean of softplus over a Gaussian, against 400,000 draws."""
+    layer = get("selective", units=5, inputs=5, modes=2, rank=3, step_min=0.1, step_max=2.0)
+    u = np.random.default_rng(0).standard_normal((400_000, 5))
+    predicted, drawn = (theory.selective_spectrum(layer, given) for given in (1.7, 1.7 * u))
+    np.testing.assert_allclose(predicted.mean_step, drawn.mean_step, rtol=0.01)
+    np.testing.assert_allclose(theory.selective_spectrum(layer, 0.0).mean_step, np.log1p(np.exp(layer.b)), rtol=1e-12)
+    gradient = theory.selective_gradient(layer, [0, 500], 1.7)
+    assert gradient.log_state_gradient[1].item() / 500 == pytest.approx(predicted.lyapunov[0].item(), abs=0.01)
+
+
 # ---- the curse of memory ---------------------------------------------------------------------------------------------------------
 
 
@@ -173,11 +184,12 @@ def test_volume_shrinks_at_the_rate_of_the_damping():
     (lambda: theory.curse_of_memory([0.5, -0.1]), ValueError, "strictly between 0 and 1"),
     (lambda: theory.curse_of_memory(0.5, 1.0), ValueError, r"correlation = 1.0: pass a number in \[0, 1\)"),
     (lambda: theory.curse_of_memory(np.nan), ValueError, "strictly between 0 and 1"),
-    (lambda: theory.diagonal_spectrum(get("tanh", units=3)), TypeError, "expected a dynmem Diagonal, got Tanh"),
+    (lambda: theory.diagonal_spectrum(get("tanh", units=3)), TypeError, "the modes of Tanh are not independent"),
     (lambda: theory.diagonal_gradient(get("lru", units=3, inputs=1), [-1]), ValueError, "lags = "),
     (lambda: theory.cornn_bounds(get("tanh", units=3), 5), TypeError, "expected a dynmem CoRNN, got Tanh"),
     (lambda: theory.cornn_bounds(CoRNN.random(3), 1.5), ValueError, "lags = "),
-    (lambda: theory.lyapunov_spectrum(get("selective", units=3, inputs=3)), ValueError, "no theory of Selective is known here"),
+    (lambda: theory.lyapunov_spectrum(get("cornn", units=3)), ValueError, "no theory of CoRNN is known here"),
+    (lambda: theory.selective_spectrum(get("selective", units=3, inputs=3), -1.0), ValueError, "drive = -1.0: pass a finite number of at least 0"),
     (lambda: theory.selective_spectrum(get("selective", units=3, inputs=3), np.ones(3)), ShapeError, r"pass the inputs of at least one step"),
 ])
 def test_bad_input(make, error, text):

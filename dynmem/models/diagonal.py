@@ -9,6 +9,7 @@ from ..arrays import as_complex, concat, cos, exp, sin, split, sqrt, tanh
 from ..linear import LinearSystem
 from ..system import Map
 from .cell import above_zero, keep, log_uniform, matrix_shape, real, whole
+from .hippo import normal_plus_low_rank
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +81,28 @@ class Diagonal(Map):
         x = concat((states.real, states.imag))
         return self.output(x, u), x[..., -1, :]
 
+    @property
+    def rates(self):
+        """Logarithms a of the modes, complex, shape (N,): lambda = exp(a), decay and turn in one step."""
+        raise NotImplementedError
+
+    def continuous(self):
+        """The system dx/dt = a x + B u of 2N states whose zero-order hold over one step, the unit of time, is this one: a LinearSystem."""
+        a, (_, _, re, im) = self.rates, self.coefficients
+        B = _held(a, 1.0)[:, None] ** -1 * (re + 1j * im)
+        return self._real(a, np.concatenate((B.real, B.imag)), None)
+
+    def discrete(self):
+        """The system that the rule steps, a LinearSystem of 2N states: its kernel, convolution by FFT and transfer function."""
+        return self._real(self.eigenvalues, self.recurrence[2], 1.0)
+
+    def _real(self, modes, B, dt):
+        re, im = np.diag(modes.real), np.diag(modes.imag)
+        return LinearSystem(np.block([[re, -im], [im, re]]), B, self.readout, self.D, dt)
+
     def initial(self, rng=0):
-        """A small random state."""
-        return 1e-3 * np.random.default_rng(rng).standard_normal(self.size)
+        """Rest, as for every linear network."""
+        return np.zeros(self.size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +143,25 @@ class LRU(Diagonal):
         gamma = tied if self.log_gamma is None else exp(self.log_gamma)
         return modulus * cos(phase), modulus * sin(phase), gamma[:, None] * self.B_re, gamma[:, None] * self.B_im
 
+    @property
+    def rates(self):
+        return -np.exp(self.nu) + 1j * np.exp(self.theta)
+
+    def resampled(self, factor):
+        """The same unit for inputs that lie ``factor`` times as far apart, each held until the next: lambda to that power, and B to fit.
+
+        >>> unit = LRU.random(2, 1)
+        >>> bool(np.allclose(unit.resampled(3).eigenvalues, unit.eigenvalues**3))
+        True
+        """
+        (factor,) = above_zero(factor=factor)
+        longer = replace(self, nu=self.nu + np.log(factor), theta=self.theta + np.log(factor))
+        ratio = _held(self.rates, factor) / _held(self.rates, 1.0)
+        if self.log_gamma is None:
+            ratio = ratio * np.sqrt(np.expm1(-2 * np.exp(self.nu)) / np.expm1(-2 * np.exp(longer.nu)))
+        B = ratio[:, None] * (self.B_re + 1j * self.B_im)
+        return replace(longer, B_re=B.real, B_im=B.imag)
+
     @classmethod
     def random(cls, units, inputs, *, rng=0, modes=None, r_min=0.0, r_max=1.0, max_phase=2 * np.pi, gamma="tied"):
         """Modes uniform over the ring r_min <= |lambda| <= r_max, phases uniform in (0, max_phase); B complex normal of variance 1/inputs, C of
@@ -135,6 +174,11 @@ class LRU(Diagonal):
         log_gamma = None if gamma == "tied" else 0.5 * np.log(-np.expm1(-2.0 * np.exp(nu)))
         B, C = rng.standard_normal((2, modes, inputs)) / np.sqrt(2 * inputs), rng.standard_normal((2, units, modes)) / np.sqrt(modes)
         return cls(nu, theta, *B, *C, rng.standard_normal((units, inputs)) / np.sqrt(inputs), log_gamma)
+
+
+def _held(a, duration):
+    """(exp(a t) - 1)/a: what an input held for a time t leaves in a mode of rate a."""
+    return np.expm1(a * duration) / a
 
 
 def ring(modes, r_min, r_max, max_phase, rng):
@@ -196,12 +240,8 @@ class S5(Diagonal):
         return re, im, g_re * self.B_re - g_im * self.B_im, g_re * self.B_im + g_im * self.B_re
 
     @property
-    def continuous(self):
-        """The continuous system whose zero-order hold over one step this is, a LinearSystem of 2N states."""
-        step = np.exp(self.log_step)
-        fall, turn = np.diag(-np.exp(self.log_decay) * step), np.diag(self.frequency * step)
-        B = np.concatenate((step[:, None] * self.B_re, step[:, None] * self.B_im))
-        return LinearSystem(np.block([[fall, -turn], [turn, fall]]), B, self.readout, self.D)
+    def rates(self):
+        return np.exp(self.log_step) * (-np.exp(self.log_decay) + 1j * self.frequency)
 
     def resampled(self, factor):
         """The same layer for inputs that lie ``factor`` times as far apart: the steps grow, nothing is trained anew."""
@@ -216,25 +256,10 @@ class S5(Diagonal):
         modes, rng = whole("modes", units if modes is None else modes, 1), np.random.default_rng(rng)
         if modes % blocks:
             raise ValueError(f"blocks = {blocks} do not divide modes = {modes}: choose another number of blocks")
-        frequency, vectors = hippo_normal(2 * modes // blocks)
-        vectors = np.kron(np.eye(blocks), vectors)
+        form, upper = normal_plus_low_rank("legs", 2 * modes // blocks), slice(modes // blocks, None)  # of each pair the upper one
+        vectors = np.kron(np.eye(blocks), form.V[:, upper])
         B = vectors.conj().T @ rng.standard_normal((2 * modes, inputs)) / np.sqrt(inputs)
         C = rng.standard_normal((units, 2 * modes)) / np.sqrt(2 * modes) @ vectors
         log_step = np.log(log_uniform(rng, step_min, step_max, modes))
         D = rng.standard_normal((units, inputs)) / np.sqrt(inputs)
-        return cls(np.full(modes, np.log(0.5)), np.tile(frequency, blocks), log_step, B.real, B.imag, C.real, C.imag, D)
-
-
-def hippo_normal(size):
-    """Eigenvalues -1/2 + i w of the normal part A + P P^T of HiPPO-LegS: the w above zero, (size/2,), and their vectors (size, size/2).
-
-    A_nk = -sqrt((2n+1)(2k+1)) below the diagonal and -(n+1) on it, P_n = sqrt(n + 1/2) (Gu et al. 2022, appendix C); size even.
-
-    >>> hippo_normal(2)[0].round(6).tolist()
-    [0.866025]
-    """
-    n = np.arange(size)
-    A = -np.tril(np.sqrt(np.outer(2 * n + 1, 2 * n + 1)), -1) - np.diag(n + 1.0)
-    P = np.sqrt(n + 0.5)
-    values, vectors = np.linalg.eigh(-1j * (A + np.outer(P, P) + 0.5 * np.eye(size)))
-    return values[size // 2 :], vectors[:, size // 2 :]
+        return cls(np.full(modes, np.log(0.5)), np.tile(form.Lambda.imag[upper], blocks), log_step, B.real, B.imag, C.real, C.imag, D)

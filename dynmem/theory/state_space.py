@@ -2,13 +2,16 @@
 
 import numpy as np
 
+from ..arrays import softplus
 from ..errors import ShapeError
 from ..labels import dataset
 from ..models.diagonal import Diagonal
+from ..models.linear_attention import LinearAttention
 from ..models.oscillators import CoRNN
 from ..models.selective import Selective
 from ..system import as_input, as_system
-from .checks import count, lag_axis, number, vector
+from .checks import count, lag_axis, not_negative, number, vector
+from .gaussian import mean
 from .reports import gradient_report, horizon_entry, lyapunov_report
 
 RING = "Orvieto et al. (2023), Resurrecting recurrent neural networks for long sequences, ICML, lemma 3.2"
@@ -16,7 +19,8 @@ CURSE = "Zucchet and Orvieto (2024), Recurrent neural networks: vanishing and ex
 
 
 def diagonal_spectrum(system):
-    """Lyapunov spectrum of an LRU or S5: ln|lambda| of every mode, twice, whatever the input.
+    """Lyapunov spectrum of a model whose modes do not meet, whatever the input: ln|lambda| of every mode of an LRU or S5, twice; ln r of a head of
+    linear attention, as often as its memory has entries, and 0 where nothing decays.
 
     Returns lyapunov(exponent), horizon (steps). Source: definition.
 
@@ -24,14 +28,11 @@ def diagonal_spectrum(system):
     >>> bool((diagonal_spectrum(dm.models.LRU.random(4, 1, r_min=0.9)).lyapunov > np.log(0.9)).all())
     True
     """
-    system = as_system(system, Diagonal)
-    exponents = np.sort(np.repeat(np.log(np.abs(system.eigenvalues)), 2))[::-1]
-    return lyapunov_report(exponents, title=f"spectrum of {type(system).__name__}", source=system.source, parameters={"modes": system.modes},
-                           horizon=horizon_entry(exponents[0]))
+    return _spectrum(_rates(system), f"spectrum of {type(system).__name__}", system.source, {"size": system.size})
 
 
 def diagonal_gradient(system, lags):
-    """Gradient d x_T / d x_(T-lag) of an LRU or S5, exactly: 1/2 ln of the mean of |lambda|^(2 lag) over the modes.
+    """Gradient d x_T / d x_(T-lag) of the same models, exactly: 1/2 ln of the mean of exp(2 lag lambda_i) over the exponents.
 
     lags: whole numbers of steps. Returns log_state_gradient(lag), state_gradient(lag), horizon. Source: definition.
 
@@ -39,13 +40,29 @@ def diagonal_gradient(system, lags):
     >>> diagonal_gradient(dm.models.LRU.random(4, 1), [0]).state_gradient.values.tolist()
     [1.0]
     """
+    return _gradient(_rates(system), lags, f"gradient of {type(system).__name__}", system.source, {"size": system.size})
+
+
+def _rates(system):
+    """Exponents of the modes, per step, in the order of the state."""
+    system = as_system(system)
+    if isinstance(system, LinearAttention):
+        return np.broadcast_to(np.log(system.kept), system.shape).ravel()
+    if isinstance(system, Diagonal):
+        return np.tile(np.log(np.abs(system.eigenvalues)), 2)
+    raise TypeError(f"the modes of {type(system).__name__} are not independent of each other and of the input: pass an LRU, S5 or LinearAttention")
+
+
+def _spectrum(rates, title, source, parameters, **variables):
+    return lyapunov_report(rates, title=title, source=source, parameters=parameters, horizon=horizon_entry(rates.max()), **variables)
+
+
+def _gradient(rates, lags, title, source, parameters):
     from scipy.special import logsumexp
 
-    system, lags = as_system(system, Diagonal), lag_axis(lags)
-    rates = np.log(np.abs(system.eigenvalues))
+    lags = lag_axis(lags)
     logs = 0.5 * (logsumexp(2.0 * np.multiply.outer(lags, rates), axis=1) - np.log(rates.size))
-    return gradient_report(lags, logs, title=f"gradient of {type(system).__name__}", source=system.source, parameters={"modes": system.modes},
-                           horizon=horizon_entry(rates.max()))
+    return gradient_report(lags, logs, title=title, source=source, parameters=parameters, horizon=horizon_entry(rates.max()))
 
 
 def ring_spectrum(modes, r_min=0.0, r_max=1.0):
@@ -142,25 +159,49 @@ def _moments(l, c):
 
 
 def selective_spectrum(system, u):
-    """Lyapunov spectrum of a selective state-space model on given inputs: A_hn times the mean step of channel h, never positive.
+    """Lyapunov spectrum of a selective state-space model: A_hn times the mean step of channel h, never positive.
 
-    The recurrence is diagonal and u sets the steps, so that the exponents are the mean of delta_t A: input-dependent, and exact for any
-    sequence. u: (steps, H). Returns lyapunov(exponent), mean_step(unit), horizon (steps).
-    Source: Gu and Dao (2023), algorithm 2; the exponents by definition.
+    The recurrence is diagonal and the input sets the steps, so that the exponents are the mean of delta_t A: exact for given inputs u
+    (steps, H), and for white noise of standard deviation u, a number, by the mean of softplus over a Gaussian of variance u^2 |W_h|^2 about b_h,
+    W = W_up W_down.
+
+    Returns lyapunov(exponent), mean_step(unit), horizon (steps). Source: Gu and Dao (2023), algorithm 2; the exponents by definition.
 
     >>> import dynmem as dm
     >>> layer = dm.models.Selective.random(2, modes=2)
     >>> bool((selective_spectrum(layer, np.ones((5, 2))).lyapunov < 0).all())
     True
     """
-    system = as_system(system, Selective)
+    steps = _mean_step(as_system(system, Selective), u)
+    rates = (system.A * steps[:, None]).ravel()
+    return _spectrum(rates, "selective state-space model", system.source, {"u": u if np.isscalar(u) else np.shape(u)},
+                     mean_step=("unit", steps, "1", "mean step delta of each channel"))
+
+
+def selective_gradient(system, lags, u):
+    """Gradient d x_T / d x_(T-lag) of a selective state-space model: 1/2 ln of the mean of exp(2 lag lambda_i), lambda_i as
+    ``selective_spectrum`` has them for the inputs u; the law of a typical window, whose own steps scatter about their mean.
+
+    lags: whole numbers of steps. Returns log_state_gradient(lag), state_gradient(lag), horizon. Source: as ``selective_spectrum``.
+
+    >>> import dynmem as dm
+    >>> selective_gradient(dm.models.Selective.random(2, modes=2), [0], 1.0).state_gradient.values.tolist()
+    [1.0]
+    """
+    rates = selective_spectrum(system, u).lyapunov.values
+    return _gradient(rates, lags, "gradient of a selective model", system.source, {"u": u if np.isscalar(u) else np.shape(u)})
+
+
+def _mean_step(system, u):
+    """Mean step of each channel under inputs (steps, H), or under white noise."""
+    if np.isscalar(u):
+        spread = not_negative("drive", u) * np.linalg.norm(system.W_up @ system.W_down, axis=1)
+        return np.array([mean(lambda z, b=b: softplus(b + z), s * s) for b, s in zip(system.b, spread, strict=True)])
     u = as_input(system, u)
     if u is None or u.ndim != 2 or not len(u):
-        raise ShapeError(f"u has shape {np.shape(u)}: pass the inputs of at least one step, (steps, {system.inputs})")
-    mean = system.step(u).mean(axis=0)
-    exponents = np.sort((system.A * mean[:, None]).ravel())[::-1]
-    return lyapunov_report(exponents, title="selective state-space model", source=system.source, parameters={"steps": len(u)},
-                           mean_step=("unit", mean, "1", "mean step delta of each channel"), horizon=horizon_entry(exponents[0]))
+        raise ShapeError(f"u has shape {np.shape(u)}: pass the inputs of at least one step, (steps, {system.inputs}), or a number, the standard "
+                         "deviation of white noise")
+    return system.step(u).mean(axis=0)
 
 
 def cornn_bounds(system, lags):

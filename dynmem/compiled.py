@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import assembly
+from . import assembly, stepping
 from .errors import ShapeError, SlowWarning
 from .machine import machine_code, over_threads
 from .runge_kutta import FlowMap, tableau
@@ -47,7 +47,7 @@ class Program:
         width = min(WIDEST, 1 << (k - 1).bit_length()) if k else 0
         with _LOCK:
             if width not in self.made:
-                self.made[width] = _machine_code(assembly.program(self.trace, self.results, width, self.scheme))
+                self.made[width] = _machine_code(stepping.program(self.trace, self.results, width, self.scheme))
         return self.made[width][0], width
 
     def run(self, system, x, frames, steps, *, inputs=None, every=None, check_every=0, clock=None, keep=(), workers=1):
@@ -167,7 +167,7 @@ def _recorded(system, size):
 
 
 def _scheme(system):
-    """What stands around the rule in a step, as ``assembly`` takes it."""
+    """What stands around the rule in a step, as ``stepping`` takes it."""
     if isinstance(system, FlowMap):
         A, B = tableau(system.order)
         return {"A": A, "B": B, "inputs": system.inputs}

@@ -1,6 +1,6 @@
 """The loops around a program of machine code: a frame of tangent vectors along an orbit, and a QR as often as its condition asks.
 
-``assembly`` makes the program of a system's step; ``advance`` calls it by its address. Frames are rows (k, n) between two QRs; inside a step
+``stepping`` makes the program of a system's step; ``advance`` calls it by its address. Frames are rows (k, n) between two QRs; inside a step
 they are cut into tiles of some directions, (n, width) each, so that every operation of the rule works on neighbouring numbers. Plain loops
 over arrays that are handed in, since numba compiles those quickly; compiled once on a machine, whatever the system.
 """

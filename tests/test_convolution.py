@@ -101,6 +101,8 @@ def test_the_whole_sequence_is_the_rule_step_by_step():
         np.testing.assert_allclose(np.concatenate([first, second], axis=1), y, atol=1e-12)
         np.testing.assert_allclose(cut, last, atol=1e-12)
         np.testing.assert_allclose(system.run(u[2], x[2])[0], y[2], atol=1e-12)
+        for start, inputs in ((x[2], u), (x, u[2])) if not hasattr(system, "layers") or system.layers[0].size else ():
+            np.testing.assert_allclose(system.run(inputs, start)[0], system.unroll(inputs, start)[0], atol=1e-12)
         by_torch = Trainable(system, dtype="float64").run(torch.tensor(u), torch.tensor(x))
         for ours, theirs in zip((y, last), by_torch, strict=True):
             np.testing.assert_allclose(ours, theirs.detach().numpy(), atol=1e-12)
@@ -150,6 +152,15 @@ def test_exponents_are_minus_infinity(shape, exponents):
     assert np.isneginf(result.lyapunov).all() and len(result.lyapunov) == (exponents or system.size)
     assert not result.standard_error.any() and result.kaplan_yorke_dimension == 0 and result.entropy_rate == 0
     assert "-inf" in result.attrs["collapsed"]
+
+
+def test_fixed_points():
+    """One for each input that is held: there is no memory to choose between several; superstable."""
+    system = tcn(2, 2)
+    found = dm.fixed_points(system, rng=0, u=np.ones(2))
+    expected, end = system.run(np.ones((10, 2)), np.zeros(system.size))
+    np.testing.assert_allclose(found.x[0], end, atol=1e-9)
+    assert len(found.point) == 1 and not found.eigenvalue.any() and found.kind == "stable"
 
 
 def test_a_register_beside_a_recurrence():

@@ -75,6 +75,8 @@ class Convolution(Map):
         return W if self.g is None else W * (self.g / sqrt((W * W).sum(axis=-1)))[..., None]
 
     def rule(self, x, u):
+        if x.shape[:-1] != u.shape[:-1]:  # one batch for both, as arithmetic would make it
+            x, u = x + 0.0 * u[..., :1], u + 0.0 * x[..., :1]
         return concat((x[..., self.inputs :], u))
 
     def output(self, x, u):
@@ -84,6 +86,8 @@ class Convolution(Map):
     def run(self, u, x):
         """Outputs (..., T, outputs) and last state (..., n): one product of the taps of all steps with the weights."""
         steps = u.shape[-2]
+        if x.shape[:-1] != u.shape[:-2]:
+            x, u = x + 0.0 * u[..., 0, :1], u + 0.0 * x[..., None, :1]
         seen = concat((x.reshape(*x.shape[:-1], self.slots, self.inputs), u), axis=-2)
         first = range(1, 1 + self.slots, self.dilation)  # of each tap's inputs; the slot before them is shifted out by the first step
         taps = concat([seen[..., i : i + steps, :] for i in first])

@@ -64,10 +64,10 @@ def _shares(axis, results):
     axis.bar(trained.lag, trained, width=0.9, color=CYCLE[3], alpha=0.75, label="trained on the copy task")
     axis.plot(results.lag, results.share_start.mean("seed"), "o", color=CYCLE[0], ms=3, label="start, measured")
     axis.plot(results.lag, results.share_theory.mean("seed"), color=CYCLE[0], lw=1.2, label="start, theory")
-    axis.set(xlabel="lag (steps)", ylabel="share of the squared gradient", yscale="log", ylim=(1e-4, 3.0),
+    axis.set(xlabel="lag (steps)", ylabel="share of the squared gradient", yscale="log", ylim=(1e-4, 20.0),
              title=f"where it looks, k = {int(results.kernel)}, L = {int(results.layers)}, base {int(results.base)}")
     axis.axvline(dependency, color="#555555", lw=0.9, ls=":", zorder=0)
-    axis.annotate(f"symbols, {dependency:.0f} steps ago", (dependency, 0.55), textcoords="offset points", xytext=(4, 0), fontsize=8.5,
+    axis.annotate(f"symbols, {dependency:.0f} steps ago", (dependency, 9.0), textcoords="offset points", xytext=(-4, 0), ha="right", fontsize=8.5,
                   color="#555555")
     axis.legend(loc="upper right")
 

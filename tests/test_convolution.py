@@ -158,7 +158,7 @@ def test_fixed_points():
     """One for each input that is held: there is no memory to choose between several; superstable."""
     system = tcn(2, 2)
     found = dm.fixed_points(system, rng=0, u=np.ones(2))
-    expected, end = system.run(np.ones((10, 2)), np.zeros(system.size))
+    _, end = system.run(np.ones((10, 2)), np.zeros(system.size))
     np.testing.assert_allclose(found.x[0], end, atol=1e-9)
     assert len(found.point) == 1 and not found.eigenvalue.any() and found.kind == "stable"
 

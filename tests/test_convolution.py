@@ -7,6 +7,7 @@ import dynmem as dm
 from dynmem.analysis import receptive_field
 from dynmem.errors import NotFiniteError, ShapeError
 from dynmem.models import Activation, Convolution, ConvolutionBlock, Dense, Network, Norm, from_torch, get
+from dynmem.tangent import record
 from dynmem.training import Trainable
 
 SHAPES = [(2, 1, 2, 1), (2, 4, 2, 1), (3, 3, 2, 2), (3, 2, 3, 1), (4, 3, 1, 2), (1, 2, 2, 2), (2, 3, 4, 2)]  # kernel, layers, base, convolutions
@@ -273,6 +274,20 @@ def test_what_one_orbit_hides_another_shows():
     narrow = tcn(2, 3, 2, 1, units=3, rng=7, init="he")
     fields = [float(receptive_field(narrow, samples=1, rng=seed).receptive_field) for seed in range(12)]
     assert min(fields) < max(fields) == 8 == receptive_field(narrow, samples=40).receptive_field
+
+
+def test_sequences_handed_in():
+    """The last step is T; a field that goes on beyond their start is told."""
+    system, u = tcn(2, 3, units=16), np.random.default_rng(0).standard_normal((5, 90, 2))
+    several, one = receptive_field(system, u, transient=0), receptive_field(system, u[0])
+    assert several.receptive_field == one.receptive_field == 8
+    _, back = record(lambda v: system.run(v, np.zeros(system.size))[0][-1], u[0])
+    gradient = (back(np.eye(2)) ** 2).sum((0, 2))[::-1]
+    np.testing.assert_allclose(one.share, (gradient / gradient.sum())[:8], atol=1e-12)
+    with pytest.raises(ShapeError, match="goes on beyond their start: pass longer sequences"):
+        receptive_field(tcn(2, 6), u[:, :60])
+    with pytest.raises(ShapeError, match="more steps than the transient of 50"):
+        receptive_field(system, u[:, :50])
 
 
 # Modules of torch

@@ -192,8 +192,9 @@ class ConvolutionBlock(Map):
     def random(cls, units, inputs, *, rng=0, kernel=3, base=2, convolutions=2, init="uniform", normed=True, layer=0):
         """Random block, the ``layer``-th of a stack: its dilation is base**layer, so that the receptive field grows like base**layers.
 
-        kernel: taps; convolutions: how many, 1 or 2; init, normed: as for ``Convolution.random``, of the skip connection too. "uniform" is what
-        the published code starts from: its normal weights of standard deviation 0.01 are overwritten by weight normalisation.
+        kernel: taps; convolutions: how many, 1 or 2; init, normed: as for ``Convolution.random``; of the skip connection too, but "he" gives it
+        variance 1/inputs, no relu being before the sum. "uniform" is where the published code's convolutions start: it draws normal weights of
+        standard deviation 0.01 after weight normalisation was set up, which overwrites them at the first pass; its 1x1 ones keep them.
         """
         rng, units, inputs = np.random.default_rng(rng), whole("units", units, 1), whole("inputs", inputs, 1)
         if convolutions not in (1, 2):

@@ -1,4 +1,4 @@
-"""Temporal convolutional networks as shift registers: against torch, their receptive fields, and torch's own layers converted."""
+"""Temporal convolutional networks as shift registers: against torch, and their receptive fields."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ import pytest
 import dynmem as dm
 from dynmem.analysis import receptive_field
 from dynmem.errors import NotFiniteError, ShapeError
-from dynmem.models import Activation, Convolution, ConvolutionBlock, Dense, Network, Norm, from_torch, get
+from dynmem.models import Activation, Convolution, ConvolutionBlock, Dense, Network, get
+from dynmem.tangent import record
 from dynmem.training import Trainable
 
 SHAPES = [(2, 1, 2, 1), (2, 4, 2, 1), (3, 3, 2, 2), (3, 2, 3, 1), (4, 3, 1, 2), (1, 2, 2, 2), (2, 3, 4, 2)]  # kernel, layers, base, convolutions
@@ -21,63 +22,47 @@ def counted(kernel, layers, base, convolutions):
     return 1 + convolutions * (kernel - 1) * sum(base**i for i in range(layers))
 
 
-def published(system):
-    """The same network as Bai, Kolter and Koltun (2018) write it (locuslab/TCN, tcn.py, without dropout), our weights copied in."""
+def in_torch(system, u):
+    """Outputs of u (batch, T, inputs) by torch's modules with our weights, and the weight-normalised convolutions, block by block."""
     import torch
-    from torch import nn
+    from torch.nn import Conv1d
+    from torch.nn.functional import conv1d, pad
     from torch.nn.utils.parametrizations import weight_norm
 
-    class Chomp(nn.Module):
-        def __init__(self, size):
-            super().__init__()
-            self.size = size
-
-        def forward(self, x):
-            return x[:, :, : -self.size].contiguous() if self.size else x
-
-    class Block(nn.Module):
-        def __init__(self, block):
-            super().__init__()
-            parts = []
-            for layer in block.convolutions:
-                pad = (layer.kernel - 1) * layer.dilation
-                conv = weight_norm(nn.Conv1d(layer.inputs, layer.outputs, layer.kernel, padding=pad, dilation=layer.dilation).double())
-                with torch.no_grad():
-                    conv.parametrizations.weight.original0.copy_(torch.tensor(layer.g)[:, None, None])
-                    conv.parametrizations.weight.original1.copy_(torch.tensor(layer.V).mT)
-                    conv.bias.copy_(torch.tensor(layer.b))
-                parts += [conv, Chomp(pad), nn.ReLU()]
-            self.net, self.relu, self.downsample = nn.Sequential(*parts), nn.ReLU(), None
-            if block.skip is not None:
-                self.downsample = nn.Conv1d(block.inputs, block.outputs, 1).double()
-                with torch.no_grad():
-                    self.downsample.weight.copy_(torch.tensor(block.skip.V)[..., None])
-                    self.downsample.bias.copy_(torch.tensor(block.skip.b))
-
-        def forward(self, x):
-            return self.relu(self.net(x) + (x if self.downsample is None else self.downsample(x)))
-
-    return nn.Sequential(*(Block(block) for block in system.layers))
+    h, blocks = u.mT, []
+    for block in system.layers:
+        z, made = h, []
+        for layer in block.convolutions:
+            conv = weight_norm(Conv1d(layer.inputs, layer.outputs, layer.kernel, dilation=layer.dilation, dtype=torch.float64))
+            with torch.no_grad():
+                conv.parametrizations.weight.original0.copy_(torch.tensor(layer.g)[:, None, None])
+                conv.parametrizations.weight.original1.copy_(torch.tensor(layer.V).mT)
+                conv.bias.copy_(torch.tensor(layer.b))
+            z = conv(pad(z, ((layer.kernel - 1) * layer.dilation, 0))).relu()
+            made.append(conv)
+        skip = block.skip
+        h = (z + (h if skip is None else conv1d(h, torch.tensor(skip.V)[..., None], torch.tensor(skip.b)))).relu()
+        blocks.append(made)
+    return h.mT, blocks
 
 
 # Against torch
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_network_is_the_published_one(shape):
-    """Outputs, and gradients by V, g and b, in float64."""
+def test_the_network_is_torchs(shape):
+    """Outputs, and gradients by V, g and b, of Bai, Kolter and Koltun's (2018, fig. 1b) block made of torch's convolutions."""
     import torch
 
     system = tcn(*shape, outputs=None, inputs=6 if shape[1] % 2 else 3) if shape[1] > 1 else Network((tcn(*shape, outputs=None),))
-    module, u = published(system), torch.tensor(np.random.default_rng(0).standard_normal((3, 40, system.inputs)))
-    trainable = Trainable(system, dtype="float64")
-    theirs, ours = module(u.mT).mT, trainable(u)
+    u, trainable = torch.tensor(np.random.default_rng(0).standard_normal((3, 40, system.inputs))), Trainable(system, dtype="float64")
+    (theirs, blocks), ours = in_torch(system, u), trainable(u)
     assert (ours - theirs).abs().max() < 1e-12
     theirs.sin().sum().backward()
     ours.sin().sum().backward()
     gradients = {name: weight.grad for name, weight in trainable.weights().items()}
-    for i, block in enumerate(module):
-        for j, conv in enumerate(part for part in block.net if hasattr(part, "parametrizations")):
+    for i, block in enumerate(blocks):
+        for j, conv in enumerate(block):
             g, V, b = (gradients[f"layers.{i}.convolutions.{j}.{name}"] for name in "gVb")
             scale = V.abs().max()
             assert (V.mT - conv.parametrizations.weight.original1.grad).abs().max() < 1e-12 * scale
@@ -101,6 +86,8 @@ def test_the_whole_sequence_is_the_rule_step_by_step():
         np.testing.assert_allclose(np.concatenate([first, second], axis=1), y, atol=1e-12)
         np.testing.assert_allclose(cut, last, atol=1e-12)
         np.testing.assert_allclose(system.run(u[2], x[2])[0], y[2], atol=1e-12)
+        for start, inputs in ((x[2], u), (x, u[2])) if not hasattr(system, "layers") or system.layers[0].size else ():
+            np.testing.assert_allclose(system.run(inputs, start)[0], system.unroll(inputs, start)[0], atol=1e-12)
         by_torch = Trainable(system, dtype="float64").run(torch.tensor(u), torch.tensor(x))
         for ours, theirs in zip((y, last), by_torch, strict=True):
             np.testing.assert_allclose(ours, theirs.detach().numpy(), atol=1e-12)
@@ -150,6 +137,15 @@ def test_exponents_are_minus_infinity(shape, exponents):
     assert np.isneginf(result.lyapunov).all() and len(result.lyapunov) == (exponents or system.size)
     assert not result.standard_error.any() and result.kaplan_yorke_dimension == 0 and result.entropy_rate == 0
     assert "-inf" in result.attrs["collapsed"]
+
+
+def test_fixed_points():
+    """One for each input that is held: there is no memory to choose between several; superstable."""
+    system = tcn(2, 2)
+    found = dm.fixed_points(system, rng=0, u=np.ones(2))
+    _, end = system.run(np.ones((10, 2)), np.zeros(system.size))
+    np.testing.assert_allclose(found.x[0], end, atol=1e-9)
+    assert len(found.point) == 1 and not found.eigenvalue.any() and found.kind == "stable"
 
 
 def test_a_register_beside_a_recurrence():
@@ -264,66 +260,18 @@ def test_what_one_orbit_hides_another_shows():
     assert min(fields) < max(fields) == 8 == receptive_field(narrow, samples=40).receptive_field
 
 
-# Modules of torch
-
-
-def torch_sequence(module, u):
-    """Outputs (batch, T, outputs) of a module of channels (batch, channels, T)."""
-    import torch
-
-    with torch.no_grad():
-        return module.double()(torch.tensor(u).mT).mT.numpy()
-
-
-def ours(system, u):
-    return system.run(u, np.zeros((len(u), system.size)))[0]
-
-
-def test_convolutions_of_torch():
-    """Padded on the left, or not at all, where torch leaves out the first (k-1) d outputs; groups; weight normalisation."""
-    import torch
-    from torch import nn
-
-    torch.manual_seed(0)
-    u = np.random.default_rng(0).standard_normal((3, 25, 4))
-    for kernel, dilation, groups, bias in ((1, 1, 1, True), (3, 1, 1, False), (2, 4, 2, True), (3, 2, 4, True)):
-        conv, reach = nn.Conv1d(4, 8, kernel, dilation=dilation, groups=groups, bias=bias), (kernel - 1) * dilation
-        system = from_torch(conv)
-        assert isinstance(system, Convolution) and system.size == 4 * (reach + 1)
-        np.testing.assert_allclose(ours(system, u)[:, reach:], torch_sequence(conv, u), atol=1e-12)
-        padded = nn.Sequential(nn.ZeroPad1d((reach, 0)), conv)
-        np.testing.assert_allclose(ours(from_torch(padded), u), torch_sequence(padded, u), atol=1e-12)
-    normed = torch.nn.utils.parametrizations.weight_norm(nn.Conv1d(4, 2, 2))
-    np.testing.assert_allclose(ours(from_torch(normed), u)[:, 1:], torch_sequence(normed, u), atol=1e-12)
-
-
-def test_stacks_of_torch():
-    import torch
-    from torch import nn
-
-    torch.manual_seed(1)
-    u = np.random.default_rng(1).standard_normal((2, 30, 3))
-    stack = nn.Sequential(nn.ZeroPad1d((2, 0)), nn.Conv1d(3, 5, 3), nn.ReLU(), nn.Dropout(0.5),
-                          nn.Sequential(nn.ConstantPad1d((4, 0), 0.0), nn.Conv1d(5, 5, 3, dilation=2), nn.GELU()), nn.Tanh(), nn.Conv1d(5, 2, 1))
-    system = from_torch(stack)
-    np.testing.assert_allclose(ours(system, u), torch_sequence(stack.eval(), u), atol=1e-12)
-    assert receptive_field(system).receptive_field == 7
-    bare = nn.Sequential(nn.Conv1d(3, 5, 3), nn.ReLU(), nn.Conv1d(5, 2, 2, dilation=4))
-    np.testing.assert_allclose(ours(from_torch(bare), u)[:, 6:], torch_sequence(bare, u), atol=1e-12)
-    features = nn.Sequential(nn.ReLU(), nn.Linear(3, 4), nn.LayerNorm(4), nn.Identity(), nn.GELU(), nn.Linear(4, 2, bias=False)).double()
-    with torch.no_grad():
-        features[2].weight.uniform_()
-        features[2].bias.uniform_()
-        np.testing.assert_allclose(ours(from_torch(features), u), features(torch.tensor(u)).numpy(), atol=1e-12)
-    recurrent = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.LSTM(4, 2, num_layers=2, batch_first=True)).double()
-    with torch.no_grad():
-        np.testing.assert_allclose(ours(from_torch(recurrent), u), recurrent(torch.tensor(u))[0].numpy(), atol=1e-12)
-    for module, kind in ((nn.Linear(2, 3), Dense), (nn.LayerNorm(3), Norm), (nn.Sequential(nn.Linear(2, 3)), Dense)):
-        assert type(from_torch(module)) is kind
-
-
-def _torch(make, error, text):
-    return lambda: from_torch(make(__import__("torch").nn)), error, text
+def test_sequences_handed_in():
+    """The last step is T; a field that goes on beyond their start is told."""
+    system, u = tcn(2, 3, units=16), np.random.default_rng(0).standard_normal((5, 90, 2))
+    several, one = receptive_field(system, u, transient=0), receptive_field(system, u[0])
+    assert several.receptive_field == one.receptive_field == 8
+    _, back = record(lambda v: system.run(v, np.zeros(system.size))[0][-1], u[0])
+    gradient = (back(np.eye(2)) ** 2).sum((0, 2))[::-1]
+    np.testing.assert_allclose(one.share, (gradient / gradient.sum())[:8], atol=1e-12)
+    with pytest.raises(ShapeError, match="goes on beyond their start: pass longer sequences"):
+        receptive_field(tcn(2, 6), u[:, :60])
+    with pytest.raises(ShapeError, match="more steps than the transient of 50"):
+        receptive_field(system, u[:, :50])
 
 
 @pytest.mark.parametrize("make, error, text", [
@@ -358,37 +306,17 @@ def _torch(make, error, text):
     (lambda: dm.theory.receptive_field(2, 3, dilations=[1, 2]), ValueError, "one for each of the 3 layers"),
     (lambda: dm.theory.receptive_field(2, 3, path_power=-1), ValueError, "path_power = -1.0"),
     (lambda: dm.theory.receptive_field(2, 3, path_power=[1, 2]), ValueError, "one for each of the 3 layers"),
-    _torch(lambda nn: nn.Conv1d(2, 2, 3, padding=1), ValueError, r"reads the future: set padding=0 and put nn.ZeroPad1d\(\(2, 0\)\) before"),
-    _torch(lambda nn: nn.Conv1d(2, 2, 3, padding="same"), ValueError, "padding = 'same' at the end of a sequence reads the future"),
-    _torch(lambda nn: nn.Conv1d(2, 2, 3, stride=2), ValueError, "use stride=1"),
-    _torch(lambda nn: nn.Sequential(nn.ZeroPad1d((1, 0)), nn.Conv1d(2, 2, 3)), ValueError, r"the causal one is \(2, 0\)"),
-    _torch(lambda nn: nn.Sequential(nn.ZeroPad1d((1, 1)), nn.Conv1d(2, 2, 3)), ValueError, r"only zeros on the left"),
-    _torch(lambda nn: nn.Sequential(nn.ZeroPad1d((2, 0)), nn.ReLU(), nn.Conv1d(2, 2, 3)), ValueError, "directly before an nn.Conv1d"),
-    _torch(lambda nn: nn.Sequential(nn.Conv1d(2, 2, 3), nn.ZeroPad1d((2, 0))), ValueError, "padding after the last layer"),
-    _torch(lambda nn: nn.Sequential(nn.Conv1d(2, 4, 3), nn.Linear(4, 4)), ValueError, "mixes them: use nn.Conv1d of kernel_size 1"),
-    _torch(lambda nn: nn.Sequential(nn.LSTM(2, 4), nn.Linear(4, 4)), ValueError, "returns a pair"),
-    _torch(lambda nn: nn.Sequential(nn.ReLU()), ValueError, "its width is not known"),
-    _torch(lambda nn: nn.Sequential(), ValueError, "its width is not known"),
-    _torch(lambda nn: nn.Sequential(nn.Linear(2, 3), nn.Linear(2, 3)), ShapeError, "gives 3 outputs and the next takes 2"),
-    _torch(lambda nn: nn.GELU(approximate="tanh"), ValueError, "approximate='none'"),
-    _torch(lambda nn: nn.LayerNorm(3, eps=1e-3), ValueError, "eps=1e-05"),
-    _torch(lambda nn: nn.Sequential(nn.Linear(2, 2), nn.Softmax(-1)), TypeError, "from_torch takes"),
 ])
 def test_bad_input(make, error, text):
     with pytest.raises(error, match=text):
         make()
 
 
-def test_stale_weights_are_refused():
-    from torch.nn import Conv1d
-    from torch.nn.utils import prune
-
-    pruned = prune.l1_unstructured(Conv1d(2, 2, 2), "weight", amount=1)
-    with pytest.raises(TypeError, match="a hook before its forward"):
-        from_torch(pruned)
-
-
 # As a user walks it
+
+
+def ours(system, u):
+    return system.run(u, np.zeros((len(u), system.size)))[0]
 
 
 def test_training_and_saving(tmp_path):

@@ -75,6 +75,8 @@ class Convolution(Map):
         return W if self.g is None else W * (self.g / sqrt((W * W).sum(axis=-1)))[..., None]
 
     def rule(self, x, u):
+        if x.shape[:-1] != u.shape[:-1]:  # one batch for both, as arithmetic would make it
+            x, u = x + 0.0 * u[..., :1], u + 0.0 * x[..., :1]
         return concat((x[..., self.inputs :], u))
 
     def output(self, x, u):
@@ -84,6 +86,8 @@ class Convolution(Map):
     def run(self, u, x):
         """Outputs (..., T, outputs) and last state (..., n): one product of the taps of all steps with the weights."""
         steps = u.shape[-2]
+        if x.shape[:-1] != u.shape[:-2]:
+            x, u = x + 0.0 * u[..., 0, :1], u + 0.0 * x[..., None, :1]
         seen = concat((x.reshape(*x.shape[:-1], self.slots, self.inputs), u), axis=-2)
         first = range(1, 1 + self.slots, self.dilation)  # of each tap's inputs; the slot before them is shifted out by the first step
         taps = concat([seen[..., i : i + steps, :] for i in first])
@@ -188,8 +192,9 @@ class ConvolutionBlock(Map):
     def random(cls, units, inputs, *, rng=0, kernel=3, base=2, convolutions=2, init="uniform", normed=True, layer=0):
         """Random block, the ``layer``-th of a stack: its dilation is base**layer, so that the receptive field grows like base**layers.
 
-        kernel: taps; convolutions: how many, 1 or 2; init, normed: as for ``Convolution.random``, of the skip connection too. "uniform" is what
-        the published code starts from: its normal weights of standard deviation 0.01 are overwritten by weight normalisation.
+        kernel: taps; convolutions: how many, 1 or 2; init, normed: as for ``Convolution.random``; of the skip connection too, but "he" gives it
+        variance 1/inputs, no relu being before the sum. "uniform" is where the published code's convolutions start: it draws normal weights of
+        standard deviation 0.01 after weight normalisation was set up, which overwrites them at the first pass; its 1x1 ones keep them.
         """
         rng, units, inputs = np.random.default_rng(rng), whole("units", units, 1), whole("inputs", inputs, 1)
         if convolutions not in (1, 2):

@@ -167,6 +167,7 @@ def test_parameters_are_what_trains():
     assert cost(dm.models.from_torch(nn.GRU(3, 5)), lengths=1).parameters == sum(p.numel() for p in nn.GRU(3, 5).parameters()) - 10  # its second b
 
 
+@pytest.mark.slow  # torch loads its compiler to count
 def test_against_the_counter_of_torch():
     """torch.utils.flop_counter on the same stack: the operations of its matrix products."""
     import torch

@@ -53,8 +53,8 @@ def test_no_underflow_and_no_overflow(factor, dtype):
 def test_a_fall_within_one_segment_is_cut_again():
     """1e-4 a step leaves float32 after nine steps, float64 after 75; 1e-40 after one."""
     for factor, dtype in ((1e-4, "float32"), (1e-4, "float64"), (1e-40, "float64"), (1e30, "float64"), (1e30, "float32")):
-        found = gradient_profile(Linear(factor * np.eye(1), np.ones((1, 1))), lags=400, dtype=dtype)
-        np.testing.assert_allclose(found.log_input_gradient, np.arange(401) * np.log(factor), rtol=1e-5)
+        found = gradient_profile(Linear(factor * np.eye(1), np.ones((1, 1))), lags=150, dtype=dtype)
+        np.testing.assert_allclose(found.log_input_gradient, np.arange(151) * np.log(factor), rtol=1e-5)
 
 
 def test_a_memory_that_ends_is_zero():
@@ -85,11 +85,11 @@ def test_the_error_of_the_probes_is_true():
     lags = [0, 1, 3, 10, 100]
     u = 0.5 * np.random.default_rng(0).standard_normal((150, 3))
     exact = gradient_norms(cell, u, lags=lags, x0=np.zeros(40)).log_input_gradient.values
-    draws = [gradient_profile(cell, u, lags=lags, x0=np.zeros(40), probes=12, rng=seed) for seed in range(60)]
+    draws = [gradient_profile(cell, u, lags=lags, x0=np.zeros(40), probes=12, rng=seed) for seed in range(40)]
     z = np.array([(d.log_input_gradient - exact) / d.log_input_gradient_error for d in draws])
     assert abs(np.median(z, axis=0)).max() < 0.6 and (abs(z) < 2).mean() > 0.85 and (abs(z) < 0.3).mean() < 0.4
     found = np.array([d.log_input_gradient.values for d in draws])
-    assert abs(found.mean(axis=0) - exact).max() < 4 * found.std(axis=0).max() / np.sqrt(60) + 0.01
+    assert abs(found.mean(axis=0) - exact).max() < 4 * found.std(axis=0).max() / np.sqrt(40) + 0.01
     slopes = [forgetting(gradient_profile(cell, u, lags=100, x0=np.zeros(40), rng=s), of="input", least=40).slope.item() for s in range(3)]
     np.testing.assert_allclose(slopes, forgetting(gradient_norms(cell, u, lags=100, x0=np.zeros(40)), of="input", least=40).slope, atol=2e-3)
 

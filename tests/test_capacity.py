@@ -60,6 +60,16 @@ def test_outputs_and_a_direct_path():
         assert found.limit == pytest.approx(expected.sum(), abs=1e-10)
 
 
+def test_outputs_that_hear_nothing():
+    """Two of three units have no input: a rank of one, or of none, and no more capacity than that."""
+    system = dm.LinearSystem(0.5 * np.eye(3), np.eye(3)[:, :1], dt=1.0)
+    assert linear_capacity(system, lags=50)["rank"] == 1 and linear_capacity(system, lags=50).total == pytest.approx(1, abs=1e-12)
+    deaf = linear_capacity(dm.LinearSystem(0.5 * np.eye(3), np.zeros((3, 1)), dt=1.0), lags=5)
+    assert deaf["rank"] == 0 and (deaf.capacity == 0).all() and deaf.limit == 0
+    silent = memory_capacity(Linear(0.5 * np.eye(3), np.zeros((3, 1))), lags=5, steps=500)
+    assert silent["rank"] == 0 and abs(silent.total) < 0.1
+
+
 @pytest.mark.parametrize("distribution", ["uniform", "normal"])
 def test_a_linear_reservoir_of_n_units_holds_n(distribution):
     """Within 2 % (Jaeger 2002), each lag within its error, though the readout fits noise at every one of 150 lags."""

@@ -36,6 +36,8 @@ def test_as_many_probes_as_outputs_are_exact(name):
         assert ("log_input_gradient_error" in found) == ("samples" in options)
         if "samples" in options:
             np.testing.assert_allclose(found.log_input_gradient_error, expected.log_input_gradient_error, atol=1e-9)
+    assert gradient_profile(system, 0.7, lags=0, rng=2).log_input_gradient == pytest.approx(
+        gradient_norms(system, 0.7, lags=0, rng=2).log_input_gradient.item(), abs=1e-9)
     sparse = gradient_profile(system, 0.7, lags=[9, 2, 5, 2], transient=9, rng=2)
     assert sparse.lag.values.tolist() == [2, 5, 9] and sparse.log_floor == -np.inf
 

@@ -60,17 +60,27 @@ def test_outputs_and_a_direct_path():
         assert found.limit == pytest.approx(expected.sum(), abs=1e-10)
 
 
+def test_outputs_that_hear_nothing():
+    """Two of three units have no input: a rank of one, or of none, and no more capacity than that."""
+    system = dm.LinearSystem(0.5 * np.eye(3), np.eye(3)[:, :1], dt=1.0)
+    assert linear_capacity(system, lags=50)["rank"] == 1 and linear_capacity(system, lags=50).total == pytest.approx(1, abs=1e-12)
+    deaf = linear_capacity(dm.LinearSystem(0.5 * np.eye(3), np.zeros((3, 1)), dt=1.0), lags=5)
+    assert deaf["rank"] == 0 and (deaf.capacity == 0).all() and deaf.limit == 0
+    silent = memory_capacity(Linear(0.5 * np.eye(3), np.zeros((3, 1))), lags=5, steps=500)
+    assert silent["rank"] == 0 and abs(silent.total) < 0.1
+
+
 @pytest.mark.parametrize("distribution", ["uniform", "normal"])
 def test_a_linear_reservoir_of_n_units_holds_n(distribution):
-    """Within 2 % (Jaeger 2002), each lag within its error, though the readout fits noise at every one of 200 lags."""
+    """Within 2 % (Jaeger 2002), each lag within its error, though the readout fits noise at every one of 150 lags."""
     cell = Linear.random(20, 1, rng=1, gain=0.95, init="orthogonal")
-    found = memory_capacity(cell, lags=200, steps=12_000, distribution=distribution, rng=2)
-    exact = linear_reservoir_capacity(cell.W, cell.V, 200)
+    found = memory_capacity(cell, lags=150, steps=10_000, distribution=distribution, rng=2)
+    exact = linear_reservoir_capacity(cell.W, cell.V, 150)
     assert found.total == pytest.approx(20, rel=0.02) and found.total_error < 0.4 and found["rank"] == 20
     z = (found.capacity - exact.capacity) / found.capacity_error
     assert 0.5 < np.sqrt((z**2).mean()) < 1.3  # the jackknife of an R^2 of noise says 1.5 times the truth
     assert abs(found.capacity - exact.capacity).max() < 0.05
-    assert linear_capacity(discrete(cell), lags=200).total == pytest.approx(found.total.item(), rel=0.02)
+    assert linear_capacity(discrete(cell), lags=150).total == pytest.approx(found.total.item(), rel=0.02)
 
 
 def test_the_error_of_the_total_is_true():
@@ -121,22 +131,22 @@ def test_capacity_of_the_second_degree():
             return dm.stack((u[..., 0], x[..., 0], u[..., 0] * x[..., 0], x[..., 1] ** 2))
 
     for distribution in ("uniform", "normal"):
-        found = memory_capacity(Product(), lags=4, degree=2, distribution=distribution, x0=np.zeros(4))
-        np.testing.assert_allclose(found.capacity, [1, 1, 0, 0, 0], atol=0.01)
+        found = memory_capacity(Product(), lags=4, steps=8000, degree=2, distribution=distribution, x0=np.zeros(4))
+        np.testing.assert_allclose(found.capacity, [1, 1, 0, 0, 0], atol=0.02)
         expected = np.zeros((5, 5))
         expected[0, 1] = expected[2, 2] = 1
-        np.testing.assert_allclose(found.quadratic_capacity, expected, atol=0.01)
-        assert found.quadratic_total == pytest.approx(2, abs=0.02) and found.quadratic_capacity.dims == ("lag", "second_lag")
+        np.testing.assert_allclose(found.quadratic_capacity, expected, atol=0.02)
+        assert found.quadratic_total == pytest.approx(2, abs=0.05) and found.quadratic_capacity.dims == ("lag", "second_lag")
 
 
 def test_nonlinearity_trades_memory_for_products():
     """A tanh network without bias computes odd functions alone; with one the total stays below the number of units."""
     odd = Tanh.random(15, 1, rng=0, gain=0.8, init="orthogonal")
     biased = Tanh.random(15, 1, rng=0, gain=0.8, init="orthogonal", bias_sd=0.7)
-    faint, strong = (memory_capacity(odd, lags=12, steps=8000, degree=2, drive=drive) for drive in (0.01, 2.0))
+    faint, strong = (memory_capacity(odd, lags=10, steps=5000, degree=2, drive=drive) for drive in (0.01, 2.0))
     assert strong.total < 0.8 * faint.total
     assert abs(strong.quadratic_total) < 4 * strong.quadratic_total_error + 0.01
-    bent = memory_capacity(biased, lags=12, steps=8000, degree=2, drive=1.0)
+    bent = memory_capacity(biased, lags=10, steps=5000, degree=2, drive=1.0)
     assert bent.quadratic_total > 1 and bent.total + bent.quadratic_total < 15 + 3 * np.hypot(bent.total_error, bent.quadratic_total_error)
 
 

@@ -28,13 +28,16 @@ MODELS = {
 def test_as_many_probes_as_outputs_are_exact(name):
     """The same logarithms as the sweep that pulls every product through the rule, on the same run; over cuts and several runs."""
     system = MODELS[name]()
-    for options in ({}, {"samples": 3}, {"u": np.random.default_rng(4).standard_normal((180, system.inputs))}):
-        options = {"u": 0.7, "lags": 160, "transient": 9, "rng": 2} | options
+    u = np.random.default_rng(4).standard_normal((20, system.inputs))
+    for options in ({"lags": 280}, {"lags": 12, "samples": 3}, {"lags": 12, "u": u}):
+        options = {"u": 0.7, "transient": 9, "rng": 2} | options
         found, expected = gradient_profile(system, **options), gradient_norms(system, **options)
         np.testing.assert_allclose(found.log_input_gradient, expected.log_input_gradient, atol=1e-9)
         assert ("log_input_gradient_error" in found) == ("samples" in options)
         if "samples" in options:
             np.testing.assert_allclose(found.log_input_gradient_error, expected.log_input_gradient_error, atol=1e-9)
+    assert gradient_profile(system, 0.7, lags=0, rng=2).log_input_gradient == pytest.approx(
+        gradient_norms(system, 0.7, lags=0, rng=2).log_input_gradient.item(), abs=1e-9)
     sparse = gradient_profile(system, 0.7, lags=[9, 2, 5, 2], transient=9, rng=2)
     assert sparse.lag.values.tolist() == [2, 5, 9] and sparse.log_floor == -np.inf
 
@@ -52,8 +55,8 @@ def test_no_underflow_and_no_overflow(factor, dtype):
 def test_a_fall_within_one_segment_is_cut_again():
     """1e-4 a step leaves float32 after nine steps, float64 after 75; 1e-40 after one."""
     for factor, dtype in ((1e-4, "float32"), (1e-4, "float64"), (1e-40, "float64"), (1e30, "float64"), (1e30, "float32")):
-        found = gradient_profile(Linear(factor * np.eye(1), np.ones((1, 1))), lags=400, dtype=dtype)
-        np.testing.assert_allclose(found.log_input_gradient, np.arange(401) * np.log(factor), rtol=1e-5)
+        found = gradient_profile(Linear(factor * np.eye(1), np.ones((1, 1))), lags=150, dtype=dtype)
+        np.testing.assert_allclose(found.log_input_gradient, np.arange(151) * np.log(factor), rtol=1e-5)
 
 
 def test_a_memory_that_ends_is_zero():
@@ -65,7 +68,7 @@ def test_a_memory_that_ends_is_zero():
 
 def test_a_layer_without_a_state():
     dense = dm.models.Dense.random(3, 2)
-    found = gradient_profile(dense, 1.0, lags=150)
+    found = gradient_profile(dense, 1.0, lags=300)
     assert found.input_gradient[0] == pytest.approx(np.linalg.norm(dense.V) / np.sqrt(2)) and (found.input_gradient[1:] == 0).all()
 
 
@@ -84,11 +87,11 @@ def test_the_error_of_the_probes_is_true():
     lags = [0, 1, 3, 10, 100]
     u = 0.5 * np.random.default_rng(0).standard_normal((150, 3))
     exact = gradient_norms(cell, u, lags=lags, x0=np.zeros(40)).log_input_gradient.values
-    draws = [gradient_profile(cell, u, lags=lags, x0=np.zeros(40), probes=12, rng=seed) for seed in range(60)]
+    draws = [gradient_profile(cell, u, lags=lags, x0=np.zeros(40), probes=12, rng=seed) for seed in range(40)]
     z = np.array([(d.log_input_gradient - exact) / d.log_input_gradient_error for d in draws])
     assert abs(np.median(z, axis=0)).max() < 0.6 and (abs(z) < 2).mean() > 0.85 and (abs(z) < 0.3).mean() < 0.4
     found = np.array([d.log_input_gradient.values for d in draws])
-    assert abs(found.mean(axis=0) - exact).max() < 4 * found.std(axis=0).max() / np.sqrt(60) + 0.01
+    assert abs(found.mean(axis=0) - exact).max() < 4 * found.std(axis=0).max() / np.sqrt(40) + 0.01
     slopes = [forgetting(gradient_profile(cell, u, lags=100, x0=np.zeros(40), rng=s), of="input", least=40).slope.item() for s in range(3)]
     np.testing.assert_allclose(slopes, forgetting(gradient_norms(cell, u, lags=100, x0=np.zeros(40)), of="input", least=40).slope, atol=2e-3)
 

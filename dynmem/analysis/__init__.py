@@ -13,7 +13,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "profile": ["gradient_profile"],
         "capacity": ["linear_capacity", "memory_capacity"],
         "tail": ["kernel_tail"],
-        "cost": ["cost", "match"],
+        "cost": ["counted_cost", "match"],
         "timing": ["measured_cost"],
         "indicators": ["gali", "megno"],
         "memory": ["forgetting", "memory_horizon"],

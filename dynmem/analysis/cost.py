@@ -13,7 +13,7 @@ SOURCE = "counted: one multiply-add for each product in a matrix product (two op
 ON = {"parameters": "parameters", "state": "state_size", "operations": "operations"}
 
 
-def cost(model, *, lengths=1024):
+def counted_cost(model, *, lengths=1024):
     """Parameters, state, operations, memory and sequential steps of a model, for one step and for whole sequences.
 
     No formula of its own: the rule runs once on arrays that count (``dynmem.counting``), and so does ``run`` for each length where a model takes
@@ -29,7 +29,7 @@ def cost(model, *, lengths=1024):
     Raises TypeError for a torch module (``dm.models.from_torch`` converts it) and for a rule that leaves the vocabulary.
 
     >>> import dynmem as dm
-    >>> found = cost(dm.models.get("lstm", units=64, inputs=64), lengths=256)
+    >>> found = counted_cost(dm.models.get("lstm", units=64, inputs=64), lengths=256)
     >>> int(found.step_multiply_adds) == 8 * 64**2, int(found.parameters) == 4 * (2 * 64**2 + 64)
     (True, True)
     """

@@ -1,6 +1,6 @@
 """A gradient profile of input to output over the lag, against ordinary backward passes over the same sequences.
 
-Run: OMP_NUM_THREADS=1 python -m tests.benchmarks.profile [--lags 1000] [--units 64] [--probes 16] [--rounds 5]
+Run: OMP_NUM_THREADS=1 python -m tests.benchmarks.profile [--lags 1000] [--units 64] [--probes 16] [--rounds 3]
 The claim: every one of 1,000 lags in at most 3 ordinary backward passes, the batch being as large as the probes; no zeros in float32, where
 plain autograd rounds to 0. An ordinary pass is forward and backward of the sum of squares of the outputs, over lags + 1 steps.
 """
@@ -24,7 +24,7 @@ def ordinary(model, u):
 
 def models(units):
     """Recurrent networks of our own, and torch modules from outside."""
-    layer = nn.TransformerEncoderLayer(units, 4, 2 * units, batch_first=True)
+    layer = nn.TransformerEncoderLayer(units, 1, 2 * units, batch_first=True)
     return {
         "tanh": dm.models.get("tanh", units=units, inputs=4, gain=0.8),
         "lstm, 2 layers, readout": dm.models.get("lstm", units=units, inputs=4, layers=2, outputs=32),
@@ -36,7 +36,7 @@ def models(units):
 def main():
     """Print seconds of the profile over those of a backward pass, and what float32 autograd loses."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, value in (("lags", 1000), ("units", 64), ("probes", 16), ("rounds", 5)):
+    for name, value in (("lags", 1000), ("units", 64), ("probes", 16), ("rounds", 3)):
         parser.add_argument(f"--{name}", type=int, default=value)
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -57,7 +57,7 @@ def forward(delta, A, B, C, u, x0, exact, threads, keep=False):
     x, y = in_lanes(x0).reshape(-1, N, LANES), np.empty_like(u)
     marks = np.empty((len(x), -(-T // CHUNK) if keep else 0, N, LANES), u.dtype)
     arguments = (*rates, delta, u, B, C, x, y, marks)
-    run(kernel("selective_forward", u.dtype, exact), len(x), 16 * u.size * N, threads, arguments, ((CHUNK, LANES),) * 3, u.dtype)
+    run(kernel("selective_forward", u.dtype, exact), len(x), 16 * u.size * N, threads, arguments, ((CHUNK, LANES),) * 4, u.dtype)
     return y, from_lanes(x.reshape(batch, -1, N, LANES), H), marks
 
 
@@ -67,7 +67,7 @@ def backward(delta, A, B, C, u, marks, g, glast, exact, threads):
     adjoint, ddelta, du = in_lanes(glast).reshape(-1, N, LANES), np.empty_like(u), np.empty_like(u)
     dA, dB, dC = np.zeros((len(adjoint), N, LANES)), *np.zeros((2, len(rates[0]), *B.shape), u.dtype)
     arguments = (*rates, delta, u, B, C, g, marks, adjoint, ddelta, du, dA, dB, dC)
-    space = *((CHUNK, LANES),) * 5, (CHUNK + 1, LANES), *((CHUNK, LANES),) * 2, (LANES,)
+    space = *((CHUNK, LANES),) * 8, (CHUNK + 1, LANES), (2, LANES)
     run(kernel("selective_backward", u.dtype, exact), len(adjoint), 40 * u.size * N, threads, arguments, space, u.dtype)
     dA = from_lanes(dA.reshape(batch, -1, N, LANES).sum(0), H).astype(A.dtype)
     return ddelta, dA, dB.sum(0), dC.sum(0), du, from_lanes(adjoint.reshape(batch, -1, N, LANES), H)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from .build import CHUNK, LANES, from_lanes, in_lanes, kernel, run, threads_to_use
-from .doors import alike, array, expect, is_torch, ready, spread
+from .doors import alike, expect, is_torch, ready, recorded, spread
 
 
 def channel_scan(a, b, c, u, x0=None, *, threads=None):
@@ -42,17 +42,11 @@ def channel_scan(a, b, c, u, x0=None, *, threads=None):
     u3 = u.reshape((-1, *u.shape[-2:]))
     if is_torch(u):
         x0 = a.new_zeros((len(u3), H, N)) if x0 is None else x0
-        y, last, _ = _scan().apply(a, b, c, u3, x0, threads, _recorded(a, b, c, u3, x0))
+        options = {"threads": threads, "keep": recorded(a, b, c, u3, x0)}
+        y, last, _ = _scan()(options, a, b, c, u3, x0)
     else:
         y, last, _ = forward(a, b, c, u3, np.zeros((len(u3), H, N), a.dtype) if x0 is None else x0, threads)
     return y.reshape(u.shape), last.reshape((*lead, H, N))
-
-
-def _recorded(*tensors):
-    """Whether a backward pass will come."""
-    import torch
-
-    return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
 
 
 def forward(a, b, c, u, x0, threads, keep=False):
@@ -91,29 +85,6 @@ def _joined(real, imaginary, batch, H):
 
 @cache
 def _scan():
-    import torch
+    from .gradient import as_function
 
-    class ChannelScan(torch.autograd.Function):
-        """``forward`` and ``backward`` under torch's gradients."""
-
-        @staticmethod
-        def forward(a, b, c, u, x0, threads, keep):
-            return tuple(torch.from_numpy(out) for out in forward(*map(array, (a, b, c, u, x0)), threads, keep))
-
-        @staticmethod
-        def setup_context(ctx, inputs, outputs):
-            *tensors, _, ctx.threads, _ = inputs
-            ctx.save_for_backward(*tensors, outputs[2])
-            ctx.mark_non_differentiable(outputs[2])
-            ctx.set_materialize_grads(False)
-
-        @staticmethod
-        @torch.autograd.function.once_differentiable
-        def backward(ctx, g, glast, _):
-            a, b, c, u, marks = ctx.saved_tensors
-            g = torch.zeros_like(u) if g is None else g
-            glast = a.new_zeros((len(u), *a.shape)) if glast is None else glast
-            gradients = backward(*map(array, (a, b, c, u, marks, g, glast)), ctx.threads)
-            return *map(torch.from_numpy, gradients), None, None
-
-    return ChannelScan
+    return as_function("channel_scan", forward, backward, lambda tensors, outputs: (*tensors[:4], outputs[2]))

@@ -78,6 +78,13 @@ def ready(x):
     return np.require(x, requirements=("C", "W"))
 
 
+def recorded(*tensors):
+    """Whether a backward pass will come."""
+    import torch
+
+    return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+
+
 def array(tensor):
     """The numbers of a tensor as a numpy array in C order, without a copy where there need be none."""
     return tensor.detach().resolve_conj().resolve_neg().contiguous().numpy()

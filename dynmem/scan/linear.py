@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from .build import kernel, run, threads_to_use
-from .doors import alike, array, is_torch, ready, spread
+from .doors import alike, is_torch, ready, spread
 
 
 def linear_scan(a, b, x0=None, *, threads=None):
@@ -37,31 +37,31 @@ def linear_scan(a, b, x0=None, *, threads=None):
     b3 = b.reshape((-1, T, n))
     if is_torch(b):
         x0 = b.new_zeros((len(b3), n)) if x0 is None else x0
-        return _scan().apply(a, b3, x0, threads).reshape(b.shape)
+        return _scan()({"threads": threads}, a, b3, x0)[0].reshape(b.shape)
     x0 = np.zeros((len(b3), n), b.dtype) if x0 is None else x0
-    return forward(a, b3, x0, threads).reshape(b.shape)
+    return forward(a, b3, x0, threads)[0].reshape(b.shape)
 
 
 def forward(a, b, x0, threads):
-    """States (batch, T, n) from arrays a (1 or batch, 1 or T, n), b (batch, T, n) and x0 (batch, n)."""
+    """States (batch, T, n), alone in a tuple, from arrays a (1 or batch, 1 or T, n), b (batch, T, n) and x0 (batch, n)."""
     out = np.empty_like(b, order="C")
     x = _real(x0).copy()
     width, blocks = _blocks(x)
     run(kernel("linear_forward", x.dtype), blocks, out.size, threads, (width, b.dtype.kind == "c", _real(a), _real(b), x, _real(out)))
-    return out
+    return (out,)
 
 
-def backward(a, x0, states, g, threads, needed=True):
-    """Gradients of a (as a; None where it is not needed), b (batch, T, n) and x0 (batch, n) from the gradient g of the states."""
+def backward(a, x0, states, g, threads):
+    """Gradients of a (as a), b (batch, T, n) and x0 (batch, n) from the gradient g of the states."""
     fixed, db, adjoint = a.shape[:2] == (1, 1) and g.shape[:2] != (1, 1), np.empty_like(g, order="C"), np.zeros_like(_real(x0))
-    da = np.zeros((len(g), 1, g.shape[2]) if fixed or not needed else g.shape, g.dtype)
+    da = np.zeros((len(g), 1, g.shape[2]) if fixed else g.shape, g.dtype)
     total = np.zeros(adjoint.shape if fixed else (0, 0))
     width, blocks = _blocks(adjoint)
     arguments = (width, g.dtype.kind == "c", *map(_real, (a, x0, states, g)), adjoint, _real(db), _real(da), total)
     run(kernel("linear_backward", adjoint.dtype), blocks, 2 * g.size, threads, arguments)
     if fixed:
         da = total.sum(0).view(np.result_type(g.dtype, np.float64)).astype(g.dtype).reshape(a.shape)
-    return da if needed else None, db, adjoint.view(g.dtype)
+    return da, db, adjoint.view(g.dtype)
 
 
 def _real(x):
@@ -79,24 +79,6 @@ def _blocks(x, least=64, enough=4):
 
 @cache
 def _scan():
-    import torch
+    from .gradient import as_function
 
-    class LinearScan(torch.autograd.Function):
-        """``forward`` and ``backward`` under torch's gradients."""
-
-        @staticmethod
-        def forward(a, b, x0, threads):
-            return torch.from_numpy(forward(array(a), array(b), array(x0), threads))
-
-        @staticmethod
-        def setup_context(ctx, inputs, output):
-            a, _, x0, ctx.threads = inputs
-            ctx.save_for_backward(a, x0, output)
-
-        @staticmethod
-        @torch.autograd.function.once_differentiable
-        def backward(ctx, g):
-            gradients = backward(*map(array, (*ctx.saved_tensors, g)), ctx.threads, ctx.needs_input_grad[0])
-            return *(None if d is None else torch.from_numpy(d) for d in gradients), None
-
-    return LinearScan
+    return as_function("linear_scan", forward, backward, lambda tensors, outputs: (tensors[0], tensors[2], outputs[0]))

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from .build import CHUNK, LANES, from_lanes, in_lanes, kernel, run, threads_to_use
-from .doors import alike, array, expect, is_torch, ready, spread
+from .doors import alike, expect, is_torch, ready, recorded, spread
 
 
 def selective_scan(delta, A, B, C, u, x0=None, exact=False, *, threads=None):
@@ -43,17 +43,11 @@ def selective_scan(delta, A, B, C, u, x0=None, exact=False, *, threads=None):
     u3 = u.reshape((-1, T, H))
     if is_torch(u):
         x0 = A.new_zeros((len(u3), H, N)) if x0 is None else x0
-        y, last, _ = _scan().apply(delta, A, B, C, u3, x0, bool(exact), threads, _recorded(delta, A, B, C, u3, x0))
+        options = {"exact": bool(exact), "threads": threads, "keep": recorded(delta, A, B, C, u3, x0)}
+        y, last, _ = _scan()(options, delta, A, B, C, u3, x0)
     else:
         y, last, _ = forward(delta, A, B, C, u3, np.zeros((len(u3), H, N), A.dtype) if x0 is None else x0, bool(exact), threads)
     return y.reshape(u.shape), last.reshape((*lead, H, N))
-
-
-def _recorded(*tensors):
-    """Whether a backward pass will come."""
-    import torch
-
-    return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
 
 
 def forward(delta, A, B, C, u, x0, exact, threads, keep=False):
@@ -63,7 +57,7 @@ def forward(delta, A, B, C, u, x0, exact, threads, keep=False):
     x, y = in_lanes(x0).reshape(-1, N, LANES), np.empty_like(u)
     marks = np.empty((len(x), -(-T // CHUNK) if keep else 0, N, LANES), u.dtype)
     arguments = (*rates, delta, u, B, C, x, y, marks)
-    run(kernel("selective_forward", u.dtype, exact), len(x), 16 * u.size * N, threads, arguments, ((CHUNK, LANES),) * 3, u.dtype)
+    run(kernel("selective_forward", u.dtype, exact), len(x), 16 * u.size * N, threads, arguments, ((CHUNK, LANES),) * 4, u.dtype)
     return y, from_lanes(x.reshape(batch, -1, N, LANES), H), marks
 
 
@@ -73,7 +67,7 @@ def backward(delta, A, B, C, u, marks, g, glast, exact, threads):
     adjoint, ddelta, du = in_lanes(glast).reshape(-1, N, LANES), np.empty_like(u), np.empty_like(u)
     dA, dB, dC = np.zeros((len(adjoint), N, LANES)), *np.zeros((2, len(rates[0]), *B.shape), u.dtype)
     arguments = (*rates, delta, u, B, C, g, marks, adjoint, ddelta, du, dA, dB, dC)
-    space = *((CHUNK, LANES),) * 5, (CHUNK + 1, LANES), *((CHUNK, LANES),) * 2, (LANES,)
+    space = *((CHUNK, LANES),) * 8, (CHUNK + 1, LANES), (2, LANES)
     run(kernel("selective_backward", u.dtype, exact), len(adjoint), 40 * u.size * N, threads, arguments, space, u.dtype)
     dA = from_lanes(dA.reshape(batch, -1, N, LANES).sum(0), H).astype(A.dtype)
     return ddelta, dA, dB.sum(0), dC.sum(0), du, from_lanes(adjoint.reshape(batch, -1, N, LANES), H)
@@ -87,29 +81,6 @@ def _rates(A):
 
 @cache
 def _scan():
-    import torch
+    from .gradient import as_function
 
-    class SelectiveScan(torch.autograd.Function):
-        """``forward`` and ``backward`` under torch's gradients."""
-
-        @staticmethod
-        def forward(delta, A, B, C, u, x0, exact, threads, keep):
-            return tuple(torch.from_numpy(out) for out in forward(*map(array, (delta, A, B, C, u, x0)), exact, threads, keep))
-
-        @staticmethod
-        def setup_context(ctx, inputs, outputs):
-            *tensors, _, ctx.exact, ctx.threads, _ = inputs
-            ctx.save_for_backward(*tensors, outputs[2])
-            ctx.mark_non_differentiable(outputs[2])
-            ctx.set_materialize_grads(False)
-
-        @staticmethod
-        @torch.autograd.function.once_differentiable
-        def backward(ctx, g, glast, _):
-            delta, A, B, C, u, marks = ctx.saved_tensors
-            g = torch.zeros_like(u) if g is None else g
-            glast = A.new_zeros((len(u), *A.shape)) if glast is None else glast
-            gradients = backward(*map(array, (delta, A, B, C, u, marks, g, glast)), ctx.exact, ctx.threads)
-            return *map(torch.from_numpy, gradients), None, None, None
-
-    return SelectiveScan
+    return as_function("selective_scan", forward, backward, lambda tensors, outputs: (*tensors[:5], outputs[2]))

@@ -37,6 +37,14 @@ def direct(system):
     return type(system)(map(direct, system)) if isinstance(system, (tuple, list)) else system
 
 
+def attends(system):
+    """Whether there is an attention in a system."""
+    if isinstance(system, Attention):
+        return True
+    inside = [getattr(system, f.name) for f in fields(system)] if isinstance(system, System) else system if isinstance(system, (tuple, list)) else ()
+    return any(map(attends, inside))
+
+
 def attention_paths(system, u=1.0, *, lags, x0=None, rng=0):
     """Norms of d y_T / d u_(T-lag), split into the path through the values and the one through the scores.
 
@@ -63,7 +71,9 @@ def attention_paths(system, u=1.0, *, lags, x0=None, rng=0):
     if u.ndim != 2 or len(u) < steps:
         raise ShapeError(f"u has shape {u.shape}, lags up to {lags[-1]} need at least ({steps}, {system.inputs})")
     x = np.zeros(system.size) if x0 is None else as_state(system, x0, "x0")
-    total, fixed = (_last_output_by_inputs(each, u, x)[:, len(u) - 1 - lags] for each in (system, direct(system)))
+    at = (slice(None), len(u) - 1 - lags)
+    total = _last_output_by_inputs(system, u, x)[at]
+    fixed = _last_output_by_inputs(direct(system), u, x)[at] if attends(system) else total
     return paths_report(lags, total, fixed, total - fixed, title=f"paths of the gradient through {type(system).__name__}",
                         source="Vaswani et al. (2017); Kerg et al. (2020)", parameters=describe_system(system), seed=rng)
 

@@ -49,7 +49,7 @@ def measure(model, seed, units, lags, samples):
         "predicted": ("lag", predicted(model, rate, profile.lag.values, lags + 1, profile.total_gradient.values)),
         "first_gradient": ("length", [float(gradients([length - 1]).total_gradient[0]) for length in lengths]),
         "predicted_first": ("length", [predicted(model, rate, np.array([n - 1]), n, profile.total_gradient.values)[0] for n in lengths]),
-        "path_length": dm.analysis.path_length(build(model, 2, lags, 0), lags=lags).path_length,  # the same for any number of units
+        "path_length": dm.analysis.path_length(build(model, 4, lags, 0), lags=lags).path_length,  # the same for any number of units
     }, {"length": lengths})
     return labelled(xr.merge([result, over_sharpness(gradients if model == "attention" else None, lags)]))
 
@@ -86,7 +86,8 @@ def over_sharpness(gradients, lags):
     for i, sharpness in enumerate(SHARPNESS if gradients else ()):
         found, known = gradients(lags, sharpness=sharpness), dm.theory.diluted_gradient([1], steps=lags + 1, sharpness=sharpness)
         measured[:, i] = [(lags + 1) * float(np.sqrt((found[name][1:] ** 2).mean())) for name in parts]
-        theory[:, i] = [(lags + 1) * known[name].item() for name in parts]
+        if sharpness**2 <= known.largest_spread:
+            theory[:, i] = [(lags + 1) * known[name].item() for name in parts]
     values = {"direct": measured[0], "score": measured[1], "predicted_direct": theory[0], "predicted_score": theory[1]}
     return xr.Dataset({name: ("sharpness", value) for name, value in values.items()}, {"sharpness": list(SHARPNESS)})
 

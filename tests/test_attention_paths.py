@@ -8,7 +8,7 @@ import pytest
 import dynmem as dm
 from dynmem.analysis import attention_dilution, attention_paths, path_length
 from dynmem.errors import ShapeError
-from dynmem.models import GRU, LSTM, Attention, Block, Hybrid, Linear, Network, Norm, Tanh
+from dynmem.models import GRU, LSTM, Attention, Block, Hybrid, Linear, Network, Norm, Relu, Tanh
 from dynmem.models.attention import POSITIONS
 from dynmem.theory import attention_operations, gaussian_dilution, softmax_jacobian, stochastic_spectrum
 
@@ -111,6 +111,7 @@ def test_dilution_with_gaussian_scores():
     (lambda: Tanh.random(4, 2, rng=0), "recurrence", {}),
     (lambda: LSTM.random(3, 2, rng=0), "recurrence", {}),
     (lambda: GRU.random(3, 2, rng=0), "recurrence", {}),
+    (lambda: Relu.random(6, 2, rng=0), "recurrence", {}),
     (lambda: build(window=8), "attention", {"window": 8}),
     (lambda: dm.models.get("attention", units=4, inputs=2, layers=2, outputs=1, rng=0, placement="pre", window=5, feedforward=4), "attention", {}),
     (lambda: Hybrid.random(4, 2, rng=0, window=12), "attention", {}),
@@ -199,6 +200,24 @@ def test_norms_do_not_hide_the_scores():
     block = Block(replace(build(window=4, heads=1), bq=np.zeros(6), bk=np.zeros(6), bv=np.zeros(6)), None, (Norm.plain(6),), "pre")
     paths = attention_paths(block, np.ones((4, 6)), lags=3)
     assert not paths.score_gradient.values.round(12).any() and paths.direct_gradient[0] > 0
+
+
+def test_the_study_is_run_and_drawn(tmp_path):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    from figures.attention_path import draw
+    from studies.attention_path import STUDY
+
+    small = {"units": 6, "lags": 8, "samples": 1, "model": ["attention", "lstm", "hybrid"]}
+    results = STUDY.run(output=tmp_path, quick=True, overrides=small, progress=False)
+    assert "attention" in STUDY.summary(results)
+    assert results.path_length.sel(seed=0, lag=8).values.tolist() == [1, 8, 1]
+    figure = draw(results)
+    assert all(axis.get_xlabel() and axis.get_ylabel() for axis in figure.axes)
+    pyplot.close(figure)
 
 
 @pytest.mark.parametrize("make, error, text", [

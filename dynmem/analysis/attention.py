@@ -14,7 +14,7 @@ from ..tangent import as_tensor, jacobian
 from .gradients import _lags
 
 TOGETHER = 8  # outputs whose gradients are taken in one pass, each by a copy of the sequence
-GENERIC = 2  # states at which the support of the Jacobians is looked up: one may lie at a corner by accident
+GENERIC = 4  # states at which the support of the Jacobians is looked up: in each some units of relu may be at rest
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,9 +168,12 @@ def path_length(system, *, lags, transient=None, rng=0):
 
 
 def _support(system, states, noise, wrt, of):
-    """Largest modulus that each entry of a Jacobian takes at the last states, signs kept where it is a plain copy."""
-    found = [jacobian(system, states[-1 - i - (of == "state")], noise[-1 - i], wrt=wrt, of=of) for i in range(GENERIC)]
-    return np.where(np.abs(found[0]) > 0, found[0], found[1])
+    """A Jacobian whose entries are zero only where they are at each of the last states."""
+    support = 0.0
+    for i in range(GENERIC):
+        found = jacobian(system, states[-1 - i - (of == "state")], noise[-1 - i], wrt=wrt, of=of)
+        support = np.where(found != 0, found, support)
+    return support
 
 
 def _steps(*parts):

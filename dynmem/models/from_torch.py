@@ -20,7 +20,8 @@ def from_torch(module, *, window=None):
     Network of Blocks. ``window`` is the longest sequence they will see: their cache holds so many keys and values.
 
     Raises TypeError for other modules and for subclasses with a forward of their own, and ValueError for bidirectional ones and for
-    projections, which no causal rule of this shape represents.
+    projections, which no causal rule of this shape represents, for attention without a window, with kdim, add_bias_kv or add_zero_attn, and for
+    activations and norms that are not ours.
 
     >>> import torch
     >>> from_torch(torch.nn.GRU(3, 5, num_layers=2)).size

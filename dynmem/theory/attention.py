@@ -133,10 +133,11 @@ def diluted_gradient(lags, *, steps, sharpness=1.0):
     """Gradient d y_T / d u_(T-lag) of random attention over ``steps`` slots, flat in the lag: mean over weights, noise and directions.
 
     Glorot weights, queries and keys times ``sharpness``, on white noise of unit variance: scores are N(0, sigma^2) with sigma = sharpness^2, the
-    root mean square weight is exp(sigma^2 / 2) / steps before freezing, the values' path carries alpha_j, the scores' path alpha_j sigma.
+    root mean square weight is exp(sigma^2 / 2) / steps, the values' path carries alpha_j, the scores' path alpha_j sigma. Above sigma =
+    sqrt(ln(steps) / 2) the sum of squared weights is that of the few largest, and this overshoots.
 
-    lags: at least 1; steps: slots. Returns total_gradient(lag) = sqrt(1 + sigma^2) exp(sigma^2 / 2) / steps, direct_gradient, score_gradient.
-    Source: moments of the lognormal law; Derrida (1981) for where they fail, sigma near sqrt(2 ln steps).
+    lags: at least 1; steps: slots. Returns total_gradient(lag) = sqrt(1 + sigma^2) exp(sigma^2 / 2) / steps, direct_gradient, score_gradient, and
+    largest_spread, the bound on sigma. Source: moments of the lognormal law; Derrida (1981) at twice the inverse temperature, for the bound.
 
     >>> diluted_gradient([1, 9], steps=10, sharpness=0.0).total_gradient.values.tolist()
     [0.1, 0.1]
@@ -146,8 +147,9 @@ def diluted_gradient(lags, *, steps, sharpness=1.0):
         raise ValueError(f"lags = {lags.tolist()!s:.60}: pass lags of at least 1 and below steps = {steps}; at lag 0 the query has a path too")
     weight = np.exp(sigma**2 / 2) / steps
     sizes = {"total": np.hypot(1.0, sigma) * weight, "direct": weight, "score": sigma * weight}
-    return dataset({f"{name}_gradient": ("lag", np.full(lags.size, size), "1", f"|d y_T / d u_(T-lag)|, {name}") for name, size in sizes.items()},
-                   {"lag": ("lag", lags, "step", "lag")}, title="gradient of random attention", source="Derrida (1981)",
+    made = {f"{name}_gradient": ("lag", np.full(lags.size, size), "1", f"|d y_T / d u_(T-lag)|, {name}") for name, size in sizes.items()}
+    made["largest_spread"] = ((), np.sqrt(np.log(steps) / 2), "1", "spread of the scores up to which this holds")
+    return dataset(made, {"lag": ("lag", lags, "step", "lag")}, title="gradient of random attention", source="Derrida (1981)",
                    parameters={"steps": steps, "sharpness": float(sharpness)})
 
 

@@ -211,10 +211,10 @@ def test_the_study_is_run_and_drawn(tmp_path):
     from figures.attention_path import draw
     from studies.attention_path import STUDY
 
-    small = {"units": 6, "lags": 8, "samples": 1, "model": ["attention", "lstm", "hybrid"]}
-    results = STUDY.run(output=tmp_path, quick=True, overrides=small, progress=False)
+    small = {"units": 6, "lags": 8, "samples": 1, "model": ["attention", "hybrid"]}
+    results = STUDY.run(output=tmp_path, quick=True, overrides=small, workers=1, progress=False)
     assert "attention" in STUDY.summary(results)
-    assert results.path_length.sel(seed=0, lag=8).values.tolist() == [1, 8, 1]
+    assert results.path_length.sel(seed=0, lag=8).values.tolist() == [1, 1]
     figure = draw(results)
     assert all(axis.get_xlabel() and axis.get_ylabel() for axis in figure.axes)
     pyplot.close(figure)

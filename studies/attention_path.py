@@ -25,7 +25,7 @@ PRESENT = [name for name, (kind, _) in MODELS.items() if kind in dm.models.names
 GAIN = 0.7  # of the recurrence that attends
 ANCHOR = 10  # lag at which the level of a slope is taken from the measurement
 SHARPNESS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
-CHEAP = 16  # samples of attention for each of the others: it is that much faster, and its weights scatter more
+CHEAP = 4  # samples of attention for each of the others: it is that much faster, and its weights scatter more
 
 
 def build(model, units, lags, rng, **options):

@@ -17,7 +17,8 @@ def from_torch(module, *, window=None):
     after another, for an LSTM (h, c) of each layer. Dropout between layers acts in training only and is left out.
 
     Takes nn.MultiheadAttention, nn.TransformerEncoderLayer and nn.TransformerEncoder as they are used with a causal mask: Attention, Block and
-    Network of Blocks. ``window`` is the longest sequence they will see: their cache holds so many keys and values.
+    Network of Blocks. ``window`` is the longest sequence they will see: their cache holds so many keys and values, and in a longer one forgets the
+    oldest, which torch would not.
 
     Raises TypeError for other modules and for subclasses with a forward of their own, and ValueError for bidirectional ones and for
     projections, which no causal rule of this shape represents, for attention without a window, with kdim, add_bias_kv or add_zero_attn, and for

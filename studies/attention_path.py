@@ -1,10 +1,9 @@
 """How does a gradient fall with distance: through recurrence, gates, convolution, attention, and both together?
 
 Theory: a recurrence multiplies it at every step, exp(lambda_1 lag) with lambda_1 of the mean field (Bengio et al. 1994; Sompolinsky et al. 1988;
-Can et al. 2020). Attention reaches every input in one step, at the price of dilution: with scores of spread sigma = sharpness^2 the root
-mean square weight over t slots is exp(sigma^2/2)/t, the path through the values carries alpha_j, the one through the scores alpha_j sigma,
-so that |d y_T / d u_j| = sqrt(1 + sigma^2) exp(sigma^2/2) / t (Derrida 1981 for the weights). Recurrence with attention keeps that power law
-(Kerg et al. 2020, proposition 1).
+Can et al. 2020). Attention reaches every input in one step, at the price of dilution: with scores of spread sigma = sharpness^2 the path
+through the values carries exp(sigma^2/2)/t and the one through the scores sigma times that. Recurrence with attention keeps a power law too
+(Kerg et al. 2020). Convolution reaches to the end of its receptive field, exactly.
 Measurement: gradients of random networks under white noise, over the lag and of the first input over the length of the sequence; the two
 paths through attention over the sharpness of its scores; and the steps of the shortest path.
 """
@@ -15,38 +14,44 @@ import xarray as xr
 import dynmem as dm
 from dynmem.study import Study
 
-MODELS = {  # name in the study: name of the model, its options as a function of the longest lag
+MODELS = {  # name in the study: name of the model, and its options as a function of the longest lag
     "tanh": ("tanh", lambda lags: {"gain": 1.0}),
     "lstm": ("lstm", lambda lags: {"forget_bias": 1.0}),
-    "tcn": ("tcn", lambda lags: {"layers": int(np.ceil(np.log2(lags / 4 + 1))), "kernel": 3}),  # receptive field 1 + 4 (2^layers - 1)
+    "tcn": ("tcn", lambda lags: {"layers": max(1, int(np.log2(lags / 8 + 1))), "kernel": 3}),  # its receptive field ends before the last lag
     "attention": ("attention", lambda lags: {"window": lags + 1}),
-    "hybrid": ("hybrid", lambda lags: {"window": lags + 1}),
+    "hybrid": ("hybrid", lambda lags: {"window": lags + 1, "gain": GAIN, "sharpness": 0.0}),  # equal weights, as in the theory
 }
 PRESENT = [name for name, (kind, _) in MODELS.items() if kind in dm.models.names()]
+GAIN = 0.7  # of the recurrence that attends
+ANCHOR = 10  # lag at which the level of a slope is taken from the measurement
 SHARPNESS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
+CHEAP = 4  # samples of attention for each of the others: it is that much faster, and its weights scatter more
 
 
 def build(model, units, lags, rng, **options):
     """A random model of the study, by a name of its table or of dm.models, with as many inputs as units."""
     kind, given = MODELS.get(model, (model, lambda lags: {}))
-    return dm.models.get(kind, units=units, inputs=units, rng=rng, **given(lags), **options)
+    return dm.models.get(kind, units=units, inputs=units, rng=rng, **given(lags) | options)
 
 
 def measure(model, seed, units, lags, samples):
     """One kind of model: gradients over the lag, of the first input over the length, and paths; each beside theory."""
-    system, rng = build(model, units, lags, seed), np.random.default_rng(seed)
-    profile = mean_square([dm.analysis.attention_paths(system, 1.0, lags=lags, rng=rng.spawn(1)[0]) for _ in range(samples)])
-    lengths = np.unique(np.geomspace(4, lags + 1, 9).astype(int))
-    first = [mean_square([dm.analysis.attention_paths(system, 1.0, lags=[length - 1], rng=rng.spawn(1)[0]) for _ in range(samples)])
-             for length in lengths]
+    runs = samples * (CHEAP if model == "attention" else 1)
+
+    def gradients(wanted, **options):
+        made = (build(model, units, lags, [seed, run], **options) for run in range(runs))
+        return mean_square([dm.analysis.attention_paths(system, 1.0, lags=wanted, rng=[seed, run]) for run, system in enumerate(made)])
+
+    profile, lengths = gradients(lags), np.unique(np.geomspace(4, lags + 1, 7).astype(int))
+    rate = exponent(build(model, units, lags, [seed, 0]))
     result = xr.Dataset({
-        "gradient": profile.total_gradient, "predicted": (("lag",), predicted(model, system, profile.lag.values)),
-        "first_gradient": ("length", [float(each.total_gradient[0]) for each in first]),
-        "predicted_first": ("length", predicted_first(model, system, lengths)),
-        "path_length": paths(model, lags),
+        "gradient": profile.total_gradient,
+        "predicted": ("lag", predicted(model, rate, profile.lag.values, lags + 1, profile.total_gradient.values)),
+        "first_gradient": ("length", [float(gradients([length - 1]).total_gradient[0]) for length in lengths]),
+        "predicted_first": ("length", [predicted(model, rate, np.array([n - 1]), n, profile.total_gradient.values)[0] for n in lengths]),
+        "path_length": dm.analysis.path_length(build(model, 4, lags, 0), lags=lags).path_length,  # the same for any number of units
     }, {"length": lengths})
-    result = xr.merge([result, over_sharpness(model, seed, units, lags, samples)])
-    return labelled(result)
+    return labelled(xr.merge([result, over_sharpness(gradients if model == "attention" else None, lags)]))
 
 
 def mean_square(runs):
@@ -62,47 +67,36 @@ def exponent(system):
         return np.nan
 
 
-def predicted(model, system, lags):
-    """Theory over the lag: a tanh network from its mean field, any other recurrence by its slope from lag 0; attention flat."""
+def predicted(model, rate, lags, steps, measured):
+    """Theory of the gradient at these lags, at the end of a sequence of ``steps``; NaN where there is none."""
     if model == "attention":
-        return np.where(lags > 0, dilution(1.0, lags.max() + 1), np.nan)
-    rate = exponent(system)
-    return np.exp(rate * (lags + 1.0))  # of u to x one more factor phi', as from x to x: gain 1
+        return np.where(lags > 0, dm.theory.diluted_gradient([1], steps=max(steps, 2)).total_gradient.item(), np.nan)
+    if model == "hybrid":
+        return dm.theory.hybrid_gradient(lags, steps=steps, gain=GAIN).input_gradient.values
+    if model == "tanh":  # an input goes through phi' once more than through W, of gain 1
+        return np.exp(rate * (lags + 1.0))
+    anchor = min(ANCHOR, len(measured) - 1)
+    return measured[anchor] * np.exp(rate * (lags - anchor))
 
 
-def predicted_first(model, system, lengths):
-    """The same for the first input of a sequence."""
-    return dilution(1.0, lengths) if model == "attention" else np.exp(exponent(system) * lengths)
-
-
-def dilution(sharpness, slots):
-    """Root mean square of d y_T / d u_j over directions and noise, before the weights freeze on a few slots."""
-    spread = np.square(sharpness)
-    return np.sqrt(1 + spread**2) * np.exp(spread**2 / 2) / slots
-
-
-def paths(model, lags):
-    """Steps of the shortest path, of a small model: which entries are zero does not depend on the number of units."""
-    try:
-        return dm.analysis.path_length(build(model, 2, lags, 0), lags=lags).path_length
-    except MemoryError:
-        return ("lag", np.full(lags + 1, np.nan))
-
-
-def over_sharpness(model, seed, units, lags, samples):
+def over_sharpness(gradients, lags):
     """Direct path and path through the scores of attention over its sharpness, times the number of slots; NaN for other models."""
-    found = np.full((2, len(SHARPNESS)), np.nan)
-    for i, sharpness in enumerate(SHARPNESS if model == "attention" else ()):
-        runs = [dm.analysis.attention_paths(build(model, units, lags, [seed, run], sharpness=sharpness), 1.0, lags=lags, rng=run)
-                for run in range(samples)]
-        found[:, i] = [(lags + 1) * float(np.sqrt((mean_square(runs)[name][1:] ** 2).mean())) for name in ("direct_gradient", "score_gradient")]
-    return xr.Dataset({"direct": ("sharpness", found[0]), "score": ("sharpness", found[1])}, {"sharpness": list(SHARPNESS)})
+    parts = ("direct_gradient", "score_gradient")
+    measured, theory = np.full((2, 2, len(SHARPNESS)), np.nan)
+    for i, sharpness in enumerate(SHARPNESS if gradients else ()):
+        found, known = gradients(lags, sharpness=sharpness), dm.theory.diluted_gradient([1], steps=lags + 1, sharpness=sharpness)
+        measured[:, i] = [(lags + 1) * float(np.sqrt((found[name][1:] ** 2).mean())) for name in parts]
+        if sharpness**2 <= known.largest_spread:
+            theory[:, i] = [(lags + 1) * known[name].item() for name in parts]
+    values = {"direct": measured[0], "score": measured[1], "predicted_direct": theory[0], "predicted_score": theory[1]}
+    return xr.Dataset({name: ("sharpness", value) for name, value in values.items()}, {"sharpness": list(SHARPNESS)})
 
 
 def labelled(result):
     """Units and long names."""
     names = {"gradient": "|d y_T / d u_(T-lag)|", "predicted": "theory of it", "first_gradient": "|d y_T / d u_1|", "predicted_first": "theory of it",
-             "direct": "number of slots times the gradient through the values", "score": "the same through the scores"}
+             "direct": "number of slots times the gradient through the values", "score": "the same through the scores",
+             "predicted_direct": "theory of it", "predicted_score": "theory of it"}
     for name, text in names.items():
         result[name].attrs = {"units": "1", "long_name": text}
     result.length.attrs = {"units": "step", "long_name": "length of the sequence"}
@@ -111,13 +105,13 @@ def labelled(result):
 
 
 def summary(results):
-    """Table by model: gradient at a few lags beside theory, and steps of the shortest path, means over seeds."""
-    lags = [lag for lag in (1, 10, 50, 100, 200) if lag <= int(results.lag.max())]
-    rows = [f"{'model':>10}" + "".join(f"{f'lag {lag}':>22}" for lag in lags) + "   path at the last   gradient (theory)"]
+    """Table by model: gradient at a few lags beside theory, and steps of the shortest path to the last, over seeds."""
+    lags = [lag for lag in (1, 10, 30, 100, 200) if lag <= int(results.lag.max())]
+    rows = [f"{'model':>10}" + "".join(f"{f'lag {lag}':>21}" for lag in lags) + f"{'steps':>8}   gradient (theory), and steps of the shortest path"]
     for model in results.model.values:
         at = results.sel(model=model).mean("seed")
-        cells = "".join(f"{float(at.gradient.sel(lag=lag)):>11.2e} ({float(at.predicted.sel(lag=lag)):.1e})" for lag in lags)
-        rows.append(f"{model:>10}{cells}   {float(at.path_length[-1]):.0f}")
+        cells = "".join(f"{float(at.gradient.sel(lag=lag)):11.1e} ({float(at.predicted.sel(lag=lag)):7.1e})" for lag in lags)
+        rows.append(f"{model:>10}{cells}{float(at.path_length[-1]):8.0f}")
     return "\n".join(rows)
 
 

@@ -107,6 +107,15 @@ def test_an_empty_slot_weighs_exactly_nothing():
     np.testing.assert_array_equal(attention.output(spoilt.ravel(), noise(3)[-1]), attention.output(cache, noise(3)[-1]))
 
 
+@pytest.mark.parametrize("make", [lambda: build("rotary", 4), lambda: Hybrid.random(3, N, rng=0, window=2, kept=1)])
+def test_one_start_serves_a_batch_and_one_input_a_batch_of_starts(make):
+    system, u = make(), noise(2, 7)
+    one, many = np.zeros(system.size), 0.1 * np.random.default_rng(0).standard_normal((2, system.size))
+    for call in (system.run, system.unroll):
+        np.testing.assert_allclose(call(u, one)[1], call(u, np.stack([one, one]))[1], atol=1e-14)
+        np.testing.assert_allclose(call(u[0], many)[0], call(np.stack([u[0], u[0]]), many)[0], atol=1e-14)
+
+
 def test_scores_of_any_size_stay_finite():
     attention = build()
     for size in (1e3, 1e6):

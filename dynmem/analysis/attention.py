@@ -1,6 +1,6 @@
 """How gradients go through attention: the direct path and the one through the scores, the length of the shortest path, and how thinly it looks."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -8,33 +8,52 @@ from ..arrays import namespace
 from ..errors import ShapeError
 from ..flow import trajectory
 from ..labels import dataset, describe_system
-from ..models import Attention
+from ..models import Attention, Hybrid
+from ..models.cell import whole
 from ..system import Map, System, as_input, as_state, as_system, map_arrays
 from ..tangent import as_tensor, jacobian
 from .gradients import _lags
 
 TOGETHER = 8  # outputs whose gradients are taken in one pass, each by a copy of the sequence
-GENERIC = 2  # states at which the support of the Jacobians is looked up: one may lie at a corner by accident
+GENERIC = 4  # states at which the support of the Jacobians is looked up: in each some units of relu may be at rest
 
 
-@dataclass(frozen=True, eq=False)
-class Direct(Attention):
-    """Attention whose weights carry no derivative: what is left of a gradient is the direct path."""
+class Held:
+    """Weights that carry no derivative: what is left of a gradient is the direct path."""
 
     fused = False
 
-    def attend(self, q, k, flags, at, places):
-        weights = super().attend(q, k, flags, at, places)
+    def attend(self, *given):
+        weights = super().attend(*given)
         return namespace(weights).detach(weights)
+
+
+@dataclass(frozen=True, eq=False)
+class HeldAttention(Held, Attention):
+    """Attention with its weights held."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeldHybrid(Held, Hybrid):
+    """Recurrence with attention, with its weights held."""
+
+
+HELD = {Attention: HeldAttention, Hybrid: HeldHybrid}
 
 
 def direct(system):
     """The same system with the weights of every attention in it held fixed under differentiation."""
-    if isinstance(system, Attention):
-        return Direct(**{f.name: getattr(system, f.name) for f in fields(system)})
     if isinstance(system, System):
-        return replace(system, **{f.name: direct(getattr(system, f.name)) for f in fields(system) if f.init})
+        kind = next((held for kind, held in HELD.items() if isinstance(system, kind)), type(system))
+        return kind(**{f.name: direct(getattr(system, f.name)) for f in fields(system) if f.init})
     return type(system)(map(direct, system)) if isinstance(system, (tuple, list)) else system
+
+
+def attends(system):
+    """Whether there is an attention in a system."""
+    if isinstance(system, System):
+        return isinstance(system, tuple(HELD)) or any(attends(getattr(system, f.name)) for f in fields(system))
+    return isinstance(system, (tuple, list)) and any(map(attends, system))
 
 
 def attention_paths(system, u=1.0, *, lags, x0=None, rng=0):
@@ -57,15 +76,22 @@ def attention_paths(system, u=1.0, *, lags, x0=None, rng=0):
     """
     system, lags = as_system(system, Map), _lags(lags)
     steps = int(lags[-1]) + 1
-    if isinstance(u, (int, float)):
-        noise = float(u) * np.random.default_rng(rng).standard_normal((steps, system.inputs))
-    u = as_input(system, noise if isinstance(u, (int, float)) else u)
+    u = _inputs(system, u, steps, rng)
     if u.ndim != 2 or len(u) < steps:
         raise ShapeError(f"u has shape {u.shape}, lags up to {lags[-1]} need at least ({steps}, {system.inputs})")
     x = np.zeros(system.size) if x0 is None else as_state(system, x0, "x0")
-    total, fixed = (_last_output_by_inputs(each, u, x)[:, len(u) - 1 - lags] for each in (system, direct(system)))
+    at = (slice(None), len(u) - 1 - lags)
+    total = _last_output_by_inputs(system, u, x)[at]
+    fixed = _last_output_by_inputs(direct(system), u, x)[at] if attends(system) else total
     return paths_report(lags, total, fixed, total - fixed, title=f"paths of the gradient through {type(system).__name__}",
                         source="Vaswani et al. (2017); Kerg et al. (2020)", parameters=describe_system(system), seed=rng)
+
+
+def _inputs(system, u, steps, rng):
+    """An input of shape (steps, inputs): the array itself, or white noise of this standard deviation."""
+    if isinstance(u, (int, float)):
+        u = float(u) * np.random.default_rng(rng).standard_normal((steps, system.inputs))
+    return as_input(system, u)
 
 
 def _last_output_by_inputs(system, u, x):
@@ -104,9 +130,9 @@ def attention_dilution(system, u=1.0, *, steps=None, rng=0):
     if not isinstance(system, Attention):
         raise TypeError(f"attention_dilution looks at the weights of one Attention, got {type(system).__name__}: pass the mixer of a block, "
                         "system.layers[i].mixer")
-    if isinstance(u, (int, float)):
-        u = float(u) * np.random.default_rng(rng).standard_normal((system.window if steps is None else int(steps), system.inputs))
-    u = as_input(system, u)
+    u = _inputs(system, u, system.window if steps is None else whole("steps", steps, 1), rng)
+    if u.ndim != 2:
+        raise ShapeError(f"u has shape {u.shape}: pass one sequence (steps, {system.inputs})")
     weights = system.weights(trajectory(system, system.initial(), len(u), u)[1:], u)
     coords = {"step": ("step", np.arange(1, len(u) + 1), "step", "step, the first being 1"),
               "head": ("head", np.arange(1, system.heads + 1), "1", "head")}
@@ -142,9 +168,9 @@ def path_length(system, *, lags, transient=None, rng=0):
     system, lags = as_system(system, Map), _lags(lags)
     if not system.inputs:
         raise ShapeError(f"{type(system).__name__} takes no input: a path begins at one")
-    rng_, longest = np.random.default_rng(rng), int(lags[-1])
-    noise = rng_.standard_normal(((longest if transient is None else int(transient)) + GENERIC + 1, system.inputs))
-    states = trajectory(system, system.initial(rng_), len(noise), noise)
+    longest = int(lags[-1])
+    noise = _inputs(system, 1.0, (longest if transient is None else whole("transient", transient, 0)) + GENERIC + 1, rng)
+    states = trajectory(system, system.initial(rng), len(noise), noise)
     A, B, C, D = (_support(system, states, noise, wrt, of) for of in ("state", "output") for wrt in ("state", "input"))
     cost, seen = _steps(A, B), _steps(C, D)
     distance = _nearest(C, seen)  # of each component of x_T from y_T
@@ -158,9 +184,12 @@ def path_length(system, *, lags, transient=None, rng=0):
 
 
 def _support(system, states, noise, wrt, of):
-    """Largest modulus that each entry of a Jacobian takes at the last states, signs kept where it is a plain copy."""
-    found = [jacobian(system, states[-1 - i - (of == "state")], noise[-1 - i], wrt=wrt, of=of) for i in range(GENERIC)]
-    return np.where(np.abs(found[0]) > 0, found[0], found[1])
+    """A Jacobian whose entries are zero only where they are at each of the last states."""
+    support = 0.0
+    for i in range(GENERIC):
+        found = jacobian(system, states[-1 - i - (of == "state")], noise[-1 - i], wrt=wrt, of=of)
+        support = np.where(found != 0, found, support)
+    return support
 
 
 def _steps(*parts):

@@ -19,7 +19,8 @@ def from_torch(module, *, window=None):
     after another, for an LSTM (h, c) of each layer. Dropout between layers acts in training only and is left out.
 
     Takes nn.MultiheadAttention, nn.TransformerEncoderLayer and nn.TransformerEncoder as they are used with a causal mask: Attention, Block and
-    Network of Blocks. ``window`` is the longest sequence they will see: their cache holds so many keys and values.
+    Network of Blocks. ``window`` is the longest sequence they will see: their cache holds so many keys and values, and in a longer one forgets the
+    oldest, which torch would not.
 
     Takes nn.Conv1d, nn.Linear, nn.LayerNorm, nn.ReLU, nn.Tanh, nn.GELU and nn.Sequential of these, in which nn.Identity and nn.Dropout are
     left out and a recurrent module may come last. A Conv1d is read as causal: padded by (k-1) d zeros on the left (nn.ZeroPad1d before it),
@@ -27,8 +28,8 @@ def from_torch(module, *, window=None):
     output is ours after (k-1) d more steps. Weight normalisation by torch.nn.utils.parametrizations is worked out.
 
     Raises TypeError for other modules and for subclasses with a forward of their own, and ValueError for bidirectional ones and for
-    projections, which no causal rule of this shape represents, for padding that reads the future, strides, and layers that would mix
-    time with features.
+    projections, which no causal rule of this shape represents, for padding that reads the future, strides, layers that would mix time with
+    features, for attention without a window, with kdim, add_bias_kv or add_zero_attn, and for activations and norms that are not ours.
 
     >>> import torch
     >>> from_torch(torch.nn.GRU(3, 5, num_layers=2)).size

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import concat, softmax, stack, tanh, where
-from .attention import LOW, constant_like
+from .attention import LOW, constant_like, one_batch
 from .cell import Cell, real, whole
 
 
@@ -57,6 +57,7 @@ class Hybrid(Cell):
         return np.concatenate([1e-3 * np.random.default_rng(rng).standard_normal(self.units), np.zeros(self.size - self.units)])
 
     def rule(self, x, u):
+        x, u = (x, u) if u is None else one_batch(x, u)
         n, s = self.units, x[..., : self.units]
         slots = x[..., n:].reshape(*x.shape[:-1], self.window + self.kept, self.slot)
         h = tanh(self.drive(u, s @ self.W.T + self.b))

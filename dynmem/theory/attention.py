@@ -6,8 +6,10 @@ from ..analysis.attention import dilution_report, paths_report
 from ..errors import ShapeError
 from ..labels import dataset
 from ..models import Attention
+from . import gaussian
 from .checks import count, lag_axis, not_negative, numbers, square_matrix
 from .linear import linear_spectrum
+from .mean_field import tanh_variance
 
 PATHS = ("recurrence", "attention", "convolution")
 
@@ -125,6 +127,64 @@ def attention_paths(attention, u, *, lags):
     return paths_report(lags, fixed + scores, fixed, scores, title="paths of the gradient through attention", source="Vaswani et al. (2017), eq. 1",
                         parameters={"heads": heads, "window": attention.window},
                         direct_bound=("lag", bound, "1", "bound on the direct gradient"))
+
+
+def diluted_gradient(lags, *, steps, sharpness=1.0):
+    """Gradient d y_T / d u_(T-lag) of random attention over ``steps`` slots, flat in the lag: mean over weights, noise and directions.
+
+    Glorot weights, queries and keys times ``sharpness``, on white noise of unit variance: scores are N(0, sigma^2) with sigma = sharpness^2, the
+    root mean square weight is exp(sigma^2 / 2) / steps, the values' path carries alpha_j, the scores' path alpha_j sigma. Above sigma =
+    sqrt(ln(steps) / 2) the sum of squared weights is that of the few largest, and this overshoots.
+
+    lags: at least 1; steps: slots. Returns total_gradient(lag) = sqrt(1 + sigma^2) exp(sigma^2 / 2) / steps, direct_gradient, score_gradient, and
+    largest_spread, the bound on sigma. Source: moments of the lognormal law; Derrida (1981) at twice the inverse temperature, for the bound.
+
+    >>> diluted_gradient([1, 9], steps=10, sharpness=0.0).total_gradient.values.tolist()
+    [0.1, 0.1]
+    """
+    lags, steps, sigma = lag_axis(lags), count("steps", steps), not_negative("sharpness", sharpness) ** 2
+    if not ((lags > 0) & (lags < steps)).all():
+        raise ValueError(f"lags = {lags.tolist()!s:.60}: pass lags of at least 1 and below steps = {steps}; at lag 0 the query has a path too")
+    weight = np.exp(sigma**2 / 2) / steps
+    sizes = {"total": np.hypot(1.0, sigma) * weight, "direct": weight, "score": sigma * weight}
+    made = {f"{name}_gradient": ("lag", np.full(lags.size, size), "1", f"|d y_T / d u_(T-lag)|, {name}") for name, size in sizes.items()}
+    made["largest_spread"] = ((), np.sqrt(np.log(steps) / 2), "1", "spread of the scores up to which this holds")
+    return dataset(made, {"lag": ("lag", lags, "step", "lag")}, title="gradient of random attention", source="Derrida (1981)",
+                   parameters={"steps": steps, "sharpness": float(sharpness)})
+
+
+def hybrid_gradient(lags, *, steps, gain, input_sd=1.0, terms=400):
+    """Gradient d s_T / d u_(T-lag) of a large random tanh network that attends uniformly to all its past states, at T = ``steps``.
+
+    The slow part is the mean m = (1/t) sum h_j. With K = E[phi'] W, of which c = gain E[phi'] is the size, a perturbation of h_i makes
+    dm/d ln t = (M - 1) m, M = (I - K)^-1 - I, so that m_T = (1/T) exp(M l) (I - K)^-1 delta, l = 1/(i+1) + ... + 1/T, and s = (I - K)^-1 m.
+    For Gaussian W the generating function of the Laguerre polynomials gives its mean square,
+        E|s|^2 = ((1 - c^2)/(1 - chi))^2 sum_k L_k^(1)(-l)^2 c^(2k) / T^2,  chi = gain^2 E[phi'^2],
+    with the fluctuations of phi' in the factor in front; the fast part is the plain recurrence, chi^lag. Both times E[phi'^2]. It decays
+    as a power of T, not exponentially (Kerg et al. 2020, proposition 1), and early inputs, seen when few were there, weigh more.
+
+    lags: below ``steps``, and inputs more than a few steps after the first; gain of W; input_sd of the noise at each unit. Returns
+    input_gradient(lag). Source: derived here for Kerg et al. (2020), eqs. 1-5 with equal weights; mean field as in Schoenholz et al. (2017).
+
+    >>> hybrid_gradient([50], steps=100, gain=0.0).input_gradient.values.round(5).tolist()
+    [0.00681]
+    """
+    from scipy.special import digamma, eval_genlaguerre
+
+    lags, steps = lag_axis(lags), count("steps", steps)
+    if not (lags < steps).all():
+        raise ValueError(f"lags = {lags.tolist()!s:.60}: pass lags below steps = {steps}, the first input being that of lag {steps - 1}")
+    gain, q = not_negative("gain", gain), tanh_variance(gain, 0.0, input_sd)
+    slope, square = gaussian.mean(gaussian.sech2, q), gaussian.mean(lambda x: gaussian.sech2(x) ** 2, q)
+    c2, chi = (gain * slope) ** 2, gain**2 * square
+    if chi >= 1:
+        raise ValueError(f"gain = {gain:g}: the recurrence itself does not forget (chi = {chi:.3g}), pass a smaller gain or a larger input_sd")
+    waited, k = digamma(steps + 1) - digamma(steps - lags + 1), np.arange(terms)
+    series = (eval_genlaguerre(k, 1, -waited[:, None]) ** 2 * c2**k).sum(1)
+    squares = square * (((1 - c2) / (1 - chi)) ** 2 * series / steps**2 + chi**lags)
+    return dataset({"input_gradient": ("lag", np.sqrt(squares), "1", "|d s_T / d u_(T-lag)|")}, {"lag": ("lag", lags, "step", "lag")},
+                   title="gradient of recurrence with uniform attention", source="mean field of Kerg et al. (2020), eqs. 1-5",
+                   parameters={"steps": steps, "gain": gain, "input_sd": float(input_sd)})
 
 
 def path_length(kind, lags, *, window=None, kernel=2):

@@ -104,8 +104,8 @@ def as_complex(pairs, kind):
 def summary(results):
     """Table of errors at the longest sequence, by model and step, worst over seeds."""
     at = results.isel(length=-1).max("seed")
-    rows = [f"at {int(results.length[-1])} steps, over the largest output: single against double precision, and each form against the recurrence of its "
-            "own precision",
+    rows = [f"at {int(results.length[-1])} steps, over the largest output: single against double precision, and each form against the "
+            "recurrence of its own precision",
             f"{'model':>13} {'step':>7} {'tau':>6} | {'budget':>8} {'single':>8} | single: {'convol.':>8} {'run':>8} {'textbook':>8} | double: "
             f"{'convol.':>8} {'run':>8} {'textbook':>8}"]
     for model in results.model.values:

@@ -205,8 +205,8 @@ def test_precision(kind, init):
     assert (recurrence - exact).abs().max() <= 2e-5 * exact.abs().max()  # and single precision is the model, not only itself
 
 
-def test_the_published_kernel_of_s4_fails_at_half_the_rate():
-    """z = -1 is a root of unity of every even length: 2/(1 + z) is infinite there, and ours is not."""
+def test_the_kernel_of_s4_is_regular_at_half_the_rate():
+    """z = -1 is a root of unity of every even length, and the published 2/(1 + z) infinite there."""
     model = S4.random(2, 2, rng=1, modes=4)
     for length in (2, 4, 1000):
         close(model.kernel(length), np.stack([model.discrete(h).kernel(length)[:, 0, 0] for h in range(2)], -1))

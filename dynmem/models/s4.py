@@ -101,8 +101,8 @@ class S4(StateSpace):
 
         K(z) = C (1 - A_d^length) (1 - A_d z)^-1 B_d, and with half the angle w = pi k / length
         (1 - A_d z)^-1 B_d = exp(i w) (E + cos(w) P P^*)^-1 B, E = 2i sin(w)/s - cos(w) lambda: Woodbury's inverse, whose sums over modes are
-        Cauchy's. The published form divides by 1 + z, which is 0 at half the rate and loses all digits near it; this one is even there,
-        and finds sin(w) without the difference 1 - z: it holds in single precision. Source: Gu et al. (2022), theorem 3.
+        Cauchy's. The published form divides by 1 + z, which is 0 at half the rate, a root of unity of every even length; here nothing is
+        singular, and 1 - z comes without cancellation from sin(w): it holds in single precision. Source: Gu et al. (2022), theorem 3.
         """
         length = whole("length", length, 1)
         C = as_complex(*self._truncated(length))

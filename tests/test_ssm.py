@@ -337,6 +337,7 @@ def test_training_reduces_the_loss():
     (lambda: replace(S4D.random(2, 2), D=np.zeros(3)), ShapeError, r"D of S4D has shape \(3,\), expected \(2,\)"),
     (lambda: replace(S4.random(2, 2), P=np.zeros(3)), ShapeError, "P of S4 has shape"),
     (lambda: replace(S4.random(1, 1), B=np.full((1, 32, 2), np.nan)), NotFiniteError, "B of S4 holds NaN"),
+    (lambda: replace(S4D.random(1, 1), log_step=[800.0]), NotFiniteError, "log_step of S4D lies beyond .*: lower learning_rate"),
     (lambda: replace(S4D.random(1, 1), C=1j * np.ones((1, 32, 2))), TypeError, "C of S4D must hold real numbers"),
     (lambda: diagonal("lin2", 3), ValueError, "init must be one of"),
     (lambda: dm.models.get("s4d", units=4, inputs=2, gain=1.0), TypeError, "s4d takes no option {'gain'}: it takes init, method"),

@@ -15,6 +15,8 @@ CASES = {
     "orthogonal, identity": (lambda: dm.models.get("orthogonal", units=100, rng=5), None, 1e-9),
     "orthogonal, tanh": (lambda: wide("orthogonal", nonlinearity="tanh", rng=6), 0.5, 0.02),
     "linear": (lambda: dm.models.get("linear", units=10, gain=0.9, rng=7), None, 5e-3),
+    "S4D": (lambda: dm.models.get("s4d", units=2, inputs=2, modes=4, step_min=0.01, rng=12), None, 1e-6),
+    "S4": (lambda: dm.models.get("s4", units=1, inputs=1, modes=4, step_min=0.05, rng=13), None, 1e-4),
     "LSTM": (lambda: wide("lstm", forget_bias=1.0, rng=8), 1.0, 0.03),
     "LSTM, chrono": (lambda: dm.models.get("lstm", units=100, init="uniform", chrono=50.0, rng=9), None, 5e-3),
     "GRU": (lambda: wide("gru", rng=10), 1.0, 0.03),

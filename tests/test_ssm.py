@@ -227,6 +227,20 @@ def test_another_sampling_rate(name):
     close(model.resampled(2.0).resampled(0.5).log_step, model.log_step)
 
 
+def test_a_stack_at_another_sampling_rate():
+    """A slow signal sampled twice as often: a stack of two layers, its steps halved, says the same; and a tanh network cannot."""
+    model = dm.models.get("s4d", units=4, inputs=1, outputs=1, layers=2, placement="pre", feedforward=8, modes=8, rng=3, step_max=0.02)
+    t = np.arange(0, 300, 0.5)
+    u = np.sin(0.03 * t)[:, None]
+    rest = np.zeros(model.size)
+    finer, coarse = dm.models.resampled(model, 0.5).run(u, rest)[0][1::2], model.run(u[1::2], rest)[0]
+    assert np.abs(finer - coarse)[20:].max() < 0.02 * np.abs(coarse).max()
+    assert np.abs(model.run(u, rest)[0][1::2] - coarse)[20:].max() > 0.1 * np.abs(coarse).max()
+    assert dm.models.resampled(dm.models.LMU.random(2, 1, theta=8.0), 2.0).theta == 4.0
+    with pytest.raises(TypeError, match="Tanh knows steps, not time"):
+        dm.models.resampled(dm.models.get("tanh", units=3, inputs=2, layers=2), 0.5)
+
+
 def test_time_constants():
     model = S4D.random(2, 2, modes=8, step_min=0.01, step_max=0.01)
     np.testing.assert_allclose(model.time_constants, 200.0)  # 1 / (step / 2)

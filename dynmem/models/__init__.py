@@ -13,7 +13,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "s4": ["S4"],
         "lmu": ["LMU"],
         "residual": ["Block", "Dense", "FeedForward", "Norm"],
-        "network": ["Network", "get", "names"],
+        "network": ["Network", "get", "names", "resampled"],
         "from_torch": ["from_torch"],
     },
 )

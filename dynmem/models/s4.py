@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ..arrays import as_complex, concat, exp, namespace, solve, stack, transpose
+from ..errors import ShapeError
 from .blockwise import blockwise, fourier
 from .cell import whole
 from .hippo import normal_plus_low_rank
@@ -37,6 +38,12 @@ class S4(StateSpace):
     D: np.ndarray
     log_step: np.ndarray
     shapes = {"log_decay": "HM", "frequency": "HM", "P": "HRM2", "B": "HM2", "C": "HM2", "D": "H", "log_step": "H"}
+
+    def _sizes(self):
+        if np.ndim(self.P) != 4 or not np.shape(self.P)[1]:
+            raise ShapeError(f"P of S4 has shape {np.shape(self.P)}, expected (channels, rank, modes, 2) with a rank of at least 1; without it "
+                             "the model is S4D")
+        return super()._sizes() | {"R": np.shape(self.P)[1]}
 
     @cached_property
     def low_rank(self):

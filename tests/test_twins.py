@@ -17,6 +17,10 @@ CASES = {
     "linear": (lambda: dm.models.get("linear", units=10, gain=0.9, rng=7), None, 5e-3),
     "S4D": (lambda: dm.models.get("s4d", units=2, inputs=2, modes=4, step_min=0.01, rng=12), None, 1e-6),
     "S4": (lambda: dm.models.get("s4", units=1, inputs=1, modes=4, step_min=0.05, rng=13), None, 1e-4),
+    "LRU": (lambda: dm.models.get("lru", units=3, inputs=2, modes=10, r_min=0.9, rng=11), 1.0, 2e-3),
+    "S5": (lambda: dm.models.get("s5", units=3, inputs=2, modes=4, rng=12), 1.0, 2e-3),
+    "linear attention": (lambda: dm.models.get("linear_attention", units=4, inputs=2, heads=2, decay=True, rng=13), 1.0, 2e-3),
+    "selective": (lambda: dm.models.get("selective", units=4, inputs=4, modes=3, step_min=0.05, step_max=0.2, rng=14), 1.0, 5e-3),
     "LSTM": (lambda: wide("lstm", forget_bias=1.0, rng=8), 1.0, 0.03),
     "LSTM, chrono": (lambda: dm.models.get("lstm", units=100, init="uniform", chrono=50.0, rng=9), None, 5e-3),
     "GRU": (lambda: wide("gru", rng=10), 1.0, 0.03),
@@ -39,7 +43,7 @@ def test_first_exponent(name):
     assert set(predicted.lyapunov.dims) == set(measured.lyapunov.dims)
 
 
-@pytest.mark.parametrize("name", ["tanh, driven", "orthogonal, tanh", "orthogonal, identity", "linear"])
+@pytest.mark.parametrize("name", ["tanh, driven", "orthogonal, tanh", "orthogonal, identity", "linear", "LRU", "S5", "linear attention", "selective"])
 def test_gradients(name):
     make, drive, _ = CASES[name]
     system = make()

@@ -1,4 +1,4 @@
-"""What we train: recurrent networks as systems."""
+"""What we train: sequence models as systems."""
 
 import lazy_loader as lazy
 
@@ -9,6 +9,10 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "cell": ["Cell"],
         "rnn": ["Linear", "Orthogonal", "Relu", "Tanh"],
         "gated": ["GRU", "LSTM"],
+        "diagonal": ["LRU", "S5"],
+        "selective": ["Selective"],
+        "linear_attention": ["LinearAttention"],
+        "oscillators": ["CoRNN", "CoupledOscillators"],
         "ssm": ["S4D"],
         "s4": ["S4"],
         "lmu": ["LMU"],

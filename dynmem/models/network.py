@@ -9,11 +9,15 @@ from ..arrays import concat, tensors
 from ..errors import NotFiniteError, ShapeError, UnknownNameError
 from ..system import Map, as_system
 from .cell import whole
+from .diagonal import LRU, S5
 from .gated import GRU, LSTM
+from .linear_attention import LinearAttention
 from .lmu import LMU
+from .oscillators import CoRNN
 from .residual import PLACEMENTS, Block, Dense, FeedForward, Norm
 from .rnn import Linear, Orthogonal, Relu, Tanh
 from .s4 import S4
+from .selective import Selective
 from .ssm import S4D
 
 
@@ -100,7 +104,9 @@ class Network(Map):
         return np.concatenate([layer.initial(rng) for layer in self.layers])
 
 
-MODELS = {"linear": Linear, "tanh": Tanh, "relu": Relu, "orthogonal": Orthogonal, "lstm": LSTM, "gru": GRU, "lmu": LMU, "s4": S4, "s4d": S4D}
+MODELS = {"linear": Linear, "tanh": Tanh, "relu": Relu, "orthogonal": Orthogonal, "lstm": LSTM, "gru": GRU,
+          "lru": LRU, "s5": S5, "selective": Selective, "linear_attention": LinearAttention, "cornn": CoRNN,
+          "lmu": LMU, "s4": S4, "s4d": S4D}
 
 
 def names() -> list[str]:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import erf, relu, sqrt, tensors
-from ..errors import NotFiniteError, ShapeError
+from ..arrays import erf, relu, sqrt
+from ..errors import ShapeError
 from ..system import Map, as_system
-from .cell import whole
+from .cell import keep, whole
 
 ACTIVATIONS = {"relu": relu, "gelu": lambda z: 0.5 * z * (1.0 + erf(z / np.sqrt(2.0))), "identity": lambda z: z}
 NORMS, PLACEMENTS = ("layer", "rms"), ("pre", "post", "none")
@@ -43,15 +43,7 @@ class Memoryless(Map):
     def initial(self, rng=0):
         return np.zeros(0)
 
-    def _keep(self, **shapes):
-        """Check the arrays named, each against its shape, and keep them as float64."""
-        for name, shape in shapes.items():
-            value = tensors(getattr(self, name))
-            if value.shape != shape:
-                raise ShapeError(f"{name} of {type(self).__name__} has shape {value.shape}, expected {shape}")
-            if not np.isfinite(value).all():
-                raise NotFiniteError(f"{name} of {type(self).__name__} holds NaN or infinity")
-            object.__setattr__(self, name, value)
+    _keep = keep
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "brain": ["line_attractor", "ring_flat", "ring_bump", "ring_diffusion", "flip_flop", "wong_wang", "ctrnn_bistability"],
         "kernels": ["sampled_spectrum", "state_space_spectrum", "state_space_gradient", "state_space_kernel", "precision_budget",
                     "pade_delay", "hippo_memory"],
+        "state_space": ["diagonal_spectrum", "diagonal_gradient", "ring_spectrum", "ring_density", "curse_of_memory", "selective_spectrum",
+                        "selective_gradient", "cornn_bounds"],
         "associative": ["hopfield", "hopfield_capacity", "hopfield_first_step"],
         "synaptic": ["leaky_synapse", "cascade_synapse", "benna_fusi"],
     },

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..models import GRU, LSTM, S4, S4D, Linear, Network, Orthogonal, Tanh
+from ..models import GRU, LRU, LSTM, S4, S4D, S5, Linear, LinearAttention, Network, Orthogonal, Selective, Tanh
 from ..system import as_system
 from .checks import lag_axis, not_negative
 from .gates import zero_weight_gru_spectrum, zero_weight_lstm_spectrum
@@ -12,6 +12,7 @@ from .kernels import state_space_gradient, state_space_spectrum
 from .linear import isometry, linear_gradient, linear_spectrum
 from .mean_field import orthogonal_tanh_gradient, orthogonal_tanh_spectrum, tanh_gradient, tanh_spectrum
 from .population import gru_spectrum, lstm_spectrum
+from .state_space import diagonal_gradient, diagonal_spectrum, selective_gradient, selective_spectrum
 
 WIDE = 0.5  # spread of a gate's biases above which each unit is on its own
 
@@ -19,10 +20,11 @@ WIDE = 0.5  # spread of a gate's biases above which each unit is on its own
 def lyapunov_spectrum(system, *, drive=0.0, rng=0):
     """Predicted Lyapunov exponents of a recurrent network, per unit time: the twin of ``dm.lyapunov_spectrum``.
 
-    Linear, S4 and S4D: the eigenvalues, exactly. Orthogonal with identity or unbiased modReLU: isometry. Tanh, orthogonal tanh, LSTM and
-    GRU: mean field with the network's own gain sqrt(N) rms(W), its bias, and the field rms(V) sqrt(inputs) drive of white noise of standard
-    deviation ``drive``; a tanh network whose W is orthogonal takes the orthogonal theory. Gates whose biases differ widely from unit to
-    unit (chrono initialisation) keep each its own time, ln sigma(b_i), the recurrent part left out; exactly so at zero weights.
+    Linear, LRU, S4, S4D, S5, linear attention: the eigenvalues, exactly. Selective: its rates times the mean step. Orthogonal with identity or
+    unbiased modReLU: isometry. Tanh, orthogonal tanh, LSTM and GRU: mean field with the network's own gain sqrt(N) rms(W), its bias, and the
+    field rms(V) sqrt(inputs) drive of white noise of standard deviation ``drive``; a tanh network whose W is orthogonal takes the orthogonal
+    theory. Gates whose biases differ widely from unit to unit (chrono initialisation) keep each its own time, ln sigma(b_i), the recurrent
+    part left out; exactly so at zero weights.
     The mean field holds for random weights; what training makes of them is for the measurement to say.
 
     Raises ValueError where no theory is known (ReLU, biased modReLU, several layers).
@@ -35,6 +37,10 @@ def lyapunov_spectrum(system, *, drive=0.0, rng=0):
     cell, drive = _cell(system), not_negative("drive", drive)
     if isinstance(cell, (Tanh, Orthogonal, LSTM, GRU)):
         return _PREDICTIONS[type(cell)](cell, drive, rng)
+    if isinstance(cell, (LRU, S5, LinearAttention)):
+        return diagonal_spectrum(cell)
+    if isinstance(cell, Selective):
+        return selective_spectrum(cell, drive)
     if isinstance(cell, (S4, S4D)):
         return state_space_spectrum(cell)
     if type(cell) is Linear:
@@ -45,8 +51,9 @@ def lyapunov_spectrum(system, *, drive=0.0, rng=0):
 def gradient_norms(system, *, lags, drive=0.0, rng=0):
     """Predicted gradient d state_T / d state_(T-lag) over the lag: the twin of ``dm.gradient_norms``.
 
-    Linear networks, S4 and S4D exactly, isometries exactly, tanh networks by mean field; for gates exp(lambda_1 lag) with lambda_1 as predicted by
-    ``lyapunov_spectrum``, the law of large lags. lags: the largest lag, or a vector of lags, in steps.
+    Linear networks, LRU, S4, S4D, S5, linear attention and isometries exactly, tanh networks by mean field, selective ones by their mean step; for
+    gates exp(lambda_1 lag) with lambda_1 as predicted by ``lyapunov_spectrum``, the law of large lags. lags: the largest lag, or a vector of
+    lags, in steps.
     Raises ValueError where no theory is known, and for lags that are no whole numbers of at least 0.
 
     >>> import dynmem as dm
@@ -59,6 +66,10 @@ def gradient_norms(system, *, lags, drive=0.0, rng=0):
     lags = np.arange(given[0] + 1) if np.ndim(lags) == 0 else given
     if type(cell) is Linear:
         return linear_gradient((1 - cell.leak) * np.eye(cell.units) + cell.leak * cell.W, lags)
+    if isinstance(cell, (LRU, S5, LinearAttention)):
+        return diagonal_gradient(cell, lags)
+    if isinstance(cell, Selective):
+        return selective_gradient(cell, lags, drive)
     if isinstance(cell, (S4, S4D)):
         return state_space_gradient(cell, lags)
     if isinstance(cell, Orthogonal) and _isometric(cell):

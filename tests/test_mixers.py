@@ -1,0 +1,158 @@
+"""What every mixer keeps, from one row of a table: numpy and torch, step by step and all at once, cut and whole, gradients, exponents, files."""
+
+import numpy as np
+import pytest
+import torch
+
+import dynmem as dm
+from dynmem.analysis import gradient_norms, lyapunov_spectrum
+from dynmem.training import Trainable, load, save
+from dynmem.training.trainable import leaves
+
+UNITS, INPUTS, LENGTH = 4, 2, 70  # longer than a chunk of 64 steps
+MIXERS = {  # name: the model and its options; a mixer that a stack can hold brings its row here and nothing else
+    "linear": ("linear", {"gain": 0.9, "bias_sd": 0.3}),
+    "tanh": ("tanh", {"gain": 1.2, "bias_sd": 0.3}),
+    "relu": ("relu", {"gain": 0.9, "bias_sd": 0.3, "init": "orthogonal"}),
+    "orthogonal": ("orthogonal", {"nonlinearity": "tanh", "bias_sd": 0.3}),
+    "modrelu": ("orthogonal", {"nonlinearity": "modrelu", "bias_sd": 0.1}),
+    "lstm": ("lstm", {"forget_bias": 1.0, "bias_sd": 0.3}),
+    "gru": ("gru", {"bias_sd": 0.3}),
+    "lru": ("lru", {"modes": 3, "r_min": 0.6, "r_max": 0.95}),
+    "lru, gamma trained": ("lru", {"r_max": 0.9, "gamma": "trained"}),
+    "s5": ("s5", {"modes": 4, "blocks": 2, "step_min": 0.05}),
+    "s4d": ("s4d", {"modes": 4}),
+    "s4d, bilinear": ("s4d", {"modes": 4, "method": "bilinear", "init": "inv", "step_min": 0.05}),
+    "s4": ("s4", {"modes": 4, "step_min": 0.05}),
+    "lmu": ("lmu", {"order": 4, "theta": 8.0}),
+    "selective": ("selective", {"modes": 3, "rank": 2, "step_min": 0.05, "step_max": 0.5}),
+    "selective, exact": ("selective", {"modes": 2, "input_step": "exact", "step_min": 0.1, "step_max": 1.0}),
+    "linear attention": ("linear_attention", {"heads": 2}),
+    "linear attention, decay": ("linear_attention", {"heads": 2, "keys": 6, "decay": True}),
+    "cornn": ("cornn", {"epsilon": 0.5, "step": 0.3}),
+    "cornn, explicit": ("cornn", {"damping": "explicit"}),
+    "pre": ("lru", {"placement": "pre", "feedforward": 5, "activation": "gelu", "outputs": 3}),
+    "post": ("gru", {"placement": "post", "layers": 2, "norm": "rms", "outputs": 3}),
+    "deepnorm": ("linear_attention", {"placement": "deepnorm", "layers": 2, "feedforward": 5, "heads": 2, "keys": 2, "decay": True}),
+    "none": ("selective", {"placement": "none", "layers": 2, "modes": 2, "step_min": 0.1, "step_max": 1.0, "outputs": 1}),
+}
+
+
+def mixer(name):
+    model, options = MIXERS[name]
+    return dm.models.get(model, units=UNITS, inputs=INPUTS, rng=3, **options)
+
+
+def course(model, *batch, length=LENGTH):
+    """Noise (*batch, length, inputs), and states (*batch, n) that noise has led to."""
+    rng = np.random.default_rng(5)
+    x = np.stack([model.initial(rng) for _ in range(int(np.prod(batch)))]).reshape(*batch, model.size)
+    return rng.standard_normal((*batch, length, model.inputs)), model.unroll(rng.standard_normal((*batch, 3, model.inputs)), x)[1]
+
+
+def close(found, expected, tolerance=1e-10):
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance * max(1.0, np.abs(expected).max(initial=0.0)))
+
+
+@pytest.fixture(params=MIXERS)
+def model(request):
+    return mixer(request.param)
+
+
+def test_all_at_once_is_step_by_step(model):
+    u, x = course(model, 3)
+    for found, expected in zip(model.run(u, x), model.unroll(u, x), strict=True):
+        assert found.shape == expected.shape
+        close(found, expected)
+    assert model.run(u, x)[0].shape == (3, LENGTH, model.outputs)
+    close(model.run(u[:, :1], x)[1], model.rule(x, u[:, 0]))
+
+
+def test_torch_is_numpy(model):
+    u, x = course(model, 3)
+    for fused in (True, False):
+        with torch.no_grad():
+            for found, expected in zip(Trainable(model, torch.float64, fused=fused).run(u, x), model.run(u, x), strict=True):
+                close(found.numpy(), expected)
+
+
+def test_single_precision_loses_no_more_than_its_digits(model):
+    u, x = course(model, 2)
+    with torch.no_grad():
+        found, last = (part.numpy() for part in Trainable(model).run(u, x))
+    expected, end = model.run(u, x)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * max(1.0, np.abs(expected).max()))
+    np.testing.assert_allclose(last, end, atol=1e-5 * max(1.0, np.abs(end).max()))
+
+
+def everything(trainable, u, x):
+    """Outputs, last state, and the gradients of both with respect to inputs, start and every weight."""
+    u, x = (torch.tensor(value, requires_grad=True) for value in (u, x))
+    y, last = trainable.run(u, x)
+    mixed = torch.randn(y.shape, generator=torch.Generator().manual_seed(0), dtype=y.dtype)
+    wanted = [u, x, *trainable.weights().values()]
+    return torch.autograd.grad((mixed * y).sum() + last.square().sum(), wanted, materialize_grads=True)
+
+
+def test_every_gradient_all_at_once_is_that_step_by_step(model):
+    u, x = course(model, 2)
+    one = Trainable(model, torch.float64)
+    found, expected = (everything(each, u, x) for each in (one, Trainable(model, torch.float64, fused=False)))
+    for name, a, b in zip(("u", "x", *one.weights()), found, expected, strict=True):
+        assert (a - b).abs().max() <= 1e-10 * max(1.0, b.abs().max()), name
+        assert b.abs().sum() > 0, f"{name} has no part in the outputs"
+
+
+def test_a_sequence_may_be_cut_and_continued(model):
+    u, x = course(model, 2)
+    whole, last = model.run(u, x)
+    parts = []
+    for piece in np.split(u, [1, 30, 66], axis=1):
+        part, x = model.run(piece, x)
+        parts.append(part)
+    close(np.concatenate(parts, axis=1), whole)
+    close(x, last)
+
+
+def test_a_batch_is_a_loop(model):
+    u, x = course(model, 2, 3, length=20)
+    for found, one in zip(model.run(u, x), zip(*(model.run(*each) for each in zip(u.reshape(6, 20, -1), x.reshape(6, -1), strict=True)),
+                                               strict=True), strict=True):
+        close(found, np.reshape(one, found.shape))
+
+
+def test_jacobians_are_those_of_autograd(model):
+    """Of the rule and of the output; and through a run, whose gradient is the product of the Jacobians on its way."""
+    u, x = course(model, length=8)
+    for of in ("state", "output"):
+        for wrt in ("state", "input"):
+            close(dm.jacobian(model, x, u[0], of=of, wrt=wrt), dm.jacobian(model, x, u[0], of=of, wrt=wrt, engine="torch"), 1e-12)
+    trainable, product, state = Trainable(model, torch.float64), np.eye(model.size), x
+    for step in u:
+        product, state = dm.jacobian(model, state, step) @ product, model.rule(state, step)
+    through = torch.autograd.functional.jacobian(lambda start: trainable.run(u[None], start)[1][0], torch.tensor(x))
+    close(through.numpy(), product)
+
+
+def test_the_slope_of_the_gradient_is_the_first_exponent(model):
+    """Over the same 400 steps of one orbit under noise, once both have found their directions; there a direction and the root mean square
+    of all may still part by a factor e, an error of 1/400. Where nothing comes through both are -inf."""
+    u, x = course(model, length=601)
+    logs = gradient_norms(model, u, x0=x, transient=0, lags=[200, 600], anchor="start").log_state_gradient.values
+    exponent = lyapunov_spectrum(model, x, drive=u[:-1], transient=200, duration=400, exponents=1).lyapunov.item()
+    if np.isneginf(logs[1]):
+        assert np.isneginf(exponent)
+    else:
+        assert (logs[1] - logs[0]) / 400 == pytest.approx(exponent, abs=1 / 400)
+
+
+def test_saved_is_loaded(model, tmp_path):
+    save(model, tmp_path / "model.pt")
+    again = load(tmp_path / "model.pt")
+    assert type(again) is type(model) and again.parameters == model.parameters
+    for (path, one), (other, two) in zip(leaves(model), leaves(again), strict=True):
+        assert path == other and np.array_equal(one, two)
+    u, x = course(model)
+    np.testing.assert_array_equal(again.run(u, x)[0], model.run(u, x)[0])
+    back = Trainable(model, torch.float64).frozen()
+    assert type(back) is type(model) and back.parameters == model.parameters

@@ -214,6 +214,7 @@ BUILD = {
     "lmu": lambda: LMU.random(3, 2, rng=12, order=4, theta=6.0),
     "lmu, small": lambda: LMU.random(1, 1, rng=12, order=2, theta=3.0),
     "lmu, two memories": lambda: replace(LMU.random(2, 1, rng=12, order=3, theta=5.0, memories=2), Em=0.1 * np.ones((2, 6))),
+    "scaled legendre": lambda: dm.models.hippo.ScaledLegendre(4),
     "network, s4d": lambda: dm.models.get("s4d", units=3, inputs=2, outputs=2, layers=2, rng=12, modes=2, placement="pre", feedforward=4),
     "lru": lambda: dm.models.LRU.random(2, 2, rng=10, modes=3, r_min=0.5),
     "lru, trained gamma": lambda: dm.models.get("lru", units=3, inputs=1, rng=10, gamma="trained", r_max=0.9),
@@ -235,7 +236,8 @@ BUILD = {
     "block, tcn": lambda: dm.models.get("tcn", units=2, inputs=1, layers=2, outputs=1, rng=10, kernel=2, placement="pre", feedforward=3),
     "network, mixed": lambda: Network((_tanh(4, 2), LSTM.random(3, 4, rng=8), Henon_layer()), np.ones((1, 2)), np.array([0.5])),
 }
-STATES = {"logistic": [0.3], "lorenz96": [1.0, -0.5, 2.0, 0.3, 1.7], "oscillators": [0.1, 0.9, -0.4, 0.2, 2.0], "cat": [0.31, 0.22]}
+STATES = {"scaled legendre": [0.3, -0.2, 0.5, 0.1, 6.0],
+          "logistic": [0.3], "lorenz96": [1.0, -0.5, 2.0, 0.3, 1.7], "oscillators": [0.1, 0.9, -0.4, 0.2, 2.0], "cat": [0.31, 0.22]}
 
 
 @dataclass(frozen=True, eq=False)

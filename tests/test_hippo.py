@@ -5,9 +5,10 @@ import pytest
 from scipy import integrate, signal
 from scipy.interpolate import pade
 
+import dynmem as dm
 from dynmem.errors import ShapeError, UnknownNameError
 from dynmem.linear import LinearSystem
-from dynmem.models.hippo import MEASURES, basis, hippo, legendre_delay, normal_plus_low_rank, reconstruct
+from dynmem.models.hippo import MEASURES, ScaledLegendre, basis, hippo, legendre_delay, normal_plus_low_rank, reconstruct
 
 
 def odd(measure, order):
@@ -148,6 +149,28 @@ def test_every_lag_of_the_window_can_be_read():
         assert legendre_delay(order, 1.0, lag).C[0] @ x == pytest.approx(np.sin(2 * np.pi * (3999 * dt + dt / 2 - lag)), abs=2e-3)
 
 
+def test_the_whole_history_is_remembered():
+    """Gu et al. (2020), section 2.4: the bilinear rule with 1/k in front, in dense matrices; the history read back at every lag, however
+    long it is; and forgetting by a power of time, (t/T)^(n+1), so that the longest time constant grows with the history."""
+    memory, system, rng = ScaledLegendre(12), hippo("legs", 12), np.random.default_rng(0)
+    u, x = rng.standard_normal((40, 1)), np.zeros(12)
+    for k, each in enumerate(u, start=1):
+        x = np.linalg.solve(np.eye(12) - system.A / (2 * k), x + system.A @ x / (2 * k) + system.B @ each / k)
+    np.testing.assert_allclose(memory.unroll(u, memory.initial())[1], [*x, 40], atol=1e-12)
+    for T in (1000, 4000):
+        t = (np.arange(T) + 0.5) / T
+        past = np.sin(6 * t) + t**2
+        x = memory.unroll(past[:, None], memory.initial())[1][:12]
+        lags = np.array([0.05, 0.3, 0.6, 0.9]) * T
+        np.testing.assert_allclose(reconstruct("legt", x, lags, T), np.interp(T - lags, T * t, past), atol=0.02)
+    product, at, state = np.eye(12), {}, np.append(np.zeros(12), 100.0)
+    for k in range(101, 1601):
+        product = dm.jacobian(memory, state, [0.0])[:12, :12] @ product
+        state[-1] = at[k] = k
+        at[k] = product[0, 0], product[1, 1]
+    np.testing.assert_allclose(np.log2(np.array(at[400]) / np.array(at[1600])), [2, 4], atol=0.02)
+
+
 def test_transfer_functions_are_scipys():
     full, omega = hippo("legs", 6), np.array([0.1, 1.0, 10.0])
     system = LinearSystem(full.A, full.B, np.random.default_rng(0).standard_normal((2, 6)), [[0.5], [1.0]])
@@ -175,6 +198,7 @@ def test_transfer_functions_are_scipys():
     (lambda: basis("legs", 3, [-1.0]), ValueError, "lags reach into the past"),
     (lambda: reconstruct("legs", 1.0, [0.0]), ShapeError, "x must have shape"),
     (lambda: legendre_delay(3, 1.0, 1.5), ValueError, "the window reaches from 0 to theta"),
+    (lambda: ScaledLegendre(0), ValueError, "order = 0"),
     (lambda: hippo("legs", 3).kernel(5), ValueError, "call discretise"),
     (lambda: hippo("legs", 3).discretise(0.1).impulse_response([0.0]), ValueError, "kernel"),
 ])

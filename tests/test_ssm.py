@@ -185,15 +185,14 @@ def test_torch_runs_and_differentiates_every_form(name):
         assert (found - wanted).abs().max() <= 1e-10 * max(1.0, wanted.abs().max())
 
 
-@pytest.mark.parametrize("init", ["lin", "inv", "legs"])
-@pytest.mark.parametrize("kind", [S4D, S4])
+@pytest.mark.parametrize("kind, init", [(S4D, "lin"), (S4D, "inv"), (S4D, "legs"), (S4, "legs")])
 def test_precision(kind, init):
     """S4D recurrence = FFT convolution, N = 64, L = 1024: relative 1e-12 in double precision, 1e-5 in single; published code differed by 1e-2."""
     import torch
 
     from dynmem.training import Trainable
 
-    model = kind.random(4, 4, rng=9, **({"init": init} if kind is S4D else {}))
+    model = kind.random(4, 4, rng=9, init=init)
     u = torch.randn(2, 1024, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     for dtype, bound in ((torch.float64, 1e-12), (torch.float32, 1e-5)):
         twin, at = Trainable(model, dtype).twin(), u.to(dtype)
@@ -205,8 +204,8 @@ def test_precision(kind, init):
     assert (recurrence - exact).abs().max() <= 2e-5 * exact.abs().max()  # and single precision is the model, not only itself
 
 
-def test_the_published_kernel_of_s4_fails_at_half_the_rate():
-    """z = -1 is a root of unity of every even length: 2/(1 + z) is infinite there, and ours is not."""
+def test_the_kernel_of_s4_is_regular_at_half_the_rate():
+    """z = -1 is a root of unity of every even length, and the published 2/(1 + z) infinite there."""
     model = S4.random(2, 2, rng=1, modes=4)
     for length in (2, 4, 1000):
         close(model.kernel(length), np.stack([model.discrete(h).kernel(length)[:, 0, 0] for h in range(2)], -1))
@@ -225,6 +224,20 @@ def test_another_sampling_rate(name):
     assert model.discrete(0, factor=0.5).dt == 0.5
     close(model.discrete(0, factor=0.5).exponents[0], model.continuous(0).exponents[0], 1e-12 if zoh else 0.1)
     close(model.resampled(2.0).resampled(0.5).log_step, model.log_step)
+
+
+def test_a_stack_at_another_sampling_rate():
+    """A slow signal sampled twice as often: a stack of two layers, its steps halved, says the same; and a tanh network cannot."""
+    model = dm.models.get("s4d", units=4, inputs=1, outputs=1, layers=2, placement="pre", feedforward=8, modes=8, rng=3, step_max=0.02)
+    t = np.arange(0, 300, 0.5)
+    u = np.sin(0.03 * t)[:, None]
+    rest = np.zeros(model.size)
+    finer, coarse = dm.models.resampled(model, 0.5).run(u, rest)[0][1::2], model.run(u[1::2], rest)[0]
+    assert np.abs(finer - coarse)[20:].max() < 0.02 * np.abs(coarse).max()
+    assert np.abs(model.run(u, rest)[0][1::2] - coarse)[20:].max() > 0.1 * np.abs(coarse).max()
+    assert dm.models.resampled(dm.models.LMU.random(2, 1, theta=8.0), 2.0).theta == 4.0
+    with pytest.raises(TypeError, match="Tanh knows steps, not time"):
+        dm.models.resampled(dm.models.get("tanh", units=3, inputs=2, layers=2), 0.5)
 
 
 def test_time_constants():
@@ -336,7 +349,10 @@ def test_training_reduces_the_loss():
     (lambda: replace(S4D.random(1, 1), frequency=np.zeros(3)), ShapeError, "frequency of S4D must be a matrix"),
     (lambda: replace(S4D.random(2, 2), D=np.zeros(3)), ShapeError, r"D of S4D has shape \(3,\), expected \(2,\)"),
     (lambda: replace(S4.random(2, 2), P=np.zeros(3)), ShapeError, "P of S4 has shape"),
+    (lambda: replace(S4.random(1, 1), P=np.zeros((1, 0, 32, 2))), ShapeError, "a rank of at least 1"),
+    (lambda: replace(S4.random(1, 1), P=np.zeros((1, 1, 3, 2))), ShapeError, r"P of S4 has shape \(1, 1, 3, 2\), expected \(1, 1, 32, 2\)"),
     (lambda: replace(S4.random(1, 1), B=np.full((1, 32, 2), np.nan)), NotFiniteError, "B of S4 holds NaN"),
+    (lambda: replace(S4D.random(1, 1), log_step=[800.0]), NotFiniteError, "log_step of S4D lies beyond .*: lower learning_rate"),
     (lambda: replace(S4D.random(1, 1), C=1j * np.ones((1, 32, 2))), TypeError, "C of S4D must hold real numbers"),
     (lambda: diagonal("lin2", 3), ValueError, "init must be one of"),
     (lambda: dm.models.get("s4d", units=4, inputs=2, gain=1.0), TypeError, "s4d takes no option {'gain'}: it takes init, method"),

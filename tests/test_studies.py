@@ -67,3 +67,20 @@ def test_learnable_delay_stops_at_the_first_failure():
 
     learned = xr.DataArray([[1, 1, 0, 1], [0, 1, 1, 1], [1, 1, 1, 1]], dims=("model", "delay"), coords={"delay": [5, 10, 20, 40]})
     assert learnable_delay(learned).values.tolist() == [10, 0, 40]
+
+
+@pytest.mark.parametrize("name", ["s4d", "s4d_bilinear", "s4"])
+def test_textbook_kernels_are_the_models_in_double(name):
+    from studies.duality import MODELS as FORMS, textbook_kernel
+
+    options = dict(FORMS[name])
+    model = dm.models.get(options.pop("kind"), units=2, inputs=2, modes=8, **options)
+    np.testing.assert_allclose(textbook_kernel(model, 63, "float64").T + model.D * (np.arange(63) == 0)[:, None], model.kernel(63), atol=1e-11)
+
+
+def test_the_hippo_study_measures_what_theory_predicts():
+    from studies.hippo import measure
+
+    found = measure("legs", 12, 10.0, seed=0, theta=2.0, steps=200, duration=40)
+    np.testing.assert_allclose(found.error[5:], found.predicted[5:], rtol=0.2)
+    assert 0.5 < found.reach < 3.0 and float(found.longest_time_constant) == pytest.approx(1.0)

@@ -12,6 +12,7 @@ from dynmem.theory.kernels import (
     hippo_memory,
     pade_coefficients,
     pade_delay,
+    precision_budget,
     sampled_spectrum,
     state_space_gradient,
     state_space_kernel,
@@ -136,12 +137,32 @@ def test_what_hippo_forgets():
     assert "error" not in hippo_memory("legs", 3, [1.0])
 
 
+def test_precision_budget():
+    """Errors of a mode whose coefficient is off, and of one whose state is rounded at every step, in long runs of white noise."""
+    rng, rate, eps, length = np.random.default_rng(0), 0.02, 1e-6, 20_000
+    u, x, off, rounded = rng.standard_normal(length), 0.0, 0.0, 0.0
+    kept = np.empty((3, length))
+    for t in range(length):
+        x = np.exp(-rate) * x + u[t]
+        off = np.exp(-rate) * (1 + eps) * off + u[t]
+        rounded = (np.exp(-rate) * rounded + u[t]) * (1 + eps * rng.standard_normal())
+        kept[:, t] = x, off, rounded
+    scale = np.sqrt(np.mean(kept[0] ** 2))
+    errors = np.sqrt(np.mean((kept[1:] - kept[0]) ** 2, axis=1)) / scale
+    found = precision_budget(rate, [10, length], eps)
+    np.testing.assert_allclose(errors, [found.coefficient_error[1], found.step_error[1]], rtol=0.15)
+    np.testing.assert_allclose(found.coefficient_error[1], eps / rate / np.sqrt(2), rtol=0.02)
+    np.testing.assert_allclose(found.coefficient_error[0], eps * np.sqrt(np.average(np.arange(10) ** 2, weights=np.exp(-0.04 * np.arange(10)))))
+
+
 @pytest.mark.parametrize("call, text", [
     (lambda: sampled_spectrum([-1.0], 0.1, "trapezoid"), "method must be one of zoh, bilinear, euler"),
     (lambda: sampled_spectrum([-1.0], -0.1), "step = -0.1"),
     (lambda: sampled_spectrum([np.nan]), "finite"),
     (lambda: state_space_gradient(MODELS["zoh"](), [-1]), "lags"),
     (lambda: state_space_kernel(MODELS["zoh"](), [1.5]), "lags"),
+    (lambda: precision_budget(0.0, [3]), "rate = 0"),
+    (lambda: precision_budget(0.1, [0]), "at least one step"),
     (lambda: pade_delay(0, [1.0]), "order = 0"),
     (lambda: pade_delay(2, [1.0], theta=0), "theta = 0"),
     (lambda: hippo_memory("legs", 3, [1.0], [1.0, 2.0], [1.0]), "one number of at least 0 for each of the 2"),

@@ -15,6 +15,8 @@ CASES = {
     "orthogonal, identity": (lambda: dm.models.get("orthogonal", units=100, rng=5), None, 1e-9),
     "orthogonal, tanh": (lambda: wide("orthogonal", nonlinearity="tanh", rng=6), 0.5, 0.02),
     "linear": (lambda: dm.models.get("linear", units=10, gain=0.9, rng=7), None, 5e-3),
+    "S4D": (lambda: dm.models.get("s4d", units=2, inputs=2, modes=4, step_min=0.01, rng=12), None, 1e-6),
+    "S4": (lambda: dm.models.get("s4", units=1, inputs=1, modes=4, step_min=0.05, rng=13), None, 1e-4),
     "LRU": (lambda: dm.models.get("lru", units=3, inputs=2, modes=10, r_min=0.9, rng=11), 1.0, 2e-3),
     "S5": (lambda: dm.models.get("s5", units=3, inputs=2, modes=4, rng=12), 1.0, 2e-3),
     "linear attention": (lambda: dm.models.get("linear_attention", units=4, inputs=2, heads=2, decay=True, rng=13), 1.0, 2e-3),

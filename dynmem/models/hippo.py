@@ -1,12 +1,14 @@
 """HiPPO: linear memories whose state holds the coefficients of the past in an orthogonal basis (Gu et al. 2020, 2022)."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import tensors
+from ..arrays import stack, tensors
 from ..errors import ShapeError, UnknownNameError
 from ..linear import LinearSystem
+from ..system import Map
 from .cell import above_zero, real, whole
 
 MEASURES = ("legs", "legt", "lagt", "fourier")
@@ -82,6 +84,52 @@ def reconstruct(measure, x, lags, theta=1.0):
     if x.ndim == 0:
         raise ShapeError("x must have shape (..., order), got a single number")
     return x @ basis(measure, x.shape[-1], lags, theta).T
+
+
+@dataclass(frozen=True, eq=False)
+class ScaledLegendre(Map):
+    """HiPPO-LegS as first published: the whole history, however long, in Legendre polynomials stretched over it.
+
+    dx/dt = (A x + B u) / t with the A and B of ``hippo("legs")``, stepped by the bilinear rule at t = k, the number of steps so far:
+    (1 - A/2k) x_k = (1 + A/2k) x_(k-1) + B u_k / k. The state is x (order,), then the clock k. After T steps u at lag s is read back as by
+    ``reconstruct("legt", x, s, theta=T)``. It forgets as a power of time, (t/T)^(n+1), no longer exponentially: every exponent is 0.
+
+    Field: order. Source: Gu, Dao, Ermon, Rudra and Re (2020), theorem 2 and section 2.4.
+
+    >>> memory = ScaledLegendre(4)
+    >>> _, last = memory.unroll(np.ones((1000, 1)), np.zeros(5))
+    >>> abs(last - [1, 0, 0, 0, 1000]).max() < 0.01  # a constant is the first polynomial
+    np.True_
+    """
+
+    order: int
+    inputs = 1
+
+    def __post_init__(self):
+        whole("order", self.order, 1)
+
+    size = property(lambda self: self.order + 1)
+    states = property(lambda self: (*(f"x{n}" for n in range(self.order)), "clock"))
+
+    def rule(self, x, u):
+        clock = x[..., self.order] + 1.0
+        half = 0.5 / clock
+        before, after, found = 0.0, 0.0, []  # sums of r_j x_j and r_j y_j over j < n
+        for n in range(self.order):
+            r = np.sqrt(2 * n + 1.0)
+            right = (1.0 - half * (n + 1)) * x[..., n] - half * r * before
+            right = right if u is None else right + 2.0 * half * r * u[..., 0]
+            y = (right - half * r * after) / (1.0 + half * (n + 1))
+            before, after = before + r * x[..., n], after + r * y
+            found.append(y)
+        return stack((*found, clock))
+
+    def output(self, x, u):
+        return x[..., : self.order]
+
+    def initial(self, rng=0):
+        """Nothing remembered, no time passed."""
+        return np.zeros(self.size)
 
 
 class NormalLowRank(NamedTuple):

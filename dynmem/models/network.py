@@ -1,6 +1,6 @@
 """Several layers and a readout as one system, and the registry of models by name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -186,3 +186,24 @@ def blocks(mixers, placement, norm, hidden, activation, rng):
         return Block(mixer, ff, tuple(Norm.plain(width, norm) for _ in range(count)), placement, alpha)
 
     return tuple(map(block, mixers)) + ((Norm.plain(width, norm),) if placement == "pre" else ())
+
+
+def resampled(model, factor):
+    """The same model for inputs whose samples lie ``factor`` times as far apart (below 1: closer), without training anew.
+
+    Models of continuous time (S4D, S4, LMU) change their step, in stacks too; what has no memory stays. Raises TypeError for layers that know
+    steps only.
+
+    >>> stack = get("s4d", units=4, inputs=2, layers=2, placement="pre", modes=4)
+    >>> bool(np.allclose(resampled(stack, 0.5).layers[1].mixer.log_step, stack.layers[1].mixer.log_step - np.log(2)))
+    True
+    """
+    if isinstance(model, Network):
+        return replace(model, layers=tuple(resampled(layer, factor) for layer in model.layers))
+    if isinstance(model, Block):
+        return replace(model, mixer=resampled(model.mixer, factor))
+    if hasattr(model, "resampled"):
+        return model.resampled(factor)
+    if as_system(model, Map).size == 0:
+        return model
+    raise TypeError(f"{type(model).__name__} knows steps, not time, and cannot be resampled: train it at the new rate, or take s4d, s4 or lmu")

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ..arrays import as_complex, concat, exp, namespace, solve, stack, transpose
+from ..errors import ShapeError
 from .blockwise import blockwise, fourier
 from .cell import whole
 from .hippo import normal_plus_low_rank
@@ -37,6 +38,12 @@ class S4(StateSpace):
     D: np.ndarray
     log_step: np.ndarray
     shapes = {"log_decay": "HM", "frequency": "HM", "P": "HRM2", "B": "HM2", "C": "HM2", "D": "H", "log_step": "H"}
+
+    def _sizes(self):
+        if np.ndim(self.P) != 4 or not np.shape(self.P)[1]:
+            raise ShapeError(f"P of S4 has shape {np.shape(self.P)}, expected (channels, rank, modes, 2) with a rank of at least 1; without it "
+                             "the model is S4D")
+        return super()._sizes() | {"R": np.shape(self.P)[1]}
 
     @cached_property
     def low_rank(self):
@@ -101,8 +108,8 @@ class S4(StateSpace):
 
         K(z) = C (1 - A_d^length) (1 - A_d z)^-1 B_d, and with half the angle w = pi k / length
         (1 - A_d z)^-1 B_d = exp(i w) (E + cos(w) P P^*)^-1 B, E = 2i sin(w)/s - cos(w) lambda: Woodbury's inverse, whose sums over modes are
-        Cauchy's. The published form divides by 1 + z, which is 0 at half the rate and loses all digits near it; this one is even there,
-        and finds sin(w) without the difference 1 - z: it holds in single precision. Source: Gu et al. (2022), theorem 3.
+        Cauchy's. The published form divides by 1 + z, which is 0 at half the rate, a root of unity of every even length; here nothing is
+        singular, and 1 - z comes without cancellation from sin(w): it holds in single precision. Source: Gu et al. (2022), theorem 3.
         """
         length = whole("length", length, 1)
         C = as_complex(*self._truncated(length))

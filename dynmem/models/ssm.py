@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ..arrays import as_complex, concat, cos, exp, namespace, sin, sinh, stack, transpose
+from ..errors import NotFiniteError
 from ..linear import LinearSystem
 from ..scan import channel_scan
 from ..system import Map
@@ -15,6 +16,7 @@ from .hippo import normal_plus_low_rank
 
 INITS = ("lin", "inv", "legs", "real")
 METHODS = ("zoh", "bilinear")
+LARGEST = 300  # logarithm
 SLOWEST = 1e-4  # decay that a mode keeps at least, where the measure's own is 0
 
 
@@ -31,9 +33,17 @@ class StateSpace(Map):
     shapes = {}
 
     def __post_init__(self):
-        H, M = matrix_shape(self, "frequency", "channels, modes")
-        sizes = {"H": H, "M": M, "2": 2, "R": (*np.shape(getattr(self, "P", None)), 0, 0)[1]}
+        sizes = self._sizes()
         keep(self, **{name: tuple(sizes[letter] for letter in letters) for name, letters in self.shapes.items()})
+        for name in ("log_decay", "log_step"):
+            if (np.abs(getattr(self, name)) > LARGEST).any():
+                raise NotFiniteError(f"{name} of {type(self).__name__} lies beyond +-{LARGEST}, where its exponential is no number: lower "
+                                     "learning_rate")
+
+    def _sizes(self):
+        """The letters of ``shapes`` as numbers."""
+        H, M = matrix_shape(self, "frequency", "channels, modes")
+        return {"H": H, "M": M, "2": 2}
 
     units = property(lambda self: self.frequency.shape[0])
     modes = property(lambda self: self.frequency.shape[1])

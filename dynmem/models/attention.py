@@ -217,7 +217,7 @@ class Attention(Map):
 
     def _empty(self, flags):
         """Number of leading slots that are empty everywhere in the batch: nobody need look there."""
-        filled = (tensors(flags) > 0.5).reshape(-1, self.window).any(axis=0)
+        filled = (tensors(namespace(flags).detach(flags)) > 0.5).reshape(-1, self.window).any(axis=0)
         return int(np.argmax(filled)) if filled.any() else self.window
 
     @classmethod

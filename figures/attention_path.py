@@ -30,7 +30,7 @@ def draw(results):
         ticks = results.length.values[::2]
         axes[1].set_xticks(ticks, [f"{tick}" for tick in ticks])
         axes[1].minorticks_off()
-        axes[0].legend(loc="lower right")
+        axes[0].legend(loc=(0.6, 0.5))
         _sharpness(axes[2], results)
         return figure
 
@@ -51,6 +51,6 @@ def _sharpness(axis, results):
     for colour, name, label in ((CYCLE[0], "direct", "through the values"), (CYCLE[1], "score", "through the scores")):
         axis.plot(at.sharpness, np.sqrt((at[name] ** 2).mean("seed")), "o", color=colour, label=label)
         axis.plot(at.sharpness, at[f"predicted_{name}"].mean("seed"), "--", color=colour, lw=1.1)
-    axis.set(xlabel="sharpness s (scores have spread s squared)", ylabel="gradient times number of slots", ylim=(0, 8),
+    axis.set(xlabel="sharpness s (scores have spread s squared)", ylabel="gradient times number of slots", ylim=(0, None),
              title="two paths through attention")
     axis.legend(loc="upper left")

@@ -29,8 +29,8 @@ CHEAP = 4  # samples of attention for each of the others: it is that much faster
 
 
 def build(model, units, lags, rng, **options):
-    """A random model of the study, by a name of its table or of dm.models, with as many inputs as units."""
-    kind, given = MODELS.get(model, (model, lambda lags: {}))
+    """A random model of the study, with as many inputs as units."""
+    kind, given = MODELS[model]
     return dm.models.get(kind, units=units, inputs=units, rng=rng, **given(lags) | options)
 
 

@@ -11,7 +11,7 @@ from .cell import Cell, real, whole
 
 @dataclass(frozen=True, eq=False)
 class Hybrid(Cell):
-    """Recurrent network with self-attention over its past states and a relevancy screen (Kerg et al. 2020, eqs. 1-5 and section 4).
+    """Recurrent network with self-attention over its past states and a relevancy screen (Kerg et al. 2020).
 
     h_t = tanh(W s_(t-1) + V u_t + b);  e_i = a . tanh(Q s_(t-1) + K h_i);  alpha = softmax(e) over the states held;
     c_t = sum_i alpha_i h_i;  s_t = h_t + c_t, which is also the output.

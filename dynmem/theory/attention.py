@@ -74,7 +74,7 @@ def softmax_jacobian(weights):
     It vanishes where attention is sharp (one alpha near 1) and, as 1/t, where it is uniform: scores learn in between.
 
     weights: (..., slots), each at least 0 with sum 1. Returns jacobian_norm, row_bound and bound = 1/2 over the leading dims, at most one (sample).
-    Source: Nair (2025), "Softmax is 1/2-Lipschitz"; by Gershgorin's theorem.
+    Source: Gershgorin (1931), on the symmetric matrix J.
 
     >>> [round(float(softmax_jacobian(alpha).jacobian_norm), 12) for alpha in ([0.5, 0.5], [1.0, 0.0, 0.0])]
     [0.5, 0.0]
@@ -87,7 +87,7 @@ def softmax_jacobian(weights):
     return dataset({"jacobian_norm": (dims, np.linalg.norm(J, 2, axis=(-2, -1)), "1", "largest singular value of the softmax's Jacobian"),
                     "row_bound": (dims, (2 * weights * (1 - weights)).max(-1), "1", "largest absolute row sum"),
                     "bound": (dims, np.full(weights.shape[:-1], 0.5), "1", "bound for all weights")},
-                   title="Jacobian of the softmax", source="Gershgorin; Nair (2025)")
+                   title="Jacobian of the softmax", source="Gershgorin (1931)")
 
 
 def attention_paths(attention, u, *, lags):
@@ -161,10 +161,10 @@ def hybrid_gradient(lags, *, steps, gain, input_sd=1.0, terms=400):
     For Gaussian W the generating function of the Laguerre polynomials gives its mean square,
         E|s|^2 = ((1 - c^2)/(1 - chi))^2 sum_k L_k^(1)(-l)^2 c^(2k) / T^2,  chi = gain^2 E[phi'^2],
     with the fluctuations of phi' in the factor in front; the fast part is the plain recurrence, chi^lag. Both times E[phi'^2]. It decays
-    as a power of T, not exponentially (Kerg et al. 2020, proposition 1), and early inputs, seen when few were there, weigh more.
+    as a power of T, not exponentially (Kerg et al. 2020), and early inputs, seen when few were there, weigh more.
 
     lags: below ``steps``, and inputs more than a few steps after the first; gain of W; input_sd of the noise at each unit. Returns
-    input_gradient(lag). Source: derived here for Kerg et al. (2020), eqs. 1-5 with equal weights; mean field as in Schoenholz et al. (2017).
+    input_gradient(lag). Source: derived here for Kerg et al. (2020) with equal weights; mean field as in Schoenholz et al. (2017).
 
     >>> hybrid_gradient([50], steps=100, gain=0.0).input_gradient.values.round(5).tolist()
     [0.00681]
@@ -183,7 +183,7 @@ def hybrid_gradient(lags, *, steps, gain, input_sd=1.0, terms=400):
     series = (eval_genlaguerre(k, 1, -waited[:, None]) ** 2 * c2**k).sum(1)
     squares = square * (((1 - c2) / (1 - chi)) ** 2 * series / steps**2 + chi**lags)
     return dataset({"input_gradient": ("lag", np.sqrt(squares), "1", "|d s_T / d u_(T-lag)|")}, {"lag": ("lag", lags, "step", "lag")},
-                   title="gradient of recurrence with uniform attention", source="mean field of Kerg et al. (2020), eqs. 1-5",
+                   title="gradient of recurrence with uniform attention", source="mean field of Kerg et al. (2020)",
                    parameters={"steps": steps, "gain": gain, "input_sd": float(input_sd)})
 
 

@@ -1,16 +1,18 @@
 """Conditional exponents of a driven system: does it forget how it began, and follow what drives it?"""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..arrays import concat
+from ..errors import ShortRunWarning
 from ..flow import trajectory
 from ..labels import dataset, describe_system
 from ..system import Flow, Map, System, as_state, as_system
 from .diagram import component_index
-from .growth import standard_error
-from .lyapunov import lyapunov_spectrum
+from .growth import certainty
+from .lyapunov import TOO_SHORT, measured_spectrum
 from .passage import Passage, drive_name, start
 from .threads import one_thread
 
@@ -29,7 +31,8 @@ def conditional_exponents(system, x0=None, *, responding=None, duration, transie
     ``drive``, which is ``lyapunov_spectrum`` with that drive. All negative: the response synchronises with its driver, a network has the echo
     state property near this orbit. That a spectral radius is below 1 does not decide it, except for a linear network.
 
-    Returns a Dataset: ``lyapunov(exponent)``, ``standard_error(exponent)``, ``synchronises`` (the largest is below 0 by three standard errors).
+    Returns a Dataset: ``lyapunov(exponent)``, ``standard_error(exponent)``, ``synchronises`` (the largest is below 0 by three standard errors),
+    ``converged``, without which there is a ShortRunWarning.
 
     >>> import dynmem as dm
     >>> found = conditional_exponents(dm.systems.get("henon"), responding=["y"], duration=50)
@@ -40,15 +43,18 @@ def conditional_exponents(system, x0=None, *, responding=None, duration, transie
     if responding is None:
         if not system.inputs:
             raise ValueError(f"{type(system).__name__} takes no input: name the components that respond, responding=(...)")
-        found = lyapunov_spectrum(system, x0, duration=duration, transient=transient, exponents=exponents, drive=drive, dt=dt, rng=rng)
-        values, error = found.lyapunov.values, found.standard_error.values
+        found = measured_spectrum(system, x0, drive, rng, duration=duration, transient=transient, exponents=exponents, dt=dt)
+        values, error, converged = found.lyapunov.values, found.standard_error.values, bool(found.converged)
         per, step = found.lyapunov.attrs["units"], None
     else:
-        values, error, per, step = _subsystem(system, x0, responding, duration, transient, exponents, drive, dt, rng)
+        values, error, converged, per, step = _subsystem(system, x0, responding, duration, transient, exponents, drive, dt, rng)
+    if not converged:
+        warnings.warn(TOO_SHORT, ShortRunWarning, stacklevel=2)
     settled = bool(values[0] < -3.0 * error[0])
     label = {"lyapunov": ("exponent", values, per, "conditional Lyapunov exponent"),
              "standard_error": ("exponent", error, per, "standard error of the exponent"),
-             "synchronises": ((), settled, "1", "whether differences certainly shrink")}
+             "synchronises": ((), settled, "1", "whether differences certainly shrink"),
+             "converged": ((), converged, "1", "whether the estimate has settled")}
     coords = {"exponent": ("exponent", np.arange(1, len(values) + 1), "1", "index of the exponent, largest first")}
     options = {"duration": duration, "transient": transient, "drive": drive_name(drive), "dt": step,
                "responding": None if responding is None else [str(c) for c in responding]}
@@ -57,7 +63,7 @@ def conditional_exponents(system, x0=None, *, responding=None, duration, transie
 
 
 def _subsystem(system, x0, responding, duration, transient, exponents, drive, dt, rng):
-    """Exponents of a subsystem, their errors, their unit, and the step."""
+    """Exponents of a subsystem, their errors, whether they have settled, their unit, and the step."""
     if system.inputs or drive is not None:
         raise ValueError(f"responding is for a system that runs free, {type(system).__name__} has inputs: leave responding out")
     transient = 0.1 * duration if transient is None else transient
@@ -72,12 +78,11 @@ def _subsystem(system, x0, responding, duration, transient, exponents, drive, dt
         copy = Passage(response, response, np.concatenate([run.x, run.x[chosen]]), frame, run.drive, skip + steps)
         _growths(copy, n, chosen, skip)
         growths = _growths(copy, n, chosen, steps)
-    with np.errstate(invalid="ignore"):
-        values = growths.mean(axis=0) / abs(run.stepper.dt)
-        error = np.where(np.isneginf(values), 0.0, standard_error(np.full(steps, abs(run.stepper.dt)), growths))
+    values = growths.mean(axis=0) / abs(run.stepper.dt)
+    error, settled = certainty(np.full(steps, abs(run.stepper.dt)), growths)
     order = np.argsort(-values, kind="stable")
     per = "1/step" if not isinstance(system, Flow) and run.stepper.dt == 1 else "1/time unit"
-    return values[order], error[order], per, run.stepper.dt
+    return values[order], error[order], bool(settled.all()), per, run.stepper.dt
 
 
 def _growths(run, n, chosen, steps):

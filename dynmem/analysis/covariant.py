@@ -6,7 +6,7 @@ from scipy.linalg import lapack
 from ..errors import ConvergenceError
 from ..labels import dataset, describe_system
 from ..system import Flow
-from .growth import standard_error
+from .growth import certainty
 from .passage import drive_name, rate_unit, start
 from .threads import one_thread
 
@@ -131,7 +131,7 @@ def _labels(run, states, vectors, logs, every, stride, unsettled):
     per, _ = rate_unit(run)
     block = stride * abs(run.stepper.dt)
     durations = np.full(len(logs), block)
-    values, error = logs.mean(axis=0) / block, standard_error(durations, logs)
+    values, error = logs.mean(axis=0) / block, certainty(durations, logs)[0]
     subspace, note = _between(vectors, values, error, durations.sum())
     label = {
         "vector": (("time", "exponent", "state"), vectors, "1", "covariant vector"),

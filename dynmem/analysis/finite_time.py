@@ -4,7 +4,7 @@ import numpy as np
 
 from ..flow import whole_steps
 from ..labels import dataset, describe_system
-from .growth import standard_error
+from .growth import certainty
 from .passage import drive_name, rate_unit, start
 from .threads import one_thread
 
@@ -62,7 +62,7 @@ def _labels(growth, window, per, unit):
     with np.errstate(invalid="ignore"):
         mean, variance = values.mean(axis=0), values.var(axis=0, ddof=1)
         third, fourth = _shape(values - mean, variance)
-        error = standard_error(np.full(count, window), growth)
+        error = certainty(np.full(count, window), growth)[0]
         lengths, diffusion, spread = _diffusion(growth, window)
     rows = {
         "finite_time_exponent": (("sample", "exponent"), values, per, "growth over the window"),

@@ -7,7 +7,7 @@ import numpy as np
 from .compiled import STATE_LOST, program
 from .errors import ConvergenceError, NotFiniteError, ShapeError
 from .runge_kutta import FlowMap
-from .system import Flow, Map, as_input, as_state, as_system, check_rule
+from .system import Flow, Map, as_input, as_state, as_system, check_batch, check_rule
 from .tangent import jacobian
 
 ROUGH = 0.02  # error of a step allowed to a rule with corners
@@ -40,7 +40,8 @@ def suggest_step(flow, x0=None, u=None, *, tolerance=5e-6, largest=0.1, order=8,
     for f, x in zip(flows, start, strict=True):
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             if not np.isfinite(f.rule(x, held)).all():
-                raise NotFiniteError(f"the velocity of {type(f).__name__} is not finite at the start: start elsewhere")
+                raise NotFiniteError(f"the velocity of {f} is not finite at the start: start elsewhere, or tame the parameters")
+    check_batch(flows[0], start[:1], held)
     step, problem, before = largest, None, np.inf
     while step > 1e-7 * largest:
         error, needed = np.inf, tolerance
@@ -116,14 +117,14 @@ def trajectory(system, x, steps, u=None):
     Raises NotFiniteError with the step at which the state was lost.
     """
     varied = u is not None and np.ndim(u) > 1
+    if steps:
+        check_batch(system, x, u)
     made = None if np.ndim(u) > 2 else program(system, x.shape[-1], steps * (1 + x[..., 0].size // 64))
     if made:
         return _by_machine(made, system, x, steps, u)
     out = np.empty((steps + 1, *x.shape))
     out[0] = x
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        if steps:
-            check_rule(system, np.shape(system.rule(x, u[0] if varied else u)), x)
         for t in range(steps):
             out[t + 1] = x = system.rule(x, u[t] if varied else u)
             if t % 64 == 63 or t == steps - 1:

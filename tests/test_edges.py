@@ -110,3 +110,55 @@ def test_bad_options_get_a_sentence(options):
 def test_bad_lags(lags):
     with pytest.raises(ValueError, match="must be whole numbers"):
         dm.gradient_norms(dm.models.Linear(np.eye(2)), lags=lags)
+
+
+class Alone(dm.Map):
+    """Henon's map for one state alone: of two rows, x[0] is the first state, and not the first component of both."""
+
+    states = ("x", "y")
+
+    def rule(self, x, u):
+        return dm.stack((1.0 - 1.4 * x[0] ** 2 + x[1], 0.3 * x[0]))
+
+
+@dataclass(frozen=True, eq=False)
+class Together(dm.Flow):
+    """What users write: f(x, A)."""
+
+    f: object = None
+    A: np.ndarray = None
+    states = ("x", "y")
+
+    def rule(self, x, u):
+        return self.f(x, self.A)
+
+
+@pytest.mark.parametrize("rule", [
+    lambda x, A: dm.stack((x[1], -x[0])),
+    lambda x, A: A @ x,
+    lambda x, A: -x if x[..., 0] > 0.0 else x,
+    lambda x, A: -x * (x * x).sum(),
+])
+def test_a_rule_for_one_state_is_not_fed_many(rule):
+    """The orbits of two starts were silently mixed, or the error was Python's."""
+    system = Together(rule, np.array([[0.0, 1.0], [-1.0, 0.0]]))
+    for call in (lambda: dm.lyapunov_spectrum(system, [1.0, 0.0], duration=5), lambda: dm.orbit(system, np.eye(2), duration=5, dt=0.1),
+                 lambda: dm.fixed_points(system), lambda: dm.megno(system, np.eye(2), duration=5, dt=0.1)):
+        with pytest.raises(ShapeError, match=r"serves one state.*x\[\.\.\., i\] for a component, x @ A.T for a matrix"):
+            call()
+
+
+def test_a_map_for_one_state_serves_one():
+    alone, henon = Alone(), dm.systems.get("henon")
+    found = dm.lyapunov_spectrum(alone, [0.1, 0.1], duration=20).lyapunov
+    np.testing.assert_allclose(found, dm.lyapunov_spectrum(henon, [0.1, 0.1], duration=20).lyapunov, atol=1e-9)
+    np.testing.assert_array_equal(dm.orbit(alone, [0.1, 0.1], duration=3).x, dm.orbit(henon, [0.1, 0.1], duration=3).x)
+    with pytest.raises(ShapeError, match="serves one state"):
+        dm.orbit(alone, [[0.1, 0.1], [0.2, 0.1]], duration=3)
+
+
+def test_parameters_that_are_no_numbers_are_named():
+    with pytest.raises(NotFiniteError, match="velocity of Lorenz63.*rho=nan"):
+        dm.lyapunov_spectrum(dm.systems.flows.Lorenz63(rho=np.nan), duration=5)
+    with pytest.raises(ShapeError, match=r"rule of Lorenz63 returned.*an array \(rho\) must fit it, and several systems are a list"):
+        dm.lyapunov_spectrum(dm.systems.flows.Lorenz63(rho=np.array([10.0, 28.0])), duration=5)

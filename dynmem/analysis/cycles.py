@@ -5,7 +5,7 @@ import numpy as np
 from ..errors import NotFiniteError, ShapeError
 from ..flow import as_map
 from ..labels import dataset, describe_system
-from ..system import Flow, as_input, as_state, as_system
+from ..system import Flow, as_input, as_state, as_system, check_batch
 from .growth import example_input
 from .newton import Equation, solve
 from .threads import one_thread
@@ -56,6 +56,7 @@ def fixed_points(system, *, period=1, starts=None, box=None, u=None, modulus=Non
     with one_thread():
         rounds = _starts(system, starts, box, u, period, np.random.default_rng(rng))
         x = next(rounds)
+        check_batch(system, x, u)
         equation = Equation(system, int(period), u, _modulus(modulus, x.shape[1]))
         _check_finite(equation, x)
         solution, error, good = _search(equation, x, tolerance)
@@ -175,6 +176,7 @@ def _around(states):
 def _explored(system, u, rng, orbits=8, steps=300):
     """States of short orbits (m, n), where they stay finite."""
     x = np.array([system.initial(seed) for seed in rng.spawn(orbits)])
+    check_batch(system, x, u)
     try:
         stepper = as_map(system, None, x[0], u if u is not None else example_input(system, None))
     except NotFiniteError:

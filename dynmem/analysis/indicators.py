@@ -6,7 +6,7 @@ from ..compiled import COLLAPSED, program
 from ..errors import ShapeError
 from ..flow import as_map, not_finite, whole_steps
 from ..labels import dataset, describe_system
-from ..system import Flow, as_state, as_system
+from ..system import Flow, as_state, as_system, check_batch
 from ..tangent import push
 from .frame import random_frame
 from .threads import cores, one_thread
@@ -117,6 +117,7 @@ class _Run:
             raise ValueError(f"{type(system).__name__} takes an input: indicators are known for systems that run free")
         generator = np.random.default_rng(rng)
         start = self.system.initial(generator) if x0 is None else as_state(self.system, x0, "x0")
+        check_batch(self.system, start)
         self.k, points = _whole("vectors", vectors, start.shape[-1]), _whole("points", points)
         self.stepper = as_map(self.system, dt, start, duration=duration)
         self.step, self.steps, self.duration = abs(self.stepper.dt), whole_steps(duration, self.stepper.dt), duration

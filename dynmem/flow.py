@@ -117,7 +117,7 @@ def trajectory(system, x, steps, u=None):
     Raises NotFiniteError with the step at which the state was lost.
     """
     varied = u is not None and np.ndim(u) > 1
-    if steps:
+    if x.ndim > 1 and steps:
         check_batch(system, x, u)
     made = None if np.ndim(u) > 2 else program(system, x.shape[-1], steps * (1 + x[..., 0].size // 64))
     if made:
@@ -125,6 +125,8 @@ def trajectory(system, x, steps, u=None):
     out = np.empty((steps + 1, *x.shape))
     out[0] = x
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        if steps:
+            check_rule(system, np.shape(system.rule(x, u[0] if varied else u)), x)
         for t in range(steps):
             out[t + 1] = x = system.rule(x, u[t] if varied else u)
             if t % 64 == 63 or t == steps - 1:

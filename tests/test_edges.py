@@ -7,6 +7,16 @@ import pytest
 
 import dynmem as dm
 from dynmem import NotFiniteError, ShapeError
+from dynmem.analysis import (
+    conditional_exponents,
+    covariant_vectors,
+    echo_state,
+    finite_time_exponents,
+    fixed_points,
+    period_doublings,
+    series_exponent,
+    zero_one_test,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +162,7 @@ def test_a_map_for_one_state_serves_one():
     alone, henon = Alone(), dm.systems.get("henon")
     found = dm.lyapunov_spectrum(alone, [0.1, 0.1], duration=20).lyapunov
     np.testing.assert_allclose(found, dm.lyapunov_spectrum(henon, [0.1, 0.1], duration=20).lyapunov, atol=1e-9)
-    np.testing.assert_array_equal(dm.orbit(alone, [0.1, 0.1], duration=3).x, dm.orbit(henon, [0.1, 0.1], duration=3).x)
+    np.testing.assert_allclose(dm.orbit(alone, [0.1, 0.1], duration=3).x, dm.orbit(henon, [0.1, 0.1], duration=3).x, atol=1e-14)
     with pytest.raises(ShapeError, match="serves one state"):
         dm.orbit(alone, [[0.1, 0.1], [0.2, 0.1]], duration=3)
 
@@ -162,3 +172,75 @@ def test_parameters_that_are_no_numbers_are_named():
         dm.lyapunov_spectrum(dm.systems.flows.Lorenz63(rho=np.nan), duration=5)
     with pytest.raises(ShapeError, match=r"rule of Lorenz63 returned.*an array \(rho\) must fit it, and several systems are a list"):
         dm.lyapunov_spectrum(dm.systems.flows.Lorenz63(rho=np.array([10.0, 28.0])), duration=5)
+
+
+LOGISTIC = dm.orbit(dm.systems.get("logistic", r=3.97), [0.3], duration=1500).x.values[:, 0]
+
+
+@pytest.mark.parametrize("scale", [1e300, 1e-300])
+def test_a_series_in_any_unit(scale):
+    """The 0-1 test called chaos of size 1e-200 regular, and gave NaN for 1e200."""
+    assert pytest.approx(zero_one_test(LOGISTIC).K.item(), abs=1e-9) == zero_one_test(scale * LOGISTIC).K
+    plain, scaled = (series_exponent(x, surrogates=3) for x in (LOGISTIC, scale * LOGISTIC))
+    assert scaled.lyapunov == pytest.approx(plain.lyapunov.item(), abs=1e-9)
+    np.testing.assert_allclose(scaled.divergence, plain.divergence + np.log(scale), atol=1e-9)
+
+
+def test_a_lost_direction_has_no_error():
+    class Copied(dm.Map):
+        states = ("x", "y")
+
+        def rule(self, x, u):
+            p = x[..., 0]
+            return dm.stack((4.0 * p * (1.0 - p), p))
+
+    found = finite_time_exponents(Copied(), [0.3, 0.2], duration=200, window=5)
+    assert found.lyapunov[1] == -np.inf and found.standard_error[1] == 0.0 and found.standard_error[0] > 0.0
+
+
+def test_a_whole_number_as_the_default_of_a_float():
+    """``r: float = 3`` is how users write it."""
+
+    @dataclass(frozen=True, eq=False)
+    class Parabola(dm.Map):
+        r: float = 3
+        states = ("x",)
+
+        def rule(self, x, u):
+            return self.r * x * (1.0 - x)
+
+    assert dm.bifurcation(Parabola(), "r", [2.9, 3.2], transient=2000).period.values.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda: covariant_vectors(dm.systems.get("henon"), duration="a"), "duration = 'a': must be a finite time"),
+    (lambda: covariant_vectors(dm.systems.get("henon"), duration=-1), "duration = -1: must be"),
+    (lambda: covariant_vectors(dm.systems.get("henon"), duration=10, samples=np.nan), "samples = nan: must be a whole number"),
+    (lambda: finite_time_exponents(dm.systems.get("henon"), duration=np.nan, window=2), "duration = nan: must be"),
+    (lambda: zero_one_test(LOGISTIC, frequencies="a"), "frequencies = 'a': must be a whole number"),
+    (lambda: series_exponent(LOGISTIC, delay=np.nan), "delay = nan: must be a whole number"),
+    (lambda: series_exponent(LOGISTIC, surrogates=-1), "surrogates = -1: must be a whole number"),
+    (lambda: series_exponent(LOGISTIC, dt="a"), "dt = 'a': must be one real number"),
+    (lambda: conditional_exponents(dm.systems.get("henon"), responding=["y"], duration=0), "duration = 0 is less than one step"),
+    (lambda: conditional_exponents(dm.systems.get("henon"), responding=["y"], duration=9, exponents="a"), "exponents = a: must be a whole number"),
+    (lambda: echo_state(dm.models.Tanh.random(2, 1), duration=0), "duration = 0 is less than one step"),
+    (lambda: echo_state(dm.models.Tanh.random(2, 1), np.zeros((1, 2)), duration=9), "at least two copies"),
+    (lambda: echo_state(dm.models.Tanh.random(2, 1), duration=9, spread=np.nan), "spread = nan: must be a positive number"),
+    (lambda: echo_state(dm.models.Tanh.random(2, 1), duration=9, replicas="a"), "replicas = 'a': must be a whole number"),
+    (lambda: fixed_points(dm.systems.get("henon"), box=3), "box = 3: pass .low, high."),
+    (lambda: fixed_points(dm.systems.get("henon"), box=("a", "b")), "pass .low, high."),
+    (lambda: fixed_points(dm.systems.get("henon"), starts=np.nan), "starts = nan: must be a whole number"),
+    (lambda: fixed_points(dm.systems.get("henon"), tolerance="a"), "tolerance = 'a': must be one real number"),
+    (lambda: period_doublings(dm.systems.get("logistic"), "r", 2.9, 3.6, doublings=1.5), "doublings = 1.5: must be a whole number"),
+    (lambda: dm.bifurcation(dm.systems.get("lorenz63"), "rho", [28.0], transient=1, duration=1, dt=0.01, section=7), "component 7: Lorenz63 has 3"),
+    (lambda: dm.bifurcation(dm.systems.get("lorenz63"), "rho", [28.0], transient=1, duration=1, dt=0.01, section=("z", np.nan)), "must be finite"),
+    (lambda: dm.bifurcation(dm.systems.get("logistic"), "r", [3.2], transient=1, samples="a"), "samples = 'a': must be a whole number"),
+    (lambda: dm.lyapunov_spectrum(dm.systems.get("henon"), duration=9, tolerance="a"), "tolerance = 'a': must be one real number"),
+    (lambda: dm.FlowMap(dm.systems.get("lorenz63"), dt="a"), "dt = 'a': a step must be"),
+    (lambda: dm.systems.get("lorenz63", rho="28"), "rho = '28': lorenz63 takes a number"),
+    (lambda: dm.systems.get("lorenz63", rho=None), "rho = None: lorenz63 takes a number"),
+])
+def test_what_makes_no_sense_is_named(call, message):
+    """Each ended in an error of Python's or numpy's own, or in a silent NaN."""
+    with pytest.raises((ValueError, TypeError), match=message):
+        call()

@@ -5,9 +5,10 @@ from scipy.linalg import lapack
 
 from ..errors import ConvergenceError
 from ..labels import dataset, describe_system
+from ..models.cell import whole
 from ..system import Flow
 from .growth import certainty
-from .passage import drive_name, rate_unit, start
+from .passage import default_transient, drive_name, rate_unit, start
 from .threads import one_thread
 
 SOURCE = "Ginelli et al. (2007), Phys. Rev. Lett. 99, 130601; Ginelli et al. (2013), J. Phys. A 46, 254005"
@@ -44,7 +45,7 @@ def covariant_vectors(system, x0=None, *, duration, transient=None, backward=Non
     [[1.0, 0.0], [0.5547, 0.83205]]
     """
     _check(samples, stride)
-    transient = 0.1 * duration if transient is None else transient
+    transient = default_transient(duration, transient)
     backward = transient if backward is None else backward
     times = {"transient": transient, "duration": duration, "backward": backward}
     with one_thread():
@@ -68,8 +69,7 @@ def covariant_vectors(system, x0=None, *, duration, transient=None, backward=Non
 
 def _check(samples, stride):
     for name, value in (("samples", samples), ("stride", stride)):
-        if value != int(value) or value < 1:
-            raise ValueError(f"{name} = {value}: must be a whole number of at least 1")
+        whole(name, value, 1)
 
 
 def _check_memory(shape, blocks, settle, every, memory):

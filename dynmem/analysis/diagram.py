@@ -11,6 +11,7 @@ from ..compiled import program
 from ..errors import NotFiniteError, ShortRunWarning
 from ..flow import FlowMap, as_map, suggest_step, whole_steps
 from ..labels import dataset, describe_system
+from ..models.cell import real, whole
 from ..system import Flow, System, as_input, as_state, as_system
 from ..trace import same_structure
 from .lyapunov import measured_spectrum
@@ -52,8 +53,8 @@ def bifurcation(system, parameter, values, *, transient, duration=None, samples=
     [1, 2, 4]
     """
     make = maker(system, (parameter,))
-    values, samples = numbers(parameter, values), _whole("samples", samples, 1)
-    exponents = _whole("exponents", exponents, 0)
+    values, samples = numbers(parameter, values), whole("samples", samples, 1)
+    exponents = whole("exponents", exponents, 0)
     first = make(**{parameter: values[0]})
     if isinstance(first, Flow) and duration is None:
         raise ValueError(f"{type(first).__name__} is a Flow: pass duration, the time over which to sample its section")
@@ -92,7 +93,7 @@ def parameter_map(system, values, *, duration, transient=None, exponents=1, x0=N
     if not isinstance(values, dict) or not values:
         raise ValueError(f"values = {values!r}: pass a dict {{parameter: values}}")
     make, axes = maker(system, tuple(values)), {name: numbers(name, v) for name, v in values.items()}
-    exponents = _whole("exponents", exponents, 1)
+    exponents = whole("exponents", exponents, 1)
     shape = tuple(len(v) for v in axes.values())
     systems = [make(**dict(zip(axes, point, strict=True))) for point in product(*axes.values())]
     first, options = systems[0], {"duration": duration, "transient": transient, "exponents": exponents, "dt": dt, "rng": rng}
@@ -119,10 +120,11 @@ def maker(system, names):
     system = as_system(system)
     inner = system.flow if isinstance(system, FlowMap) else system
     known = {f.name: getattr(inner, f.name) for f in fields(inner) if f.init}
-    real = [name for name, value in known.items() if isinstance(value, Real) and not isinstance(value, (bool, int))]
+    floats = {f.name for f in fields(inner) if f.type in (float, "float")}
+    swept = [name for name, value in known.items() if isinstance(value, Real) and (name in floats or not isinstance(value, (bool, int)))]
     for name in names:
-        if name not in real:
-            raise ValueError(f"{type(inner).__name__} has no float parameter {name!r}: it has {', '.join(real) or 'none'}; or pass a function "
+        if name not in swept:
+            raise ValueError(f"{type(inner).__name__} has no float parameter {name!r}: it has {', '.join(swept) or 'none'}; or pass a function "
                              "value -> system")
     if isinstance(system, FlowMap):
         return lambda **values: replace(system, flow=replace(inner, **values))
@@ -135,12 +137,6 @@ def numbers(name, values):
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
         raise ValueError(f"values of {name}: pass at least one finite number, in a list or a vector")
     return values
-
-
-def _whole(name, value, least):
-    if value != int(value) or value < least:
-        raise ValueError(f"{name} = {value}: must be a whole number of at least {least}")
-    return int(value)
 
 
 def _map_step(system, dt):
@@ -177,7 +173,7 @@ def _row(system, stepper, made, x, transient, duration, samples, section, u):
         return None, 0, None
     settle = whole_steps(transient, stepper.dt, "transient")
     steps = samples if duration is None else whole_steps(duration, stepper.dt)
-    cut = _section(system, section, u)
+    cut = _section(system, section, u, len(x))
     try:
         kept, end = sampled(made, stepper, settled(made, stepper, x, settle, u), max(1, steps), cut, u, samples)
     except NotFiniteError:
@@ -187,7 +183,7 @@ def _row(system, stepper, made, x, transient, duration, samples, section, u):
     return kept, _period(kept), end
 
 
-def _section(system, section, u):
+def _section(system, section, u, n):
     """The section of a flow; None for a map."""
     if not isinstance(system, Flow):
         if section is not None:
@@ -197,15 +193,19 @@ def _section(system, section, u):
     if plane and len(section) not in (2, 3):
         raise ValueError(f"section = {section}: pass a component, (component, value) or (component, value, -1)")
     component, value, direction = (*section, 1)[:3] if plane else (section or 0, None, 1)
-    return Section(system, component_index(system, component), value, 1 if direction > 0 else -1, u)
+    if plane and not np.isfinite(real("section", value)):
+        raise ValueError(f"section = {section}: the value of the crossing must be finite")
+    return Section(system, component_index(system, component, n), value, 1 if direction > 0 else -1, u)
 
 
-def component_index(system, component):
-    """Index of a component given by its name or index."""
+def component_index(system, component, n):
+    """Index of one of n components given by its name or index."""
     if isinstance(component, str):
         if component not in system.states:
             raise ValueError(f"{type(system).__name__} has no component {component!r}: it has {', '.join(system.states) or 'no names'}")
         return list(system.states).index(component)
+    if whole("component", component, 0) >= n:
+        raise ValueError(f"component {component}: {type(system).__name__} has {n}, counted from 0")
     return int(component)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from ..flow import whole_steps
 from ..labels import dataset, describe_system
 from .growth import certainty
-from .passage import drive_name, rate_unit, start
+from .passage import default_transient, drive_name, rate_unit, start
 from .threads import one_thread
 
 SOURCE = "Grassberger, Badii and Politi (1988), J. Stat. Phys. 51, 135; Prasad and Ramaswamy (1999), Phys. Rev. E 60, 2761"
@@ -31,7 +31,7 @@ def finite_time_exponents(system, x0=None, *, duration, window, transient=None, 
     >>> found.lyapunov.values.round(4).tolist(), bool(found.variance.max() < 1e-20)
     ([0.6931, -0.6931], True)
     """
-    transient = 0.1 * duration if transient is None else transient
+    transient = default_transient(duration, transient)
     with one_thread():
         run, (skip, steps) = start(system, x0, drive, rng, exponents=exponents, dt=dt, times={"transient": transient, "duration": duration})
         length = whole_steps(window, run.stepper.dt, "window")

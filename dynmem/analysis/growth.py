@@ -214,11 +214,11 @@ def example_input(system, drive):
     return np.zeros(system.inputs) if drive is None or np.isscalar(drive) or callable(drive) else drive
 
 
-def how_many(exponents, n):
+def how_many(exponents, n, meaning="the number of states"):
     """Number of exponents asked for, all n by default. Raises ValueError for what is no whole number from 1 to n."""
     k = n if exponents is None else exponents
     if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not 1 <= k <= n:
-        raise ValueError(f"exponents = {exponents}: must be a whole number from 1 to {n}, the number of states")
+        raise ValueError(f"exponents = {exponents}: must be a whole number from 1 to {n}, {meaning}")
     return int(k)
 
 

@@ -9,6 +9,7 @@ from ..compiled import TANGENT, program
 from ..errors import ShapeError, ShortRunWarning
 from ..flow import FlowMap, as_map, suggest_step, whole_steps
 from ..labels import dataset, describe_system
+from ..models.cell import real
 from ..system import Flow, as_state, as_system
 from ..trace import same_structure
 from .frame import random_frame
@@ -137,7 +138,7 @@ def _spectrum(system, x0, drive, rng, *, duration, transient, exponents, dt, tol
     if x.ndim != 1:
         raise ShapeError(f"x0 has shape {x.shape}: pass one start of shape (n,), or a list of systems for an ensemble")
     k = how_many(exponents, len(x))
-    if tolerance is not None and not tolerance > 0:
+    if tolerance is not None and not real("tolerance", tolerance) > 0:
         raise ValueError(f"tolerance = {tolerance}: must be positive, the standard error at which to stop")
     whole_steps(duration, 1.0)
     stepper = as_map(system, dt, x, example_input(system, drive), duration * TANGENT)

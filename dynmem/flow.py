@@ -10,6 +10,7 @@ from .runge_kutta import FlowMap
 from .system import Flow, Map, as_input, as_state, as_system, check_batch, check_rule
 from .tangent import jacobian
 
+FINEST = 100 * np.finfo(float).eps  # relative error that scipy's integrators can keep
 ROUGH = 0.02  # error of a step allowed to a rule with corners
 
 
@@ -207,6 +208,9 @@ def _adaptive(flow, x, duration, dt, rtol, u=None, most=1_000_000):
     """scipy's DOP853 with a cap on evaluations and a check of every velocity: it neither hangs on NaN nor returns it."""
     from scipy.integrate import solve_ivp
 
+    if not isinstance(rtol, Real) or not FINEST <= rtol < 1.0:
+        raise ValueError(f"rtol = {rtol!r}: must be from {FINEST:.1e} to 1, the relative error of a step")
+    whole_steps(duration, 1.0)
     if x.ndim != 1 or (u is not None and u.ndim != 1):
         raise ShapeError("rtol takes one state of shape (n,) and one input that is held: leave rtol out for a batch or a varying drive")
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -223,13 +227,13 @@ def _adaptive(flow, x, duration, dt, rtol, u=None, most=1_000_000):
             raise NotFiniteError(f"velocity not finite at t = {t:.6g} of {duration} ({flow}): the orbit blows up")
         return v
 
-    spacing = dt or duration / 1000 or 1.0
-    times = np.arange(whole_steps(duration, spacing) + 1) * abs(spacing)
-    times = times[times <= duration * (1 + 1e-12)].clip(max=duration)
+    spacing = abs(dt or duration / 1000 or 1.0)
+    times = np.arange(whole_steps(duration, spacing) + 1) * spacing
+    times = (-1.0 if dt is not None and dt < 0 else 1.0) * times[times <= duration * (1 + 1e-12)].clip(max=duration)
     if len(times) == 1:
         return times, x[None]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        solution = solve_ivp(velocity, (0.0, duration), x, method="DOP853", t_eval=times, rtol=rtol, atol=rtol * 1e-2)
+        solution = solve_ivp(velocity, (0.0, times[-1]), x, method="DOP853", t_eval=times, rtol=rtol, atol=rtol * 1e-2)
     if not solution.success:
         reached = times[max(len(solution.t) - 1, 0)]
         raise NotFiniteError(f"integration of {flow} stopped between t = {reached:.6g} and {duration}: {solution.message}")

@@ -237,6 +237,11 @@ def test_a_whole_number_as_the_default_of_a_float():
     (lambda: dm.bifurcation(dm.systems.get("logistic"), "r", [3.2], transient=1, samples="a"), "samples = 'a': must be a whole number"),
     (lambda: dm.lyapunov_spectrum(dm.systems.get("henon"), duration=9, tolerance="a"), "tolerance = 'a': must be one real number"),
     (lambda: dm.FlowMap(dm.systems.get("lorenz63"), dt="a"), "dt = 'a': a step must be"),
+    (lambda: dm.lyapunov_spectrum([dm.systems.get("lorenz63")] * 2, duration="a"), "duration = 'a': must be a finite time"),
+    (lambda: dm.lyapunov_spectrum(dm.models.Tanh.random(2, 1), duration=9, drive=1j * np.ones((99, 1))), "drive is complex"),
+    (lambda: dm.orbit(dm.systems.get("lorenz63"), duration=1, rtol=np.nan), "rtol = nan: must be from 2.2e-14 to 1"),
+    (lambda: dm.orbit(dm.systems.get("lorenz63"), duration=1, rtol=0.0), "rtol = 0.0: must be"),
+    (lambda: dm.orbit(dm.systems.get("lorenz63"), duration=1, rtol="a"), "rtol = 'a': must be"),
     (lambda: dm.systems.get("lorenz63", rho="28"), "rho = '28': lorenz63 takes a number"),
     (lambda: dm.systems.get("lorenz63", rho=None), "rho = None: lorenz63 takes a number"),
 ])
@@ -244,3 +249,18 @@ def test_what_makes_no_sense_is_named(call, message):
     """Each ended in an error of Python's or numpy's own, or in a silent NaN."""
     with pytest.raises((ValueError, TypeError), match=message):
         call()
+
+
+def test_a_drive_that_is_lost_is_named():
+    with pytest.raises(NotFiniteError, match="the drive returned NaN or infinity at step 3"):
+        dm.lyapunov_spectrum(dm.models.Tanh.random(2, 1), duration=9, drive=lambda rng, steps: np.where(np.arange(steps) == 3, np.inf, 0.0)[:, None])
+
+
+def test_both_integrators_run_backward():
+    """A negative dt with ``rtol`` once ran forward in silence."""
+    lorenz, x = dm.systems.get("lorenz63"), [1.0, 1.0, 20.0]
+    adaptive, fixed = (dm.orbit(lorenz, x, duration=0.5, dt=-0.01, rtol=rtol) for rtol in (1e-11, None))
+    np.testing.assert_allclose(adaptive.time, fixed.time, atol=1e-12)
+    np.testing.assert_allclose(adaptive.x, fixed.x, rtol=1e-4)
+    back = dm.orbit(lorenz, adaptive.x[-1], duration=0.5, rtol=1e-11).x[-1]
+    np.testing.assert_allclose(back, x, atol=1e-6)

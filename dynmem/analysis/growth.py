@@ -226,6 +226,8 @@ def inputs_of(system, drive, steps, rng):
     """The inputs of a run of so many steps; an array that does not hold them all is refused."""
     if drive is not None and not np.isscalar(drive) and not callable(drive):
         drive = as_input(system, drive, "drive")
+        if np.iscomplexobj(drive):
+            raise TypeError("drive is complex: make its real and imaginary parts inputs of their own")
         if drive.ndim != 2 or len(drive) < steps:
             raise ShapeError(f"drive has shape {drive.shape}, the run needs ({steps}, {system.inputs}): transient and duration together")
     return make_drive(system, drive, rng)
@@ -307,6 +309,8 @@ def _checked(system, drive):
         if inputs.shape != (steps, system.inputs):
             raise ShapeError(f"the drive returned shape {inputs.shape} for {steps} steps: {type(system).__name__} needs "
                              f"({steps}, {system.inputs})")
+        if not np.isfinite(inputs).all():
+            raise NotFiniteError(f"the drive returned NaN or infinity at step {int(np.isfinite(inputs).all(axis=1).argmin())} of {steps}")
         return inputs
 
     return make

@@ -61,6 +61,7 @@ def lyapunov_spectrum(system, x0=None, *, duration, transient=None, exponents=No
 
 def measured_spectrum(system, x0, drive, rng, workers=None, *, duration, transient, exponents, dt, tolerance=None):
     """What ``lyapunov_spectrum`` returns, for those who say themselves where it has not settled."""
+    whole_steps(duration, 1.0)
     options = {"duration": duration, "transient": transient, "exponents": exponents, "dt": dt, "tolerance": tolerance}
     if isinstance(system, (list, tuple)):
         return _ensemble(system, x0, drive, options, rng, workers)
@@ -140,7 +141,6 @@ def _spectrum(system, x0, drive, rng, *, duration, transient, exponents, dt, tol
     k = how_many(exponents, len(x))
     if tolerance is not None and not real("tolerance", tolerance) > 0:
         raise ValueError(f"tolerance = {tolerance}: must be positive, the standard error at which to stop")
-    whole_steps(duration, 1.0)
     stepper = as_map(system, dt, x, example_input(system, drive), duration * TANGENT)
     skip, steps = _steps(stepper, duration, transient)
     inputs, made = inputs_of(stepper, drive, skip + steps, seeds[1]), program(stepper, len(x), (skip + steps) * TANGENT)

@@ -13,7 +13,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submod_attrs={
         "arrays": _ARRAYS,
         "system": ["System", "Map", "Flow"],
-        "errors": ["ShapeError", "UnknownNameError", "NotFiniteError", "ConvergenceError", "DamageError", "BusyError", "ContractError"],
+        "errors": ["ShapeError", "UnknownNameError", "NotFiniteError", "ConvergenceError", "DamageError", "BusyError", "ContractError",
+                   "ShortRunWarning"],
         "tangent": ["jacobian", "tangent_product", "cotangent_product"],
         "flow": ["FlowMap", "orbit"],
         "linear": ["LinearSystem", "linearize"],

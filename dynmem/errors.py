@@ -35,3 +35,7 @@ class BusyError(OSError):
 
 class SlowWarning(UserWarning):
     """Something works, but far below the speed it could have."""
+
+
+class ShortRunWarning(UserWarning):
+    """A run ended before what it measures had settled."""

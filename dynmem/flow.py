@@ -7,9 +7,10 @@ import numpy as np
 from .compiled import STATE_LOST, program
 from .errors import ConvergenceError, NotFiniteError, ShapeError
 from .runge_kutta import FlowMap
-from .system import Flow, Map, as_input, as_state, as_system, check_rule
+from .system import Flow, Map, as_input, as_state, as_system, check_batch, check_rule
 from .tangent import jacobian
 
+FINEST = 100 * np.finfo(float).eps  # relative error that scipy's integrators can keep
 ROUGH = 0.02  # error of a step allowed to a rule with corners
 
 
@@ -40,7 +41,8 @@ def suggest_step(flow, x0=None, u=None, *, tolerance=5e-6, largest=0.1, order=8,
     for f, x in zip(flows, start, strict=True):
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             if not np.isfinite(f.rule(x, held)).all():
-                raise NotFiniteError(f"the velocity of {type(f).__name__} is not finite at the start: start elsewhere")
+                raise NotFiniteError(f"the velocity of {f} is not finite at the start: start elsewhere, or tame the parameters")
+    check_batch(flows[0], start[:1], held)
     step, problem, before = largest, None, np.inf
     while step > 1e-7 * largest:
         error, needed = np.inf, tolerance
@@ -116,6 +118,8 @@ def trajectory(system, x, steps, u=None):
     Raises NotFiniteError with the step at which the state was lost.
     """
     varied = u is not None and np.ndim(u) > 1
+    if x.ndim > 1 and steps:
+        check_batch(system, x, u)
     made = None if np.ndim(u) > 2 else program(system, x.shape[-1], steps * (1 + x[..., 0].size // 64))
     if made:
         return _by_machine(made, system, x, steps, u)
@@ -204,6 +208,9 @@ def _adaptive(flow, x, duration, dt, rtol, u=None, most=1_000_000):
     """scipy's DOP853 with a cap on evaluations and a check of every velocity: it neither hangs on NaN nor returns it."""
     from scipy.integrate import solve_ivp
 
+    if not isinstance(rtol, Real) or not FINEST <= rtol < 1.0:
+        raise ValueError(f"rtol = {rtol!r}: must be from {FINEST:.1e} to 1, the relative error of a step")
+    whole_steps(duration, 1.0)
     if x.ndim != 1 or (u is not None and u.ndim != 1):
         raise ShapeError("rtol takes one state of shape (n,) and one input that is held: leave rtol out for a batch or a varying drive")
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -220,13 +227,13 @@ def _adaptive(flow, x, duration, dt, rtol, u=None, most=1_000_000):
             raise NotFiniteError(f"velocity not finite at t = {t:.6g} of {duration} ({flow}): the orbit blows up")
         return v
 
-    spacing = dt or duration / 1000 or 1.0
-    times = np.arange(whole_steps(duration, spacing) + 1) * abs(spacing)
-    times = times[times <= duration * (1 + 1e-12)].clip(max=duration)
+    spacing = abs(dt or duration / 1000 or 1.0)
+    times = np.arange(whole_steps(duration, spacing) + 1) * spacing
+    times = (-1.0 if dt is not None and dt < 0 else 1.0) * times[times <= duration * (1 + 1e-12)].clip(max=duration)
     if len(times) == 1:
         return times, x[None]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        solution = solve_ivp(velocity, (0.0, duration), x, method="DOP853", t_eval=times, rtol=rtol, atol=rtol * 1e-2)
+        solution = solve_ivp(velocity, (0.0, times[-1]), x, method="DOP853", t_eval=times, rtol=rtol, atol=rtol * 1e-2)
     if not solution.success:
         reached = times[max(len(solution.t) - 1, 0)]
         raise NotFiniteError(f"integration of {flow} stopped between t = {reached:.6g} and {duration}: {solution.message}")

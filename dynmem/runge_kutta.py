@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cache
+from numbers import Real
 
 import numpy as np
 
@@ -35,8 +36,8 @@ class FlowMap(Map):
         if self.order not in (4, 8):
             raise ValueError(f"order = {self.order}: must be 4 or 8")
         as_system(self.flow, Flow)
-        if not (np.isfinite(self.dt) and self.dt != 0):
-            raise ValueError(f"dt = {self.dt}: a step must be finite and not 0")
+        if not isinstance(self.dt, Real) or not np.isfinite(self.dt) or self.dt == 0:
+            raise ValueError(f"dt = {self.dt!r}: a step must be finite and not 0")
         if self.substeps < 1 or self.substeps != int(self.substeps):
             raise ValueError(f"substeps = {self.substeps}: must be a whole number of at least 1")
 

@@ -136,8 +136,30 @@ def map_arrays(system, function, select=lambda value: isinstance(value, np.ndarr
 def check_rule(system, shape, x):
     """Refuse a rule whose result, of the shape given, is not a state like x."""
     if shape != x.shape:
-        raise ShapeError(f"the rule of {type(system).__name__} returned shape {shape} for a state of shape {x.shape}: stack its "
-                         "components on the last axis with dm.stack((...))")
+        inner = getattr(system, "flow", system)
+        arrays = [name for name, value in inner.parameters.items() if isinstance(value, (list, str)) and np.ndim(getattr(inner, name))]
+        advice = f"; a parameter that is an array ({', '.join(arrays)}) must fit it, and several systems are a list of them" if arrays else ""
+        raise ShapeError(f"the rule of {type(inner).__name__} returned shape {shape} for a state of shape {x.shape}: stack its "
+                         f"components, taken as x[..., i], on the last axis with dm.stack((...)){advice}")
+
+
+def check_batch(system, x, u=None):
+    """Refuse a rule that takes one state alone: x[0] for a component, A @ x, an ``if``, a sum over everything."""
+    x = x.reshape(-1, x.shape[-1])[:1]
+    if not len(x):
+        return
+    u = u if u is None else np.asarray(u).reshape(-1, np.shape(u)[-1])[0]
+    several = np.repeat(x, 3 if x.shape[-1] == 2 else 2, axis=0)  # not as many as there are components: x[0] must not pass for one of them
+    with np.errstate(all="ignore"):
+        one = np.asarray(system.rule(x[0], u))
+        check_rule(system, one.shape, x[0])
+        try:
+            found, reason = np.asarray(system.rule(several, u)), ""
+        except (IndexError, ValueError, TypeError) as error:
+            found, reason = None, f" ({type(error).__name__}: {error})"
+    if found is None or found.shape != several.shape or not np.allclose(found, one, rtol=1e-6, atol=1e-9, equal_nan=True):
+        raise ShapeError(f"the rule of {type(getattr(system, 'flow', system)).__name__} serves one state, and is needed for many of shape (..., n): "
+                         f"write x[..., i] for a component, x @ A.T for a matrix, dm.where for an if, axis=-1 for a sum{reason}")
 
 
 def as_system(system, kind=System):

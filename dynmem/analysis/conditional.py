@@ -1,17 +1,20 @@
 """Conditional exponents of a driven system: does it forget how it began, and follow what drives it?"""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..arrays import concat
+from ..errors import ShapeError, ShortRunWarning
 from ..flow import trajectory
 from ..labels import dataset, describe_system
+from ..models.cell import real, whole
 from ..system import Flow, Map, System, as_state, as_system
 from .diagram import component_index
-from .growth import standard_error
-from .lyapunov import lyapunov_spectrum
-from .passage import Passage, drive_name, start
+from .growth import certainty, how_many
+from .lyapunov import TOO_SHORT, measured_spectrum
+from .passage import Passage, default_transient, drive_name, start
 from .threads import one_thread
 
 SOURCE = "Pecora and Carroll (1990), Phys. Rev. Lett. 64, 821; Pecora and Carroll (1991), Phys. Rev. A 44, 2374"
@@ -29,7 +32,8 @@ def conditional_exponents(system, x0=None, *, responding=None, duration, transie
     ``drive``, which is ``lyapunov_spectrum`` with that drive. All negative: the response synchronises with its driver, a network has the echo
     state property near this orbit. That a spectral radius is below 1 does not decide it, except for a linear network.
 
-    Returns a Dataset: ``lyapunov(exponent)``, ``standard_error(exponent)``, ``synchronises`` (the largest is below 0 by three standard errors).
+    Returns a Dataset: ``lyapunov(exponent)``, ``standard_error(exponent)``, ``synchronises`` (the largest is below 0 by three standard errors),
+    ``converged``, without which there is a ShortRunWarning.
 
     >>> import dynmem as dm
     >>> found = conditional_exponents(dm.systems.get("henon"), responding=["y"], duration=50)
@@ -40,15 +44,18 @@ def conditional_exponents(system, x0=None, *, responding=None, duration, transie
     if responding is None:
         if not system.inputs:
             raise ValueError(f"{type(system).__name__} takes no input: name the components that respond, responding=(...)")
-        found = lyapunov_spectrum(system, x0, duration=duration, transient=transient, exponents=exponents, drive=drive, dt=dt, rng=rng)
-        values, error = found.lyapunov.values, found.standard_error.values
+        found = measured_spectrum(system, x0, drive, rng, duration=duration, transient=transient, exponents=exponents, dt=dt)
+        values, error, converged = found.lyapunov.values, found.standard_error.values, bool(found.converged)
         per, step = found.lyapunov.attrs["units"], None
     else:
-        values, error, per, step = _subsystem(system, x0, responding, duration, transient, exponents, drive, dt, rng)
+        values, error, converged, per, step = _subsystem(system, x0, responding, duration, transient, exponents, drive, dt, rng)
+    if not converged:
+        warnings.warn(TOO_SHORT, ShortRunWarning, stacklevel=2)
     settled = bool(values[0] < -3.0 * error[0])
     label = {"lyapunov": ("exponent", values, per, "conditional Lyapunov exponent"),
              "standard_error": ("exponent", error, per, "standard error of the exponent"),
-             "synchronises": ((), settled, "1", "whether differences certainly shrink")}
+             "synchronises": ((), settled, "1", "whether differences certainly shrink"),
+             "converged": ((), converged, "1", "whether the estimate has settled")}
     coords = {"exponent": ("exponent", np.arange(1, len(values) + 1), "1", "index of the exponent, largest first")}
     options = {"duration": duration, "transient": transient, "drive": drive_name(drive), "dt": step,
                "responding": None if responding is None else [str(c) for c in responding]}
@@ -57,27 +64,26 @@ def conditional_exponents(system, x0=None, *, responding=None, duration, transie
 
 
 def _subsystem(system, x0, responding, duration, transient, exponents, drive, dt, rng):
-    """Exponents of a subsystem, their errors, their unit, and the step."""
+    """Exponents of a subsystem, their errors, whether they have settled, their unit, and the step."""
     if system.inputs or drive is not None:
         raise ValueError(f"responding is for a system that runs free, {type(system).__name__} has inputs: leave responding out")
-    transient = 0.1 * duration if transient is None else transient
+    transient = default_transient(duration, transient)
     with one_thread():
         run, (skip, steps) = start(system, x0, None, rng, exponents=None, dt=dt, times={"transient": transient, "duration": duration})
         chosen = _components(system, responding, len(run.x))
-        k = len(chosen) if exponents is None else exponents
-        if not 1 <= k <= len(chosen):
-            raise ValueError(f"exponents = {exponents}: must be from 1 to {len(chosen)}, the number of components that respond")
+        k = how_many(exponents, len(chosen), "the number of components that respond")
+        if steps < 1:
+            raise ValueError(f"duration = {duration} is less than one step of {run.stepper.dt}")
         n, response = len(run.x), _response(run.stepper, chosen)
         frame = np.concatenate([np.zeros((k, n)), np.linalg.qr(run.frame[:, : len(chosen)].T)[0].T[:k]], axis=1)  # only the response differs
         copy = Passage(response, response, np.concatenate([run.x, run.x[chosen]]), frame, run.drive, skip + steps)
         _growths(copy, n, chosen, skip)
         growths = _growths(copy, n, chosen, steps)
-    with np.errstate(invalid="ignore"):
-        values = growths.mean(axis=0) / abs(run.stepper.dt)
-        error = np.where(np.isneginf(values), 0.0, standard_error(np.full(steps, abs(run.stepper.dt)), growths))
+    values = growths.mean(axis=0) / abs(run.stepper.dt)
+    error, settled = certainty(np.full(steps, abs(run.stepper.dt)), growths)
     order = np.argsort(-values, kind="stable")
     per = "1/step" if not isinstance(system, Flow) and run.stepper.dt == 1 else "1/time unit"
-    return values[order], error[order], per, run.stepper.dt
+    return values[order], error[order], bool(settled.all()), per, run.stepper.dt
 
 
 def _growths(run, n, chosen, steps):
@@ -93,7 +99,7 @@ def _growths(run, n, chosen, steps):
 
 
 def _components(system, responding, n):
-    chosen = [component_index(system, c) for c in ([responding] if isinstance(responding, (str, int)) else responding)]
+    chosen = [component_index(system, c, n) for c in ([responding] if isinstance(responding, (str, int)) else responding)]
     if not chosen or len(set(chosen)) < len(chosen) or not all(0 <= c < n for c in chosen) or len(chosen) == n:
         raise ValueError(f"responding = {responding}: name some components of {', '.join(system.states) or n}, not all, each once")
     return chosen
@@ -165,10 +171,14 @@ def echo_state(system, x0=None, *, responding=None, duration, transient=0.0, rep
     rng_noise = np.random.default_rng(rng).spawn(4)[3]
     one = None if x0 is None else np.asarray(x0, float)
     several = one is not None and one.ndim == 2
+    if several and len(one) < 2:
+        raise ShapeError(f"x0 has shape {one.shape}: pass one start of shape (n,), or at least two copies of shape (replicas, n)")
     with one_thread():
         run, (skip, steps) = start(system, one[0] if several else x0, drive, rng, exponents=1, dt=dt,
                                    times={"transient": transient, "duration": duration})
         run.skip(0 if several else skip)
+        if steps < 1:
+            raise ValueError(f"duration = {duration} is less than one step of {run.stepper.dt}")
         x = as_state(system, one, "x0") if several else _replicas(run.x, replicas, spread, rng_noise)
         stepper, part = run.stepper, slice(None)
         if responding is not None:
@@ -192,9 +202,10 @@ def echo_state(system, x0=None, *, responding=None, duration, transient=0.0, rep
 
 
 def _replicas(x, count, spread, rng):
-    if count != int(count) or count < 2:
-        raise ValueError(f"replicas = {count}: must be a whole number of at least 2")
-    others = x + spread * (1.0 + np.abs(x)) * rng.standard_normal((int(count) - 1, len(x)))
+    count = whole("replicas", count, 2)
+    if not 0 < real("spread", spread) < np.inf:
+        raise ValueError(f"spread = {spread}: must be a positive number, or the copies do not start apart")
+    others = x + spread * (1.0 + np.abs(x)) * rng.standard_normal((count - 1, len(x)))
     return np.concatenate([x[None], others])
 
 

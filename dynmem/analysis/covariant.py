@@ -5,9 +5,10 @@ from scipy.linalg import lapack
 
 from ..errors import ConvergenceError
 from ..labels import dataset, describe_system
+from ..models.cell import whole
 from ..system import Flow
-from .growth import standard_error
-from .passage import drive_name, rate_unit, start
+from .growth import certainty
+from .passage import default_transient, drive_name, rate_unit, start
 from .threads import one_thread
 
 SOURCE = "Ginelli et al. (2007), Phys. Rev. Lett. 99, 130601; Ginelli et al. (2013), J. Phys. A 46, 254005"
@@ -44,7 +45,7 @@ def covariant_vectors(system, x0=None, *, duration, transient=None, backward=Non
     [[1.0, 0.0], [0.5547, 0.83205]]
     """
     _check(samples, stride)
-    transient = 0.1 * duration if transient is None else transient
+    transient = default_transient(duration, transient)
     backward = transient if backward is None else backward
     times = {"transient": transient, "duration": duration, "backward": backward}
     with one_thread():
@@ -68,8 +69,7 @@ def covariant_vectors(system, x0=None, *, duration, transient=None, backward=Non
 
 def _check(samples, stride):
     for name, value in (("samples", samples), ("stride", stride)):
-        if value != int(value) or value < 1:
-            raise ValueError(f"{name} = {value}: must be a whole number of at least 1")
+        whole(name, value, 1)
 
 
 def _check_memory(shape, blocks, settle, every, memory):
@@ -131,7 +131,7 @@ def _labels(run, states, vectors, logs, every, stride, unsettled):
     per, _ = rate_unit(run)
     block = stride * abs(run.stepper.dt)
     durations = np.full(len(logs), block)
-    values, error = logs.mean(axis=0) / block, standard_error(durations, logs)
+    values, error = logs.mean(axis=0) / block, certainty(durations, logs)[0]
     subspace, note = _between(vectors, values, error, durations.sum())
     label = {
         "vector": (("time", "exponent", "state"), vectors, "1", "covariant vector"),

@@ -5,7 +5,8 @@ import numpy as np
 from ..errors import NotFiniteError, ShapeError
 from ..flow import as_map
 from ..labels import dataset, describe_system
-from ..system import Flow, as_input, as_state, as_system
+from ..models.cell import real, whole
+from ..system import Flow, as_input, as_state, as_system, check_batch
 from .growth import example_input
 from .newton import Equation, solve
 from .threads import one_thread
@@ -56,6 +57,7 @@ def fixed_points(system, *, period=1, starts=None, box=None, u=None, modulus=Non
     with one_thread():
         rounds = _starts(system, starts, box, u, period, np.random.default_rng(rng))
         x = next(rounds)
+        check_batch(system, x, u)
         equation = Equation(system, int(period), u, _modulus(modulus, x.shape[1]))
         _check_finite(equation, x)
         solution, error, good = _search(equation, x, tolerance)
@@ -83,7 +85,7 @@ def _check(system, period, tolerance):
     if isinstance(system, Flow) and period > 1:
         raise ValueError(f"period = {period} for {type(system).__name__}, a Flow: its equilibria have period 1; for cycles of the map over a "
                          "time dt pass dm.FlowMap(flow, dt)")
-    if not (np.isfinite(tolerance) and tolerance > 0):
+    if not 0 < real("tolerance", tolerance) < np.inf:
         raise ValueError(f"tolerance = {tolerance}: must be a positive number")
 
 
@@ -125,8 +127,8 @@ def _starts(system, starts, box, u, period, rng):
         x = as_state(system, starts, "starts")
         yield x.reshape(-1, x.shape[-1])
         return
-    if starts is not None and (starts != int(starts) or starts < 1):
-        raise ValueError(f"starts = {starts}: must be a whole number of at least 1, or an array (m, n)")
+    if starts is not None:
+        whole("starts", starts, 1)
     if box is not None:
         low, high = _box(system, box)
         inside = rng.uniform(low, high, (_count(starts, low), len(low)))
@@ -157,7 +159,10 @@ def _carried(system, x, low, high, u, period):
 
 
 def _box(system, box):
-    low, high = (np.atleast_1d(np.asarray(side, float)) for side in box)
+    try:
+        low, high = (np.atleast_1d(np.asarray(side, float)) for side in box)
+    except (TypeError, ValueError):
+        raise ShapeError(f"box = {box!r:.60}: pass (low, high), finite numbers or arrays, low below high") from None
     n = system.size or max(len(low), len(high))
     if len(low) not in (1, n) or len(high) not in (1, n) or not (np.isfinite(low) & np.isfinite(high) & (low < high)).all():
         raise ShapeError(f"box = {box}: pass (low, high), finite numbers or arrays of {n} components, low below high")
@@ -175,6 +180,7 @@ def _around(states):
 def _explored(system, u, rng, orbits=8, steps=300):
     """States of short orbits (m, n), where they stay finite."""
     x = np.array([system.initial(seed) for seed in rng.spawn(orbits)])
+    check_batch(system, x, u)
     try:
         stepper = as_map(system, None, x[0], u if u is not None else example_input(system, None))
     except NotFiniteError:

@@ -1,5 +1,6 @@
 """Diagrams over parameters: where the orbit goes, and whether it is chaotic there."""
 
+import warnings
 from dataclasses import fields, replace
 from itertools import product
 from numbers import Real
@@ -7,12 +8,13 @@ from numbers import Real
 import numpy as np
 
 from ..compiled import program
-from ..errors import NotFiniteError
+from ..errors import NotFiniteError, ShortRunWarning
 from ..flow import FlowMap, as_map, suggest_step, whole_steps
 from ..labels import dataset, describe_system
+from ..models.cell import real, whole
 from ..system import Flow, System, as_input, as_state, as_system
 from ..trace import same_structure
-from .lyapunov import lyapunov_spectrum
+from .lyapunov import measured_spectrum
 from .section import Section, sampled, settled
 from .threads import one_thread
 
@@ -42,8 +44,8 @@ def bifurcation(system, parameter, values, *, transient, duration=None, samples=
 
     Returns a Dataset over the parameter's own name: ``x(parameter, sample, state)``, NaN beyond ``count(parameter)`` samples;
     ``period(parameter)`` in samples, 0 where the orbit does not repeat within half of them; ``escaped(parameter)``: the orbit was lost,
-    all its numbers are NaN, and ``note`` counts these; ``lyapunov(parameter, exponent)`` with ``standard_error``. A flow that has come to rest
-    is sampled once, at rest, where maxima are asked for.
+    all its numbers are NaN, and ``note`` counts these; ``lyapunov(parameter, exponent)`` with ``standard_error`` and ``converged``,
+    of which a ShortRunWarning counts the others. A flow that has come to rest is sampled once, at rest, where maxima are asked for.
 
     >>> import dynmem as dm
     >>> found = bifurcation(dm.systems.get("logistic"), "r", [2.9, 3.2, 3.5], transient=2000, samples=8)
@@ -51,8 +53,8 @@ def bifurcation(system, parameter, values, *, transient, duration=None, samples=
     [1, 2, 4]
     """
     make = maker(system, (parameter,))
-    values, samples = numbers(parameter, values), _whole("samples", samples, 1)
-    exponents = _whole("exponents", exponents, 0)
+    values, samples = numbers(parameter, values), whole("samples", samples, 1)
+    exponents = whole("exponents", exponents, 0)
     first = make(**{parameter: values[0]})
     if isinstance(first, Flow) and duration is None:
         raise ValueError(f"{type(first).__name__} is a Flow: pass duration, the time over which to sample its section")
@@ -68,6 +70,8 @@ def bifurcation(system, parameter, values, *, transient, duration=None, samples=
             x = end if continuation and end is not None else start
     spectra = _beside(systems, rows, start, continuation, u, {"exponents": exponents, "dt": dt, "rng": rng, "transient": transient,
                                                               "duration": duration or samples * abs(getattr(first, "dt", 1.0))})
+    if exponents:
+        _say_short(spectra[:, 2, 0] == 1.0, np.array([end is None for *_, end in rows]))
     options = {"transient": transient, "duration": duration, "continuation": continuation, "section": None if section is None else str(section)}
     return _diagram(first, parameter, values, rows, spectra, samples, len(start), options, rng)
 
@@ -78,8 +82,8 @@ def parameter_map(system, values, *, duration, transient=None, exponents=1, x0=N
     ``system`` as in ``bifurcation`` (a function takes the parameters by name); ``values`` is a dict {parameter: values} of one or more; the
     other options are those of ``lyapunov_spectrum``, with an input u that is held.
 
-    Returns a Dataset over the parameters: ``lyapunov(..., exponent)``, ``standard_error(..., exponent)``, ``escaped(...)`` where the orbit
-    was lost and the numbers are NaN; ``note`` counts these.
+    Returns a Dataset over the parameters: ``lyapunov(..., exponent)``, ``standard_error(..., exponent)``, ``converged(...)``, of which a
+    ShortRunWarning counts the others, ``escaped(...)`` where the orbit was lost and the numbers are NaN; ``note`` counts these.
 
     >>> import dynmem as dm
     >>> found = parameter_map(dm.systems.get("henon"), {"a": [0.2, 1.4, 3.0], "b": [0.3]}, duration=300)
@@ -89,15 +93,17 @@ def parameter_map(system, values, *, duration, transient=None, exponents=1, x0=N
     if not isinstance(values, dict) or not values:
         raise ValueError(f"values = {values!r}: pass a dict {{parameter: values}}")
     make, axes = maker(system, tuple(values)), {name: numbers(name, v) for name, v in values.items()}
-    exponents = _whole("exponents", exponents, 1)
+    exponents = whole("exponents", exponents, 1)
     shape = tuple(len(v) for v in axes.values())
     systems = [make(**dict(zip(axes, point, strict=True))) for point in product(*axes.values())]
     first, options = systems[0], {"duration": duration, "transient": transient, "exponents": exponents, "dt": dt, "rng": rng}
-    found, error = np.moveaxis(_spectra(systems, x0, u, options).reshape(*shape, 2, exponents), -2, 0)
-    escaped, dims = np.isnan(found).all(axis=-1), tuple(axes)
+    found, error, settled = np.moveaxis(_spectra(systems, x0, u, options).reshape(*shape, 3, exponents), -2, 0)
+    escaped, dims, converged = np.isnan(found).all(axis=-1), tuple(axes), settled[..., 0] == 1.0
+    _say_short(converged, escaped)
     per = _per(first)
     label = {"lyapunov": ((*dims, "exponent"), found, per, "Lyapunov exponent"),
              "standard_error": ((*dims, "exponent"), error, per, "standard error of the exponent"),
+             "converged": (dims, converged, "1", "whether the exponents have settled"),
              "escaped": (dims, escaped, "1", "whether the orbit was lost")}
     coords = {name: (name, v, "1", f"parameter {name}") for name, v in axes.items()}
     coords["exponent"] = ("exponent", np.arange(1, exponents + 1), "1", "index of the exponent, largest first")
@@ -114,10 +120,11 @@ def maker(system, names):
     system = as_system(system)
     inner = system.flow if isinstance(system, FlowMap) else system
     known = {f.name: getattr(inner, f.name) for f in fields(inner) if f.init}
-    real = [name for name, value in known.items() if isinstance(value, Real) and not isinstance(value, (bool, int))]
+    floats = {f.name for f in fields(inner) if f.type in (float, "float")}
+    swept = [name for name, value in known.items() if isinstance(value, Real) and (name in floats or not isinstance(value, (bool, int)))]
     for name in names:
-        if name not in real:
-            raise ValueError(f"{type(inner).__name__} has no float parameter {name!r}: it has {', '.join(real) or 'none'}; or pass a function "
+        if name not in swept:
+            raise ValueError(f"{type(inner).__name__} has no float parameter {name!r}: it has {', '.join(swept) or 'none'}; or pass a function "
                              "value -> system")
     if isinstance(system, FlowMap):
         return lambda **values: replace(system, flow=replace(inner, **values))
@@ -130,12 +137,6 @@ def numbers(name, values):
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
         raise ValueError(f"values of {name}: pass at least one finite number, in a list or a vector")
     return values
-
-
-def _whole(name, value, least):
-    if value != int(value) or value < least:
-        raise ValueError(f"{name} = {value}: must be a whole number of at least {least}")
-    return int(value)
 
 
 def _map_step(system, dt):
@@ -172,7 +173,7 @@ def _row(system, stepper, made, x, transient, duration, samples, section, u):
         return None, 0, None
     settle = whole_steps(transient, stepper.dt, "transient")
     steps = samples if duration is None else whole_steps(duration, stepper.dt)
-    cut = _section(system, section, u)
+    cut = _section(system, section, u, len(x))
     try:
         kept, end = sampled(made, stepper, settled(made, stepper, x, settle, u), max(1, steps), cut, u, samples)
     except NotFiniteError:
@@ -182,7 +183,7 @@ def _row(system, stepper, made, x, transient, duration, samples, section, u):
     return kept, _period(kept), end
 
 
-def _section(system, section, u):
+def _section(system, section, u, n):
     """The section of a flow; None for a map."""
     if not isinstance(system, Flow):
         if section is not None:
@@ -192,15 +193,19 @@ def _section(system, section, u):
     if plane and len(section) not in (2, 3):
         raise ValueError(f"section = {section}: pass a component, (component, value) or (component, value, -1)")
     component, value, direction = (*section, 1)[:3] if plane else (section or 0, None, 1)
-    return Section(system, component_index(system, component), value, 1 if direction > 0 else -1, u)
+    if plane and not np.isfinite(real("section", value)):
+        raise ValueError(f"section = {section}: the value of the crossing must be finite")
+    return Section(system, component_index(system, component, n), value, 1 if direction > 0 else -1, u)
 
 
-def component_index(system, component):
-    """Index of a component given by its name or index."""
+def component_index(system, component, n):
+    """Index of one of n components given by its name or index."""
     if isinstance(component, str):
         if component not in system.states:
             raise ValueError(f"{type(system).__name__} has no component {component!r}: it has {', '.join(system.states) or 'no names'}")
         return list(system.states).index(component)
+    if whole("component", component, 0) >= n:
+        raise ValueError(f"component {component}: {type(system).__name__} has {n}, counted from 0")
     return int(component)
 
 
@@ -209,8 +214,9 @@ def _at_rest(system, x, u):
 
 
 def _beside(systems, rows, start, continuation, u, options):
-    """Exponents and errors (values, 2, k) beside the samples, NaN where the orbit was lost: from one start, or from where each row ended."""
-    found = np.full((len(systems), 2, options["exponents"]), np.nan)
+    """Exponents, errors and whether they have settled (values, 3, k) beside the samples, NaN where the orbit was lost: from one
+    start, or from where each row ended."""
+    found = np.full((len(systems), 3, options["exponents"]), np.nan)
     kept = [i for i, row in enumerate(rows) if row[2] is not None]
     if not options["exponents"] or not kept:
         return found
@@ -223,17 +229,25 @@ def _beside(systems, rows, start, continuation, u, options):
 
 
 def _spectra(systems, x, u, options):
-    """Exponents and their errors (systems, 2, k), NaN where the orbit is lost: all together, or in halves where one is lost."""
+    """Exponents, their errors, and 1 where they have settled (systems, 3, k), NaN where the orbit is lost: all together, or in halves where
+    one is lost."""
     drive = None if u is None else (lambda _, steps: np.broadcast_to(as_input(systems[0], u), (steps, systems[0].inputs)))
     try:
-        found = lyapunov_spectrum(systems if len(systems) > 1 else systems[0], x, drive=drive, **options)
+        found = measured_spectrum(systems if len(systems) > 1 else systems[0], x, drive, **options)
     except NotFiniteError:
         if len(systems) == 1:
-            return np.full((1, 2, options["exponents"]), np.nan)
+            return np.full((1, 3, options["exponents"]), np.nan)
         middle = len(systems) // 2
         return np.concatenate([_spectra(part, x, u, options) for part in (systems[:middle], systems[middle:])])
-    both = np.stack([found.lyapunov.values, found.standard_error.values], axis=-2)
-    return both if len(systems) > 1 else both[None]
+    rows = np.stack([*np.broadcast_arrays(found.lyapunov, found.standard_error, found.converged.values[..., None])], axis=-2)
+    return rows if len(systems) > 1 else rows[None]
+
+
+def _say_short(converged, escaped):
+    """Warn, once, of the runs that have not settled."""
+    if short := int((~converged & ~escaped).sum()):
+        warnings.warn(f"{short} of {converged.size} runs are too short for their exponents, or their step is too long (converged is False there): "
+                      "pass a longer duration or transient, or a shorter dt", ShortRunWarning, stacklevel=3)
 
 
 def _period(x):
@@ -263,6 +277,7 @@ def _diagram(system, parameter, values, rows, spectra, samples, n, options, rng)
     if exponents:
         label["lyapunov"] = ((parameter, "exponent"), spectra[:, 0], _per(system), "Lyapunov exponent")
         label["standard_error"] = ((parameter, "exponent"), spectra[:, 1], _per(system), "standard error of the exponent")
+        label["converged"] = (parameter, spectra[:, 2, 0] == 1.0, "1", "whether the exponents have settled")
         coords["exponent"] = ("exponent", np.arange(1, exponents + 1), "1", "index of the exponent, largest first")
     return dataset(label, coords, title=f"bifurcation diagram of {type(system).__name__}", source=SOURCE, seed=rng,
                    parameters=_others(system, (parameter,)) | options, **_note(escaped))

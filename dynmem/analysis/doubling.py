@@ -6,6 +6,7 @@ from scipy.optimize import brentq
 from ..errors import ConvergenceError, NotFiniteError
 from ..flow import trajectory
 from ..labels import dataset, describe_system
+from ..models.cell import whole
 from ..system import Flow, as_state, as_system
 from .diagram import maker
 from .newton import Equation, solve
@@ -39,8 +40,9 @@ def period_doublings(system, parameter, start, stop, *, doublings=6, period=1, x
     first = make(**{parameter: float(start)})
     if isinstance(first, Flow):
         raise TypeError(f"{type(first).__name__} is a Flow: a period in steps needs a Map, such as dm.FlowMap over the period of its drive")
-    if not np.isfinite([start, stop]).all() or start == stop or doublings < 1 or period < 1:
-        raise ValueError(f"start = {start}, stop = {stop}, doublings = {doublings}, period = {period}: pass two values, and counts of at least 1")
+    if not np.isfinite([start, stop]).all() or start == stop:
+        raise ValueError(f"start = {start}, stop = {stop}: pass two values that differ")
+    doublings, period = whole("doublings", doublings, 1), whole("period", period, 1)
     x = first.initial(rng) if x0 is None else as_state(first, x0, "x0")
     with one_thread():
         x = _attracted(first, x, period, transient)

@@ -18,6 +18,12 @@ def series_values(series, shortest):
     return values
 
 
+def scale_of(values):
+    """The power of two just below the largest of the values, 1 for zeros: what is divided by it keeps its digits and can be squared."""
+    largest = np.abs(values).max(initial=0.0)
+    return float(2.0 ** np.floor(np.log2(largest))) if largest > 0.0 else 1.0
+
+
 def delay_vectors(series, dimension, delay):
     """Vectors (x_t, x_(t+delay), ..., x_(t+(dimension-1) delay)), shape (m, dimension) (Takens 1981)."""
     count = len(series) - (dimension - 1) * delay

@@ -4,8 +4,8 @@ import numpy as np
 
 from ..flow import whole_steps
 from ..labels import dataset, describe_system
-from .growth import standard_error
-from .passage import drive_name, rate_unit, start
+from .growth import certainty
+from .passage import default_transient, drive_name, rate_unit, start
 from .threads import one_thread
 
 SOURCE = "Grassberger, Badii and Politi (1988), J. Stat. Phys. 51, 135; Prasad and Ramaswamy (1999), Phys. Rev. E 60, 2761"
@@ -31,7 +31,7 @@ def finite_time_exponents(system, x0=None, *, duration, window, transient=None, 
     >>> found.lyapunov.values.round(4).tolist(), bool(found.variance.max() < 1e-20)
     ([0.6931, -0.6931], True)
     """
-    transient = 0.1 * duration if transient is None else transient
+    transient = default_transient(duration, transient)
     with one_thread():
         run, (skip, steps) = start(system, x0, drive, rng, exponents=exponents, dt=dt, times={"transient": transient, "duration": duration})
         length = whole_steps(window, run.stepper.dt, "window")
@@ -62,7 +62,7 @@ def _labels(growth, window, per, unit):
     with np.errstate(invalid="ignore"):
         mean, variance = values.mean(axis=0), values.var(axis=0, ddof=1)
         third, fourth = _shape(values - mean, variance)
-        error = standard_error(np.full(count, window), growth)
+        error = certainty(np.full(count, window), growth)[0]
         lengths, diffusion, spread = _diffusion(growth, window)
     rows = {
         "finite_time_exponent": (("sample", "exponent"), values, per, "growth over the window"),

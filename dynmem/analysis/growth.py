@@ -54,8 +54,8 @@ class Record:
 @dataclass(frozen=True)
 class Growth:
     """What a run has measured, for one system or, with leading axes, for many: growth (..., m, k) of each exponent over stretches of the
-    given durations (m,); running means (..., times, k); which directions were lost (..., k); the residual of the sum rule (...) over the steps
-    checked (...); and whether a wanted error was reached."""
+    given durations (m,); running means (..., times, k); which directions were lost (..., k); and the residual of the sum rule (...) over the
+    steps checked (...)."""
 
     durations: np.ndarray
     growths: np.ndarray
@@ -65,7 +65,6 @@ class Growth:
     residual: np.ndarray
     checked: np.ndarray
     interval: int
-    stopped: bool = False
 
 
 class Tangents:
@@ -185,9 +184,38 @@ def standard_error(durations, growths, frequencies=10):
         return np.sqrt((np.abs(waves @ noise) ** 2).mean(axis=-2)) / time
 
 
-def met(error, tolerance):
-    """Whether all errors that are finite are below the tolerance."""
-    return bool(np.all(error[np.isfinite(error)] < tolerance))
+def certainty(durations, growths):
+    """Standard error (..., k) of growth (..., m, k) per time, and whether it has settled: whether both halves of the run agree.
+
+    Each half is weighed with sin^2, so that what its ends give and take does not count, and the difference is held against the fluctuations
+    of the second half alone, which a drift from the start spares: by Student's t, so that one run in a thousand is blamed for nothing. A
+    difference of less than two errors does no harm. Where it has not settled (a long transient; a shear, which grows as t, so that its
+    exponents near 0 as ln(t)/t) the error is half the difference. A direction that is lost, of growth -inf, has settled and has no error.
+    """
+    from scipy.special import stdtrit
+
+    half = len(durations) // 2
+    with np.errstate(invalid="ignore"):
+        lost = np.isneginf(growths).any(axis=-2)
+        error = np.where(lost, 0.0, standard_error(durations, growths))
+        first, second = (_weighed(durations[part], growths[..., part, :]) for part in (slice(half), slice(half, None)))
+        drift, later = np.abs(second - first), standard_error(durations[half:], growths[..., half:, :])
+        noise = np.sqrt(3.0) * np.where(np.isfinite(later), later, np.sqrt(2.0) * error)
+        limit = stdtrit(2 * max(1, min(10, half // 6)), 1.0 - 5e-4 / growths.shape[-1])
+        settled = np.isfinite(error) & (drift <= np.maximum(limit * noise, 2.0 * error) + 1e-9)
+    return np.where(settled | lost | ~np.isfinite(drift), error, np.maximum(error, 0.5 * drift)), settled | lost
+
+
+def _weighed(durations, growths):
+    """Mean growth per time over stretches, weighed with sin^2 from the first to the last."""
+    ends = np.cumsum(durations)
+    weights = np.sin(np.pi * (ends - 0.5 * durations) / ends[-1:]) ** 2
+    return (weights[:, None] * growths).sum(axis=-2) / (weights * durations).sum()
+
+
+def met(error, settled, tolerance):
+    """Whether all errors are below the tolerance, and mean what they say."""
+    return bool(np.all(settled & (error < tolerance)))
 
 
 def example_input(system, drive):
@@ -197,11 +225,11 @@ def example_input(system, drive):
     return np.zeros(system.inputs) if drive is None or np.isscalar(drive) or callable(drive) else drive
 
 
-def how_many(exponents, n):
+def how_many(exponents, n, meaning="the number of states"):
     """Number of exponents asked for, all n by default. Raises ValueError for what is no whole number from 1 to n."""
     k = n if exponents is None else exponents
     if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not 1 <= k <= n:
-        raise ValueError(f"exponents = {exponents}: must be a whole number from 1 to {n}, the number of states")
+        raise ValueError(f"exponents = {exponents}: must be a whole number from 1 to {n}, {meaning}")
     return int(k)
 
 
@@ -209,6 +237,8 @@ def inputs_of(system, drive, steps, rng):
     """The inputs of a run of so many steps; an array that does not hold them all is refused."""
     if drive is not None and not np.isscalar(drive) and not callable(drive):
         drive = as_input(system, drive, "drive")
+        if np.iscomplexobj(drive):
+            raise TypeError("drive is complex: make its real and imaginary parts inputs of their own")
         if drive.ndim != 2 or len(drive) < steps:
             raise ShapeError(f"drive has shape {drive.shape}, the run needs ({steps}, {system.inputs}): transient and duration together")
     return make_drive(system, drive, rng)
@@ -290,6 +320,8 @@ def _checked(system, drive):
         if inputs.shape != (steps, system.inputs):
             raise ShapeError(f"the drive returned shape {inputs.shape} for {steps} steps: {type(system).__name__} needs "
                              f"({steps}, {system.inputs})")
+        if not np.isfinite(inputs).all():
+            raise NotFiniteError(f"the drive returned NaN or infinity at step {int(np.isfinite(inputs).all(axis=1).argmin())} of {steps}")
         return inputs
 
     return make

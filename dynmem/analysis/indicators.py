@@ -6,7 +6,8 @@ from ..compiled import COLLAPSED, program
 from ..errors import ShapeError
 from ..flow import as_map, not_finite, whole_steps
 from ..labels import dataset, describe_system
-from ..system import Flow, as_state, as_system
+from ..models.cell import whole
+from ..system import Flow, as_state, as_system, check_batch
 from ..tangent import push
 from .frame import random_frame
 from .threads import cores, one_thread
@@ -117,7 +118,10 @@ class _Run:
             raise ValueError(f"{type(system).__name__} takes an input: indicators are known for systems that run free")
         generator = np.random.default_rng(rng)
         start = self.system.initial(generator) if x0 is None else as_state(self.system, x0, "x0")
-        self.k, points = _whole("vectors", vectors, start.shape[-1]), _whole("points", points)
+        check_batch(self.system, start)
+        self.k, points, n = whole("vectors", vectors, 1), whole("points", points, 1), start.shape[-1]
+        if self.k > n:
+            raise ShapeError(f"vectors = {vectors}: a state of {n} components has no more than {n} independent directions")
         self.stepper = as_map(self.system, dt, start, duration=duration)
         self.step, self.steps, self.duration = abs(self.stepper.dt), whole_steps(duration, self.stepper.dt), duration
         if self.steps < 1:
@@ -218,11 +222,3 @@ def orthonormal(rows, L):
         frame[i] = row / np.where(length > 0.0, length, np.inf)
         frame[i][np.isnan(length[..., 0])] = np.nan
     return frame
-
-
-def _whole(name, value, most=None):
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} = {value!r}: must be a whole number of at least 1")
-    if most is not None and value > most:
-        raise ShapeError(f"{name} = {value}: a state of {most} components has no more than {most} independent directions")
-    return int(value)

@@ -1,21 +1,25 @@
 """Lyapunov spectra of maps, flows and driven networks."""
 
+import warnings
 from copy import deepcopy
 
 import numpy as np
 
 from ..compiled import TANGENT, program
-from ..errors import ShapeError
+from ..errors import ShapeError, ShortRunWarning
 from ..flow import FlowMap, as_map, suggest_step, whole_steps
 from ..labels import dataset, describe_system
+from ..models.cell import real
 from ..system import Flow, as_state, as_system
 from ..trace import same_structure
 from .frame import random_frame
-from .growth import Growth, Tangents, example_input, how_many, inputs_of, met, standard_error
+from .growth import Growth, Tangents, certainty, example_input, how_many, inputs_of, met
 from .machine import machine_growth
 from .threads import cores, one_thread, spread
 
 THREADED = 128  # states below which Python's own work, which threads cannot share, takes most of a step
+TOO_SHORT = ("the run is too short: its halves differ by more than its fluctuations explain, or there are too few records for an error; pass a "
+             "longer duration, or a longer transient")
 SOURCE = "Benettin et al. (1980), Meccanica 15, 9; Geist, Parlitz and Lauterborn (1990), Prog. Theor. Phys. 83, 875"
 
 
@@ -33,12 +37,13 @@ def lyapunov_spectrum(system, x0=None, *, duration, transient=None, exponents=No
         and one in all for systems of less than 128 states, which threads would slow down.
     x0 : start (n,); by default ``system.initial(rng)``.
     drive : input: None (zero), a number (standard deviation of white noise), an array (steps, inputs), or a function (rng, steps) -> array.
-    tolerance : stop once every standard error is below it.
+    tolerance : stop once the run has settled and every standard error is below it.
 
     Returns a Dataset: ``lyapunov(exponent)``, ``standard_error(exponent)`` from the slow fluctuations of growth, ``running(time, exponent)``,
     ``kaplan_yorke_dimension``, ``entropy_rate`` (Pesin: the sum of the positive ones), ``sum_residual`` (their sum less the mean of
     ln|det J|, or of the divergence; NaN, and said so, where not all exponents were asked for), ``converged``. A direction that falls into
     the span of those before it, to rounding, has the exponent -inf: a saturated unit, or a rank that is missing.
+    A run that has not settled says so in ``converged``, in the attribute ``warning``, and by a ShortRunWarning.
 
     Raises ShapeError, ValueError for bad input, NotFiniteError with the step where the orbit is lost.
 
@@ -47,6 +52,16 @@ def lyapunov_spectrum(system, x0=None, *, duration, transient=None, exponents=No
     >>> [round(float(v), 6) for v in result.lyapunov]
     [0.09531, -0.223144]
     """
+    found = measured_spectrum(system, x0, drive, rng, workers, duration=duration, transient=transient, exponents=exponents, dt=dt,
+                              tolerance=tolerance)
+    if "warning" in found.attrs:
+        warnings.warn(found.attrs["warning"], ShortRunWarning, stacklevel=2)
+    return found
+
+
+def measured_spectrum(system, x0, drive, rng, workers=None, *, duration, transient, exponents, dt, tolerance=None):
+    """What ``lyapunov_spectrum`` returns, for those who say themselves where it has not settled."""
+    whole_steps(duration, 1.0)
     options = {"duration": duration, "transient": transient, "exponents": exponents, "dt": dt, "tolerance": tolerance}
     if isinstance(system, (list, tuple)):
         return _ensemble(system, x0, drive, options, rng, workers)
@@ -124,9 +139,8 @@ def _spectrum(system, x0, drive, rng, *, duration, transient, exponents, dt, tol
     if x.ndim != 1:
         raise ShapeError(f"x0 has shape {x.shape}: pass one start of shape (n,), or a list of systems for an ensemble")
     k = how_many(exponents, len(x))
-    if tolerance is not None and not tolerance > 0:
+    if tolerance is not None and not real("tolerance", tolerance) > 0:
         raise ValueError(f"tolerance = {tolerance}: must be positive, the standard error at which to stop")
-    whole_steps(duration, 1.0)
     stepper = as_map(system, dt, x, example_input(system, drive), duration * TANGENT)
     skip, steps = _steps(stepper, duration, transient)
     inputs, made = inputs_of(stepper, drive, skip + steps, seeds[1]), program(stepper, len(x), (skip + steps) * TANGENT)
@@ -143,27 +157,25 @@ def _measure(run, skip, steps, tolerance, points=200):
     run.advance(skip)
     run.measuring = True
     marks = np.unique(np.linspace(0, steps, min(points, steps) + 1).astype(int))[1:]
-    times, sums, stopped = [], [], False
+    times, sums = [], []
     for i, mark in enumerate(marks):
         run.advance(skip + mark)
         times.append(run.record.time)
         sums.append(run.record.total / run.record.time)
-        if tolerance is not None and i >= len(marks) // 10 and len(run.record.durations) >= 64:
-            stopped = met(standard_error(*run.record.arrays()), tolerance)
-            if stopped:
-                break
+        enough = tolerance is not None and i >= len(marks) // 10 and len(run.record.durations) >= 64
+        if enough and met(*certainty(*run.record.arrays()), tolerance):
+            break
     durations, growths = run.record.arrays()
-    return Growth(durations, growths, np.array(times), np.array(sums), run.lost, np.array(run.residual), np.array(run.checked), run.interval, stopped)
+    return Growth(durations, growths, np.array(times), np.array(sums), run.lost, np.array(run.residual), np.array(run.checked), run.interval)
 
 
 def _report(system, stepper, growth, n, rng, parameters, batch=()):
-    with np.errstate(invalid="ignore"):
-        values = np.where(growth.lost, -np.inf, growth.running[..., -1, :])
-        order = np.argsort(-values, axis=-1, kind="stable")
-        error = np.where(growth.lost, 0.0, standard_error(growth.durations, growth.growths))
+    values = np.where(growth.lost, -np.inf, growth.running[..., -1, :])
+    order = np.argsort(-values, axis=-1, kind="stable")
+    error, sure = certainty(growth.durations, growth.growths)
     values, error = (np.take_along_axis(a, order, axis=-1) for a in (values, error))
     running = np.take_along_axis(growth.running, order[..., None, :], axis=-1)
-    settled = growth.stopped | _settled(running, error)
+    settled = sure.all(axis=-1)
     complete = values.shape[-1] == n
     residual = growth.residual / np.maximum(growth.checked, 1) / abs(stepper.dt) if complete else np.full(growth.residual.shape, np.nan)
     residual = np.where(growth.checked > 0, residual, np.nan)
@@ -195,19 +207,10 @@ def _notes(growth, complete, broken, settled):
     if broken.any():
         notes["note"] = "the exponents break the sum rule: the step dt is too long for this system, pass a shorter one"
     if not np.all(settled):
-        notes["warning"] = ("the run is too short: its second half still drifts by more than three standard errors, or there are too few records for "
-                            "an error; pass a longer duration")
+        notes["warning"] = TOO_SHORT
     if growth.lost.any():
         notes["collapsed"] = f"{int(growth.lost.sum())} directions fell into the span of the others: their exponents are -inf"
     return notes
-
-
-def _settled(running, error):
-    """True where the second half of the run stays within three standard errors of the end."""
-    half, end = running[..., running.shape[-2] // 2, :], running[..., -1, :]
-    with np.errstate(invalid="ignore"):
-        near = np.isfinite(half) & np.isfinite(error) & (np.abs(half - end) <= 3.0 * error + 1e-9)
-    return (near | np.isneginf(end)).all(axis=-1)
 
 
 def kaplan_yorke(values, complete=True):

@@ -5,7 +5,7 @@ import numpy as np
 from ..compiled import COLLAPSED, STATE_LOST, TANGENT_LOST
 from ..errors import NotFiniteError
 from ..flow import not_finite
-from .growth import BLOCKS, CHECK, Growth, met, standard_error
+from .growth import BLOCKS, CHECK, Growth, certainty, met
 
 MOST = 1 << 22  # steps in one go: inputs for all of them must fit in memory, and Ctrl-C waits for the end
 
@@ -19,7 +19,7 @@ def machine_growth(made, systems, x, frame, drive, skip, steps, tolerance=None, 
     members, (k, n) = len(systems), frame.shape
     system = systems if members > 1 else systems[0]
     frames, clock = np.tile(frame, (members, 1, 1)), np.tile(np.array([1, 0]), (members, 1))
-    start, parts, stopped = 0, [], False
+    start, parts = 0, []
     for count, every in _stretches(skip, steps, tolerance, k):
         measuring = start >= skip
         course = made.run(system, x, frames, count, inputs=drive.block(start, count), every=every, clock=clock, workers=workers,
@@ -29,12 +29,10 @@ def machine_growth(made, systems, x, frame, drive, skip, steps, tolerance=None, 
         start, clock[:, 1] = start + count, np.maximum(clock[:, 1] - count, 0)
         if measuring:
             parts.append((np.full(count // every, every * abs(systems[0].dt)), course.growths, course.sums))
-            if tolerance is not None and sum(len(p[0]) for p in parts) >= 64:
-                stopped = met(standard_error(*_joined(parts)[:2]), tolerance)
-                if stopped:
-                    break
+            if tolerance is not None and sum(len(p[0]) for p in parts) >= 64 and met(*certainty(*_joined(parts)[:2]), tolerance):
+                break
     durations, growths, sums = _joined(parts)
-    return _growth(durations, growths if members > 1 else growths[0], sums if members > 1 else sums[0], int(clock[0, 0]), stopped)
+    return _growth(durations, growths if members > 1 else growths[0], sums if members > 1 else sums[0], int(clock[0, 0]))
 
 
 def _stretches(skip, steps, tolerance, k, points=32):
@@ -72,9 +70,9 @@ def _joined(parts):
     return np.concatenate(durations), np.concatenate(growths, axis=1), sum(sums)
 
 
-def _growth(durations, growths, sums, interval, stopped, points=200):
+def _growth(durations, growths, sums, interval, points=200):
     total = np.cumsum(durations)
     shown = np.unique(np.linspace(0, len(total), min(points, len(total)) + 1).astype(int))[1:] - 1
     running = np.cumsum(growths, axis=-2)[..., shown, :] / total[shown, None]
     lost = np.zeros(growths.shape[:-2] + growths.shape[-1:], bool)
-    return Growth(durations, growths, total[shown], running, lost, sums[..., 0], sums[..., 1], interval, stopped)
+    return Growth(durations, growths, total[shown], running, lost, sums[..., 0], sums[..., 1], interval)

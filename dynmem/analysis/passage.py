@@ -121,6 +121,12 @@ def start(system, x0, drive, rng, *, exponents, dt, times):
     return Passage(system, stepper, x, random_frame(k, n, seeds[2]), inputs, sum(counts)), counts
 
 
+def default_transient(duration, transient):
+    """The transient asked for, or a tenth of the duration, once that is known to be a time."""
+    whole_steps(duration, 1.0)
+    return 0.1 * duration if transient is None else transient
+
+
 def drive_name(drive):
     """What a Dataset records of a drive."""
     return drive if drive is None or np.isscalar(drive) else type(drive).__name__

@@ -1,11 +1,12 @@
 """The largest exponent from data alone: the weaker way, with an error that says so."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..labels import dataset
-from .embedding import delay_of, delay_vectors, false_neighbours, mean_period, neighbours, series_values
+from ..models.cell import real, whole
+from .embedding import delay_of, delay_vectors, false_neighbours, mean_period, neighbours, scale_of, series_values
 
 SOURCE = ("Rosenstein, Collins and De Luca (1993), Physica D 65, 117; Kantz (1994), Phys. Lett. A 185, 77; surrogates: Schreiber and Schmitz "
           "(1996), Phys. Rev. Lett. 77, 635")
@@ -64,14 +65,17 @@ def series_exponent(series, *, dt=1.0, dimension=None, delay=None, theiler=None,
     (True, True)
     """
     x = series_values(series, SHORTEST)
-    if not (np.isfinite(dt) and dt > 0):
+    scale = scale_of(x)
+    x = x / scale
+    if not 0 < real("dt", dt) < np.inf:
         raise ValueError(f"dt = {dt}: the time between samples is positive")
     if np.ptp(x) <= 1e-12 * np.abs(x).max(initial=1e-300):
         raise ValueError("the series is constant: there is nothing to follow")
     given = {"delay": delay, "theiler": theiler, "dimension": dimension, "horizon": horizon, "count": count}
     for name, value in given.items():
-        if value is not None and (value != int(value) or value < (0 if name == "theiler" else 1)):
-            raise ValueError(f"{name} = {value}: must be a whole number of at least {0 if name == 'theiler' else 1}")
+        if value is not None:
+            whole(name, value, 0 if name == "theiler" else 1)
+    surrogates = whole("surrogates", surrogates, 0)
     delay = delay_of(x) if delay is None else int(delay)
     theiler = mean_period(x) if theiler is None else int(theiler)
     dimension = false_neighbours(x, delay, theiler) if dimension is None else int(dimension)
@@ -87,6 +91,7 @@ def series_exponent(series, *, dt=1.0, dimension=None, delay=None, theiler=None,
         apart = _unlike(x, curve, stretch, surrogates, dimension, options, generator) if surrogates else np.nan
         if apart < UNLIKE:
             value, error, note = np.nan, np.inf, "neighbours separate as in linear noise of the same spectrum: no exponent can be told from it"
+    curve = replace(curve, groups=curve.groups + np.log(scale), strangers=curve.strangers + np.log(scale))
     return _report(curve, value / dt, error / dt, stretch, apart, note, dt, rng, {"dimension": dimension, **options, "samples": len(x)})
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..labels import dataset
-from .embedding import decorrelation_lag, series_values
+from ..models.cell import whole
+from .embedding import decorrelation_lag, scale_of, series_values
 
 SOURCE = "Gottwald and Melbourne (2004), Proc. R. Soc. A 460, 603; (2009), SIAM J. Appl. Dyn. Syst. 8, 129, sections 3 and 4"
 SHORTEST = 100
@@ -32,9 +33,8 @@ def zero_one_test(series, *, frequencies=100, rng=0):
     True
     """
     phi = series_values(series, SHORTEST)
-    if frequencies != int(frequencies) or frequencies < 1:
-        raise ValueError(f"frequencies = {frequencies}: must be a whole number of at least 1")
-    c = np.sort(np.random.default_rng(rng).uniform(np.pi / 5, 4 * np.pi / 5, int(frequencies)))
+    phi = phi / scale_of(phi)
+    c = np.sort(np.random.default_rng(rng).uniform(np.pi / 5, 4 * np.pi / 5, whole("frequencies", frequencies, 1)))
     constant = np.ptp(phi) <= 1e-12 * np.abs(phi).max(initial=1e-300)
     found = np.zeros(len(c)) if constant else np.array([_growth(phi - phi.mean(), one) for one in c])
     steps = np.abs(np.diff(phi)).mean()

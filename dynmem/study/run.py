@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import ShortRunWarning
 from . import provenance
 from .combine import check_point, combine, describe
 from .files import NoSpaceError, encode, save
@@ -111,8 +113,10 @@ def _size(number: float) -> str:
 
 
 def measured(measure: Callable[..., "Dataset"], settings: Mapping, axes: tuple[str, ...], point: Mapping) -> bytes:
-    """One point as the bytes of a netCDF-4 file."""
-    return encode(check_point(measure(**point, **settings), axes))
+    """One point as the bytes of a netCDF-4 file. Runs that are too short are said in what they measure, not for each point again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ShortRunWarning)
+        return encode(check_point(measure(**point, **settings), axes))
 
 
 @dataclass

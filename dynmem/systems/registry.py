@@ -36,6 +36,9 @@ def get(name, **parameters):
     taken = [field.name for field in fields(made) if field.init]
     if unknown := sorted(set(parameters) - set(taken)):
         raise TypeError(f"{name} takes no parameter {', '.join(unknown)}: it takes {', '.join(taken) or 'none'}")
+    for field in fields(made):
+        if isinstance(field.default, float) and isinstance(value := parameters.get(field.name, 0.0), (str, bytes, type(None))):
+            raise TypeError(f"{field.name} = {value!r}: {name} takes a number, by default {field.default}")
     return made(**parameters)
 
 

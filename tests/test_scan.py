@@ -16,9 +16,6 @@ from dynmem.scan.build import kernel, threads_to_use
 RNG = np.random.default_rng(0)
 
 
-# ---- the equations once more, as plain loops -------------------------------------------------------------------------------------------
-
-
 def linear_loop(a, b, x0=None):
     a = a if a.ndim > 1 else a.expand(b.shape)
     x, states = torch.zeros_like(b[..., 0, :]) if x0 is None else x0, []
@@ -43,9 +40,6 @@ def selective_loop(delta, A, B, C, u, x0=None, exact=False):
         x = torch.exp(d[..., None] * A) * x + gain * b[..., None, :] * ut[..., None]
         y.append((c[..., None, :] * x).sum(-1))
     return torch.stack(y, -2), x
-
-
-# ---- cases -----------------------------------------------------------------------------------------------------------------------------
 
 
 def normal(*shape, kind="real"):
@@ -137,18 +131,12 @@ def test_torch_and_its_gradients_are_the_loop(case):
 @each
 def test_gradcheck(case):
     scan, _, arrays, options = case
-    small = [torch.tensor(a) for a in arrays]
-    if sum(t.numel() for t in small) > 80:
-        scan, _, arrays, options = small_case(scan, options)
-        small = [torch.tensor(a) for a in arrays]
-    tensors = [t.requires_grad_() for t in small]
+    if sum(a.size for a in arrays) > 80:
+        small = {linear_scan: (linear_case, "complex", False), channel_scan: (channel_case,), selective_scan: (selective_case, options.get("exact"))}
+        case_of, *rest = small[scan]
+        arrays = case_of((1,), 3, 2, *(rest if scan is linear_scan else (2, *rest)))[2]
+    tensors = [torch.tensor(a).requires_grad_() for a in arrays]
     assert torch.autograd.gradcheck(lambda *z: scan(*z, **options), tensors, eps=1e-6, atol=1e-7, rtol=1e-6)
-
-
-def small_case(scan, options):
-    if scan is linear_scan:
-        return linear_case((1,), 3, 2, "complex", fixed=False)
-    return channel_case((1,), 3, 2, 2) if scan is channel_scan else selective_case((1,), 3, 2, 2, **options)
 
 
 @each
@@ -188,9 +176,6 @@ def test_cut_and_continued_is_whole(case):
     np.testing.assert_array_equal(x0, last)
 
 
-# ---- the exponential -------------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("real", "low", "high"), [("float32", -87, 88), ("float64", -708, 709)])
 def test_exponential_to_an_ulp_and_a_half(real, low, high):
     z = np.concatenate((np.linspace(-1, 1, 20001), np.linspace(low, high, 20001), [1e-30, -1e-9, 1e-7])).astype(real)
@@ -225,9 +210,6 @@ def test_exact_step_of_a_rate_of_zero_and_of_small_rates():
         found.append((y.sum().item(), torch.autograd.grad(y.sum(), A)[0].item()))
     np.testing.assert_allclose(found[1], found[0], rtol=1e-8)
     np.testing.assert_allclose(found[2], found[0], rtol=1e-5)
-
-
-# ---- properties ------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("case", [linear_case((5,), 300, 70, "complex"), linear_case((1,), 300, 200, fixed=False), channel_case((3,), 300, 70, 3),
@@ -331,8 +313,6 @@ def test_precisions_and_kinds_meet():
     assert linear_scan(np.array([0.5]), one[..., :1]).dtype == torch.float64
 
 
-# ---- bad input -------------------------------------------------------------------------------------------------------------------------
-
 U, HN, TN = np.ones((4, 3)), np.ones((3, 2)), np.ones((4, 2))
 
 
@@ -360,9 +340,6 @@ def test_bad_input(call, error, text):
     with pytest.raises(error) as caught:
         call()
     assert text in str(caught.value)
-
-
-# ---- processes, threads, the cache, memory ---------------------------------------------------------------------------------------------
 
 
 def test_threads_where_the_cores_are_divided_already(monkeypatch):

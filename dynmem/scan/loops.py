@@ -5,8 +5,7 @@ What stands between the two rulers is put in place of these lines for another pr
 loop itself. Channels are worked on in blocks of ``LANES``, one vector or two of the processor; time in pieces of ``CHUNK`` steps, at whose
 starts the state is kept, so that the backward pass computes the states of one piece anew and holds no more of them.
 
-A kernel works on the blocks p0 <= p < p1 of batch x channels. The blocks do not depend on the number of threads, nor does any bit of a result.
-"""
+A kernel works on the blocks p0 <= p < p1 of batch x channels, which do not depend on the number of threads: nor does any bit of a result."""
 
 import math
 
@@ -33,20 +32,16 @@ FAST = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True, "pipeli
 REORDERED = FAST | {"fastmath": {"contract", "reassoc"}}  # a sum may take several numbers at once
 F, N = numba.from_dtype(np.dtype(REAL)), numba.int64
 F1, F2, F3, F4, F5 = (numba.types.Array(F, dims, "C") for dims in range(1, 6))
-D1, D2, D3, D4 = (numba.types.Array(numba.float64, dims, "C") for dims in range(1, 5))  # sums over time, in which float32 would lose digits
+D2, D3, D4 = (numba.types.Array(numba.float64, dims, "C") for dims in range(2, 5))  # sums over time, in which float32 would lose digits
 
 DOUBLE = REAL is np.float64
 MANTISSA, BIAS = (52, 1023) if DOUBLE else (23, 127)
 ROUND, INVERSE = REAL(1.5 * 2.0**MANTISSA), REAL(1 / math.log(2))  # to add ROUND leaves the nearest whole number in the lowest bits
 HIGH, LOW = (REAL(6.93147180369123816490e-01), REAL(1.90821492927058770002e-10)) if DOUBLE else (REAL(0.693359375), REAL(-2.12194440e-4))
 TOP, BOTTOM = (REAL(709.3), REAL(-708.3)) if DOUBLE else (REAL(88.3), REAL(-87.3))
-ZERO, ONE, INFINITE = REAL(0), REAL(1), REAL(math.inf)
+ZERO, HALF, ONE, INFINITE = REAL(0), REAL(0.5), REAL(1), REAL(math.inf)
 TAYLOR = tuple(REAL(1 / math.factorial(k)) for k in range(13 if DOUBLE else 7, 1, -1))  # of exp(r), highest power first
 INCLINE = tuple(REAL((k + 1) / math.factorial(k + 2)) for k in range(14 if DOUBLE else 8, -1, -1))  # of the slope of (exp(z) - 1)/z
-HALF = REAL(0.5)
-
-
-# ---- exp -----------------------------------------------------------------------------------------------------------------------------
 
 
 @late(numba.types.UniTuple(F, 2)(F), **FAST)
@@ -71,13 +66,9 @@ def exponential(z):
 
 
 @late(numba.void(F1, F1, F1), **FAST)
-def exponentials(z, e, less):
-    """exp(z) and exp(z) - 1 of an array, for the tests."""
+def exponentials(z, e, less):  # of an array, for the tests
     for l in range(z.shape[0]):
         e[l], less[l] = exponential(z[l])
-
-
-# ---- linear scan -----------------------------------------------------------------------------------------------------------------------
 
 
 @late(numba.void(F1, F1, F1, F1), **FAST)
@@ -157,9 +148,6 @@ def linear_backward(p0, p1, width, pairs, a, x0, states, g, adjoint, db, da, tot
 
 linear_forward.signature = numba.void(N, N, N, numba.boolean, F3, F3, F2, F3)
 linear_backward.signature = numba.void(N, N, N, numba.boolean, F3, F2, F3, F3, F2, F3, F3, D2)
-
-
-# ---- diagonal channels -----------------------------------------------------------------------------------------------------------------
 
 
 @late(numba.void(F3, N, N, N, F2), **FAST)
@@ -274,9 +262,6 @@ def channel_backward(p0, p1, k, u, g, marks, lr, li, du, dk, U, G, GU, LR, LI, X
 
 channel_forward.signature = numba.void(N, N, F4, F3, F3, F3, F3, F5, F2, F2)
 channel_backward.signature = numba.void(N, N, F4, F3, F3, F5, F3, F3, F3, D4, *(F2,) * 8)
-
-
-# ---- selective channels ----------------------------------------------------------------------------------------------------------------
 
 
 @late(F(F, F), **FAST)

@@ -102,6 +102,20 @@ def selective(width, scan, states=STATES):
     return run, [V, W, A]
 
 
+def scanning(scan, batch, length, width, states=STATES):
+    """The selective scan alone, forward and backward, gradients of all its arguments."""
+    delta, u, g = 0.1 * torch.rand(batch, length, width), *torch.randn(2, batch, length, width)
+    leaves = [delta, -torch.arange(1.0, states + 1).repeat(width, 1), *torch.randn(2, batch, length, states), u]
+    leaves = [z.requires_grad_() for z in leaves]
+
+    def run():
+        for z in leaves:
+            z.grad = None
+        scan(*leaves).backward(g)
+
+    return run
+
+
 # ---- selective scans in plain torch ----------------------------------------------------------------------------------------------------
 
 
@@ -180,13 +194,16 @@ def ratios(options):
     row("S4D", channels, "nn.LSTM", cell, 1 / 1.5)
     (attended,) = at(short, attention(w), rounds=max(2, options.rounds // 2))
     row("S4D", channels, f"attention, {short} x {(L / short) ** 2:.0f}", [t * (L / short) ** 2 for t in attended], 20)
+    scans = [scanning(scan, options.batch, L, w) for scan in (compiled, by_pieces)]
+    ours, pieces = seconds(scans, options)
+    row("selective scan", ours, "plain torch, pieces", pieces, 8)
+    (doubled,) = seconds([scanning(by_doubling, options.batch, short, w)], options, 2)
+    row("selective scan", ours, f"doubling, {short} x {L / short:.0f}", [t * L / short for t in doubled], 8)
+    ours, loop = seconds([scanning(scan, options.batch, min(L, 1024), w) for scan in (compiled, reference)], options, max(2, options.rounds // 2))
+    row(f"same, {min(L, 1024)} steps", ours, "reference loop", loop, 200)
     ours, pieces = at(L, selective(w, compiled), selective(w, by_pieces))
-    row("selective", ours, "plain torch, pieces", pieces, 8)
-    (doubled,) = at(short, selective(w, by_doubling), rounds=2)
-    row("selective", ours, f"doubling, {short} x {L / short:.0f}", [t * L / short for t in doubled], 8)
-    ours, loop = at(1024, selective(w, compiled), selective(w, reference), rounds=max(2, options.rounds // 2))
-    row("selective, 1024", ours, "reference loop", loop, 200)
-    row("selective", at(L, selective(w, compiled))[0], "nn.LSTM", cell, None)
+    row("selective model", ours, "plain torch, pieces", pieces, None)
+    row("selective model", ours, "nn.LSTM", cell, None)
 
 
 def row(name, ours, peer, theirs, goal):

@@ -92,10 +92,14 @@ class Dual:
         return Dual(value, self.tangent.scale(value * np.log(np.where(np.equal(base, 0), 1.0, base)), value.shape))
 
     def __mod__(self, period):
-        if isinstance(period, Dual):
-            raise TypeError("the period of % must be a constant")
+        if isinstance(period, Dual):  # a % b = a - floor(a/b) b
+            whole = self - period * np.floor(self.value / period.value)
+            return Dual(self.value % period.value, whole.tangent)
         value = self.value % period
         return Dual(value, self.tangent.broadcast(value.shape))
+
+    def __rmod__(self, other):
+        return (0.0 * self + other) % self
 
     def __neg__(self):
         return self * -1.0
@@ -290,7 +294,7 @@ _UFUNCS = {getattr(np, name): getattr(_Duals, name) for name in DERIVATIVES if h
     np.multiply: lambda a, b: b * a if isinstance(b, Dual) else a * b,
     np.divide: lambda a, b: a / b if isinstance(a, Dual) else b.__rtruediv__(a),
     np.power: lambda a, b: a**b if isinstance(a, Dual) else b.__rpow__(a),
-    np.remainder: lambda a, b: Dual.__mod__(a, b),
+    np.remainder: lambda a, b: a % b if isinstance(a, Dual) else b.__rmod__(a),
     np.matmul: lambda a, b: a @ b if isinstance(a, Dual) else b.__rmatmul__(a),
     np.square: lambda a: a * a,
     np.negative: lambda a: -a,

@@ -50,9 +50,13 @@ class Program:
                 self.made[width] = _machine_code(stepping.program(self.trace, self.results, width, self.scheme))
         return self.made[width][0], width
 
-    def run(self, system, x, frames, steps, *, inputs=None, every=None, check_every=0, clock=None, keep=(), workers=1):
+    def parameters(self, systems):
+        """Numbers of each system, shape (systems, p), as ``carry`` reads them."""
+        return np.array([[0.0] if self.baked else [*parameter_values(_rule_of(system)), 0.0] for system in systems])
+
+    def run(self, system, x, frames, steps, *, inputs=None, every=None, check_every=0, clock=None, keep=(), parameters=None, workers=1):
         """Carry states x (m, n) and frames (m, k, n) ``steps`` on, both in place; ``system`` is one Map, or a list of Maps with as many
-        members each.
+        members each; ``parameters``, of each member, are worked out where they are not given.
 
         Growth is recorded over blocks of ``every`` steps; ``keep`` names what else is kept at their ends: "states", "frames", "factors".
         Returns a ``Course``.
@@ -63,7 +67,7 @@ class Program:
         every = every or max(steps, 1)
         course = Course.empty(members, steps // every, k, n, keep)
         systems = system if isinstance(system, list) else [system]
-        P = np.array([[0.0] if self.baked else [*parameter_values(_rule_of(s)), 0.0] for s in systems]).repeat(members // len(systems), axis=0)
+        P = self.parameters(systems).repeat(members // len(systems), axis=0) if parameters is None else parameters
         U = np.zeros((1, 1)) if inputs is None else np.ascontiguousarray(np.atleast_2d(inputs), dtype=float)
         if U.shape[1] != max(1, systems[0].inputs) or not (len(U) == 1 or len(U) >= steps):
             raise ShapeError(f"inputs {U.shape} do not fit {steps} steps of {systems[0].inputs} inputs")

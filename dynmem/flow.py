@@ -63,9 +63,12 @@ def _step_error(flows, step, order, start, held, points, work, workers):
     hundredth of the largest, where that is more."""
     whole, halves = ([FlowMap(f, step, substeps=count, order=order) for f in flows] for count in (1, 2))
     made, found = program(whole[0], start.shape[1], work), np.inf
-    for x in _probes(made, halves, start, held, points * max(2, min(16, 48 // start.shape[1])) if made else points, workers):
+    values = made.parameters(whole) if made else None
+    if made:  # points cost little, and many members have enough of them together
+        points *= max(1, max(2, min(8, 48 // start.shape[1])) // len(flows))
+    for x in _probes(made, halves, start, held, points, values, workers):
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            coarse, fine = (_tangents(made, systems, x, held, workers) for systems in (whole, halves))
+            coarse, fine = (_tangents(made, systems, x, held, values, workers) for systems in (whole, halves))
             error = np.linalg.norm(coarse - fine, axis=(-2, -1)) / np.linalg.norm(fine, axis=(-2, -1)) * np.sqrt(x.shape[-1])
         found = np.maximum(error.mean(axis=1), 0.01 * error.max(axis=1)).max() / step / (1 - 0.5**order)
         if found > 1e3 * ROUGH:  # the start alone tells most steps that are too long
@@ -78,14 +81,14 @@ def _start(flow, x0):
     return start.reshape(-1, start.shape[-1])[0]
 
 
-def _probes(made, halves, start, held, points, workers):
+def _probes(made, halves, start, held, points, values, workers):
     """The start, and then ``points`` states of an orbit of 20 units of time: (m, points, n)."""
     yield start[:, None]
-    steps = max(points, min(2000, int(20.0 / halves[0].dt)))
+    steps = max(points, min(2000 if made else 500, int(20.0 / halves[0].dt)))
     every = max(1, steps // points)
     if made:
         course = made.run(halves, start.copy(), np.zeros((len(start), 0, start.shape[1])), steps, inputs=held, every=every, keep=("states",),
-                          workers=workers)
+                          parameters=values, workers=workers)
         _complain(course, halves, steps)
         yield course.states
     else:
@@ -98,14 +101,14 @@ def _complain(course, systems, steps):
         raise not_finite(systems[i], int(course.status[i, 1]), steps)
 
 
-def _tangents(made, systems, x, u, workers):
+def _tangents(made, systems, x, u, values, workers):
     """Transposed tangent maps of one step, (m, points, n, n)."""
     if not made:
         return np.stack([np.swapaxes(jacobian(f, states, u), -1, -2) for f, states in zip(systems, x, strict=True)])
     count, n = x.shape[1:]
     frames = np.tile(np.eye(n), (len(x) * count, 1, 1))
     states = x.reshape(-1, n).copy()
-    course = made.run(systems, states, frames, 1, inputs=u, keep=("factors",), workers=workers)
+    course = made.run(systems, states, frames, 1, inputs=u, keep=("factors",), parameters=values.repeat(count, axis=0), workers=workers)
     if course.status.any():
         raise NotFiniteError(f"the tangent map of {type(systems[0].flow).__name__} over a step of {systems[0].dt:g} is not finite, or cannot be "
                              "inverted")

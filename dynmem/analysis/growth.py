@@ -180,8 +180,8 @@ def standard_error(durations, growths, frequencies=10):
     time, middles = ends[-1], ends - 0.5 * durations
     with np.errstate(invalid="ignore"):
         noise = growths - growths.sum(axis=-2, keepdims=True) * (durations / time)[:, None]
-        waves = np.exp(2j * np.pi * np.arange(1, frequencies + 1)[:, None] * middles / time)
-        return np.sqrt((np.abs(waves @ noise) ** 2).mean(axis=-2)) / time
+        angle = 2 * np.pi * np.arange(1, frequencies + 1)[:, None] * middles / time
+        return np.sqrt(((np.cos(angle) @ noise) ** 2 + (np.sin(angle) @ noise) ** 2).mean(axis=-2)) / time
 
 
 def certainty(durations, growths):

@@ -19,10 +19,10 @@ def machine_growth(made, systems, x, frame, drive, skip, steps, tolerance=None, 
     members, (k, n) = len(systems), frame.shape
     system = systems if members > 1 else systems[0]
     frames, clock = np.tile(frame, (members, 1, 1)), np.tile(np.array([1, 0]), (members, 1))
-    start, parts = 0, []
+    start, parts, values = 0, [], made.parameters(systems)
     for count, every in _stretches(skip, steps, tolerance, k):
         measuring = start >= skip
-        course = made.run(system, x, frames, count, inputs=drive.block(start, count), every=every, clock=clock, workers=workers,
+        course = made.run(system, x, frames, count, inputs=drive.block(start, count), every=every, clock=clock, parameters=values, workers=workers,
                           check_every=round(1 / CHECK) if measuring and k == n else 0)
         if not _sound(course, systems, start, skip + steps):
             return None

@@ -1,6 +1,7 @@
 """What `import dynmem` loads, and the floors: a file imports only from floors below its own."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -77,3 +78,9 @@ def test_floors(name):
             continue
         assert floor in FLOORS, f"{path.name}:{line} imports {floor}, which has no floor"
         assert FLOORS.index(floor) < FLOORS.index(own), f"{path.name}:{line}: {own} imports {floor}, which lies above it"
+
+
+@pytest.mark.parametrize("name", sorted({str(Path(f).with_suffix("")).replace("/", ".").removesuffix(".__init__") for f in FILES} - {"__main__"}))
+def test_every_file_imports(name):
+    """Also those that no name at the top leads to before it is used."""
+    importlib.import_module(f"dynmem.{name}")

@@ -6,6 +6,7 @@ import torch
 
 import dynmem as dm
 from dynmem.analysis import gradient_norms, lyapunov_spectrum
+from dynmem.arrays import tensors
 from dynmem.training import Trainable, load, save
 from dynmem.training.trainable import leaves
 
@@ -123,6 +124,21 @@ def test_a_batch_is_a_loop(model):
     for found, one in zip(model.run(u, x), zip(*(model.run(*each) for each in zip(u.reshape(6, 20, -1), x.reshape(6, -1), strict=True)),
                                                strict=True), strict=True):
         close(found, np.reshape(one, found.shape))
+
+
+@pytest.mark.parametrize("states, inputs", [((), (2, 3)), ((3,), ()), ((2, 1), (3,)), ((1,), (3,))])
+def test_a_state_and_inputs_share_one_batch(model, states, inputs):
+    """One state under many inputs, many states under one input: what a loop over both gives; all at once and step by step, numpy and torch."""
+    u, x = course(model, *inputs, length=5)[0], course(model, *states, length=1)[1]
+    batch = np.broadcast_shapes(states, inputs)
+    wide, start = np.broadcast_to(u, (*batch, *u.shape[-2:])), np.broadcast_to(x, (*batch, x.shape[-1]))
+    twin = Trainable(model, torch.float64).twin()
+    for expected, *founds in zip(model.unroll(wide, start), model.run(u, x), model.unroll(u, x), twin.run(*map(torch.tensor, (u, x))),
+                                 strict=True):
+        for found in founds:
+            found = tensors(found)
+            assert found.shape == expected.shape
+            close(found, expected)
 
 
 def test_jacobians_are_those_of_autograd(model):

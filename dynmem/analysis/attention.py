@@ -12,7 +12,7 @@ from ..models import Attention, Hybrid
 from ..models.cell import whole
 from ..system import Map, System, as_input, as_state, as_system, map_arrays
 from ..tangent import as_tensor, jacobian
-from .gradients import _lags
+from .gradients import lag_axis
 
 TOGETHER = 8  # outputs whose gradients are taken in one pass, each by a copy of the sequence
 GENERIC = 4  # states at which the support of the Jacobians is looked up: in each some units of relu may be at rest
@@ -74,7 +74,7 @@ def attention_paths(system, u=1.0, *, lags, x0=None, rng=0):
     >>> paths.score_gradient.values.round(12).tolist(), bool(np.isclose(*paths.direct_gradient))
     ([0.0, 0.0], True)
     """
-    system, lags = as_system(system, Map), _lags(lags)
+    system, lags = as_system(system, Map), lag_axis(lags)
     steps = int(lags[-1]) + 1
     u = _inputs(system, u, steps, rng)
     if u.ndim != 2 or len(u) < steps:
@@ -165,7 +165,7 @@ def path_length(system, *, lags, transient=None, rng=0):
     >>> path_length(dm.models.Attention.random(2, 2, window=6), lags=[0, 1, 5, 6]).path_length.values.tolist()
     [0.0, 1.0, 1.0, inf]
     """
-    system, lags = as_system(system, Map), _lags(lags)
+    system, lags = as_system(system, Map), lag_axis(lags)
     if not system.inputs:
         raise ShapeError(f"{type(system).__name__} takes no input: a path begins at one")
     longest = int(lags[-1])

@@ -7,7 +7,7 @@ import numpy as np
 from ..arrays import concat, namespace, softmax, tensors, transpose, where
 from ..errors import NotFiniteError, ShapeError
 from ..system import Map
-from .cell import real, whole
+from .cell import one_batch, one_batch_of_steps, real, whole
 
 POSITIONS = ("none", "rotary", "alibi", "learned", "absolute")
 LOW = -1e30  # a score far below any real one: its exponential is exactly 0
@@ -127,8 +127,7 @@ class Attention(Map):
 
     def run(self, u, x):
         """Outputs (..., T, N) and last state (..., n): softmax over bands of the sequence, as many queries at once as the window has slots."""
-        if x.shape[:-1] != u.shape[:-2]:
-            x, u = one_batch(x, u[..., 0, :])[0], u + 0.0 * x[..., None, :1]
+        x, u = one_batch_of_steps(x, u)
         (keys, values, flags), steps, n = self.cache(x), u.shape[-2], self.inputs
         self._refuse_beyond(flags, steps)
         filled, u = 0.0 * u[..., :1] + 1.0, self._counted(u, flags)
@@ -274,11 +273,6 @@ def alibi_slopes(heads):
     low = 1 << (heads.bit_length() - 1)
     slopes = 2.0 ** (-8.0 * np.arange(1, low + 1) / low)
     return np.concatenate([slopes, alibi_slopes(2 * low)[0::2][: heads - low]]) if heads > low else slopes
-
-
-def one_batch(x, u):
-    """State and input with their leading axes spread over one batch: parts of both stand side by side in the next state."""
-    return (x, u) if x.shape[:-1] == u.shape[:-1] else (x + 0.0 * u[..., :1], u + 0.0 * x[..., :1])
 
 
 def constant_like(array, like):

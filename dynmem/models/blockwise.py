@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..arrays import concat, namespace, stack, steps, transpose
+from .cell import one_batch_of_steps
 
 BLOCK = 128  # steps taken at once
 
@@ -34,9 +35,9 @@ def blockwise(A, B, C, u, x):
     powers of two, the last of one step.
     """
     H, n, T = *B.shape, u.shape[-2]
-    lead = np.broadcast_shapes(u.shape[:-2], x.shape[:-1])
-    x = (x + 0.0 * u[..., 0, :1]).reshape(-1, H, n).swapaxes(0, 1)
-    u = (u + 0.0 * x[0, 0, 0]).reshape(-1, H).T.reshape(H, -1, T)
+    x, u = one_batch_of_steps(x, u)
+    lead = u.shape[:-2]
+    x, u = x.reshape(-1, H, n).swapaxes(0, 1), u.reshape(-1, H).T.reshape(H, -1, T)
     outputs, done = [], 0
     for size, *block in reversed(_blocks(A, B, C, min(T, BLOCK))):
         count = (T - done) // size

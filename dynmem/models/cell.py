@@ -82,10 +82,12 @@ class Cell(Map):
     def run(self, u, x):
         """Outputs (..., T, N) and last state (..., n), on torch by its own kernel where it has one."""
         kernel = vars(type(self)).get("kernel")
-        if kernel and self.plain and hasattr(u, "unbind") and u.ndim == 3:
-            from . import fused
+        if kernel and self.plain and hasattr(u, "unbind"):
+            x, u = one_batch_of_steps(x, u)
+            if u.ndim == 3:
+                from . import fused
 
-            return getattr(fused, kernel)(self, u, x)
+                return getattr(fused, kernel)(self, u, x)
         return self.unroll(u, x)
 
     @classmethod
@@ -170,6 +172,16 @@ def log_uniform(rng, least, most, size):
     if least > most:
         raise ValueError(f"step_min = {least} lies above step_max = {most}: exchange them")
     return np.exp(np.random.default_rng(rng).uniform(np.log(least), np.log(most), size))
+
+
+def one_batch(x, u):
+    """State and input with their leading axes spread over one batch, as arithmetic would: parts of both stand side by side in the next state."""
+    return (x, u) if x.shape[:-1] == u.shape[:-1] else (x + 0.0 * u[..., :1], u + 0.0 * x[..., :1])
+
+
+def one_batch_of_steps(x, u):
+    """The same of a state (..., n) and a sequence of inputs (..., T, inputs)."""
+    return (x, u) if x.shape[:-1] == u.shape[:-2] else (x + 0.0 * u[..., 0, :1], u + 0.0 * x[..., None, :1])
 
 
 def weights(cell) -> dict:

@@ -9,7 +9,7 @@ import numpy as np
 from ..arrays import concat, relu, sqrt, tensors
 from ..errors import NotFiniteError, ShapeError
 from ..system import Map, as_system
-from .cell import whole
+from .cell import one_batch, one_batch_of_steps, whole
 from .residual import Dense
 
 INITS = ("he", "uniform")
@@ -75,8 +75,7 @@ class Convolution(Map):
         return W if self.g is None else W * (self.g / sqrt((W * W).sum(axis=-1)))[..., None]
 
     def rule(self, x, u):
-        if x.shape[:-1] != u.shape[:-1]:  # one batch for both, as arithmetic would make it
-            x, u = x + 0.0 * u[..., :1], u + 0.0 * x[..., :1]
+        x, u = one_batch(x, u)
         return concat((x[..., self.inputs :], u))
 
     def output(self, x, u):
@@ -85,9 +84,7 @@ class Convolution(Map):
 
     def run(self, u, x):
         """Outputs (..., T, outputs) and last state (..., n): one product of the taps of all steps with the weights."""
-        steps = u.shape[-2]
-        if x.shape[:-1] != u.shape[:-2]:
-            x, u = x + 0.0 * u[..., 0, :1], u + 0.0 * x[..., None, :1]
+        (x, u), steps = one_batch_of_steps(x, u), u.shape[-2]
         seen = concat((x.reshape(*x.shape[:-1], self.slots, self.inputs), u), axis=-2)
         first = range(1, 1 + self.slots, self.dilation)  # of each tap's inputs; the slot before them is shifted out by the first step
         taps = concat([seen[..., i : i + steps, :] for i in first])

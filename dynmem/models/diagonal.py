@@ -8,7 +8,7 @@ import numpy as np
 from ..arrays import as_complex, concat, cos, exp, sin, split, sqrt, tanh
 from ..linear import LinearSystem
 from ..system import Map
-from .cell import above_zero, keep, log_uniform, matrix_shape, real, whole
+from .cell import above_zero, keep, log_uniform, matrix_shape, one_batch_of_steps, real, whole
 from .hippo import normal_plus_low_rank
 
 
@@ -76,6 +76,7 @@ class Diagonal(Map):
         """Outputs (..., T, outputs) and last state (..., 2N) by one scan over all modes."""
         from ..scan import linear_scan
 
+        x, u = one_batch_of_steps(x, u)
         re, im, *_ = self.coefficients
         states = linear_scan(as_complex(re, im), as_complex(*split(u @ self.recurrence[2].T, 2)), as_complex(*split(x, 2)))
         x = concat((states.real, states.imag))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import concat, softmax, stack, tanh, where
-from .attention import LOW, constant_like, one_batch
-from .cell import Cell, real, whole
+from .attention import LOW, constant_like
+from .cell import Cell, one_batch, real, whole
 
 
 @dataclass(frozen=True, eq=False)

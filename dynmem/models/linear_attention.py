@@ -7,7 +7,7 @@ import numpy as np
 
 from ..arrays import concat, exp, namespace, sum, transpose, where  # noqa: A004
 from ..system import Map
-from .cell import keep, matrix_shape, whole
+from .cell import keep, matrix_shape, one_batch_of_steps, whole
 
 CHUNK = 64  # steps whose mutual attention is one product of matrices
 EPSILON = 1e-6  # keeps an empty memory from dividing by zero, as in the authors' code
@@ -82,7 +82,7 @@ class LinearAttention(Map):
     def rule(self, x, u):
         u = self._input(x, u)
         memory = self.kept * self._memory(x) + feature(self._cut(u @ self.K.T))[..., None] * self._values(u)[..., None, :]
-        return memory.reshape(*x.shape[:-1], self.size)
+        return memory.reshape(*memory.shape[:-3], self.size)
 
     def output(self, x, u):
         u = self._input(x, u)
@@ -91,6 +91,7 @@ class LinearAttention(Map):
 
     def run(self, u, x):
         """Outputs (..., T, units) and last state (..., n): within chunks of 64 steps by products of matrices, from chunk to chunk by a scan."""
+        x, u = one_batch_of_steps(x, u)
         queries, keys = (feature(self._cut(u @ W.T)) for W in (self.Q, self.K))
         values, total, seen = self._values(u), u.shape[-2], []
         whole = total - total % CHUNK
@@ -148,9 +149,9 @@ class LinearAttention(Map):
         return sum(0.0 * x)[..., None] * np.zeros(self.inputs) if u is None else u
 
     def initial(self, rng=0):
-        """A small memory whose normaliser is positive, as anything written would leave it."""
+        """A small memory whose normaliser is about 1, as one key of zero would leave it: output is steep where that is near 0."""
         memory = 1e-3 * np.random.default_rng(rng).standard_normal(self.shape)
-        memory[..., -1] = 1e-3 + abs(memory[..., -1])
+        memory[..., -1] += 1.0
         return memory.ravel()
 
     @classmethod

@@ -81,6 +81,8 @@ class Network(Map):
 
     def rule(self, x, u):
         after = []
+        if u is not None and x.shape[:-1] != u.shape[:-1]:
+            x = x + 0.0 * u[..., :1]  # one batch for the states of all layers, of those too that do not hear the input
         for layer, part in zip(self.layers, self.parts(x), strict=True):
             after.append(layer.rule(part, u))
             u = layer.output(after[-1], u)
@@ -94,6 +96,8 @@ class Network(Map):
     def run(self, u, x):
         """Outputs (..., T, outputs) and last state (..., n), layer after layer, each over the whole sequence."""
         after = []
+        if self.inputs and x.shape[:-1] != u.shape[:-2]:
+            x = x + 0.0 * u[..., 0, :1]
         for layer, part in zip(self.layers, self.parts(x), strict=True):
             u, last = layer.run(u, part)
             after.append(last)

@@ -8,7 +8,7 @@ import numpy as np
 from ..arrays import exp, softplus, sum  # noqa: A004
 from ..errors import ShapeError
 from ..system import Map
-from .cell import keep, log_uniform, matrix_shape, whole
+from .cell import keep, log_uniform, matrix_shape, one_batch_of_steps, whole
 
 INPUT_STEPS = ("euler", "exact")
 
@@ -82,6 +82,7 @@ class Selective(Map):
         """Outputs (..., T, H) and last state (..., H N) by one scan that computes its coefficients as it goes."""
         from ..scan import selective_scan
 
+        x, u = one_batch_of_steps(x, u)
         exact = self.input_step == "exact"
         y, last = selective_scan(self.step(u), self.A, u @ self.W_B.T, u @ self.W_C.T, u, self._modes(x), exact)
         return y + self.D * u, last.reshape(*last.shape[:-2], self.size)

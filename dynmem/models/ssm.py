@@ -11,7 +11,7 @@ from ..linear import LinearSystem
 from ..scan import channel_scan
 from ..system import Map
 from .blockwise import causal_convolution
-from .cell import above_zero, keep, log_uniform, matrix_shape, whole
+from .cell import above_zero, keep, log_uniform, matrix_shape, one_batch_of_steps, whole
 from .hippo import normal_plus_low_rank
 
 INITS = ("lin", "inv", "legs", "real")
@@ -198,7 +198,7 @@ class S4D(StateSpace):
     def run(self, u, x):
         """Outputs (..., T, H) and last state (..., n), by one compiled scan that makes no array of modes times steps."""
         a, b = as_complex(*self.coefficients[:2]), as_complex(*self.coefficients[2:])
-        u = u + 0.0 * x[..., None, :1] if x.ndim >= u.ndim else u
+        x, u = one_batch_of_steps(x, u)
         y, x = channel_scan(a, b, 2.0 * as_complex(self.C[..., 0], self.C[..., 1]), u, as_complex(*self.parts(x)))
         return y + self.D * u, self.joined(x.real, x.imag)
 

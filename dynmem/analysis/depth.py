@@ -6,7 +6,8 @@ import numpy as np
 
 from ..errors import NotFiniteError, ShapeError
 from ..labels import dataset, describe_system
-from ..models import Attention, Block, Convolution, ConvolutionBlock, Network
+from ..models import Attention, Block, Convolution, ConvolutionBlock, Dense, Network
+from ..models.attention import constant_like
 from ..models.cell import whole
 from ..models.residual import Memoryless
 from ..system import Map, as_input, as_system, map_arrays
@@ -37,7 +38,7 @@ class Depth(Map):
     size = property(lambda self: self.steps * self.block.inputs)
 
     def rule(self, x, u):
-        block, rest = self.block, np.zeros(self.block.size)
+        block, rest = self.block, constant_like(np.zeros((*x.shape[:-1], self.block.size)), x)
         stream = x.reshape(*x.shape[:-1], self.steps, block.inputs)
         return (block.run if isinstance(block.mixer, AT_ONCE) else block.unroll)(stream, rest)[0].reshape(*x.shape)
 
@@ -65,10 +66,11 @@ def depth_spectrum(model, u=1.0, *, steps=1, exponents=None, samples=1, rng=0):
     True
     """
     before, blocks, _ = parts(model)
-    runs = _inputs(model, u, steps, samples, np.random.default_rng(rng))
+    seeds = np.random.default_rng(rng).spawn(2)  # not rng itself: the model's weights may come from the same seed
+    runs = _inputs(model, u, steps, samples, seeds[0])
     k = how_many(exponents, runs.shape[1] * blocks[0].inputs)
     with one_thread():
-        growth = np.array([_growth(before, blocks, run, k, np.random.default_rng([seed])) for seed, run in enumerate(runs)])
+        growth = np.array([_growth(before, blocks, run, k, seed) for run, seed in zip(runs, seeds[1].spawn(len(runs)), strict=True)])
     with np.errstate(invalid="ignore"):
         each = growth.mean(axis=1)
         mean, scatter = each.mean(axis=0), growth.reshape(-1, k).std(axis=0) / np.sqrt(len(runs) * len(blocks))
@@ -108,7 +110,7 @@ def stream_variance(model, u=1.0, *, steps=16, samples=8, rng=0):
     [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     """
     before, blocks, _ = parts(model)
-    stream = [_through(before, _inputs(model, u, steps, samples, np.random.default_rng(rng)))]
+    stream = [_through(before, _inputs(model, u, steps, samples, np.random.default_rng(rng).spawn(1)[0]))]
     for block in blocks:
         stream.append(block.run(stream[-1], np.zeros((len(stream[-1]), block.size)))[0])
     if not np.isfinite(stream[-1]).all():
@@ -137,11 +139,11 @@ def layer_gradients(model, u=1.0, loss=None, *, steps=16, samples=8, rng=0):
     import torch
 
     before, blocks, after = parts(model)
-    runs = _inputs(model, u, steps, samples, np.random.default_rng([1, rng] if isinstance(rng, (int, np.integer)) else rng))
+    for_inputs, for_probes = np.random.default_rng(rng).spawn(2)
+    runs = _inputs(model, u, steps, samples, for_inputs)
     stream = torch.tensor(_through(before, runs))
     if loss is None:
-        noise = np.random.default_rng([2, rng] if isinstance(rng, (int, np.integer)) else rng)
-        found = [_by_layer(blocks, after, one[None], _probe(noise)) for one in stream]
+        found = [_by_layer(blocks, after, one[None], _probe(for_probes)) for one in stream]
     else:
         found = [_by_layer(blocks, after, stream, loss)]
     squares = {name: np.mean([one[name] for one in found], axis=0) for name in found[0]}
@@ -208,8 +210,6 @@ def parts(model):
         raise TypeError(f"{type(model).__name__} has no stack of residual blocks: make it with dm.models.get(..., placement='pre')")
     after = layers[places[-1] + 1 :]
     if isinstance(model, Network) and model.R is not None:
-        from ..models import Dense
-
         after = (*after, Dense(model.R, model.a))
     return layers[: places[0]], [layers[i] for i in places], after
 

@@ -142,10 +142,8 @@ def layer_gradients(model, u=1.0, loss=None, *, steps=16, samples=8, rng=0):
     for_inputs, for_probes = np.random.default_rng(rng).spawn(2)
     runs = _inputs(model, u, steps, samples, for_inputs)
     stream = torch.tensor(_through(before, runs))
-    if loss is None:
-        found = [_by_layer(blocks, after, one[None], _probe(for_probes)) for one in stream]
-    else:
-        found = [_by_layer(blocks, after, stream, loss)]
+    groups = stream[:, None] if loss is None else stream[None]
+    found = [_by_layer(blocks, after, group, loss or _probe(for_probes)) for group in groups]
     squares = {name: np.mean([one[name] for one in found], axis=0) for name in found[0]}
     told = {"steps": runs.shape[1], "samples": len(runs), "loss": "probe" if loss is None else "given"}
     return layer_report(squares, title=f"gradient at each layer of {type(model).__name__}", source=SOURCE, seed=rng,

@@ -6,12 +6,13 @@ from dynmem.plotting import CYCLE, house_style, panels
 
 LOOK = {"pre": (CYCLE[0], "Pre-Norm"), "post": (CYCLE[1], "Post-Norm"), "deepnorm": (CYCLE[2], "DeepNorm"), "none": (CYCLE[6], "no norm")}
 NOTE = (
-    "Dots: random Transformers (causal attention with scores of zero, ReLU layers), mean over seeds; lines: mean field of infinite width, nothing "
-    "fitted. Without a norm the stream grows by a factor a block, under Pre-Norm linearly, and Post-Norm and DeepNorm hold it at one. So the gradient at the "
-    "last block falls as layers^(-1/2) under Pre-Norm and is flat under Post-Norm, where it is also the largest along depth. A direction of the "
-    "stream at the share kappa of all, the fastest first, grows at a rate that is positive for all depths only without a norm. "
-    "Below: the copy task by small Transformers with Adam at one rate, from the same starts: lines join means, dots are seeds. Right: gradient "
-    "of the task's loss at each block of the deepest, before training (full) and after it with warm-up (dashes)."
+    "Above, dots: random Transformers (causal attention with scores of zero, ReLU layers), mean over seeds; lines: mean field of infinite width, "
+    "nothing fitted. Without a norm stream and gradient grow by a factor a block and leave the frames. Under Pre-Norm the stream grows linearly, so "
+    "that the gradient of the last block falls as layers^(-1/2); Post-Norm holds the stream at one and that gradient flat, DeepNorm holds both and "
+    "makes the gradient small. The first exponent is 1/2 ln 3 a block without a norm and 0 under Post-Norm; under Pre-Norm all go to 0 as "
+    "ln(layers)/layers, which is a power law in depth. "
+    "Below: small Transformers on a copy task, Adam at one rate, the same starts; lines join the geometric means of the seeds (dots). "
+    "Right: gradient of the task's loss at each block of the deepest that were trained, before (dots) and after training with warm-up (dashes)."
 )
 
 
@@ -34,8 +35,10 @@ def _stream(axis, results):
         at = deepest.sel(placement=placement)
         axis.plot(at.block, at.predicted_variance, color=colour, label=name)
         axis.plot(at.block[::2], at.variance[::2], "o", color=colour, ms=3.5)
-    axis.set(xscale="log", yscale="log", ylim=(0.3, 1e4), xlabel="block", ylabel="variance of the stream, a component",
-             title=f"stream of {int(deepest.layers)} blocks")
+    ticks = 2 ** np.arange(int(np.log2(deepest.sizes["block"])) + 1)
+    axis.set(xscale="log", yscale="log", ylim=(0.3, 1e4), xticks=ticks, xticklabels=ticks, xlabel="block",
+             ylabel="variance of the stream, a component", title=f"stream of {int(deepest.layers)} blocks")
+    axis.minorticks_off()
     axis.legend(loc="upper left")
 
 
@@ -84,4 +87,4 @@ def _by_block(axis, results):
             at = np.sqrt((shown.sel(placement=placement, stage=stage) ** 2).mean("seed"))
             axis.plot(shown.block, at, style, color=colour, marker="o" if stage == "start" else None, ms=3)
     axis.set(yscale="log", xlabel="block", ylabel="|d loss / d W2| of the task", title=f"each layer's share, {int(shown.layers)} blocks",
-             xlim=(0.5, float(shown.layers) + 0.5))
+             xticks=np.unique(np.linspace(1, int(shown.layers), 6).astype(int)))

@@ -252,6 +252,12 @@ class _Duals:
         return _join([(a if isinstance(a, Dual) else np.asarray(a))[key] for a in wide], axis)
 
     @staticmethod
+    def moveaxis(x, source, destination):
+        axes = list(range(x.ndim))
+        axes.insert(destination % x.ndim, axes.pop(source % x.ndim))
+        return x.transpose(tuple(axes))
+
+    @staticmethod
     def where(condition, x, y):
         mask = np.asarray(_value(condition), dtype=bool)
         return _Duals._chosen(mask, x) + _Duals._chosen(~mask, y)
@@ -315,5 +321,6 @@ _FUNCTIONS = {
     np.ones_like: lambda x: np.ones(x.shape),
     np.reshape: lambda x, shape: x.reshape(shape),
     np.swapaxes: lambda x, a, b: x.swapaxes(a, b),
+    np.moveaxis: _Duals.moveaxis,
     np.transpose: lambda x, axes=None: x.transpose(*(axes or ())),
 }

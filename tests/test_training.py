@@ -261,14 +261,14 @@ def test_threads_are_held_and_given_back():
     assert torch.get_num_threads() == before
 
 
-def steps_taken(clip, count=5):
+def steps_taken(clip, count=5, warmup=0):
     """Lengths of the steps of plain gradient descent at learning rate 1, and the norms that were reported."""
     net = Trainable(copy_model(), "float64")
     with torch.no_grad():
         for weight in net.parameters():
             weight.mul_(20.0)  # far from any optimum: large gradients
     batches = [fitting.as_tensors(EASY, EASY.arrays(8, i), torch.float64) for i in range(count)]
-    descending = fitting.descend(net, torch.optim.SGD(net.parameters(), lr=1.0), batches, fitting.per_sequence(EASY), clip)
+    descending = fitting.descend(net, torch.optim.SGD(net.parameters(), lr=1.0), batches, fitting.per_sequence(EASY), clip, warmup=warmup)
     lengths, norms = [], []
     before = torch.nn.utils.parameters_to_vector(net.parameters()).clone()
     for _, norm in descending:
@@ -287,6 +287,26 @@ def test_clipping_bounds_the_step():
     np.testing.assert_allclose(lengths, norms, rtol=1e-6)
     lengths, norms = steps_taken(1e6)
     np.testing.assert_allclose(lengths, norms, rtol=1e-6)
+
+
+def test_warmup_raises_the_rate_in_a_straight_line():
+    lengths, _ = steps_taken(1e-2, count=6, warmup=4)
+    np.testing.assert_allclose(lengths, 1e-2 * np.array([0.25, 0.5, 0.75, 1.0, 1.0, 1.0]), rtol=1e-3)
+    lengths, norms = steps_taken(None, warmup=1)
+    np.testing.assert_allclose(lengths, norms, rtol=1e-6)
+
+
+def test_warmup_is_told_and_changes_the_start_alone():
+    (_, plain), (_, warm) = (fit(copy_model(), EASY, steps=3, held_out=8, warmup=warmup) for warmup in (0, 1000))
+    assert json.loads(warm.attrs["parameters"])["warmup"] == 1000
+    before = fitting.evaluate(Trainable(copy_model()), *held_out(8), fitting.per_sequence(EASY))[0]
+    assert abs(warm.held_out_loss[-1] - before) < 0.01 * abs(plain.held_out_loss[-1] - before)
+
+
+def held_out(count):
+    """The held-out sequences that ``fit`` draws at seed 0, and their task."""
+    rng = np.random.default_rng(0).spawn(2)[1]
+    return fitting.as_tensors(EASY, EASY.arrays(count, rng), torch.float32), EASY
 
 
 def test_a_lost_loss_stops_with_its_step():
@@ -411,9 +431,9 @@ def test_arrays_that_cannot_be_trained_on(arrays, loss, message):
 def test_every_bad_option_at_once():
     with pytest.raises(ValueError) as caught:
         fit(copy_model(), EASY, steps=0, batch=2.5, learning_rate=-1, optimizer="adamm", clip=0, evaluate_every=None, held_out=True,
-            threads=0, stop=2)
+            threads=0, stop=2, warmup=-1)
     lines = str(caught.value).splitlines()
-    assert len(lines) == 9 and "learning_rate = -1: must be a positive number" in lines
+    assert len(lines) == 10 and "warmup = -1: must be at least 0" in lines and "learning_rate = -1: must be a positive number" in lines
     assert "optimizer = 'adamm': choose one of adam, adamw, rmsprop, sgd" in lines
 
 

@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "tail": ["kernel_tail"],
         "cost": ["counted_cost", "match"],
         "timing": ["measured_cost"],
+        "depth": ["depth_spectrum", "layer_gradients", "stream_variance"],
         "indicators": ["gali", "megno"],
         "memory": ["forgetting", "memory_horizon"],
         "covariant": ["covariant_vectors"],

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "population": ["lstm_spectrum", "gru_spectrum"],
         "chaos": ["standard_map_spectrum", "kaplan_yorke_map_spectrum", "toral_spectrum", "lorenz_onset", "lorenz_rest_spectrum"],
         "planets": ["kepler_orbit", "lagrange_points", "lagrange_spectrum", "routh_mass_ratio", "sitnikov_period"],
+        "depth": ["depth_spectrum", "layer_gradients", "residual_growth", "stream_variance", "update_bound"],
         "receptive": ["receptive_field"],
         "attention": ["attention_dilution", "attention_operations", "attention_paths", "diluted_gradient", "gaussian_dilution", "hybrid_gradient",
                       "path_length", "softmax_jacobian", "stochastic_spectrum"],

@@ -39,18 +39,19 @@ class Row(NamedTuple):
     accuracy: float
 
 
-def fit(model, task, *, steps, rng=0, batch=64, learning_rate=1e-3, optimizer="adam", clip=1.0, loss=None, checkpoint=None,
-        evaluate_every=50, stop=True, held_out=256, progress=None, dtype="float32", fixed=(), train=(), threads=1):
+def fit(model, task, *, steps, rng=0, batch=64, learning_rate=1e-3, optimizer="adam", clip=1.0, warmup=0, loss=None,
+        checkpoint=None, evaluate_every=50, stop=True, held_out=256, progress=None, dtype="float32", fixed=(), train=(), threads=1):
     """Train a system on a task; returns the trained system, at its best evaluation, and the history, a Dataset over ``step``.
 
     Each step draws ``batch`` sequences, and the gradient of their mean loss is clipped to the norm ``clip`` (None: not at all) after the
     backward pass. Every ``evaluate_every`` steps the loss is measured on the same ``held_out`` fresh sequences.
 
     Parameters: model, a Map with the task's inputs and outputs; task, of ``dm.tasks``, or arrays (inputs, targets) as for ``Samples``;
-    optimizer "adam", "adamw", "rmsprop" or "sgd"; loss, a function of outputs and targets that returns one loss a sequence, in place of the
-    task's (then there is no floor and no verdict); checkpoint, a file for the best weights; stop, whether to end early, once the held-out
-    loss has been far below the floor (or below the share of it that is given) at three evaluations in a row; progress, a bar on stderr,
-    None: where that is a terminal; fixed, train: see Trainable; threads of torch while it trains, on which the bits depend, None: as set.
+    optimizer "adam", "adamw", "rmsprop" or "sgd"; warmup, steps over which the learning rate rises in a straight line to its value; loss, a
+    function of outputs and targets that returns one loss a sequence, in place of the task's (then there is no floor and no verdict);
+    checkpoint, a file for the best weights; stop, whether to end early, once the held-out loss has been far below the floor (or below the share
+    of it that is given) at three evaluations in a row; progress, a bar on stderr, None: where that is a terminal; fixed, train: see Trainable;
+    threads of torch while it trains, on which the bits depend, None: as set.
 
     History: training_loss and gradient_norm (before clipping), means since the last evaluation; held_out_loss, its standard error
     held_out_error, accuracy; attributes floor, learned (1 or 0), steps, best_step, seed, threads.
@@ -81,7 +82,7 @@ def fit(model, task, *, steps, rng=0, batch=64, learning_rate=1e-3, optimizer="a
     share = FAR_BELOW if stop is True else float(stop)
     rows, best, weights = [], None, None
     with torch_threads(threads):
-        descending = _with_bar(descend(trainable, descent, batches, measure, clip, where), steps, progress)
+        descending = _with_bar(descend(trainable, descent, batches, measure, clip, where, warmup), steps, progress)
         for row in _evaluations(descending, lambda: evaluate(trainable, held, task, measure), evaluate_every, steps, where):
             rows.append(row)
             if best is None or row.held_out_loss < best.held_out_loss:
@@ -92,18 +93,21 @@ def fit(model, task, *, steps, rng=0, batch=64, learning_rate=1e-3, optimizer="a
                 break
     trainable.load_state_dict(weights)
     verdict = {"floor": floor, "learned": int(not callable(loss) and task.learned(best.held_out_loss, best.held_out_error))}
-    settings = {"model": model, "batch": batch, "learning_rate": learning_rate, "optimizer": optimizer, "clip": clip, "held_out": held_out,
-                "training_steps": steps, "evaluate_every": evaluate_every, "dtype": str(trainable.dtype), "fixed": fixed, "train": train,
+    settings = {"model": model, "batch": batch, "learning_rate": learning_rate, "optimizer": optimizer, "clip": clip, "warmup": warmup,
+                "held_out": held_out, "training_steps": steps, "evaluate_every": evaluate_every, "dtype": str(trainable.dtype), "fixed": fixed,
+                "train": train,
                 "loss": "given by the caller" if callable(loss) else task.loss}
     return trainable.frozen(), _history(rows, best, task, settings, rng, verdict, threads)
 
 
-def descend(trainable, descent, batches, measure, clip, where=""):
+def descend(trainable, descent, batches, measure, clip, where="", warmup=0):
     """Steps of gradient descent, one for each batch (u, targets): yields the loss and the norm of the gradient before clipping.
+
+    Step s of the first ``warmup`` runs at s/warmup of the learning rate (Vaswani et al. 2017, section 5.3).
 
     Raises NotFiniteError, with the step, before weights that are not finite are made.
     """
-    parameters = list(trainable.parameters())
+    parameters, rates = list(trainable.parameters()), [group["lr"] for group in descent.param_groups]
     for step, (u, targets) in enumerate(batches, 1):
         descent.zero_grad()
         loss = measure(trainable(u), targets).mean()
@@ -112,6 +116,8 @@ def descend(trainable, descent, batches, measure, clip, where=""):
         # after the backward pass: before it there is nothing to clip
         norm = torch.nn.utils.clip_grad_norm_(parameters, math.inf if clip is None else clip).item()
         _finite(norm, "gradient", step, where)
+        for group, rate in zip(descent.param_groups, rates, strict=True):
+            group["lr"] = rate * min(1.0, step / max(1, warmup))
         descent.step()
         yield loss.item(), norm
 
@@ -226,7 +232,7 @@ def _history(rows, best, task, settings, rng, verdict, threads):
 def _check(options):
     """Every option that cannot be, in one error."""
     counts = ("steps", "batch", "evaluate_every", "held_out", *(("threads",) if options["threads"] is not None else ()))
-    problems = list(whole(options, **dict.fromkeys(counts, 1)))
+    problems = list(whole(options, **dict.fromkeys(counts, 1), warmup=0))
     for name in ("learning_rate", "clip"):
         value = options[name]
         if not (value is None and name == "clip") and not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):

@@ -79,14 +79,13 @@ def number(value):
 
 
 class Code:
-    """What the functions of a program share: the trace of the rule, its results, and the width of a tile (0: without tangents)."""
+    """What the functions of a program share: the trace of the rule, its results, and the width of a tile."""
 
     def __init__(self, trace, results, width):
         self.trace, self.results, self.width, self.size = trace, results, width, len(results)
         self.lanes = f"<{width} x double>"
         self.slots, self.moving = {}, {}
-        if width:
-            self._follow()
+        self._follow()
 
     def _follow(self):
         """Which nodes change with the state, how (``moving``), and which coefficients the rule hands to its tangent (``slots``)."""

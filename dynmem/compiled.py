@@ -43,8 +43,8 @@ class Program:
         return len(self.results)
 
     def carry(self, k):
-        """Address of ``carry`` for k directions, and the width of its tiles."""
-        width = min(WIDEST, 1 << (k - 1).bit_length()) if k else 0
+        """Address of ``carry`` for k directions, and the width of its tiles; an orbit alone runs by the program of all directions."""
+        width = min(WIDEST, 1 << ((k or self.size) - 1).bit_length())
         with _LOCK:
             if width not in self.made:
                 self.made[width] = _machine_code(stepping.program(self.trace, self.results, width, self.scheme))
@@ -78,7 +78,7 @@ class Program:
         advance = _advance()
 
         def part(a, b):
-            space = [np.empty(shape) for shape in ((1, n), (-(-k // max(width, 1)), n * width), (k, n), (n, n), (k, k), (k, k), (k,))]
+            space = [np.empty(shape) for shape in ((1, n), (-(-k // width), n * width), (k, n), (n, n), (k, k), (k, k), (k,))]
             space[1][:] = 0.0  # lanes beyond the last direction go along
             advance(code, volume, x[a:b], frames[a:b], P[a:b], U, h, substeps, clock[a:b], every, check_every,
                     *(array[a:b] for array in course.arrays), *space)
@@ -194,21 +194,20 @@ def _program(rule, size, scheme):
 
 
 @cache
-def _target():
-    """The processor of this machine, for LLVM."""
+def _llvm():
+    """LLVM, ready for this processor; and its name and features."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    features = llvm.get_host_cpu_features().flatten()
-    return llvm.Target.from_default_triple().create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=3, codemodel="jitdefault")
+    return llvm, {"cpu": llvm.get_host_cpu_name(), "features": llvm.get_host_cpu_features().flatten()}
 
 
 def _machine_code(text):
     """Address of ``carry`` of a program, and what keeps it alive."""
-    import llvmlite.binding as llvm
-
-    machine, module = _target(), llvm.parse_assembly(text)
+    llvm, processor = _llvm()
+    module = llvm.parse_assembly(text)
+    machine = llvm.Target.from_default_triple().create_target_machine(opt=3, codemodel="jitdefault", **processor)  # the engine will own it
     tuning = llvm.create_pipeline_tuning_options(speed_level=3)
     tuning.loop_vectorization = True
     builder = llvm.create_pass_builder(machine, tuning)

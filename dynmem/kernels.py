@@ -125,8 +125,6 @@ def advance(code, volume, X, F, P, U, h, substeps, clock, every, check_every, lo
     G (k, n), J (n, n), R and S (k, k), last (k)."""
     k, n = F.shape[1], X.shape[1]
     width, tiles, newest = V.shape[1] // n, V.shape[0], U.shape[0] - 1
-    if k == 0:
-        tiles = 0
     for member in range(X.shape[0]):
         step, until, first = 0, every * logs.shape[1], member * P.shape[1]
         while step < until:

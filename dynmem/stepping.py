@@ -15,7 +15,7 @@ class Step:
     def __init__(self, lines, code, stages, weights):
         self.lines, self.code, self.stages, self.unrolled = lines, code, stages, code.size <= UNROLLED
         self.scaled = {w: lines.new(f"fmul double %h, {number(w)}") for w in sorted(weights)}
-        self.spread = {w: splat(lines, v, code.width) for w, v in self.scaled.items()} if code.width else {}
+        self.spread = {w: splat(lines, v, code.width) for w, v in self.scaled.items()}
 
     def rule(self, x, stage):
         """Slope of the state x, and its coefficients, at their place for the stage."""
@@ -120,9 +120,8 @@ def carry(code, stages, scheme):
               "%late = icmp sgt i64 %now, %last", "%line = select i1 %late, i64 %last, i64 %now", f"%far = mul i64 %line, {scheme['inputs']}",
               "%row = getelementptr double, ptr %u, i64 %far", "br label %fine", "fine:", "%f = phi i64 [ 0, %steps ], [ %f1, %moved ]")
     move()
-    if code.width:
-        _tiles(lines, code, push)
-        _volume(lines, code, step, scheme)
+    _tiles(lines, code, push)
+    _volume(lines, code, step, scheme)
     lines.add("br label %moved", "moved:", "%f1 = add i64 %f, 1", "%again = icmp slt i64 %f1, %substeps",
               "br i1 %again, label %fine, label %whole", "whole:")
     _finite(lines, n)
@@ -195,5 +194,5 @@ def program(trace, results, width, scheme):
     declared = [f"declare double @llvm.{name}.f64(double{', double' if name == 'pow' else ''})" for name in sorted(INTRINSICS.values())]
     declared += [f"declare double @{name}(double)" for name in LIBRARY.values()]
     declared.append("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
-    parts = (*declared, code.slope(), *((code.tangent(),) if width else ()), carry(code, stages, scheme))
+    parts = (*declared, code.slope(), code.tangent(), carry(code, stages, scheme))
     return "\n".join(parts)

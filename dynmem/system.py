@@ -145,9 +145,9 @@ def check_rule(system, shape, x):
 
 def check_batch(system, x, u=None):
     """Refuse a rule that takes one state alone: x[0] for a component, A @ x, an ``if``, a sum over everything."""
-    x = x.reshape(-1, x.shape[-1])[:1]
-    if not len(x):
+    if not x.size:  # no state, or no components
         return
+    x = x.reshape(-1, x.shape[-1])[:1]
     u = u if u is None else np.asarray(u).reshape(-1, np.shape(u)[-1])[0]
     several = np.repeat(x, 3 if x.shape[-1] == 2 else 2, axis=0)  # not as many as there are components: x[0] must not pass for one of them
     with np.errstate(all="ignore"):

@@ -1,5 +1,7 @@
 """What every mixer keeps, from one row of a table: numpy and torch, step by step and all at once, cut and whole, gradients, exponents, files."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -164,6 +166,20 @@ def test_the_slope_of_the_gradient_is_the_first_exponent(model):
         assert np.isneginf(exponent)
     else:
         assert (logs[1] - logs[0]) / 400 == pytest.approx(exponent, abs=1 / 400)
+
+
+LOGARITHMS = [("lru", "nu"), ("lru", "theta"), ("lru, gamma trained", "log_gamma"), ("s5", "log_step"), ("s5", "log_decay"), ("s4d", "log_decay"),
+              ("s4d", "log_step"), ("s4", "log_decay"), ("selective", "log_A"), ("linear attention, decay", "log_rate")]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("name, array", LOGARITHMS)
+def test_logarithms_without_an_exponential_are_refused(name, array, sign):
+    """What a step of training too far leaves: told when the model is made, not as an overflow in its rule."""
+    model = mixer(name)
+    model = model.layers[-1] if isinstance(model, dm.models.Network) else model
+    with pytest.raises(dm.errors.NotFiniteError, match=f"{array} of {type(model).__name__} lies beyond .-300, .* lower learning_rate"):
+        replace(model, **{array: sign * np.full_like(getattr(model, array), 800.0)})
 
 
 def test_saved_is_loaded(model, tmp_path):

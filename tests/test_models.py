@@ -304,6 +304,13 @@ def test_networks_refuse():
     (lambda: get("rnn", units=3), UnknownNameError, "no model is called 'rnn': choose one of .*gru, .*lstm, .*tanh"),
     (lambda: get("tanh", units=3, forget_bias=1.0), TypeError, "tanh takes no option {'forget_bias'}: it takes bias_sd, gain"),
     (lambda: get("orthogonal", units=3, gain=2.0), TypeError, "orthogonal takes no option"),
+    (lambda: get("gru", units=3, inputs=3, placement="sandwich"), ValueError, "placement must be one of pre, post, none, deepnorm, None"),
+    (lambda: get("gru", units=3, inputs=3, norm="batch"), ValueError, "norm must be one of layer, rms, got 'batch'"),
+    (lambda: get("gru", units=3, inputs=3, placement="none", norm="batch"), ValueError, "norm must be one of"),
+    (lambda: get("gru", units=3, inputs=3, placement="pre", activation="swish"), ValueError, "activation must be one of relu, tanh, gelu"),
+    (lambda: get("gru", units=3, inputs=3, feedforward=4), ValueError, "feedforward = 4 belongs to residual blocks: pass placement"),
+    (lambda: get("gru", units=3, inputs=3, placement="pre", feedforward=-1), ValueError, "feedforward = -1"),
+    (lambda: get("gru", units=10**8, inputs=3), MemoryError, "gru of 100000000 units and 1 layers does not fit into memory .*: pass smaller sizes"),
 ])
 def test_bad_models(make, error, text):
     with pytest.raises(error, match=text):

@@ -112,3 +112,13 @@ def test_map_arrays_reaches_every_array_and_recomputes_what_is_cached():
     assert dm.jacobian(system, [1.0], engine="symbolic").item() == 10.0
     nested = map_arrays(dm.models.get("gru", units=2, layers=2), np.zeros_like)
     assert all(not layer.W.any() for layer in nested.layers)
+
+
+def test_a_system_without_a_state_has_nothing_to_hold_to_a_batch():
+    """Its empty states broke the reshaping: an orbit of memoryless layers, and all that follows one, failed."""
+    from dynmem.flow import trajectory
+    from dynmem.models import Dense
+
+    dense = Dense.random(2, 3)
+    assert trajectory(dense, np.zeros((4, 0)), 5, np.ones((5, 4, 3))).shape == (6, 4, 0)
+    assert dm.analysis.receptive_field(dense).receptive_field == 1

@@ -23,7 +23,7 @@ def test_ring_of_the_reference():
 @pytest.mark.parametrize("r_min, r_max", [(0.0, 1.0), (0.9, 0.999)])
 def test_ring_spectrum_is_that_of_a_wide_unit(r_min, r_max):
     predicted = theory.ring_spectrum(2000, r_min, r_max)
-    actual = theory.diagonal_spectrum(LRU.random(1, 1, rng=0, modes=2000, r_min=r_min, r_max=r_max))
+    actual = theory.state_space_spectrum(LRU.random(1, 1, rng=0, modes=2000, r_min=r_min, r_max=r_max))
     assert predicted.lyapunov.dims == actual.lyapunov.dims and predicted.sizes == actual.sizes
     squares = np.exp(2 * predicted.lyapunov), np.exp(2 * actual.lyapunov)
     assert np.abs(squares[0] - squares[1]).max() < 1.7 * (r_max**2 - r_min**2) / np.sqrt(2000)  # Kolmogorov's statistic, 99 %
@@ -38,16 +38,17 @@ def test_ring_density():
     np.testing.assert_allclose(found.share_below, [(exponents <= value).mean() for value in found.exponent_value.values], atol=0.01)
 
 
-def test_diagonal_spectrum_is_measured():
+def test_spectrum_of_linear_memories_is_measured():
     """The step times Re a for a zero-order hold, exactly (S5); ln|lambda| (LRU), under any input."""
     layer = S5.random(2, 2, rng=1, modes=3, step_min=0.1, step_max=0.5)
-    np.testing.assert_allclose(theory.diagonal_spectrum(layer).lyapunov, np.sort(np.repeat(-0.5 * np.exp(layer.log_step), 2))[::-1], rtol=1e-13)
-    for model in (layer, LRU.random(2, 2, rng=1, modes=3, r_min=0.3)):
+    np.testing.assert_allclose(theory.state_space_spectrum(layer).lyapunov, np.sort(np.repeat(-0.5 * np.exp(layer.log_step), 2))[::-1], rtol=1e-13)
+    for model in (layer, LRU.random(2, 3, rng=1, modes=3, r_min=0.3), LRU.random(3, 1, rng=1, modes=2, r_min=0.3)):
         predicted, measured = theory.lyapunov_spectrum(model), dm.lyapunov_spectrum(model, duration=2000, transient=1000, drive=1.0)
         np.testing.assert_allclose(measured.lyapunov, predicted.lyapunov, atol=1e-3)
         lags = [0, 1, 10, 100]
-        np.testing.assert_allclose(dm.gradient_norms(model, lags=lags).log_state_gradient,
-                                   theory.gradient_norms(model, lags=lags).log_state_gradient, atol=1e-11)
+        found, expected = dm.gradient_norms(model, lags=lags), theory.gradient_norms(model, lags=lags)
+        for name in ("log_state_gradient", "log_input_gradient"):
+            np.testing.assert_allclose(found[name], expected[name], atol=1e-10)
 
 
 def test_the_mean_step_under_noise():
@@ -184,8 +185,8 @@ def test_volume_shrinks_at_the_rate_of_the_damping():
     (lambda: theory.curse_of_memory([0.5, -0.1]), ValueError, "strictly between 0 and 1"),
     (lambda: theory.curse_of_memory(0.5, 1.0), ValueError, r"correlation = 1.0: pass a number in \[0, 1\)"),
     (lambda: theory.curse_of_memory(np.nan), ValueError, "strictly between 0 and 1"),
-    (lambda: theory.diagonal_spectrum(get("tanh", units=3)), TypeError, "the modes of Tanh are not independent"),
-    (lambda: theory.diagonal_gradient(get("lru", units=3, inputs=1), [-1]), ValueError, "lags = "),
+    (lambda: theory.state_space_spectrum(get("tanh", units=3)), TypeError, "the modes of Tanh depend on each other"),
+    (lambda: theory.state_space_gradient(get("lru", units=3, inputs=1), [-1]), ValueError, "lags = "),
     (lambda: theory.cornn_bounds(get("tanh", units=3), 5), TypeError, "expected a dynmem CoRNN, got Tanh"),
     (lambda: theory.cornn_bounds(CoRNN.random(3), 1.5), ValueError, "lags = "),
     (lambda: theory.lyapunov_spectrum(get("cornn", units=3)), ValueError, "no theory of CoRNN is known here"),

@@ -51,16 +51,24 @@ def test_stacks_of_torch():
     assert receptive_field(system).receptive_field == 7
     bare = nn.Sequential(nn.Conv1d(3, 5, 3), nn.ReLU(), nn.Conv1d(5, 2, 2, dilation=4))
     np.testing.assert_allclose(ours(from_torch(bare), u)[:, 6:], torch_sequence(bare, u), atol=1e-12)
-    features = nn.Sequential(nn.ReLU(), nn.Linear(3, 4), nn.LayerNorm(4), nn.Identity(), nn.GELU(), nn.Linear(4, 2, bias=False)).double()
+    features = nn.Sequential(nn.ReLU(), nn.Linear(3, 4), nn.LayerNorm(4), nn.Identity(), nn.GELU(), nn.RMSNorm(4, eps=1e-5),
+                             nn.Linear(4, 2, bias=False)).double()
     with torch.no_grad():
         features[2].weight.uniform_()
         features[2].bias.uniform_()
+        features[5].weight.uniform_()
         np.testing.assert_allclose(ours(from_torch(features), u), features(torch.tensor(u)).numpy(), atol=1e-12)
     recurrent = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.LSTM(4, 2, num_layers=2, batch_first=True)).double()
     with torch.no_grad():
         np.testing.assert_allclose(ours(from_torch(recurrent), u), recurrent(torch.tensor(u))[0].numpy(), atol=1e-12)
     for module, kind in ((nn.Linear(2, 3), Dense), (nn.LayerNorm(3), Norm), (nn.Sequential(nn.Linear(2, 3)), Dense)):
         assert type(from_torch(module)) is kind
+
+
+def complex64():
+    import torch
+
+    return torch.complex64
 
 
 @pytest.mark.parametrize("make, error, text", [
@@ -77,8 +85,10 @@ def test_stacks_of_torch():
     (lambda nn: nn.Sequential(), ValueError, "its width is not known"),
     (lambda nn: nn.Sequential(nn.Linear(2, 3), nn.Linear(2, 3)), ShapeError, "gives 3 outputs and the next takes 2"),
     (lambda nn: nn.GELU(approximate="tanh"), ValueError, "approximate='none'"),
-    (lambda nn: nn.LayerNorm(3, eps=1e-3), ValueError, "eps=1e-05"),
+    (lambda nn: nn.LayerNorm(3, eps=1e-3), ValueError, "eps = 1e-05"),
     (lambda nn: nn.Sequential(nn.Linear(2, 2), nn.Softmax(-1)), TypeError, "from_torch takes"),
+    (lambda nn: nn.Linear(2, 2, dtype=complex64()), TypeError, "complex weights"),
+    (lambda nn: nn.LSTM(2, 2, dtype=complex64()), TypeError, "complex weights"),
 ])
 def test_what_cannot_be_converted(make, error, text):
     from torch import nn

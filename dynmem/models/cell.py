@@ -8,6 +8,8 @@ from ..arrays import tensors
 from ..errors import NotFiniteError, ShapeError
 from ..system import Map
 
+LARGEST = 300  # logarithm of what is computed from weights
+
 
 @dataclass(frozen=True, eq=False)
 class Cell(Map):
@@ -148,6 +150,14 @@ def keep(system, **shapes):
         if not np.isfinite(value).all():
             raise NotFiniteError(f"{name} of {type(system).__name__} holds NaN or infinity")
         object.__setattr__(system, name, value)
+
+
+def logarithms(system, *names):
+    """Refuse logarithms among the arrays of a system, named, whose exponential is no number or 0."""
+    for name in names:
+        if (np.abs(getattr(system, name)) > LARGEST).any():
+            raise NotFiniteError(f"{name} of {type(system).__name__} lies beyond +-{LARGEST}, where its exponential is no number: lower "
+                                 "learning_rate")
 
 
 def matrix_shape(system, name, axes):

@@ -8,7 +8,7 @@ import numpy as np
 from ..arrays import as_complex, concat, cos, exp, sin, split, sqrt, tanh
 from ..linear import LinearSystem
 from ..system import Map
-from .cell import above_zero, keep, log_uniform, matrix_shape, one_batch_of_steps, real, whole
+from .cell import above_zero, keep, log_uniform, logarithms, matrix_shape, one_batch_of_steps, real, whole
 from .hippo import normal_plus_low_rank
 
 
@@ -134,7 +134,9 @@ class LRU(Diagonal):
 
     def __post_init__(self):
         super().__post_init__()
-        keep(self, **{name: (self.modes,) for name in ("nu", "theta", "log_gamma") if getattr(self, name) is not None})
+        names = [name for name in ("nu", "theta", "log_gamma") if getattr(self, name) is not None]
+        keep(self, **dict.fromkeys(names, (self.modes,)))
+        logarithms(self, *names)
 
     @cached_property
     def coefficients(self):
@@ -227,6 +229,7 @@ class S5(Diagonal):
     def __post_init__(self):
         super().__post_init__()
         keep(self, log_decay=(self.modes,), frequency=(self.modes,), log_step=(self.modes,))
+        logarithms(self, "log_decay", "log_step")
 
     @cached_property
     def coefficients(self):

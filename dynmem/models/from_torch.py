@@ -6,9 +6,9 @@ from .from_transformer import TRANSFORMERS, transformer
 from .gated import GRU, LSTM
 from .network import Network
 from .rnn import Relu, Tanh
-from .torch_layers import as_map, layers_of, own_forward
+from .torch_layers import array_of, as_map, layers_of, own_forward
 
-KNOWN = ("nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell, nn.Conv1d, nn.Linear, nn.LayerNorm, nn.ReLU, nn.Tanh, nn.GELU, "
+KNOWN = ("nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell, nn.Conv1d, nn.Linear, nn.LayerNorm, nn.RMSNorm, nn.ReLU, nn.Tanh, nn.GELU, "
          f"nn.Sequential of these, nn.{', nn.'.join(TRANSFORMERS)}")
 
 
@@ -22,10 +22,10 @@ def from_torch(module, *, window=None):
     Network of Blocks. ``window`` is the longest sequence they will see: their cache holds so many keys and values, and in a longer one forgets the
     oldest, which torch would not.
 
-    Takes nn.Conv1d, nn.Linear, nn.LayerNorm, nn.ReLU, nn.Tanh, nn.GELU and nn.Sequential of these, in which nn.Identity and nn.Dropout are
-    left out and a recurrent module may come last. A Conv1d is read as causal: padded by (k-1) d zeros on the left (nn.ZeroPad1d before it),
-    which are the state zero; or without padding, where torch leaves out the outputs that would need them, so that its first
-    output is ours after (k-1) d more steps. Weight normalisation by torch.nn.utils.parametrizations is worked out.
+    Takes nn.Conv1d, nn.Linear, nn.LayerNorm, nn.RMSNorm, nn.ReLU, nn.Tanh, nn.GELU and nn.Sequential of these, in which nn.Identity and
+    nn.Dropout are left out and a recurrent module may come last. A Conv1d is read as causal: padded by (k-1) d zeros on the left (nn.ZeroPad1d
+    before it), which are the state zero; or without padding, where torch leaves out the outputs that would need them, so that its first output
+    is ours after (k-1) d more steps. Weight normalisation by torch.nn.utils.parametrizations is worked out.
 
     Raises TypeError for other modules and for subclasses with a forward of their own, and ValueError for bidirectional ones and for
     projections, which no causal rule of this shape represents, for padding that reads the future, strides, layers that would mix time with
@@ -55,8 +55,8 @@ def from_torch(module, *, window=None):
 
 def _cell(module, layer):
     suffix = f"_l{layer}" if hasattr(module, "num_layers") else ""
-    V, W = (_array(module, f"weight_{part}{suffix}") for part in ("ih", "hh"))
-    b_in, b_rec = (_array(module, f"bias_{part}{suffix}") if module.bias else np.zeros(len(W)) for part in ("ih", "hh"))
+    V, W = (array_of(getattr(module, f"weight_{part}{suffix}")) for part in ("ih", "hh"))
+    b_in, b_rec = (array_of(getattr(module, f"bias_{part}{suffix}")) if module.bias else np.zeros(len(W)) for part in ("ih", "hh"))
     from torch import nn
 
     if isinstance(module, (nn.LSTM, nn.LSTMCell)):
@@ -65,7 +65,3 @@ def _cell(module, layer):
         n = W.shape[1]
         return GRU(W, V, np.concatenate([b_in[: 2 * n] + b_rec[: 2 * n], b_in[2 * n :]]), b_rec[2 * n :])
     return {"tanh": Tanh, "relu": Relu}[module.nonlinearity](W, V, b_in + b_rec)
-
-
-def _array(module, name):
-    return getattr(module, name).detach().cpu().double().numpy().copy()

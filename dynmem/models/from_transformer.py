@@ -5,8 +5,8 @@ import numpy as np
 from .attention import Attention
 from .cell import whole
 from .network import Network
-from .residual import EPSILON, Block, FeedForward, Norm
-from .torch_layers import own_forward
+from .residual import Block, FeedForward
+from .torch_layers import array_of, norm_of, own_forward
 
 TRANSFORMERS = ("MultiheadAttention", "TransformerEncoderLayer", "TransformerEncoder")
 
@@ -29,7 +29,7 @@ def transformer(module, window):
             raise TypeError(f"the layers of a TransformerEncoder must be nn.TransformerEncoderLayer, got {type(layer).__name__}: write it as a "
                             "dm.Map in five lines")
     blocks = tuple(_block(layer, window) for layer in module.layers)
-    return Network(blocks if module.norm is None else (*blocks, _norm(module.norm)))
+    return Network(blocks if module.norm is None else (*blocks, norm_of(module.norm)))
 
 
 def _attention(module, window):
@@ -42,9 +42,9 @@ def _attention(module, window):
     if module.bias_k is not None or module.add_zero_attn:
         raise ValueError("add_bias_kv and add_zero_attn put a key into every sequence that no input made, which a cache does not hold: train "
                          "without them")
-    biases = np.zeros(3 * module.embed_dim) if module.in_proj_bias is None else _array(module.in_proj_bias)
+    biases = np.zeros(3 * module.embed_dim) if module.in_proj_bias is None else array_of(module.in_proj_bias)
     out = module.out_proj
-    return Attention(*np.split(_array(module.in_proj_weight), 3), _array(out.weight), *np.split(biases, 3), _bias(out, module.embed_dim),
+    return Attention(*np.split(array_of(module.in_proj_weight), 3), array_of(out.weight), *np.split(biases, 3), _bias(out, module.embed_dim),
                      heads=module.num_heads, window=window)
 
 
@@ -55,9 +55,10 @@ def _block(layer, window):
     first, second = layer.linear1, layer.linear2
     for part in (first, second):
         own_forward(part, nn.Linear)
-    feedforward = FeedForward(_array(first.weight), _bias(first, first.out_features), _array(second.weight), _bias(second, second.out_features),
+    feedforward = FeedForward(array_of(first.weight), _bias(first, first.out_features), array_of(second.weight), _bias(second, second.out_features),
                               _activation(layer.activation))
-    return Block(_attention(layer.self_attn, window), feedforward, (_norm(layer.norm1), _norm(layer.norm2)), "pre" if layer.norm_first else "post")
+    norms = norm_of(layer.norm1), norm_of(layer.norm2)
+    return Block(_attention(layer.self_attn, window), feedforward, norms, "pre" if layer.norm_first else "post")
 
 
 def _activation(function):
@@ -71,25 +72,6 @@ def _activation(function):
     raise ValueError(f"activation {getattr(function, '__name__', function)} is not represented: train with relu or the exact gelu")
 
 
-def _norm(module):
-    """Layer norm or root-mean-square norm, with gain one and offset zero where torch has none."""
-    from torch import nn
-
-    kind = {nn.LayerNorm: "layer", nn.RMSNorm: "rms"}.get(type(module))
-    if kind is None:
-        raise TypeError(f"a norm is nn.LayerNorm or nn.RMSNorm, got {type(module).__name__}: write it as a dm.Map in five lines")
-    own_forward(module, type(module))
-    if module.eps != EPSILON or len(module.normalized_shape) != 1:
-        raise ValueError(f"{type(module).__name__} over {tuple(module.normalized_shape)} with eps = {module.eps}: norms here go over the last axis "
-                         f"with eps = {EPSILON}, train with that")
-    width, offset = module.normalized_shape[0], getattr(module, "bias", None)
-    gain = np.ones(width) if module.weight is None else _array(module.weight)
-    return Norm(gain, np.zeros(width) if offset is None else _array(offset), kind)
-
-
 def _bias(linear, width):
-    return np.zeros(width) if linear.bias is None else _array(linear.bias)
+    return np.zeros(width) if linear.bias is None else array_of(linear.bias)
 
-
-def _array(tensor):
-    return tensor.detach().cpu().double().numpy().copy()

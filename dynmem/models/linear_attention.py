@@ -7,7 +7,7 @@ import numpy as np
 
 from ..arrays import concat, exp, namespace, sum, transpose, where  # noqa: A004
 from ..system import Map
-from .cell import keep, matrix_shape, one_batch_of_steps, whole
+from .cell import keep, logarithms, matrix_shape, one_batch_of_steps, whole
 
 CHUNK = 64  # steps whose mutual attention is one product of matrices
 EPSILON = 1e-6  # keeps an empty memory from dividing by zero, as in the authors' code
@@ -59,6 +59,7 @@ class LinearAttention(Map):
         keep(self, Q=(keys, inputs), K=(keys, inputs), V=(values, inputs), O=(units, values))
         if self.log_rate is not None:
             keep(self, log_rate=(heads,))
+            logarithms(self, "log_rate")
 
     inputs = property(lambda self: self.K.shape[1])
     outputs = property(lambda self: len(self.O))

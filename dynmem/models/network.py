@@ -17,7 +17,7 @@ from .hybrid import Hybrid
 from .linear_attention import LinearAttention
 from .lmu import LMU
 from .oscillators import CoRNN
-from .residual import PLACEMENTS, Block, Dense, FeedForward, Norm
+from .residual import ACTIVATIONS, NORMS, PLACEMENTS, Block, Dense, FeedForward, Norm
 from .rnn import Linear, Orthogonal, Relu, Tanh
 from .s4 import S4
 from .selective import Selective
@@ -149,6 +149,7 @@ def get(name, *, units, inputs=0, layers=1, outputs=None, rng=0, placement=None,
     if name not in MODELS:
         raise UnknownNameError("model", name, MODELS)
     kind, units, layers, rng = MODELS[name], whole("units", units, 1), whole("layers", layers, 1), np.random.default_rng(rng)
+    _check_shape(placement, norm, whole("feedforward", feedforward, 0), activation)
     if placement == "deepnorm" and hasattr(kind, "branch_gain"):
         options = {kind.branch_gain: deepnorm(layers)[1], **options}
     encoded = placement is not None or (kind.square and inputs != units)
@@ -157,18 +158,30 @@ def get(name, *, units, inputs=0, layers=1, outputs=None, rng=0, placement=None,
         placed = "layer" in kind.random.__func__.__kwdefaults__  # a mixer whose place in the stack matters
         mixers = tuple(kind.random(units, units if encoded or i else inputs, rng=rng, **options, **({"layer": i} if placed else {}))
                        for i in range(layers))
+    except MemoryError as error:
+        raise MemoryError(f"{name} of {units} units and {layers} layers does not fit into memory ({error}): pass smaller sizes") from None
     except TypeError as error:
         if "unexpected keyword" not in str(error):
             raise
         taken = kind.random.__func__.__kwdefaults__
         raise TypeError(f"{name} takes no option {set(options) - set(taken)}: it takes {', '.join(sorted(set(taken) - {'rng', 'layer'}))}") from None
-    cells += mixers if placement is None else blocks(mixers, placement, norm, whole("feedforward", feedforward, 0), activation, rng)
+    cells += mixers if placement is None else blocks(mixers, placement, norm, feedforward, activation, rng)
     if len(cells) == 1 and outputs is None:
         return cells[0]
     if outputs is None:
         return Network(cells)
     bound = 1 / np.sqrt(units)
     return Network(cells, rng.uniform(-bound, bound, (whole("outputs", outputs, 1), units)), np.zeros(outputs))
+
+
+def _check_shape(placement, norm, feedforward, activation):
+    """Refuse options of the trainable shape that are unknown, or that nothing would come of."""
+    known = {"placement": (*PLACEMENTS, "deepnorm", None), "norm": NORMS, "activation": ACTIVATIONS}
+    for (what, allowed), value in zip(known.items(), (placement, norm, activation), strict=True):
+        if value not in allowed:
+            raise ValueError(f"{what} must be one of {', '.join(map(str, allowed))}, got {value!r}")
+    if feedforward and placement is None:
+        raise ValueError(f"feedforward = {feedforward} belongs to residual blocks: pass placement='pre', 'post', 'deepnorm' or 'none', too")
 
 
 def deepnorm(layers):
@@ -178,8 +191,6 @@ def deepnorm(layers):
 
 def blocks(mixers, placement, norm, hidden, activation, rng):
     """A residual block around each mixer, and after "pre" a last norm."""
-    if placement not in (*PLACEMENTS, "deepnorm"):
-        raise ValueError(f"placement must be one of {', '.join((*PLACEMENTS, 'deepnorm'))}, got {placement!r}")
     width, deep = mixers[0].outputs, placement == "deepnorm"
     alpha, gain = deepnorm(len(mixers)) if deep else (1.0, 1.0)
     placement = "post" if deep else placement

@@ -8,7 +8,7 @@ import numpy as np
 from ..arrays import exp, softplus, sum  # noqa: A004
 from ..errors import ShapeError
 from ..system import Map
-from .cell import keep, log_uniform, matrix_shape, one_batch_of_steps, whole
+from .cell import keep, log_uniform, logarithms, matrix_shape, one_batch_of_steps, whole
 
 INPUT_STEPS = ("euler", "exact")
 
@@ -49,6 +49,7 @@ class Selective(Map):
         rank, _ = matrix_shape(self, "W_down", "rank, channels")
         keep(self, log_A=(channels, modes), W_B=(modes, channels), W_C=(modes, channels), W_down=(rank, channels), W_up=(channels, rank),
              b=(channels,), D=(channels,))
+        logarithms(self, "log_A")
         if self.input_step not in INPUT_STEPS:
             raise ValueError(f"input_step must be one of {', '.join(INPUT_STEPS)}, got {self.input_step!r}")
 

@@ -6,17 +6,15 @@ from functools import cached_property
 import numpy as np
 
 from ..arrays import as_complex, concat, cos, exp, namespace, sin, sinh, stack, transpose
-from ..errors import NotFiniteError
 from ..linear import LinearSystem
 from ..scan import channel_scan
 from ..system import Map
 from .blockwise import causal_convolution
-from .cell import above_zero, keep, log_uniform, matrix_shape, one_batch_of_steps, whole
+from .cell import above_zero, keep, log_uniform, logarithms, matrix_shape, one_batch_of_steps, whole
 from .hippo import normal_plus_low_rank
 
 INITS = ("lin", "inv", "legs", "real")
 METHODS = ("zoh", "bilinear")
-LARGEST = 300  # logarithm
 SLOWEST = 1e-4  # decay that a mode keeps at least, where the measure's own is 0
 
 
@@ -35,10 +33,7 @@ class StateSpace(Map):
     def __post_init__(self):
         sizes = self._sizes()
         keep(self, **{name: tuple(sizes[letter] for letter in letters) for name, letters in self.shapes.items()})
-        for name in ("log_decay", "log_step"):
-            if (np.abs(getattr(self, name)) > LARGEST).any():
-                raise NotFiniteError(f"{name} of {type(self).__name__} lies beyond +-{LARGEST}, where its exponential is no number: lower "
-                                     "learning_rate")
+        logarithms(self, "log_decay", "log_step")
 
     def _sizes(self):
         """The letters of ``shapes`` as numbers."""

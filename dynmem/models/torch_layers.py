@@ -12,11 +12,11 @@ from .residual import EPSILON, Activation, Dense, Norm
 def layers_of(module, convert):
     """The maps that a torch module stands for, one after another, its weights copied in float64; ``convert`` makes those of other modules.
 
-    None for a module that is not among these: nn.Sequential, nn.Conv1d, nn.Linear, nn.LayerNorm, nn.ReLU, nn.Tanh, nn.GELU.
+    None for a module that is not among these: nn.Sequential, nn.Conv1d, nn.Linear, nn.LayerNorm, nn.RMSNorm, nn.ReLU, nn.Tanh, nn.GELU.
     """
     from torch import nn
 
-    kinds = (nn.Sequential, nn.Conv1d, nn.Linear, nn.LayerNorm, nn.ReLU, nn.Tanh, nn.GELU)
+    kinds = (nn.Sequential, nn.Conv1d, nn.Linear, nn.LayerNorm, nn.RMSNorm, nn.ReLU, nn.Tanh, nn.GELU)
     kind = next((kind for kind in kinds if isinstance(module, kind)), None)
     if kind is None:
         return None
@@ -80,10 +80,10 @@ def _layer(module, padding):
         return _convolution(module, padding)
     if isinstance(module, nn.Linear):
         own_forward(module, nn.Linear)
-        V = _array(module.weight)
-        return Dense(V, np.zeros(len(V)) if module.bias is None else _array(module.bias))
-    if isinstance(module, nn.LayerNorm):
-        return _norm(module)
+        V = array_of(module.weight)
+        return Dense(V, np.zeros(len(V)) if module.bias is None else array_of(module.bias))
+    if isinstance(module, (nn.LayerNorm, nn.RMSNorm)):
+        return norm_of(module)
     for kind in (nn.ReLU, nn.Tanh, nn.GELU):
         if isinstance(module, kind):
             own_forward(module, kind)
@@ -103,15 +103,20 @@ def _last(module, convert, last):
     return convert(module)
 
 
-def _norm(module):
+def norm_of(module):
+    """Layer norm or root-mean-square norm, with gain one and offset zero where torch has none."""
     from torch import nn
 
-    own_forward(module, nn.LayerNorm)
-    if len(module.normalized_shape) != 1 or module.eps != EPSILON:
-        raise ValueError(f"nn.LayerNorm over {tuple(module.normalized_shape)} with eps={module.eps}: only one axis and eps={EPSILON} are represented")
-    width = module.normalized_shape[0]
-    gain, offset = (plain if value is None else _array(value) for value, plain in ((module.weight, np.ones(width)), (module.bias, np.zeros(width))))
-    return Norm(gain, offset)
+    kind = next((kind for kind in (nn.LayerNorm, nn.RMSNorm) if isinstance(module, kind)), None)
+    if kind is None:
+        raise TypeError(f"a norm is nn.LayerNorm or nn.RMSNorm, got {type(module).__name__}: write it as a dm.Map in five lines")
+    own_forward(module, kind)
+    if module.eps != EPSILON or len(module.normalized_shape) != 1:
+        raise ValueError(f"nn.{kind.__name__} over {tuple(module.normalized_shape)} with eps = {module.eps}: norms here go over the last axis with "
+                         f"eps = {EPSILON}, train with that")
+    width, offset = module.normalized_shape[0], getattr(module, "bias", None)
+    gain = np.ones(width) if module.weight is None else array_of(module.weight)
+    return Norm(gain, np.zeros(width) if offset is None else array_of(offset), "layer" if kind is nn.LayerNorm else "rms")
 
 
 def _convolution(module, left):
@@ -128,12 +133,12 @@ def _convolution(module, left):
                          f"nn.ZeroPad1d(({reach}, 0)) before")
     if left not in (None, reach):
         raise ValueError(f"padding by {left} on the left of an nn.Conv1d of kernel {kernel} and dilation {dilation}: the causal one is ({reach}, 0)")
-    weight = _array(deepcopy(module).double().weight)  # where it is a parametrisation it is worked out in float64 too
+    weight = array_of(deepcopy(module).double().weight)  # where it is a parametrisation it is worked out in float64 too
     V = np.zeros((len(weight), kernel, module.in_channels))
     rows, columns = len(weight) // groups, weight.shape[1]
     for i in range(groups):
         V[i * rows : (i + 1) * rows, :, i * columns : (i + 1) * columns] = weight[i * rows : (i + 1) * rows].swapaxes(1, 2)
-    return Convolution(V, None if module.bias is None else _array(module.bias), dilation)
+    return Convolution(V, None if module.bias is None else array_of(module.bias), dilation)
 
 
 def _left(pad):
@@ -160,5 +165,8 @@ def _with_widths(made):
     return made
 
 
-def _array(tensor):
+def array_of(tensor):
+    """The weights of a tensor as a float64 array of their own."""
+    if tensor.is_complex():
+        raise TypeError("complex weights have no real rule of this kind: split them into real and imaginary parts")
     return tensor.detach().cpu().double().numpy().copy()

@@ -20,7 +20,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
                       "path_length", "softmax_jacobian", "stochastic_spectrum"],
         "twins": ["gradient_norms", "lyapunov_spectrum"],
         "brain": ["line_attractor", "ring_flat", "ring_bump", "ring_diffusion", "flip_flop", "wong_wang", "ctrnn_bistability"],
-        "state_space": ["diagonal_spectrum", "diagonal_gradient", "ring_spectrum", "ring_density", "curse_of_memory", "selective_spectrum",
+        "state_space": ["ring_spectrum", "ring_density", "curse_of_memory", "selective_spectrum",
                         "selective_gradient", "cornn_bounds"],
         "kernels": ["sampled_spectrum", "state_space_spectrum", "state_space_gradient", "state_space_kernel", "precision_budget",
                     "pade_delay", "hippo_memory"],

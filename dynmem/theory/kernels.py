@@ -5,8 +5,11 @@ import math
 import numpy as np
 
 from ..labels import dataset
-from ..models import S4D
+from ..models import S4, S4D, LinearAttention
+from ..models.diagonal import Diagonal
 from ..models.hippo import basis, hippo
+from ..models.ssm import StateSpace
+from ..system import as_system
 from .checks import count, lag_axis, positive, vector
 from .linear import linear_gradient
 from .reports import gradient_report, horizon_entry, lyapunov_report
@@ -44,46 +47,76 @@ def sampled_spectrum(eigenvalues, step=1.0, method="zoh"):
 
 
 def state_space_spectrum(model):
-    """Exponents of an S4D or S4 model, per step, from the eigenvalues of its continuous form: the twin of ``dm.lyapunov_spectrum``.
+    """Exponents of a linear memory, per step, whatever its input: the twin of ``dm.lyapunov_spectrum`` for S4D, S4, LRU, S5, linear attention.
+
+    Those of the modes as ``sampled_spectrum`` has them; ln r of a head of linear attention, as often as its memory has entries, 0 where nothing
+    decays. Returns what ``sampled_spectrum`` does. Raises TypeError for other models. Source: definition.
 
     >>> import dynmem as dm
     >>> model = dm.models.S4D.random(1, 1, modes=4)
     >>> bool(np.allclose(state_space_spectrum(model).lyapunov, -0.5 * np.exp(model.log_step)))
     True
     """
-    if isinstance(model, S4D):
-        pairs = (np.exp(model.log_step)[:, None] * (-np.exp(model.log_decay) + 1j * model.frequency)).ravel()
-        return sampled_spectrum(np.concatenate([pairs, pairs.conj()]), method=model.method)
-    return sampled_spectrum(np.concatenate([model.continuous(h).eigenvalues for h in range(model.units)]), method="bilinear")
+    modes, method = _modes(as_system(model))
+    return sampled_spectrum(modes, method=method)
+
+
+def _modes(model):
+    """Eigenvalues, complex (n,), of the continuous form of a linear memory, its step being the unit of time, and the method that samples it."""
+    if isinstance(model, LinearAttention):
+        rates = np.zeros(model.heads) if model.log_rate is None else -np.exp(model.log_rate)
+        return np.broadcast_to(rates[:, None, None], model.shape).ravel(), "zoh"
+    if isinstance(model, S4):
+        return np.concatenate([model.continuous(h).eigenvalues for h in range(model.units)]), "bilinear"
+    if isinstance(model, Diagonal):
+        rates, method = model.rates, "zoh"
+    elif isinstance(model, S4D):
+        rates, method = (np.exp(model.log_step)[:, None] * (-np.exp(model.log_decay) + 1j * model.frequency)).ravel(), model.method
+    else:
+        raise TypeError(f"the modes of {type(model).__name__} depend on each other and on the input: pass an S4D, S4, LRU, S5 or LinearAttention")
+    return np.concatenate([rates, rates.conj()]), method
 
 
 def state_space_gradient(model, lags):
-    """Gradients of an S4D or S4 model over the lag: the twin of ``dm.gradient_norms``, whatever state and input.
+    """Gradients of the same models over the lag: the twin of ``dm.gradient_norms``, whatever state and input.
 
-    d y_T / d u_(T-lag) is the kernel, channel by channel, its root mean square over channels; d x_T / d x_(T-lag) is the power A^lag, for S4D
-    sqrt(mean |a|^(2 lag)). lags: whole numbers of steps. Returns log_state_gradient(lag), log_input_gradient(lag) and their exponentials.
+    d x_T / d x_(T-lag) is the power A^lag, where modes do not meet sqrt(mean |a|^(2 lag)); d y_T / d u_(T-lag) is the kernel, its root mean square
+    singular value, which of linear attention depends on the input and is left out.
+    lags: whole numbers of steps. Returns log_state_gradient(lag), log_input_gradient(lag), their exponentials, and horizon.
 
     >>> import dynmem as dm
     >>> state_space_gradient(dm.models.S4D.random(1, 1, modes=4), [0, 10]).state_gradient.values[0]
     np.float64(1.0)
     """
+    lags, rates = lag_axis(lags), state_space_spectrum(model).lyapunov.values
+    with np.errstate(divide="ignore", invalid="ignore"):
+        growth = linear_gradient(model.discrete().A, lags).log_state_gradient.values if isinstance(model, S4) else rms_power(rates, lags)
+        size = None if isinstance(model, LinearAttention) else _kernel_size(model, lags)
+        seen = {} if size is None else {
+            "log_input_gradient": ("lag", np.log(size), "nat", "logarithm of the rms singular value of d y_T / d u_(T-lag)"),
+            "input_gradient": ("lag", size, "1", "rms singular value of d y_T / d u_(T-lag)"),
+        }
+    return gradient_report(lags, growth, title=f"gradients of {type(model).__name__}", source="definition: powers of A, and the kernel",
+                           parameters={"model": type(model).__name__, "size": model.size}, horizon=horizon_entry(rates.max()), **seen)
+
+
+def rms_power(rates, lags):
+    """1/2 ln of the mean of exp(2 lag rate) over the rates, shape (lags,): the gradient of modes that do not meet."""
     from scipy.special import logsumexp
 
-    lags = lag_axis(lags)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if isinstance(model, S4D):
-            rates = state_space_spectrum(model).lyapunov.values
-            powers = np.where(lags[:, None] == 0, 0.0, 2 * np.outer(lags, rates))
-            growth = (logsumexp(powers, axis=1) - np.log(len(rates))) / 2
-        else:
-            growth = linear_gradient(model.discrete().A, lags).log_state_gradient.values
-        seen = np.log(np.sqrt(np.mean(model.kernel(int(lags.max()) + 1)[lags] ** 2, axis=1)))
-    return gradient_report(
-        lags, growth, title="gradients of a state-space model", source="definition: powers of A, and the kernel",
-        parameters={"model": type(model).__name__, "channels": model.units, "modes": model.modes},
-        log_input_gradient=("lag", seen, "nat", "logarithm of the rms singular value of d y_T / d u_(T-lag)"),
-        input_gradient=("lag", np.exp(seen), "1", "rms singular value of d y_T / d u_(T-lag)"),
-    )
+    with np.errstate(invalid="ignore"):
+        powers = np.where(lags[:, None] == 0, 0.0, 2 * np.outer(lags, rates))
+    return (logsumexp(powers, axis=1) - np.log(len(rates))) / 2
+
+
+def _kernel_size(model, lags):
+    """Root mean square of the kernel's singular values at the lags, one for each input, as ``dm.gradient_norms`` has it."""
+    if isinstance(model, StateSpace):  # a number for each channel
+        return np.sqrt(np.mean(model.kernel(int(lags.max()) + 1)[lags] ** 2, axis=1))
+    _, _, B_re, B_im = model.coefficients
+    B, C = B_re + 1j * B_im, model.C_re + 1j * model.C_im
+    kernel = np.array([model.copies * ((C * model.eigenvalues**lag) @ B).real + model.D * (lag == 0) for lag in lags])
+    return np.sqrt((kernel**2).sum(axis=(1, 2)) / model.inputs)
 
 
 def state_space_kernel(model, lags):

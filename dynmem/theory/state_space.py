@@ -5,64 +5,16 @@ import numpy as np
 from ..arrays import softplus
 from ..errors import ShapeError
 from ..labels import dataset
-from ..models.diagonal import Diagonal
-from ..models.linear_attention import LinearAttention
 from ..models.oscillators import CoRNN
 from ..models.selective import Selective
 from ..system import as_input, as_system
 from .checks import count, lag_axis, not_negative, number, vector
 from .gaussian import mean
+from .kernels import rms_power
 from .reports import gradient_report, horizon_entry, lyapunov_report
 
 RING = "Orvieto et al. (2023), Resurrecting recurrent neural networks for long sequences, ICML, lemma 3.2"
 CURSE = "Zucchet and Orvieto (2024), Recurrent neural networks: vanishing and exploding gradients are not the end of the story, NeurIPS"
-
-
-def diagonal_spectrum(system):
-    """Lyapunov spectrum of a model whose modes do not meet, whatever the input: ln|lambda| of every mode of an LRU or S5, twice; ln r of a head of
-    linear attention, as often as its memory has entries, and 0 where nothing decays.
-
-    Returns lyapunov(exponent), horizon (steps). Source: definition.
-
-    >>> import dynmem as dm
-    >>> bool((diagonal_spectrum(dm.models.LRU.random(4, 1, r_min=0.9)).lyapunov > np.log(0.9)).all())
-    True
-    """
-    return _spectrum(_rates(system), f"spectrum of {type(system).__name__}", system.source, {"size": system.size})
-
-
-def diagonal_gradient(system, lags):
-    """Gradient d x_T / d x_(T-lag) of the same models, exactly: 1/2 ln of the mean of exp(2 lag lambda_i) over the exponents.
-
-    lags: whole numbers of steps. Returns log_state_gradient(lag), state_gradient(lag), horizon. Source: definition.
-
-    >>> import dynmem as dm
-    >>> diagonal_gradient(dm.models.LRU.random(4, 1), [0]).state_gradient.values.tolist()
-    [1.0]
-    """
-    return _gradient(_rates(system), lags, f"gradient of {type(system).__name__}", system.source, {"size": system.size})
-
-
-def _rates(system):
-    """Exponents of the modes, per step, in the order of the state."""
-    system = as_system(system)
-    if isinstance(system, LinearAttention):
-        return np.broadcast_to(np.log(system.kept), system.shape).ravel()
-    if isinstance(system, Diagonal):
-        return np.tile(np.log(np.abs(system.eigenvalues)), 2)
-    raise TypeError(f"the modes of {type(system).__name__} are not independent of each other and of the input: pass an LRU, S5 or LinearAttention")
-
-
-def _spectrum(rates, title, source, parameters, **variables):
-    return lyapunov_report(rates, title=title, source=source, parameters=parameters, horizon=horizon_entry(rates.max()), **variables)
-
-
-def _gradient(rates, lags, title, source, parameters):
-    from scipy.special import logsumexp
-
-    lags = lag_axis(lags)
-    logs = 0.5 * (logsumexp(2.0 * np.multiply.outer(lags, rates), axis=1) - np.log(rates.size))
-    return gradient_report(lags, logs, title=title, source=source, parameters=parameters, horizon=horizon_entry(rates.max()))
 
 
 def ring_spectrum(modes, r_min=0.0, r_max=1.0):
@@ -174,8 +126,8 @@ def selective_spectrum(system, u):
     """
     steps = _mean_step(as_system(system, Selective), u)
     rates = (system.A * steps[:, None]).ravel()
-    return _spectrum(rates, "selective state-space model", system.source, {"u": u if np.isscalar(u) else np.shape(u)},
-                     mean_step=("unit", steps, "1", "mean step delta of each channel"))
+    return lyapunov_report(rates, title="selective state-space model", source=system.source, parameters={"u": u if np.isscalar(u) else np.shape(u)},
+                           horizon=horizon_entry(rates.max()), mean_step=("unit", steps, "1", "mean step delta of each channel"))
 
 
 def selective_gradient(system, lags, u):
@@ -188,8 +140,9 @@ def selective_gradient(system, lags, u):
     >>> selective_gradient(dm.models.Selective.random(2, modes=2), [0], 1.0).state_gradient.values.tolist()
     [1.0]
     """
-    rates = selective_spectrum(system, u).lyapunov.values
-    return _gradient(rates, lags, "gradient of a selective model", system.source, {"u": u if np.isscalar(u) else np.shape(u)})
+    rates, lags = selective_spectrum(system, u).lyapunov.values, lag_axis(lags)
+    return gradient_report(lags, rms_power(rates, lags), title="gradient of a selective model", source=system.source,
+                           parameters={"u": u if np.isscalar(u) else np.shape(u)}, horizon=horizon_entry(rates.max()))
 
 
 def _mean_step(system, u):

@@ -12,8 +12,9 @@ from .kernels import state_space_gradient, state_space_spectrum
 from .linear import isometry, linear_gradient, linear_spectrum
 from .mean_field import orthogonal_tanh_gradient, orthogonal_tanh_spectrum, tanh_gradient, tanh_spectrum
 from .population import gru_spectrum, lstm_spectrum
-from .state_space import diagonal_gradient, diagonal_spectrum, selective_gradient, selective_spectrum
+from .state_space import selective_gradient, selective_spectrum
 
+LINEAR = (LRU, S4, S4D, S5, LinearAttention)  # memories, whatever is read out of them
 WIDE = 0.5  # spread of a gate's biases above which each unit is on its own
 
 
@@ -37,11 +38,9 @@ def lyapunov_spectrum(system, *, drive=0.0, rng=0):
     cell, drive = _cell(system), not_negative("drive", drive)
     if isinstance(cell, (Tanh, Orthogonal, LSTM, GRU)):
         return _PREDICTIONS[type(cell)](cell, drive, rng)
-    if isinstance(cell, (LRU, S5, LinearAttention)):
-        return diagonal_spectrum(cell)
     if isinstance(cell, Selective):
         return selective_spectrum(cell, drive)
-    if isinstance(cell, (S4, S4D)):
+    if isinstance(cell, LINEAR):
         return state_space_spectrum(cell)
     if type(cell) is Linear:
         return linear_spectrum(cell.W, leak=cell.leak)
@@ -66,11 +65,9 @@ def gradient_norms(system, *, lags, drive=0.0, rng=0):
     lags = np.arange(given[0] + 1) if np.ndim(lags) == 0 else given
     if type(cell) is Linear:
         return linear_gradient((1 - cell.leak) * np.eye(cell.units) + cell.leak * cell.W, lags)
-    if isinstance(cell, (LRU, S5, LinearAttention)):
-        return diagonal_gradient(cell, lags)
     if isinstance(cell, Selective):
         return selective_gradient(cell, lags, drive)
-    if isinstance(cell, (S4, S4D)):
+    if isinstance(cell, LINEAR):
         return state_space_gradient(cell, lags)
     if isinstance(cell, Orthogonal) and _isometric(cell):
         return isometry(cell.units, lags)

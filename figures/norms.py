@@ -11,7 +11,7 @@ NOTE = (
     "that the gradient of the last block falls as layers^(-1/2); Post-Norm holds the stream at one and that gradient flat, DeepNorm holds both and "
     "makes the gradient small. The first exponent is 1/2 ln 3 a block without a norm and 0 under Post-Norm; under Pre-Norm all go to 0 as "
     "ln(layers)/layers, which is a power law in depth. "
-    "Below: small Transformers on a copy task, Adam at one rate, the same starts; lines join the geometric means of the seeds (dots). "
+    "Below: small Transformers on a copy task, Adam at one rate, the same starts; geometric means over the seeds. "
     "Right: gradient of the task's loss at each block of the deepest that were trained, before (dots) and after training with warm-up (dashes)."
 )
 
@@ -68,16 +68,17 @@ def _spectrum(axis, results):
 
 
 def _training(axis, results, which):
-    warmup = int(results.warmup_steps[which])
-    shown = results.loss.isel(step=-1, warmup_steps=which).dropna("layers", how="all")
-    for i, (placement, (colour, name)) in enumerate(LOOK.items()):
-        at, layers = shown.sel(placement=placement), shown.layers.values * 1.04 ** (i - 1.5)  # side by side
-        axis.plot(layers, np.exp(np.log(at).mean("seed")), color=colour, label=name)
-        axis.plot(np.repeat(layers, at.sizes["seed"]), at.transpose("layers", "seed").values.ravel(), "o", color=colour, ms=3.5)
+    shown = results.loss.dropna("layers", how="all").isel(layers=which)
+    for placement, (colour, _) in LOOK.items():
+        for warmup, style in zip(shown.warmup_steps.values, ("--", "-"), strict=True):
+            at = shown.sel(placement=placement, warmup_steps=warmup)
+            axis.plot(at.step, np.exp(np.log(at).mean("seed")), style, color=colour)
+    for warmup, style in zip(shown.warmup_steps.values, ("--", "-"), strict=True):
+        axis.plot([], [], style, color="#555555", label=f"warm-up of {warmup} steps" if warmup else "without warm-up")
     axis.axhline(1.0, color="#999999", lw=0.8)
-    axis.set(xscale="log", yscale="log", xticks=shown.layers.values, xticklabels=shown.layers.values, ylim=(2e-4, 3), xlabel="residual blocks",
-             ylabel="held-out loss over the floor", title=f"trained with a warm-up of {warmup} steps" if warmup else "trained without warm-up")
-    axis.minorticks_off()
+    axis.set(yscale="log", xlabel="training step", ylabel="held-out loss over the floor", title=f"copy task, {int(shown.layers)} blocks")
+    if which == 0:
+        axis.legend(loc="lower left")
 
 
 def _by_block(axis, results):

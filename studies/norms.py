@@ -21,8 +21,8 @@ PLACEMENTS = ("pre", "post", "deepnorm", "none")
 RECIPE = {"batch": 32, "held_out": 128, "evaluate_every": 25, "stop": False, "progress": False}
 
 
-def measure(placement, layers, seed, width, steps, trained_up_to, units, rate, warmup, training_steps):
-    """One depth and placement: random stacks beside theory, and where depth allows it a small Transformer, trained both ways."""
+def measure(placement, layers, seed, width, steps, shallow, deep, units, rate, warmup, training_steps):
+    """One depth and placement: random stacks beside theory, and at two depths a small Transformer, trained both ways."""
     net = dm.models.get("attention", units=width, inputs=width, layers=layers, placement=placement, feedforward=width, sharpness=0.0, rng=seed)
     about = {"placement": placement, "width": width}
     stream, gradients = stream_variance(net, steps=steps, rng=seed), layer_gradients(net, steps=steps, samples=4, rng=seed)
@@ -33,7 +33,7 @@ def measure(placement, layers, seed, width, steps, trained_up_to, units, rate, w
     beside = {f"predicted_{name}": twin[name] for name, twin in zip(names, theory, strict=True)}
     parts = {"variance": stream.variance, "feedforward_gradient": gradients.feedforward_gradient, "lyapunov": spectrum.lyapunov, **beside}
     held = xr.merge([part.rename(name) for name, part in parts.items()], join="inner", compat="override", combine_attrs="drop")  # from block 1 on
-    trained = trainings(placement, layers, seed, (0, warmup) if layers <= trained_up_to else (), units, rate, training_steps)
+    trained = trainings(placement, layers, seed, (0, warmup) if layers in (shallow, deep) else (), units, rate, training_steps)
     return xr.merge([held.rename(layer="block"), trained], join="exact", compat="override")
 
 
@@ -104,11 +104,11 @@ def summary(results):
 STUDY = Study(
     name="norms",
     question="Where should the norm stand in a deep residual network, and why does Post-Norm want a warm-up?",
-    grid={"placement": list(PLACEMENTS), "layers": [2, 4, 8, 16, 32], "seed": [0, 1, 2]},
-    settings={"width": 128, "steps": 8, "trained_up_to": 16, "units": 32, "rate": 1e-2, "warmup": 100, "training_steps": 200},
-    quick={"layers": [2, 6], "seed": [0], "width": 32, "steps": 4, "trained_up_to": 2, "units": 8, "warmup": 10, "training_steps": 25},
+    grid={"placement": list(PLACEMENTS), "layers": [2, 4, 8, 16, 32], "seed": [0, 1]},
+    settings={"width": 128, "steps": 8, "shallow": 4, "deep": 16, "units": 32, "rate": 3e-3, "warmup": 100, "training_steps": 200},
+    quick={"layers": [2, 6], "seed": [0], "width": 32, "steps": 4, "shallow": 2, "deep": 6, "units": 8, "warmup": 10, "training_steps": 25},
     units={"layers": ("1", "residual blocks"), "seed": ("1", "seed of weights and noise"), "placement": ("1", "place of the norm")},
-    limits={"layers": (1, 200), "seed": (0, None), "width": (8, 4096), "steps": (1, 1000), "trained_up_to": (0, 200), "units": (4, 1024),
+    limits={"layers": (1, 200), "seed": (0, None), "width": (8, 4096), "steps": (1, 1000), "shallow": (1, 200), "deep": (1, 200), "units": (4, 1024),
             "rate": (1e-9, 10.0), "warmup": (1, 1_000_000), "training_steps": (25, 1_000_000)},
     source="Xiong et al. (2020); Wang et al. (2022), DeepNet; Vaswani et al. (2017), section 5.3",
     measure=measure,

@@ -10,6 +10,7 @@ from dynmem.analysis import depth_spectrum, layer_gradients, stream_variance
 from dynmem.analysis.depth import Depth, parts
 from dynmem.errors import NotFiniteError, ShapeError
 from dynmem.models import Block, Dense, FeedForward, Network, Norm, get
+from dynmem.system import map_arrays
 from dynmem.theory import residual_growth, update_bound
 from dynmem.training import Trainable
 
@@ -30,6 +31,12 @@ def slope(layers, values):
     return np.polyfit(np.log(layers), np.log(values), 1)[0]
 
 
+def neighbours(exponents, count=10):
+    """Means of so many neighbouring exponents, whose noise over few blocks is independent."""
+    values = np.asarray(exponents)[: len(exponents) // count * count]
+    return values.reshape(-1, count).mean(axis=1)
+
+
 # exact products
 def test_spectrum_of_diagonal_blocks_is_exact():
     rng = np.random.default_rng(0)
@@ -43,8 +50,8 @@ def test_the_sum_of_the_exponents_is_the_volume():
     net, u = stack("pre", 3, width=5, mixer="tanh"), np.random.default_rng(1).standard_normal((2, 5))
     found, x, logs = depth_spectrum(net, u), net.layers[0].output(None, u).reshape(-1), []
     for block in net.layers[1:-1]:
-        J = dm.jacobian(Depth(block, 2), x, engine="torch")
-        logs.append(np.linalg.slogdet(J)[1])
+        twin = map_arrays(Depth(block, 2), torch.tensor)
+        logs.append(np.linalg.slogdet(torch.autograd.functional.jacobian(lambda x, twin=twin: twin.rule(x, None), torch.tensor(x)).numpy())[1])
         x = Depth(block, 2).rule(x, None)
     np.testing.assert_allclose(found.growth.sum("exponent"), logs, atol=1e-10)
     assert float(found.lyapunov.sum()) == pytest.approx(np.mean(logs), abs=1e-10)
@@ -141,7 +148,7 @@ def test_growth_of_gaussian_branches_by_simulation(chi):
     net = linear_stack(np.sqrt(chi / d) * rng.standard_normal((60, d, d)))
     found, kappa = depth_spectrum(net), (np.arange(d) + 0.5) / d
     predicted = 0.5 * np.log(residual_growth(kappa, chi))
-    np.testing.assert_allclose(found.lyapunov[: 3 * d // 4], predicted[: 3 * d // 4], atol=0.02)
+    np.testing.assert_allclose(neighbours(found.lyapunov)[: 3 * d // 40], neighbours(predicted)[: 3 * d // 40], atol=0.015)
 
 
 def test_update_bound_of_deepnorm_does_not_know_depth():
@@ -200,7 +207,7 @@ def test_stream_and_gradients_against_simulation(placement):
 def test_spectrum_against_simulation(placement, tolerance):
     net = stack(placement, 12, width=128)
     measured, predicted = depth_spectrum(net, samples=2), theory.depth_spectrum(12, placement=placement, width=128)
-    np.testing.assert_allclose(measured.lyapunov[:90], predicted.lyapunov[:90], atol=tolerance)
+    np.testing.assert_allclose(neighbours(measured.lyapunov)[:9], neighbours(predicted.lyapunov)[:9], atol=tolerance)
     assert {v: measured[v].dims for v in measured} == {v: predicted[v].dims for v in predicted}
 
 
@@ -210,12 +217,13 @@ def test_one_block_without_a_norm_is_a_stack():
 
 
 # published laws
-def laws(layers, width, steps, seeds):
+def laws(layers, width, steps, seeds, samples=8):
     """Slopes over the number of blocks of the last layer's feed-forward gradient, and the stream of the deepest Pre-Norm stack."""
     slopes = {}
     for placement in ("pre", "post"):
         nets = [[stack(placement, n, width, rng=[n, seed]) for seed in range(seeds)] for n in layers]
-        last = [np.sqrt(np.mean([layer_gradients(net, steps=steps).feedforward_gradient[-1].item() ** 2 for net in row])) for row in nets]
+        squares = [[layer_gradients(net, steps=steps, samples=samples).feedforward_gradient[-1].item() ** 2 for net in row] for row in nets]
+        last = np.sqrt(np.mean(squares, axis=1))
         slopes[placement] = slope(layers, last)
         if placement == "pre":
             stream = np.mean([stream_variance(net, steps=steps).variance for net in nets[-1]], axis=0)
@@ -229,7 +237,7 @@ def linear_share(stream):
 
 
 def test_pre_against_post_norm_in_small():
-    slopes, stream = laws((6, 12, 24), width=64, steps=2, seeds=2)
+    slopes, stream = laws((4, 8, 16), width=64, steps=2, seeds=3, samples=3)
     assert slopes["post"] == pytest.approx(0.0, abs=0.15) and slopes["pre"] == pytest.approx(-0.5, abs=0.15)
     assert linear_share(stream) > 0.98
 

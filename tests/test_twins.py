@@ -53,6 +53,19 @@ def test_gradients(name):
     assert predicted.log_state_gradient.dims == measured.log_state_gradient.dims
 
 
+@pytest.mark.parametrize("placement", ["pre", "post", "deepnorm", "none"])
+@pytest.mark.parametrize("name", ["stream_variance", "layer_gradients", "depth_spectrum"])
+def test_depth(name, placement):
+    net = dm.models.get("attention", units=64, inputs=64, layers=3, placement=placement, feedforward=64, sharpness=0.0, rng=0)
+    measured = getattr(dm.analysis, name)(net, **({"exponents": 40} if name == "depth_spectrum" else {"steps": 1}), samples=8)
+    predicted = getattr(dm.theory, name)(3, placement=placement, width=64, **({"exponents": 40} if name == "depth_spectrum" else {"steps": 1}))
+    for variable in predicted.data_vars:
+        assert measured[variable].dims == predicted[variable].dims and measured[variable].attrs["units"] == predicted[variable].attrs["units"]
+        if variable not in ("standard_error", "growth"):
+            assert float(measured[variable].mean()) == pytest.approx(float(predicted[variable].mean()), rel=0.3, abs=0.03)
+    assert {name: measured[name].equals(predicted[name]) for name in predicted.coords} == dict.fromkeys(predicted.coords, True)
+
+
 def test_zero_weights_are_exact():
     cell = dm.models.LSTM.zeros(3)
     np.testing.assert_allclose(dm.theory.lyapunov_spectrum(cell).lyapunov[:3], np.log(0.5))

@@ -74,8 +74,7 @@ def depth_spectrum(model, u=1.0, *, steps=1, exponents=None, samples=1, rng=0):
     with np.errstate(invalid="ignore"):
         each = growth.mean(axis=1)
         mean, scatter = each.mean(axis=0), growth.reshape(-1, k).std(axis=0) / np.sqrt(len(runs) * len(blocks))
-    order = np.argsort(-mean, kind="stable")
-    return spectrum_report(mean[order], growth.mean(axis=0)[:, order], np.nan_to_num(scatter[order]), seed=rng,
+    return spectrum_report(mean, growth.mean(axis=0), np.nan_to_num(scatter), seed=rng,
                            title=f"Lyapunov spectrum over the depth of {type(model).__name__}", source="Benettin et al. (1980), the blocks as time",
                            parameters=describe_system(model) | {"steps": runs.shape[1], "samples": len(runs)})
 
@@ -254,5 +253,5 @@ def spectrum_report(lyapunov, growth, error, **about):
     return dataset({"lyapunov": ("exponent", lyapunov, "1/block", "mean growth of a direction over depth"),
                     "standard_error": ("exponent", error, "1/block", "standard error of the exponent"),
                     "growth": (("layer", "exponent"), growth, "nat", "growth of a direction at one block")},
-                   {"exponent": ("exponent", np.arange(1, len(lyapunov) + 1), "1", "index of the exponent, largest first"),
+                   {"exponent": ("exponent", np.arange(1, len(lyapunov) + 1), "1", "index: the first i sum to the growth of a volume of i"),
                     "layer": ("layer", np.arange(1, len(growth) + 1), "1", "residual block, 1 the first")}, **about)

@@ -84,3 +84,31 @@ def test_the_hippo_study_measures_what_theory_predicts():
     found = measure("legs", 12, 10.0, seed=0, theta=2.0, steps=200, duration=40)
     np.testing.assert_allclose(found.error[5:], found.predicted[5:], rtol=0.2)
     assert 0.5 < found.reach < 3.0 and float(found.longest_time_constant) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", ["lstm", "attention", "tcn", "s4d", "lru", "selective"])
+def test_stacks_of_the_frontier_match_and_see_the_first_step(name):
+    from studies.cost_frontier import build, matched, operations
+
+    for steps in (12, 60):
+        units, parameters = matched(name, steps, 6000)
+        system = build(name, steps, units)
+        assert abs(parameters / 6000 - 1) < 0.15 and dm.Trainable(system).system.inputs == copy_task(1).inputs
+        rng = np.random.default_rng(0)
+        u = rng.standard_normal((2, steps, system.inputs))
+        u[1, 1:] = u[0, 1:]  # they differ at the first step alone
+        first, second = system.run(u, np.zeros((2, system.size)))[0][:, -1]
+        assert abs(first - second).max() > 1e-12
+    short, long = operations(name, [64, 128], 6000)
+    assert long > 1.5 * short
+
+
+def test_a_stack_for_each_length_costs_what_that_length_asks():
+    import torch
+
+    from studies.cost_frontier import ByLength, build
+
+    module = ByLength({n: build("tcn", n, 4) for n in (10, 40)})
+    assert len(module.stacks["10"].system.layers) < len(module.stacks["40"].system.layers)
+    u = torch.randn(1, 40, module.input_size, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(module(u), module.stacks["40"](u))

@@ -105,7 +105,7 @@ def operations(name, lengths, budget):
             found.append(2 * shape(name, length)["layers"] * each)
         else:
             mixer = build(name, length, units).layers[1].mixer
-            found.append(2 * length * int(dm.analysis.cost(mixer, lengths=2).step_operations))
+            found.append(2 * length * int(dm.analysis.counted_cost(mixer, lengths=2).step_operations))
     return found
 
 

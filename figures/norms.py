@@ -11,9 +11,9 @@ NOTE = (
     "grows linearly, so that the gradient of the last block falls as layers^(-1/2); Post-Norm holds the stream at one and that gradient "
     "flat; DeepNorm holds the stream too, and its small branches let the gradient fall as layers^(-1/2). The first exponent is 1/2 ln 3 a "
     "block without a norm and 0 under Post-Norm; under Pre-Norm all go to 0 as ln(layers)/layers, which is a power law in depth. Below: "
-    "small Transformers on a copy task, Adam at one rate, the same starts; geometric means over the seeds: at 16 blocks Post-Norm wants the "
-    "warm-up. Right: gradient of the task's loss at each block of the deepest that were trained, before (dots) and after training with "
-    "warm-up (dashes)."
+    "small Transformers on a copy task, Adam at one rate, the same starts; geometric means over the seeds whose loss stayed finite: at 16 "
+    "blocks Post-Norm wants the warm-up, and without a norm nothing is learned. Right: gradient of the task's loss at each block of the "
+    "deepest that were trained, before (dots) and after training with warm-up (dashes)."
 )
 
 

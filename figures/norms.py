@@ -6,13 +6,14 @@ from dynmem.plotting import CYCLE, house_style, panels
 
 LOOK = {"pre": (CYCLE[0], "Pre-Norm"), "post": (CYCLE[1], "Post-Norm"), "deepnorm": (CYCLE[2], "DeepNorm"), "none": (CYCLE[6], "no norm")}
 NOTE = (
-    "Above, dots: random Transformers (causal attention with scores of zero, ReLU layers), mean over seeds; lines: mean field of infinite width, "
-    "nothing fitted. Without a norm stream and gradient grow by a factor a block and leave the frames. Under Pre-Norm the stream grows linearly, so "
-    "that the gradient of the last block falls as layers^(-1/2); Post-Norm holds the stream at one and that gradient flat, DeepNorm holds both and "
-    "makes the gradient small. The first exponent is 1/2 ln 3 a block without a norm and 0 under Post-Norm; under Pre-Norm all go to 0 as "
-    "ln(layers)/layers, which is a power law in depth. "
-    "Below: small Transformers on a copy task, Adam at one rate, the same starts; geometric means over the seeds. "
-    "Right: gradient of the task's loss at each block of the deepest that were trained, before (dots) and after training with warm-up (dashes)."
+    "Above, dots: random Transformers (causal attention with scores of zero, ReLU layers), mean over seeds; lines: mean field of infinite "
+    "width, nothing fitted. Without a norm stream and gradient grow by a factor a block and leave the frames. Under Pre-Norm the stream "
+    "grows linearly, so that the gradient of the last block falls as layers^(-1/2); Post-Norm holds the stream at one and that gradient "
+    "flat; DeepNorm holds the stream too, and its small branches let the gradient fall as layers^(-1/2). The first exponent is 1/2 ln 3 a "
+    "block without a norm and 0 under Post-Norm; under Pre-Norm all go to 0 as ln(layers)/layers, which is a power law in depth. Below: "
+    "small Transformers on a copy task, Adam at one rate, the same starts; geometric means over the seeds whose loss stayed finite: at 16 "
+    "blocks Post-Norm wants the warm-up, and without a norm nothing is learned. Right: gradient of the task's loss at each block of the "
+    "deepest that were trained, before (dots) and after training with warm-up (dashes)."
 )
 
 

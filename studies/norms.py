@@ -57,10 +57,11 @@ def trainings(placement, layers, seed, warmups, units, rate, steps):
         try:
             trained, history = dm.fit(start, task(), steps=steps, learning_rate=rate, warmup=warmup, rng=seed, **RECIPE)
             losses.append(history.held_out_loss.values / task().floor)
-        except dm.errors.NotFiniteError:  # the step that lost it is no loss: count it as nothing learned
-            trained = start
-            losses.append(np.ones(steps // RECIPE["evaluate_every"]))
-        gradients.append([at_task(model, seed) for model in (start, trained)])
+            after = at_task(trained, seed)
+        except dm.errors.NotFiniteError:  # a training that blew up has no loss: NaN, and the point's status tells it
+            losses.append(np.full(steps // RECIPE["evaluate_every"], np.nan))
+            after = np.full(layers, np.nan)
+        gradients.append([at_task(start, seed), after])
     evaluated = np.arange(1, steps // RECIPE["evaluate_every"] + 1) * RECIPE["evaluate_every"]
     shape = (len(warmups), 2, layers)
     return xr.Dataset(
@@ -97,6 +98,7 @@ def summary(results):
         exponent = f"{float(deepest.lyapunov[..., 0].mean()):8.3f} ({float(deepest.predicted_lyapunov[..., 0].mean()):5.3f})"
         loss = at.loss.isel(step=-1).dropna("layers", how="all").isel(layers=-1)
         told = ", ".join(f"{int(w)}: {float(loss.sel(warmup_steps=w).mean()):.3f}" for w in loss.warmup_steps.values)
+        told += f" ({int(loss.isnull().sum())} trainings lost)" if loss.isnull().any() else ""
         rows.append(f"{placement:>10}{slope:24.2f}{float(last(at, 'variance').isel(layers=-1).mean()):16.3g}{exponent:>16}   {told}")
     return "\n".join(rows)
 

@@ -131,8 +131,9 @@ def stream_variance(layers, *, placement="pre", steps=16, width=256, hidden=None
 def layer_gradients(layers, *, placement="pre", steps=16, width=256, hidden=None, variance=1.0):
     """Gradient at each residual block at initialisation, of a loss v . y with a random unit vector v: the twin of ``dm.analysis.layer_gradients``.
 
-    "post" and "deepnorm": that of the last block does not depend on depth, O(d sqrt(ln d)) in Xiong et al. (2020, theorem 1); "pre": the last norm
-    divides it by the size of the stream, so that it falls as layers^(-1/2); "none": it grows with the stream.
+    "post": that of the last block does not depend on depth, O(d sqrt(ln d)) in Xiong et al. (2020, theorem 1); "pre": the last norm divides it by
+    the size of the stream, so that it falls as layers^(-1/2); "deepnorm": so it does, as beta/alpha, and is even over depth; "none": it grows with
+    the stream.
 
     Parameters as for ``stream_variance``; the model has no readout, its outputs are those of the last block (of the last norm, after "pre").
     Returns input_gradient(layer) and feedforward_gradient(layer), root mean squares over weights and v.

@@ -39,10 +39,12 @@ class LinearSystem:
         if len(B) != n or C.shape[1] != n or D.shape != (len(C), B.shape[1]):
             raise ShapeError(f"A {A.shape}, B {B.shape}, C {C.shape}, D {D.shape} do not fit: expected (n, n), (n, inputs), (outputs, n), "
                              "(outputs, inputs)")
-        if self.dt is not None and not (np.isfinite(self.dt) and self.dt > 0):
-            raise ValueError(f"dt = {self.dt}: must be positive, or None for a continuous system")
+        if not (self.dt is None or _positive(self.dt)):
+            raise ValueError(f"dt = {self.dt!r}: must be a number above 0, or None for a continuous system")
         for name, matrix in zip("ABCD", (A, B, C, D), strict=True):
             object.__setattr__(self, name, matrix)
+
+    inputs = property(lambda self: self.B.shape[1])
 
     @cached_property
     def eigenvalues(self):
@@ -78,8 +80,8 @@ class LinearSystem:
         """
         if self.dt is not None:
             raise ValueError(f"the system is discrete already, with dt = {self.dt}")
-        if not (np.isfinite(dt) and dt > 0):
-            raise ValueError(f"dt = {dt}: must be positive")
+        if not _positive(dt):
+            raise ValueError(f"dt = {dt!r}: must be a number above 0")
         n, eye = len(self.A), np.eye(len(self.A))
         if method == "zoh":
             from scipy.linalg import expm
@@ -98,6 +100,9 @@ class LinearSystem:
     def kernel(self, length):
         """Convolution kernel C A^j B (+ D at j = 0), shape (length, outputs, inputs), of a discrete system."""
         self._discrete("kernel")
+        if not _positive(length) or length % 1:
+            raise ValueError(f"length = {length!r}: must be a whole number of steps of at least 1")
+        length = int(length)
         out, state = np.empty((length, len(self.C), self.B.shape[1]), np.result_type(self.A, self.B, self.C, self.D)), self.B
         for j in range(length):
             out[j] = self.C @ state
@@ -108,8 +113,10 @@ class LinearSystem:
     def run(self, u, x0=None):
         """Outputs (..., T, outputs) and last state (..., n) by the recurrence, for inputs u (..., T, inputs) from x0 (zero)."""
         self._discrete("run")
-        u = as_input(_Inputs(self.B.shape[1]), u)
+        u = as_input(self, u)
         x = np.zeros((*u.shape[:-2], len(self.A))) if x0 is None else tensors(x0)
+        if x.shape[-1:] != (len(self.A),) or not u.shape[-2]:
+            raise ShapeError(f"x0 of shape {x.shape} and {u.shape[-2]} steps: a run takes x0 of shape (..., {len(self.A)}) and at least one step")
         outputs = []
         for t in range(u.shape[-2]):
             x = x @ self.A.T + u[..., t, :] @ self.B.T
@@ -119,7 +126,7 @@ class LinearSystem:
     def convolve(self, u):
         """The same outputs (..., T, outputs) as one causal convolution by FFT, zero padded, from the state zero."""
         self._discrete("convolve")
-        u = as_input(_Inputs(self.B.shape[1]), u)
+        u = as_input(self, u)
         length = u.shape[-2]
         kernel = self.kernel(length)
         real = np.isrealobj(kernel) and np.isrealobj(u)
@@ -146,8 +153,13 @@ class LinearSystem:
         """
         s = np.asarray(s, dtype=complex)[..., None, None]
         eye = np.eye(len(self.A))
+        if self.dt is not None and not s.all():
+            raise ValueError("the transfer function of a discrete system is a series in 1/z: leave z = 0 out")
         pencil = s * eye - self.A if self.dt is None else eye - self.A / s
-        return self.C @ np.linalg.solve(pencil, np.broadcast_to(self.B, (*pencil.shape[:-2], *self.B.shape))) + self.D
+        try:
+            return self.C @ np.linalg.solve(pencil, np.broadcast_to(self.B, (*pencil.shape[:-2], *self.B.shape))) + self.D
+        except np.linalg.LinAlgError:
+            raise ValueError("one of the points is an eigenvalue of A, where the transfer function has a pole: leave it out") from None
 
     def frequency_response(self, omega):
         """Transfer function at the angular frequencies omega (...) in radians per unit of time, on the imaginary axis or the unit circle."""
@@ -179,9 +191,9 @@ class LinearSystem:
             raise ValueError(f"{what} needs a discrete system: call discretise(dt) first")
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    inputs: int
+def _positive(dt):
+    """Whether dt is one finite number above 0."""
+    return np.ndim(dt) == 0 and np.asarray(dt).dtype.kind in "iuf" and np.isfinite(dt) and dt > 0
 
 
 def _matrix(name, value):

@@ -152,10 +152,10 @@ def test_errors():
         LinearSystem(np.eye(2), np.ones((3, 1)))
     with pytest.raises(NotFiniteError, match="A holds NaN"):
         LinearSystem([[np.nan]])
-    for bad in (0, -1.0, np.nan):
-        with pytest.raises(ValueError, match="must be positive"):
+    for bad in (0, -1.0, np.nan, "a", [1.0]):
+        with pytest.raises(ValueError, match="must be a number above 0"):
             LinearSystem(np.eye(2), dt=bad)
-        with pytest.raises(ValueError, match="must be positive"):
+        with pytest.raises(ValueError, match="must be a number above 0"):
             LinearSystem(np.eye(2)).discretise(bad)
     with pytest.raises(ValueError, match="discrete already"):
         LinearSystem(np.eye(2), dt=1.0).discretise(0.1)
@@ -165,8 +165,19 @@ def test_errors():
     for what in (lambda: flow.kernel(3), lambda: flow.run(np.ones((3, 1))), lambda: flow.convolve(np.ones((3, 1))), lambda: flow.lagged):
         with pytest.raises(ValueError, match="needs a discrete system"):
             what()
-    with pytest.raises(ShapeError, match="takes 1"):
+    with pytest.raises(ShapeError, match="LinearSystem takes 1"):
         flow.discretise(0.1).run(np.ones((3, 2)))
+    step = flow.discretise(0.1)
+    for bad in (0, -1, 2.5, "a"):
+        with pytest.raises(ValueError, match="length = .*: must be a whole number of steps of at least 1"):
+            step.kernel(bad)
+    for u, x0 in ((np.ones((3, 1)), np.ones(5)), (np.ones((0, 1)), None)):
+        with pytest.raises(ShapeError, match=r"a run takes x0 of shape \(..., 2\) and at least one step"):
+            step.run(u, x0)
+    with pytest.raises(ValueError, match="an eigenvalue of A, where the transfer function has a pole"):
+        flow.transfer([1.0, -1.0])
+    with pytest.raises(ValueError, match="leave z = 0 out"):
+        step.transfer(0.0)
     with pytest.raises(ValueError, match="needs a stable system"):
         LinearSystem(np.eye(2)).gramian()
     with pytest.raises(ValueError, match="controllability or observability"):

@@ -101,3 +101,12 @@ def test_single_precision_over_many_chunks():
 def test_bad_input(make, error, text):
     with pytest.raises(error, match=text):
         make()
+
+
+def test_without_decay_a_layer_knows_no_order():
+    """A sum over the past: inputs in another order leave the same state, and the same answer to the last query; with a decay they do not."""
+    u = np.random.default_rng(4).standard_normal((9, 3))
+    turned = np.concatenate((u[7::-1], u[8:]))
+    for made, alike in ((layer(heads=2), True), (layer(heads=2, decay=True), False)):
+        (y, x), (z, w) = (made.run(each, np.zeros(made.size)) for each in (u, turned))
+        assert np.allclose(y[-1], z[-1], rtol=0, atol=1e-12) is alike and np.allclose(x, w, rtol=0, atol=1e-12) is alike

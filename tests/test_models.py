@@ -310,6 +310,8 @@ def test_networks_refuse():
     (lambda: get("gru", units=3, inputs=3, placement="pre", activation="swish"), ValueError, "activation must be one of relu, tanh, gelu"),
     (lambda: get("gru", units=3, inputs=3, feedforward=4), ValueError, "feedforward = 4 belongs to residual blocks: pass placement"),
     (lambda: get("gru", units=3, inputs=3, placement="pre", feedforward=-1), ValueError, "feedforward = -1"),
+    (lambda: get("tcn", units=8, inputs=8, layers=40), MemoryError, "the state of tcn has .* GiB: pass fewer layers, or a smaller window, kernel"),
+    (lambda: get("attention", units=8, inputs=8, window=10**9), MemoryError, "the state of attention has 17000000000 components, 127 GiB"),
     (lambda: get("gru", units=10**8, inputs=3), MemoryError, "gru of 100000000 units and 1 layers does not fit into memory .*: pass smaller sizes"),
 ])
 def test_bad_models(make, error, text):

@@ -53,7 +53,7 @@ def test_initialisations():
 
 @pytest.mark.parametrize("method", ["zoh", "bilinear"])
 def test_s4d_is_its_published_formula(method):
-    """Gu et al. (2022), S4D, equations 3 to 5, in complex numbers: the recurrence, and the kernel as a Vandermonde product."""
+    """Gu et al. (2022), S4D, in complex numbers: the recurrence, and the kernel as a Vandermonde product."""
     model = S4D.random(2, 2, rng=3, modes=10, method=method)
     step, A = np.exp(model.log_step)[:, None], -np.exp(model.log_decay) + 1j * model.frequency
     C = model.C[..., 0] + 1j * model.C[..., 1]

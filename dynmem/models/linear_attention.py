@@ -29,7 +29,8 @@ class LinearAttention(Map):
 
     q, k, v = Q u, K u, V u;  S <- r S + phi(k) v^T,  z <- r z + phi(k);  y = O [S^T phi(q) / (phi(q) . z + 1e-6)];  phi = elu + 1.
 
-    Without ``log_rate`` r is 1 and nothing is forgotten: every exponent is 0, and a memory only thins out, as 1/t. With it r = exp(-exp(log_rate)),
+    Without ``log_rate`` r is 1 and nothing is forgotten: every exponent is 0, and a memory only thins out, as 1/t; one layer then knows which inputs
+    there were and not in which order, so that it cannot copy two symbols. With it r = exp(-exp(log_rate)),
     one for each head, as in RetNet (Sun et al. 2023), here with the normaliser kept.
 
     Fields: Q, K (heads d, inputs), V (heads e, inputs), O (units, heads e), heads, log_rate (heads,) or None. State: for each head the rows of

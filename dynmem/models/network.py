@@ -111,6 +111,7 @@ class Network(Map):
         return np.concatenate([layer.initial(rng) for layer in self.layers])
 
 
+LARGEST = 2**31  # components of a state, 16 GiB
 MODELS = {
     "linear": Linear, "tanh": Tanh, "relu": Relu, "orthogonal": Orthogonal,
     "lstm": LSTM, "gru": GRU,
@@ -166,6 +167,9 @@ def get(name, *, units, inputs=0, layers=1, outputs=None, rng=0, placement=None,
         taken = kind.random.__func__.__kwdefaults__
         raise TypeError(f"{name} takes no option {set(options) - set(taken)}: it takes {', '.join(sorted(set(taken) - {'rng', 'layer'}))}") from None
     cells += mixers if placement is None else blocks(mixers, placement, norm, feedforward, activation, rng)
+    if (size := sum(cell.size for cell in cells)) > LARGEST:
+        raise MemoryError(f"the state of {name} has {size} components, {size / 2**27:.0f} GiB: pass fewer layers, or a smaller window, kernel or "
+                          "base")
     if len(cells) == 1 and outputs is None:
         return cells[0]
     if outputs is None:

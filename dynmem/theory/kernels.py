@@ -28,7 +28,7 @@ def sampled_spectrum(eigenvalues, step=1.0, method="zoh"):
     stable flow stable and Euler does not: an undamped oscillator grows by 1/2 ln(1 + step^2 omega^2) each step.
 
     eigenvalues: complex (n,), each of a conjugate pair by itself; step: time units. Returns lyapunov(exponent), eigenvalue(exponent) of one
-    step, kaplan_yorke_dimension, entropy_rate, horizon (steps). Raises ValueError for another method. Source: Gu et al. (2022), S4D, eq. 4.
+    step, kaplan_yorke_dimension, entropy_rate, horizon (steps). Raises ValueError for another method. Source: Gu et al. (2022), S4D; definition.
 
     >>> [round(sampled_spectrum([-1.0], 0.1, method).lyapunov.item(), 6) for method in ("zoh", "bilinear", "euler")]
     [-0.1, -0.100083, -0.105361]
@@ -41,7 +41,7 @@ def sampled_spectrum(eigenvalues, step=1.0, method="zoh"):
     with np.errstate(divide="ignore"):
         exponents = step * values.real if method == "zoh" else np.log(np.abs(STEPS[method](step * values)))
     order = np.argsort(-exponents, kind="stable")
-    return lyapunov_report(exponents, title=f"spectrum of a linear flow, {method}", source="Gu, Goel, Gupta and Re (2022), equation 4",
+    return lyapunov_report(exponents, title=f"spectrum of a linear flow, {method}", source="Gu, Goel, Gupta and Re (2022), S4D",
                            parameters={"step": step, "method": method}, horizon=horizon_entry(exponents.max()),
                            eigenvalue=("exponent", STEPS[method](step * values[order]), "1", "eigenvalue of one step"))
 
@@ -126,7 +126,7 @@ def state_space_kernel(model, lags):
     hold is 1/(step |Re lambda|).
 
     lags: whole numbers of steps. Returns kernel(lag, output), envelope(lag, output), time_constant(output, mode) in steps and
-    period(output, mode), infinite where a mode does not turn. Source: Gu, Goel, Gupta and Re (2022), section 3.
+    period(output, mode), infinite where a mode does not turn. Source: Gu, Goel, Gupta and Re (2022), S4D.
 
     >>> import dynmem as dm
     >>> model = dm.models.S4D.random(1, 1, modes=4, step_min=0.01, step_max=0.01)
@@ -148,7 +148,7 @@ def state_space_kernel(model, lags):
             "period": (("output", "mode"), period, "step", "period of a mode"),
         },
         {"lag": ("lag", lags, "step", "lag")}, title="kernel of a diagonal state-space model",
-        source="Gu, Goel, Gupta and Re (2022), section 3", parameters={"channels": model.units, "modes": model.modes, "method": model.method},
+        source="Gu, Goel, Gupta and Re (2022), S4D", parameters={"channels": model.units, "modes": model.modes, "method": model.method},
     )
 
 

@@ -72,7 +72,7 @@ def curse_of_memory(modulus, correlation=0.0):
 
     modulus: l, one number or a vector, in (0, 1); correlation in [0, 1). Returns, over ``mode``: state_variance, parameter_variance,
     normalised_state_variance, normalised_parameter_variance, time_constant (steps).
-    Source: Zucchet and Orvieto (2024), section 3 and appendix A; the normalised form by differentiating gamma as well.
+    Source: Zucchet and Orvieto (2024); the normalised form by differentiating gamma as well.
 
     >>> curse = curse_of_memory([0.9])
     >>> [round(float(curse[name][0]), 4) for name in ("state_variance", "parameter_variance", "normalised_parameter_variance")]

@@ -5,13 +5,13 @@ import numpy as np
 from dynmem.plotting import CYCLE, colour_of, house_style, name_of, panels
 
 NOTE = (
-    "Random networks under white noise; root mean squares over seeds and noise, dashes for theory. Left: gradient of the last output by the input "
-    "lag steps before. Recurrence and gates lose it exponentially, at the first exponent of the mean field (the level of the LSTM's line is "
-    "taken from lag 10). Attention reaches every input in one step and is flat. Recurrence with attention first falls like the "
-    "recurrence, then stays; the earliest inputs weigh more, since they were attended when few were there. Middle: the first input of a "
-    "sequence over its length. Attention pays 1/length (dilution), and the hybrid keeps a power law. Right: the path through the values and the one "
-    "through the scores, times the number of slots. Without sharpness the scores carry nothing, at sharpness 1 both carry the same; theory "
-    "ends where a few slots begin to hold the weight (spread sqrt(ln(t) / 2))."
+    "Random networks under white noise; root mean squares over seeds and noise, dashes for theory. Left: gradient of the last output by the input"
+    " lag steps before. Recurrence and gates lose it exponentially, at the first exponent of the mean field (the level of the LSTM's line is "
+    "taken from lag 10). A dilated convolution reaches as far as its receptive field, and ends there. Attention reaches every input in one step "
+    "and is flat. Recurrence with attention first falls like the recurrence, then stays; the earliest inputs weigh more, since they were attended"
+    " when few were there. Middle: the first input of a sequence over its length. Attention pays 1/length (dilution), and the hybrid keeps a "
+    "power law. Right: the path through the values and the one through the scores, times the number of slots. Without sharpness the scores carry "
+    "nothing, at sharpness 1 both carry the same; theory ends where a few slots begin to hold the weight (spread sqrt(ln(t) / 2))."
 )
 FLOOR = 1e-12  # gradients below it are not drawn
 OWN = {"attention": CYCLE[0], "hybrid": CYCLE[3], "tcn": CYCLE[4]}
@@ -20,8 +20,8 @@ OWN = {"attention": CYCLE[0], "hybrid": CYCLE[3], "tcn": CYCLE[4]}
 def draw(results):
     """Figure of the study ``attention_path``."""
     with house_style():
-        figure, axes = panels(3, title="How a gradient falls with distance: recurrence, gates, attention, and both together", note=NOTE, width=4.3,
-                              height=3.7)
+        title = "How a gradient falls with distance: recurrence, gates, convolution, attention, and recurrence with attention"
+        figure, axes = panels(3, title=title, note=NOTE, width=4.3, height=3.7)
         _lines(axes[0], results, "lag", "gradient", "predicted")
         axes[0].set(yscale="log", xlabel="lag (steps)", ylabel="gradient |d y(T) / d u(T - lag)|", title="over the lag", ylim=(FLOOR, 4.0))
         _lines(axes[1], results, "length", "first_gradient", "predicted_first", "o")

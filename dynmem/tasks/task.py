@@ -63,7 +63,7 @@ class Task(ABC):
         return self.draw(int(count), rng) if part is None else self._draw_part(int(count), rng, PARTS[part])
 
     def _draw_part(self, count, rng, tenths):
-        if not (self.apart or self._varied):
+        if not self._varied:
             raise ValueError(f"{self} has few different sequences, so its parts would not follow its law: make sequences longer or symbols more")
         kept, missing = [], count
         while missing > 0:

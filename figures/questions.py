@@ -29,8 +29,7 @@ def draw(results):
             axis.axhline(float(at.chance.mean()), color="#555555", ls="--", lw=1)
             axis.annotate("question alone", (results.distance[-1], float(at.chance.mean())), (0, 3), textcoords="offset points", ha="right",
                           fontsize=8.5, color="#555555")
-            axis.set(xlabel="distance of the sentence that answers (sentences)", title=TITLES[int(facts)], ylim=(0.0, 1.03),
-                     xticks=np.unique(np.linspace(1, int(results.distance[-1]), 8).round().astype(int)))
-        axes[0].set_ylabel("share of right answers")
+            axis.set(xlabel="distance of the sentence that answers (sentences)", ylabel="share of right answers", title=TITLES[int(facts)],
+                     ylim=(0.0, 1.03), xticks=np.unique(np.linspace(1, int(results.distance[-1]), 8).round().astype(int)))
         axes[-1].legend(loc="best")
         return figure

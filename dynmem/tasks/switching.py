@@ -16,7 +16,7 @@ class FlipFlop(Task):
     otherwise. The target is 1 after +1 and 0 after -1, at every step. Who sees the current pulses alone knows a bit when it is set, and
     nothing of it else: floor (1 - 1/hold) ln 2 a bit over the scored steps, those after the first. A bit is held for ``hold`` steps in the
     mean; the longest lag is that from the first to the last step.
-    Source: Sussillo and Barak (2013), Neural Computation 25, 626, sec. 3.1 (three bits, targets of +-1 with a squared error; here bits with their
+    Source: Sussillo and Barak (2013), Neural Computation 25, 626 (three bits, targets of +-1 with a squared error; here bits with their
     cross entropy, so that the loss is the information which is missing). Trained networks hold the 2^bits states in as many stable fixed points.
 
     >>> task = FlipFlop(steps=50, hold=10)
@@ -62,7 +62,7 @@ class Parity(Task):
     The input is a fair bit at each step, the target the parity of all bits up to it. One bit that is forgotten leaves nothing: who does not
     remember the parity before is at ln 2. scored="all" scores every step (the first needs no memory: floor (1 - 1/steps) ln 2), "recalled"
     the last alone (floor ln 2), which is hard to learn.
-    Source: Minsky and Papert (1969), Perceptrons, ch. 3; Hochreiter and Schmidhuber (1997), Neural Computation 9, 1735, sec. 5.
+    Source: Minsky and Papert (1969), Perceptrons, ch. 3; Hochreiter and Schmidhuber (1997), Neural Computation 9, 1735.
 
     >>> task = Parity(steps=50)
     >>> task.dependency, round(task.floor, 6), round(Parity(steps=50, scored="recalled").floor, 6)

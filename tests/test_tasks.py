@@ -12,35 +12,42 @@ from hypothesis import given, settings, strategies as st
 
 from dynmem import tasks
 from dynmem.errors import ShapeError, UnknownNameError
+from tests.solvers import SURE, solve
 
-SURE = 1000.0  # a logit that leaves no doubt: exp(-SURE) is 0
 COPIES = [("arjovsky", "all"), ("arjovsky", "recalled"), ("bai", "all"), ("bai", "recalled"), ("graves", "recalled")]
-EXAMPLES = [*(tasks.Copy(delay=7, layout=a, scored=b) for a, b in COPIES), tasks.Adding(steps=9), tasks.Adding(steps=30)]
+EXAMPLES = [
+    *(tasks.Copy(delay=7, layout=a, scored=b) for a, b in COPIES), tasks.Adding(steps=9), tasks.Adding(steps=30),
+    tasks.SelectiveCopy(delay=12, length=5), tasks.DelayedMatch(delay=12), tasks.NBack(back=3, steps=12),
+    tasks.FlipFlop(steps=12, hold=4), tasks.Parity(steps=20), tasks.Parity(steps=20, scored="recalled"), tasks.Induction(steps=9, symbols=8),
+    tasks.AssociativeRecall(pairs=4, keys=8, delay=2), tasks.AssociativeRecall(pairs=5, keys=8, queries=2),
+    tasks.Questions(facts=1, sentences=6, distance=4), tasks.Questions(facts=2, sentences=6), tasks.Questions(facts=3, sentences=7),
+]  # fmt: skip
 every_task = pytest.mark.parametrize("task", EXAMPLES, ids=str)
 
 
-def learn_without_memory(task, targets):
-    """The best outputs that depend on the step alone, shape (steps, outputs), estimated from targets."""
-    if task.loss == "mean_squared_error":
-        return targets.mean(0)
+def learn_without_memory(task, inputs, targets):
+    """The best outputs that depend on the step and, where the task is sighted, on what is seen in it: a function of inputs, from counts."""
+    if not task.sighted:
+        return lambda inputs: targets.mean(0)
+    step, seen = np.arange(task.steps)[:, None], current(task, inputs)
+    classes = 2 if task.loss == "binary_cross_entropy" else task.outputs
+    counts = np.zeros((task.steps, seen.shape[-1], seen.max() + 1, classes))
+    channel = np.arange(seen.shape[-1])
+    np.add.at(counts, (step, channel, seen, targets.reshape(seen.shape)), 1)
+    logs = np.log(np.maximum(counts / np.maximum(counts.sum(-1, keepdims=True), 1), np.exp(-600.0)))
     if task.loss == "binary_cross_entropy":
-        rate = np.clip(targets.mean(0), 1e-300, 1 - 1e-16)
-        return np.log(rate) - np.log1p(-rate)
-    rates = (targets[..., None] == np.arange(task.outputs)).mean(0)
-    return np.log(np.maximum(rates, np.exp(-600.0)))
+        logs = logs[..., 1:] - logs[..., :1]
+    return lambda inputs: logs[step, channel, current(task, inputs)].reshape(*inputs.shape[:2], task.outputs)
 
 
-def solve(task, inputs):
-    """The right outputs, from the inputs of the dataset alone, each cue found ``dependency`` steps before it is needed."""
-    if task.name == "adding":
-        total = (inputs[..., 0] * inputs[..., 1]).sum(1)
-        return np.where(np.arange(task.steps) == task.steps - 1, total[:, None], 0.0)[..., None]
-    outputs = np.full((len(inputs), task.steps, task.outputs), -SURE)
-    if task.layout != "graves":
-        outputs[:, : -task.length, task.symbols] = SURE
-    cue = inputs[:, : task.steps - task.dependency, : task.symbols if task.layout != "graves" else task.bits]
-    outputs[:, task.dependency :, : cue.shape[-1]] = SURE * (2 * cue - 1)
-    return outputs
+def current(task, inputs):
+    """What is seen in each step, as whole numbers (count, steps, 1), or one for each bit that is to be said; of a question, its last word too."""
+    if inputs.ndim == 3:
+        return inputs[..., : task.outputs].astype(int) + 1
+    if task.name == "questions":
+        inputs = inputs.copy()
+        inputs[:, -1] = inputs[:, -2]
+    return inputs[..., None].astype(int)
 
 
 @pytest.mark.parametrize(("delay", "floor"), [(30, 0.415888), (100, 0.173287), (1000, 0.020387)])
@@ -59,10 +66,10 @@ def test_floors_of_graves_and_adding():
 
 @every_task
 def test_floor_is_what_the_best_predictor_without_memory_pays(task):
-    _, seen = task.arrays(20_000, rng=1)
-    _, unseen = task.arrays(4_000, rng=2)
-    loss = task.mean_loss(learn_without_memory(task, seen), unseen)
-    assert loss == pytest.approx(task.floor, rel=0.08 if task.name == "adding" else 0.003)  # four standard errors
+    predict = learn_without_memory(task, *task.arrays(20_000, rng=1))
+    inputs, targets = task.arrays(4_000, rng=2)
+    loss = task.mean_loss(predict(inputs), targets)
+    assert loss == pytest.approx(task.floor, rel={"adding": 0.08, "flip_flop": 0.008}.get(task.name, 0.003))  # four standard errors
     assert not task.learned(loss)
 
 
@@ -74,9 +81,9 @@ def test_floor_of_adding_is_a_sixth_and_not_the_published_number():
 
 @every_task
 def test_chance_is_the_accuracy_of_that_predictor(task):
-    _, seen = task.arrays(4_000, rng=1)
-    _, unseen = task.arrays(20_000, rng=2)
-    assert task.accuracy(learn_without_memory(task, seen), unseen) == pytest.approx(task.chance, abs=0.015)
+    predict = learn_without_memory(task, *task.arrays(20_000, rng=1))
+    inputs, targets = task.arrays(20_000, rng=2)
+    assert task.accuracy(predict(inputs), targets) == pytest.approx(task.chance, abs=0.015)
 
 
 @every_task
@@ -234,6 +241,22 @@ def test_learned_asks_for_less_than_a_tenth_of_the_floor_and_two_errors():
          ["dely = 3: no option of copy, which has delay, layout", "layout = 'x'", "delay = -3", "symbols = 0", "length = 0.0"]),
         ("adding", {"steps": 1}, ["steps = 1: must be at least 2"]),
         ("adding", {"delay": 30}, ["delay = 30: no option of adding, which has steps"]),
+        ("selective_copy", {"delay": 3, "length": 4}, ["length = 4: 3 steps have no place for them, set delay to 4 or more"]),
+        ("selective_copy", {"delay": 0, "length": 0}, ["delay = 0: must be at least 1", "length = 0: must be at least 1"]),
+        ("delayed_match", {"delay": -1, "symbols": 1}, ["delay = -1: must be at least 0", "symbols = 1: must be at least 2"]),
+        ("n_back", {"back": 30}, ["steps = 30: 30 back there is nothing to compare with, set steps to 31 or more"]),
+        ("n_back", {"back": 0, "symbols": 1.0}, ["back = 0: must be at least 1", "symbols = 1.0: must be a whole number"]),
+        ("flip_flop", {"hold": 1, "bits": 0}, ["hold = 1: must be at least 2", "bits = 0: must be at least 1"]),
+        ("parity", {"scored": "last", "steps": 1}, ["scored = 'last': choose one of all, recalled", "steps = 1: must be at least 2"]),
+        ("induction", {"symbols": 2, "steps": 2}, ["steps = 2: must be at least 3", "symbols = 2: must be at least 3"]),
+        ("associative_recall", {"pairs": 17}, ["pairs = 17: each needs a key of its own and there are 16, set keys to 17 or more"]),
+        ("associative_recall", {"queries": 5}, ["queries = 5: each key is asked once at most, set pairs to 5 or more"]),
+        ("associative_recall", {"pairs": -1, "delay": -1}, ["pairs = -1: must be at least 1", "delay = -1: must be at least 0"]),
+        ("questions", {"facts": 4}, ["facts = 4: choose one of 1, 2, 3"]),
+        ("questions", {"distance": 11}, ["distance = 11: the story has 10 sentences, set sentences to 11 or more"]),
+        ("questions", {"facts": 3, "distance": 1}, ["distance = 1: must be at least 2"]),
+        ("questions", {"persons": 9, "sentences": 0}, ["sentences = 0: must be at least 1", "persons = 9: there are names for 8 of them"]),
+        ("digits", {"delay": -1}, ["delay = -1: must be at least 0"]),
     ],
 )  # fmt: skip
 def test_every_bad_option_is_named_at_once(name, options, sentences):
@@ -246,8 +269,62 @@ def test_every_bad_option_is_named_at_once(name, options, sentences):
 
 @pytest.mark.parametrize("name", ["cpoy", "", None, ["copy"], "../copy"])
 def test_an_unknown_task_is_told_the_names(name):
-    with pytest.raises(UnknownNameError, match="choose one of adding, copy"):
+    with pytest.raises(UnknownNameError, match="choose one of adding, associative_recall, copy"):
         tasks.get(name)
+
+
+@every_task
+def test_parts_share_no_sequence(task):
+    drawn = {part: {row.tobytes() for row in task.arrays(1000, rng=0, part=part)[0]} for part in tasks.PARTS}
+    again = {row.tobytes() for row in task.arrays(1000, rng=1, part="train")[0]}
+    assert min(map(len, drawn.values())) > 700  # sequences of questions and delayed_match may recur within a part
+    assert not (drawn["train"] | again) & drawn["test"]
+    assert not (drawn["train"] | again) & drawn["validation"]
+    assert not drawn["validation"] & drawn["test"]
+
+
+def test_parts_are_eight_and_one_and_one_tenths_of_the_law():
+    task = tasks.Induction(steps=20)
+    whole, test = task.arrays(20_000)[0], task.arrays(4000, rng=7, part="test")
+    share = np.mean(np.isin(tasks.task.fingerprints(whole) % 10, tasks.PARTS["train"]))
+    assert share == pytest.approx(0.8, abs=0.0115)  # four standard errors
+    np.testing.assert_array_equal(test[0], task.arrays(4000, rng=7, part="test")[0])
+    predict = learn_without_memory(task, *task.arrays(20_000, rng=1, part="train"))
+    assert task.mean_loss(predict(test[0]), test[1]) == pytest.approx(task.floor, rel=0.005)
+    assert task.sample(2, part="test").attrs["part"] == "test"
+
+
+def test_parts_that_cannot_be():
+    with pytest.raises(ValueError, match="part = 'dev': choose one of train, validation, test"):
+        tasks.Parity().arrays(3, part="dev")
+    with pytest.raises(ValueError, match="few different sequences"):
+        tasks.Parity(steps=5).arrays(3, part="train")
+
+
+LAGGED = [task for task in EXAMPLES if task.name not in ("copy", "adding", "selective_copy")]
+
+
+@pytest.mark.parametrize("task", LAGGED, ids=str)
+def test_dependency_is_the_longest_lag_at_which_an_input_changes_an_answer(task):
+    inputs, _ = task.arrays(300, rng=5)
+    before, longest = solve(task, task.encode(inputs)), 0
+    for step in range(task.steps):
+        changed = inputs.copy()
+        changed[:, step] = np.roll(inputs[:, step], 1, axis=0)
+        differ = ((solve(task, task.encode(changed)) != before).any(-1) & (task.weights > 0)).any(0)
+        longest = max(longest, np.flatnonzero(differ).max(initial=0) - step)
+    assert longest == task.dependency
+
+
+def test_symbols_of_a_selective_copy_lie_anywhere():
+    task = tasks.SelectiveCopy(delay=6, length=2, symbols=4)
+    inputs, targets = task.arrays(6000, rng=0)
+    first, second = np.nonzero(inputs[:, :6] < 4)[1].reshape(-1, 2).T
+    pairs, counts = np.unique(6 * first + second, return_counts=True)
+    assert len(pairs) == 15
+    assert abs(counts - 400).max() < 4 * math.sqrt(400)
+    np.testing.assert_array_equal(targets[:, 6:], inputs[:, :6][inputs[:, :6] < 4].reshape(-1, 2))
+    assert task.steps - task.length - first.min() == task.dependency
 
 
 @pytest.mark.parametrize("count", [0, -1, 2.0, True, "3"])
@@ -293,11 +370,12 @@ def test_adding_of_any_length(steps, seed):
 
 
 def test_names_and_defaults():
-    assert tasks.names() == ["adding", "copy"]
+    assert tasks.names() == ["adding", "associative_recall", "copy", "delayed_match", "digits", "flip_flop", "induction", "n_back", "parity",
+                             "questions", "selective_copy"]
     assert all(tasks.get(name).name == name for name in tasks.names())
     assert all(task.floor > 0 and 0 < task.chance < 1 and task.source for task in EXAMPLES)
 
 
 def test_tasks_do_not_load_torch():
-    code = "import sys, dynmem.tasks; sys.exit('torch' in sys.modules)"
+    code = "import sys, dynmem.tasks; dynmem.tasks.get('digits'); sys.exit('torch' in sys.modules or 'sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

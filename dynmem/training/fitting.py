@@ -4,6 +4,7 @@ import math
 import os
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,9 +74,9 @@ def fit(model, task, *, steps, rng=0, batch=64, learning_rate=1e-3, optimizer="a
     trainable = Trainable(model, dtype, fixed=fixed, train=train)
     if not trainable.weights():
         raise ValueError(f"nothing to train: {type(model).__name__} has no float arrays that are not fixed; name numbers with train=(...)")
-    training, held = _split(task, held_out, for_held_out, trainable.dtype)
+    draw, held = _split(task, held_out, for_held_out, trainable.dtype)
     measure = per_sequence(task, loss)
-    batches = (as_tensors(task, training.arrays(batch, for_batches), trainable.dtype) for _ in range(steps))
+    batches = (as_tensors(task, draw(batch, for_batches), trainable.dtype) for _ in range(steps))
     descent = OPTIMIZERS[optimizer](trainable.parameters(), lr=learning_rate)
     where = f"of {steps} ({type(model).__name__}, {optimizer}, learning_rate={learning_rate}, clip={clip})"
     floor = float("nan") if callable(loss) else task.floor
@@ -169,11 +170,12 @@ def as_tensors(task, arrays, dtype):
 
 
 def _split(task, held_out, rng, dtype):
-    """What batches are drawn from, and the held-out tensors."""
-    if not isinstance(task, Samples):
-        return task, as_tensors(task, task.arrays(held_out, rng), dtype)
-    training, rest = task.split(rng)
-    return training, as_tensors(task, rest.rows(slice(held_out)), dtype)
+    """How batches are drawn, a function of their size and a Generator, and the held-out tensors."""
+    if isinstance(task, Samples):
+        training, rest = task.split(rng)
+        return training.arrays, as_tensors(task, rest.rows(slice(held_out)), dtype)
+    training, rest = ("train", "validation") if task.apart else (None, None)
+    return partial(task.arrays, part=training), as_tensors(task, task.arrays(held_out, rng, rest), dtype)
 
 
 def _evaluations(descending, measured, every, steps, where):

@@ -1,0 +1,95 @@
+"""Tasks of switches: a state of a few bits that the input sets or flips."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from .task import Task, whole
+
+
+@dataclass(frozen=True)
+class FlipFlop(Task):
+    """The flip-flop: each of ``bits`` channels says the sign of the last pulse that it received.
+
+    A channel receives a pulse, +1 or -1, at each step with probability 1 / ``hold``, and for certain at the first, so that the state is set; 0
+    otherwise. The target is 1 after +1 and 0 after -1, at every step. Who sees the current pulses alone knows a bit when it is set, and
+    nothing of it else: floor (1 - 1/hold) ln 2 a bit over the scored steps, those after the first. A bit is held for ``hold`` steps in the
+    mean; the longest lag is that from the first to the last step.
+    Source: Sussillo and Barak (2013), Neural Computation 25, 626 (three bits, targets of +-1 with a squared error; here bits with their
+    cross entropy, so that the loss is the information which is missing). Trained networks hold the 2^bits states in as many stable fixed points.
+
+    >>> task = FlipFlop(steps=50, hold=10)
+    >>> task.inputs, task.outputs, task.dependency, round(task.floor, 6)
+    (3, 3, 49, 0.623832)
+    """
+
+    steps: int = 50
+    hold: int = 10
+    bits: int = 3
+
+    name = "flip_flop"
+    title = "flip-flop"
+    source = "Sussillo and Barak (2013), Neural Computation 25, 626"
+    loss = "binary_cross_entropy"
+    recalled = slice(1, None)
+
+    def problems(self):
+        """Sentences, one for each option that cannot be."""
+        return whole(vars(self), steps=2, hold=2, bits=1)
+
+    inputs = outputs = property(lambda self: self.bits)
+    dependency = property(lambda self: self.steps - 1)
+    floor = property(lambda self: (1.0 - 1.0 / self.hold) * math.log(2.0))
+    chance = property(lambda self: 0.5 + 0.5 / self.hold)
+
+    def draw(self, count, rng):
+        """Pulses and states, both of shape (count, steps, bits)."""
+        shape = (self.steps, count, self.bits)
+        state = rng.integers(2, size=shape, dtype=np.uint8)
+        pulse = rng.integers(self.hold, size=shape, dtype=np.min_scalar_type(self.hold)) == 0
+        pulse[0] = True
+        inputs = np.where(pulse, 2 * state.astype(np.int8) - 1, np.int8(0))
+        for step in range(1, self.steps):
+            state[step] = np.where(pulse[step], state[step], state[step - 1])
+        return tuple(np.ascontiguousarray(array.swapaxes(0, 1)) for array in (inputs, state))
+
+
+@dataclass(frozen=True)
+class Parity(Task):
+    """Parity: is the number of ones so far odd?
+
+    The input is a fair bit at each step, the target the parity of all bits up to it. One bit that is forgotten leaves nothing: who does not
+    remember the parity before is at ln 2. scored="all" scores every step (the first needs no memory: floor (1 - 1/steps) ln 2), "recalled"
+    the last alone (floor ln 2), which is hard to learn.
+    Source: Minsky and Papert (1969), Perceptrons, ch. 3; Hochreiter and Schmidhuber (1997), Neural Computation 9, 1735.
+
+    >>> task = Parity(steps=50)
+    >>> task.dependency, round(task.floor, 6), round(Parity(steps=50, scored="recalled").floor, 6)
+    (49, 0.679284, 0.693147)
+    """
+
+    steps: int = 50
+    scored: str = "all"
+
+    name = "parity"
+    title = "parity"
+    source = "Minsky and Papert (1969), Perceptrons; Hochreiter and Schmidhuber (1997), Neural Computation 9, 1735"
+    loss = "binary_cross_entropy"
+    inputs = outputs = 1
+    chance = 0.5
+    recalled = slice(-1, None)
+
+    def problems(self):
+        """Sentences, one for each option that cannot be."""
+        if self.scored not in ("all", "recalled"):
+            yield f"scored = {self.scored!r}: choose one of all, recalled"
+        yield from whole(vars(self), steps=2)
+
+    dependency = property(lambda self: self.steps - 1)
+    floor = property(lambda self: math.log(2.0) * (1.0 - (self.scored == "all") / self.steps))
+
+    def draw(self, count, rng):
+        """Bits and parities, both of shape (count, steps, 1)."""
+        inputs = rng.integers(2, size=(count, self.steps, 1), dtype=np.uint8)
+        return inputs, np.bitwise_xor.accumulate(inputs, axis=1)

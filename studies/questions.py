@@ -1,0 +1,86 @@
+"""From how far back can a trained network answer a question?
+
+Stories of persons, places and objects are read token by token; the place that answers lies a chosen number of sentences back. One fact: "where is
+Mary?"; two facts: "where is the milk?", where who took it must be put together with where that person went. Each architecture, as residual blocks
+with norms before and the same width, is trained on stories whose distance varies, by one recipe, and tested at each distance on stories of a
+part that shares none with training. Who has read the question but not the story is right at one of the places, at a loss of ln places.
+"""
+
+import numpy as np
+import xarray as xr
+
+import dynmem as dm
+from dynmem.study import Study
+
+RATES = {"attention": 3e-3}  # all others 5e-3
+LAYERS = {"gru": 1, "lstm": 1, "lru": 2, "selective": 2, "attention": 2}  # a linear recurrence and attention need two to put words together
+
+
+def build(name, task, units, rng):
+    """A model of the study, at its start."""
+    options = {"heads": 4, "window": task.steps, "positions": "rotary"} if name == "attention" else {}
+    return dm.models.get(name, units=units, inputs=task.inputs, outputs=task.outputs, layers=LAYERS[name], placement="pre", feedforward=2 * units,
+                         rng=rng, **options)
+
+
+def stories(facts, sentences, distance=None):
+    """Stories of three persons, four places and two objects."""
+    return dm.tasks.get("questions", facts=facts, sentences=sentences, distance=distance, persons=3, places=4, objects=2)
+
+
+def measure(model, facts, seed, units, sentences, steps, tested):
+    """One architecture: accuracy and loss against the distance of the sentence that answers."""
+    task = stories(facts, sentences)
+    trained, history = dm.fit(build(model, task, units, seed), task, steps=steps, rng=seed, learning_rate=RATES.get(model, 5e-3), batch=32,
+                              held_out=512, evaluate_every=100, stop=0.05, progress=False)
+    distances = np.arange(1, sentences + 1)
+    found = np.array([_test(trained, stories(facts, sentences, int(d)), tested, seed) for d in distances])
+    labels = (("accuracy", "1", "share of right answers"), ("loss", "nat", "cross entropy of the answer"),
+              ("loss_error", "nat", "standard error of the loss"))
+    variables = {name: ("distance", found[:, i], {"units": units_, "long_name": text}) for i, (name, units_, text) in enumerate(labels)}
+    learned = [task.learned(loss, error) for _, loss, error in found]
+    return xr.Dataset({
+        **variables,
+        "learned": ("distance", np.array(learned, int), {"units": "1", "long_name": "loss and two errors below a tenth of the floor"}),
+        "held_out": ((), float(history.held_out_loss.min()), {"units": "nat", "long_name": "held-out loss over all distances"}),
+        "floor": ((), task.floor, {"units": "nat", "long_name": "loss of who has read the question alone"}),
+        "chance": ((), task.chance, {"units": "1", "long_name": "accuracy of who has read the question alone"}),
+    }, {"distance": ("distance", distances, {"units": "sentence", "long_name": "distance of the sentence that answers"})})
+
+
+def _test(model, task, count, rng):
+    """Accuracy, loss and its standard error on stories of the part "test"."""
+    inputs, targets = task.arrays(count, rng, part="test")
+    outputs, _ = model.run(task.encode(inputs), np.zeros((count, model.size)))
+    losses = np.array([task.mean_loss(one[None], target[None]) for one, target in zip(outputs, targets, strict=True)])
+    return task.accuracy(outputs, targets), losses.mean(), losses.std(ddof=1) / np.sqrt(count)
+
+
+def summary(results):
+    """Table of accuracies by distance, mean over seeds, and at how many distances every seed has learned."""
+    near = results.distance.values
+    rows = [f"{'facts':>5} {'model':<10}" + "".join(f"{d:7d}" for d in near) + "   learned   accuracy by distance in sentences"]
+    for facts in results.facts.values:
+        for model in results.model.values:
+            at = results.sel(facts=facts, model=model)
+            accuracy = "".join(f"{value:7.3f}" for value in at.accuracy.mean("seed").values)
+            rows.append(f"{facts:5d} {model:<10}{accuracy}   {int(at.learned.all('seed').sum())} of {len(near)}")
+        rows.append(f"{facts:5d} {'chance':<10}{float(results.chance.sel(facts=facts).mean()):7.3f}")
+    return "\n".join(rows)
+
+
+STUDY = Study(
+    name="questions",
+    question="From how far back can a trained network answer a question?",
+    grid={"model": list(LAYERS), "facts": [1, 2], "seed": [0, 1]},
+    settings={"units": 32, "sentences": 6, "steps": 2000, "tested": 400},
+    quick={"model": ["gru", "attention"], "facts": [1], "seed": [0], "units": 8, "sentences": 6, "steps": 20, "tested": 20},
+    units={"model": ("1", "model"), "facts": ("1", "facts that the answer needs"), "seed": ("1", "seed")},
+    limits={"facts": (1, 2), "seed": (0, None), "units": (4, 1024), "sentences": (5, 100), "steps": (1, 1_000_000), "tested": (2, 100_000)},
+    source="in the manner of Weston et al. (2015), arXiv:1502.05698",
+    measure=measure,
+    summary=summary,
+)
+
+if __name__ == "__main__":
+    raise SystemExit(STUDY.main())

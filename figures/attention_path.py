@@ -30,7 +30,7 @@ def draw(results):
         ticks = results.length.values[::2]
         axes[1].set_xticks(ticks, [f"{tick}" for tick in ticks])
         axes[1].minorticks_off()
-        axes[0].legend(loc=(0.6, 0.5))
+        axes[0].legend(loc=(0.6, 0.38))
         _sharpness(axes[2], results)
         return figure
 

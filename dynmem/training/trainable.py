@@ -80,9 +80,9 @@ class Trainable(torch.nn.Module):
 
     def _inputs(self, u):
         u = torch.as_tensor(u, dtype=self.dtype)
-        if u.ndim != 3 or u.shape[-1] != self.system.inputs or not u.shape[1]:
+        if u.ndim != 3 or u.shape[-1] != self.system.inputs or not u.shape[0] or not u.shape[1]:
             raise ShapeError(f"u has shape {tuple(u.shape)}, {type(self.system).__name__} takes (batch, steps, {self.system.inputs}) with "
-                             "at least one step")
+                             "at least one sequence and at least one step")
         return u
 
     def frozen(self):

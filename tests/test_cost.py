@@ -305,6 +305,7 @@ class Foreign(dm.Map):
     (lambda: match("lstm", budget=3, inputs=9), ValueError, "lstm of 1 units costs 44"),
     (lambda: match("tanh", budget=1e9, on="state", most=64), ValueError, "raise most = 64"),
     (lambda: measured_cost([CELL], lengths=[4, 8]), TypeError, "dict of models"),
+    (lambda: measured_cost({}, lengths=[4, 8]), TypeError, "dict of models by name, at least one, got {}"),
     (lambda: measured_cost({"a": CELL}, lengths=[4]), ValueError, "at least two"),
     (lambda: measured_cost({"a": CELL}, lengths=[4, 8], rounds=1), ValueError, "rounds = 1"),
     (lambda: measured_cost({"a": CELL}, lengths=[4, 8], clock="sun"), ValueError, "clock is wall or processor"),

@@ -10,7 +10,7 @@ from dynmem.analysis import attention_dilution, attention_paths, path_length
 from dynmem.errors import ShapeError
 from dynmem.models import GRU, LSTM, Attention, Block, Hybrid, Linear, Network, Norm, Relu, Tanh
 from dynmem.models.attention import POSITIONS
-from dynmem.theory import attention_operations, gaussian_dilution, softmax_jacobian, stochastic_spectrum
+from dynmem.theory import gaussian_dilution, softmax_jacobian, stochastic_spectrum
 
 from .test_attention import build, noise
 
@@ -193,15 +193,6 @@ def test_row_stochastic_attention_over_depth_has_first_exponent_zero():
     assert stochastic_spectrum(np.full((4, 4), 0.25)).lyapunov[1].item() < -30  # uniform attention: one layer is enough
 
 
-def test_operations_cross_at_four_widths():
-    """REFERENCES, section 4: 4 L^2 d against 16 L d^2."""
-    for width in (1, 64, 300):
-        found = attention_operations([2 * width, 4 * width, 8 * width], width)
-        assert found.crossover.item() == 4 * width
-        np.testing.assert_array_equal(np.sign(found.attention - found.lstm), [-1, 0, 1])
-    assert attention_operations([10], 3).attention.item() == 4 * 100 * 3 and attention_operations([10], 3).lstm.item() == 16 * 10 * 9
-
-
 def test_norms_do_not_hide_the_scores():
     """A norm in front turns uniform inputs into zero: the score path is then exactly nothing, the residual connection is what is left."""
     block = Block(replace(build(window=4, heads=1), bq=np.zeros(6), bk=np.zeros(6), bv=np.zeros(6)), None, (Norm.plain(6),), "pre")
@@ -245,7 +236,6 @@ def test_the_study_is_run_and_drawn(tmp_path):
     (lambda: dm.theory.path_length("convolution", [1], kernel=1), ValueError, "pass at least 2"),
     (lambda: stochastic_spectrum(np.eye(2) * 0.5), ValueError, "not row-stochastic"),
     (lambda: softmax_jacobian([0.5, 0.6]), ValueError, "none negative, with sum 1"),
-    (lambda: attention_operations([4], 0), ValueError, "width = 0"),
 ])
 def test_bad_questions(make, error, text):
     with pytest.raises(error, match=text):

@@ -148,7 +148,7 @@ def test_alibi_slopes_are_the_published_ones():
 
 
 def test_d_out_d_value_is_the_weight_times_the_identity():
-    """Path length 1 (REFERENCES, section 4): with Wo the identity, d out / d v_j = alpha_j I for one head."""
+    """Path length 1 (Vaswani et al. 2017, table 1): with Wo the identity, d out / d v_j = alpha_j I for one head."""
     attention = replace(build(window=5, heads=1), Wo=np.eye(N))
     u = noise(5)
     _, cache = attention.run(u, attention.initial())

@@ -69,7 +69,8 @@ def test_the_hybrid_has_both_paths():
 
 
 def test_the_softmax_jacobian_is_at_most_one_half():
-    """diag(a) - a a^T has rows of absolute sum 2 a_i (1 - a_i), so a norm of at most 1/2 (Gershgorin); against differences and, at (1/2, 1/2), with equality."""
+    """diag(a) - a a^T has rows of absolute sum 2 a_i (1 - a_i), so a norm of at most 1/2 (Gershgorin);
+    against differences and, at (1/2, 1/2), with equality."""
     rng = np.random.default_rng(0)
     z = rng.standard_normal((200, 7)) * rng.uniform(0, 5, (200, 1))
     weights = dm.softmax(z)
@@ -179,7 +180,8 @@ def test_recurrence_with_uniform_attention_keeps_what_its_theory_says():
 
 
 def test_row_stochastic_attention_over_depth_has_first_exponent_zero():
-    """Rows of sum 1 leave the vector of ones as it is: exponent 0, to 1e-12; and rank collapse: what is not constant over the tokens dies at the second exponent."""
+    """Rows of sum 1 leave the vector of ones as it is: exponent 0, to 1e-12; and rank collapse: what is not
+    constant over the tokens dies at the second exponent."""
     A = dm.softmax(np.random.default_rng(0).standard_normal((6, 6)))
     predicted = stochastic_spectrum(A)
     measured = dm.lyapunov_spectrum(Linear(A), np.ones(6), duration=3000, transient=200, exponents=2)

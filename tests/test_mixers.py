@@ -197,3 +197,13 @@ def test_saved_is_loaded(model, tmp_path):
     np.testing.assert_array_equal(again.run(u, x)[0], model.run(u, x)[0])
     back = Trainable(model, torch.float64).frozen()
     assert type(back) is type(model) and back.parameters == model.parameters
+
+
+def test_a_trainable_changes_its_precision_as_torch_modules_do(model):
+    u, x = course(model, 2, length=6)
+    one = Trainable(model, fixed=[path for path, value in leaves(model) if isinstance(value, np.ndarray) and value.size][:1])
+    with torch.no_grad():
+        close(one.double()(torch.tensor(u), torch.tensor(x)).numpy(), Trainable(model, torch.float64)(u, x).numpy(), 1e-5)
+    assert one.dtype == torch.float64 and one.to(torch.float32)(u, x).dtype == torch.float32
+    with pytest.raises(ValueError, match="dtype = torch.float16: must be float32 or float64"):
+        one.half()

@@ -167,6 +167,12 @@ def test_deepnorm_scales_values_and_output():
     np.testing.assert_array_equal(get("attention", units=4, inputs=4, rng=0, placement="deepnorm", gain=1.0).layers[1].mixer.Wv.std() > 0.3, True)
 
 
+def test_a_frame_beyond_memory_is_refused():
+    """All 66,048 exponents of a cache of 512 slots would need 32 GiB at the least."""
+    with pytest.raises(MemoryError, match="a frame of 66048 directions of 66048 states takes 33 GiB: pass exponents=k, such as 10"):
+        dm.lyapunov_spectrum(get("attention", units=64, inputs=64, window=512), duration=10, transient=2, drive=1.0)
+
+
 def test_a_network_of_attention_learns():
     """The first of six numbers, asked for at the last: attention reads it from its cache within 80 steps."""
     import torch

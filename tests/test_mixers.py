@@ -168,6 +168,19 @@ def test_the_slope_of_the_gradient_is_the_first_exponent(model):
         assert (logs[1] - logs[0]) / 400 == pytest.approx(exponent, abs=1 / 400)
 
 
+def test_gradients_over_the_lag_are_those_of_autograd(model):
+    """d y_T / d u_(T-lag) of the whole model three ways: products of Jacobians, probes through the run, and torch through every step at once."""
+    u, lags, start = course(model, length=13)[0], [0, 1, 3, 9], np.zeros(model.size)
+    t = torch.tensor(u[None], requires_grad=True)
+    y = Trainable(model, torch.float64)(t)[0, -1]
+    whole = torch.stack([torch.autograd.grad(each, t, retain_graph=True)[0][0] for each in y])[:, [12 - lag for lag in lags]]
+    with np.errstate(divide="ignore"):
+        expected = np.log(np.sqrt(whole.square().sum((0, 2)).numpy() / model.inputs))
+    for found in (gradient_norms(model, u, lags=lags, transient=3, x0=start),
+                  dm.gradient_profile(model, u, lags=lags, transient=3, x0=start, probes=model.outputs)):
+        np.testing.assert_allclose(found.log_input_gradient, expected, atol=1e-11)
+
+
 def test_the_contract_holds_where_a_model_starts(model):
     """Also a linear attention, whose output is a quotient that was too steep for central differences beside an empty memory."""
     dm.check_system(model)

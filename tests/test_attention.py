@@ -148,7 +148,7 @@ def test_alibi_slopes_are_the_published_ones():
 
 
 def test_d_out_d_value_is_the_weight_times_the_identity():
-    """Path length 1 (REFERENCES, section 4): with Wo the identity, d out / d v_j = alpha_j I for one head."""
+    """Path length 1 (Vaswani et al. 2017, table 1): with Wo the identity, d out / d v_j = alpha_j I for one head."""
     attention = replace(build(window=5, heads=1), Wo=np.eye(N))
     u = noise(5)
     _, cache = attention.run(u, attention.initial())
@@ -165,6 +165,12 @@ def test_deepnorm_scales_values_and_output():
         np.testing.assert_allclose(getattr(deep.layers[1].mixer, name), scale * getattr(plain.layers[1].mixer, name), rtol=1e-12)
     assert deep.layers[1].alpha == 6**0.25 and isinstance(deep.layers[0], dm.models.Dense)
     np.testing.assert_array_equal(get("attention", units=4, inputs=4, rng=0, placement="deepnorm", gain=1.0).layers[1].mixer.Wv.std() > 0.3, True)
+
+
+def test_a_frame_beyond_memory_is_refused():
+    """All 66,048 exponents of a cache of 512 slots would need 32 GiB at the least."""
+    with pytest.raises(MemoryError, match="a frame of 66048 directions of 66048 states takes 33 GiB: pass exponents=k, such as 10"):
+        dm.lyapunov_spectrum(get("attention", units=64, inputs=64, window=512), duration=10, transient=2, drive=1.0)
 
 
 def test_a_network_of_attention_learns():

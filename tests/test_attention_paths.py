@@ -10,7 +10,7 @@ from dynmem.analysis import attention_dilution, attention_paths, path_length
 from dynmem.errors import ShapeError
 from dynmem.models import GRU, LSTM, Attention, Block, Hybrid, Linear, Network, Norm, Relu, Tanh
 from dynmem.models.attention import POSITIONS
-from dynmem.theory import attention_operations, gaussian_dilution, softmax_jacobian, stochastic_spectrum
+from dynmem.theory import gaussian_dilution, softmax_jacobian, stochastic_spectrum
 
 from .test_attention import build, noise
 
@@ -69,7 +69,8 @@ def test_the_hybrid_has_both_paths():
 
 
 def test_the_softmax_jacobian_is_at_most_one_half():
-    """REFERENCES, section 4: attention, softmax Jacobian norm at most 1/2; against differences and, at (1/2, 1/2), with equality."""
+    """diag(a) - a a^T has rows of absolute sum 2 a_i (1 - a_i), so a norm of at most 1/2 (Gershgorin);
+    against differences and, at (1/2, 1/2), with equality."""
     rng = np.random.default_rng(0)
     z = rng.standard_normal((200, 7)) * rng.uniform(0, 5, (200, 1))
     weights = dm.softmax(z)
@@ -179,7 +180,8 @@ def test_recurrence_with_uniform_attention_keeps_what_its_theory_says():
 
 
 def test_row_stochastic_attention_over_depth_has_first_exponent_zero():
-    """REFERENCES, section 1, to 1e-12; and rank collapse: what is not constant over the tokens dies at the second exponent."""
+    """Rows of sum 1 leave the vector of ones as it is: exponent 0, to 1e-12; and rank collapse: what is not
+    constant over the tokens dies at the second exponent."""
     A = dm.softmax(np.random.default_rng(0).standard_normal((6, 6)))
     predicted = stochastic_spectrum(A)
     measured = dm.lyapunov_spectrum(Linear(A), np.ones(6), duration=3000, transient=200, exponents=2)
@@ -191,15 +193,6 @@ def test_row_stochastic_attention_over_depth_has_first_exponent_zero():
     spread = [np.linalg.norm(X - X.mean(0)) for X in (np.linalg.matrix_power(A, k) @ tokens for k in (10, 15))]
     assert np.log(spread[1] / spread[0]) / 5 == pytest.approx(predicted.lyapunov[1].item(), abs=0.05)
     assert stochastic_spectrum(np.full((4, 4), 0.25)).lyapunov[1].item() < -30  # uniform attention: one layer is enough
-
-
-def test_operations_cross_at_four_widths():
-    """REFERENCES, section 4: 4 L^2 d against 16 L d^2."""
-    for width in (1, 64, 300):
-        found = attention_operations([2 * width, 4 * width, 8 * width], width)
-        assert found.crossover.item() == 4 * width
-        np.testing.assert_array_equal(np.sign(found.attention - found.lstm), [-1, 0, 1])
-    assert attention_operations([10], 3).attention.item() == 4 * 100 * 3 and attention_operations([10], 3).lstm.item() == 16 * 10 * 9
 
 
 def test_norms_do_not_hide_the_scores():
@@ -245,7 +238,6 @@ def test_the_study_is_run_and_drawn(tmp_path):
     (lambda: dm.theory.path_length("convolution", [1], kernel=1), ValueError, "pass at least 2"),
     (lambda: stochastic_spectrum(np.eye(2) * 0.5), ValueError, "not row-stochastic"),
     (lambda: softmax_jacobian([0.5, 0.6]), ValueError, "none negative, with sum 1"),
-    (lambda: attention_operations([4], 0), ValueError, "width = 0"),
 ])
 def test_bad_questions(make, error, text):
     with pytest.raises(error, match=text):

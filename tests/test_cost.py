@@ -161,7 +161,7 @@ def test_attention_as_on_paper():
 
 @pytest.mark.parametrize("width", [4, 16, 64])
 def test_attention_and_lstm_cross_at_four_widths(width):
-    """REFERENCES: 4 L^2 d against 16 L d^2. With its projections attention costs as much from 2 d on."""
+    """By counting: 4 L^2 d against 16 L d^2. With its projections attention costs as much from 2 d on."""
     lengths = [4 * width - 1, 4 * width, 4 * width + 1]
     lstm, scores = (layer_cost(kind, width, lengths, projections=False).operations.values for kind in ("lstm", "attention"))
     assert scores[0] < lstm[0] and scores[1] == lstm[1] == 64 * width**3 and scores[2] > lstm[2]
@@ -305,6 +305,7 @@ class Foreign(dm.Map):
     (lambda: match("lstm", budget=3, inputs=9), ValueError, "lstm of 1 units costs 44"),
     (lambda: match("tanh", budget=1e9, on="state", most=64), ValueError, "raise most = 64"),
     (lambda: measured_cost([CELL], lengths=[4, 8]), TypeError, "dict of models"),
+    (lambda: measured_cost({}, lengths=[4, 8]), TypeError, "dict of models by name, at least one, got {}"),
     (lambda: measured_cost({"a": CELL}, lengths=[4]), ValueError, "at least two"),
     (lambda: measured_cost({"a": CELL}, lengths=[4, 8], rounds=1), ValueError, "rounds = 1"),
     (lambda: measured_cost({"a": CELL}, lengths=[4, 8], clock="sun"), ValueError, "clock is wall or processor"),

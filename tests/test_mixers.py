@@ -168,6 +168,24 @@ def test_the_slope_of_the_gradient_is_the_first_exponent(model):
         assert (logs[1] - logs[0]) / 400 == pytest.approx(exponent, abs=1 / 400)
 
 
+def test_gradients_over_the_lag_are_those_of_autograd(model):
+    """d y_T / d u_(T-lag) of the whole model three ways: products of Jacobians, probes through the run, and torch through every step at once."""
+    u, lags, start = course(model, length=13)[0], [0, 1, 3, 9], np.zeros(model.size)
+    t = torch.tensor(u[None], requires_grad=True)
+    y = Trainable(model, torch.float64)(t)[0, -1]
+    whole = torch.stack([torch.autograd.grad(each, t, retain_graph=True)[0][0] for each in y])[:, [12 - lag for lag in lags]]
+    with np.errstate(divide="ignore"):
+        expected = np.log(np.sqrt(whole.square().sum((0, 2)).numpy() / model.inputs))
+    for found in (gradient_norms(model, u, lags=lags, transient=3, x0=start),
+                  dm.gradient_profile(model, u, lags=lags, transient=3, x0=start, probes=model.outputs)):
+        np.testing.assert_allclose(found.log_input_gradient, expected, atol=1e-11)
+
+
+def test_the_contract_holds_where_a_model_starts(model):
+    """Also a linear attention, whose output is a quotient that was too steep for central differences beside an empty memory."""
+    dm.check_system(model)
+
+
 LOGARITHMS = [("lru", "nu"), ("lru", "theta"), ("lru, gamma trained", "log_gamma"), ("s5", "log_step"), ("s5", "log_decay"), ("s4d", "log_decay"),
               ("s4d", "log_step"), ("s4", "log_decay"), ("selective", "log_A"), ("linear attention, decay", "log_rate")]
 
@@ -192,3 +210,13 @@ def test_saved_is_loaded(model, tmp_path):
     np.testing.assert_array_equal(again.run(u, x)[0], model.run(u, x)[0])
     back = Trainable(model, torch.float64).frozen()
     assert type(back) is type(model) and back.parameters == model.parameters
+
+
+def test_a_trainable_changes_its_precision_as_torch_modules_do(model):
+    u, x = course(model, 2, length=6)
+    one = Trainable(model, fixed=[path for path, value in leaves(model) if isinstance(value, np.ndarray) and value.size][:1])
+    with torch.no_grad():
+        close(one.double()(torch.tensor(u), torch.tensor(x)).numpy(), Trainable(model, torch.float64)(u, x).numpy(), 1e-5)
+    assert one.dtype == torch.float64 and one.to(torch.float32)(u, x).dtype == torch.float32
+    with pytest.raises(ValueError, match="dtype = torch.float16: must be float32 or float64"):
+        one.half()

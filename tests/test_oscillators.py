@@ -83,3 +83,14 @@ def test_the_flow_shares_its_weights():
 def test_bad_input(make, error, text):
     with pytest.raises(error, match=text):
         make()
+
+
+def test_another_sampling_rate_needs_no_training():
+    """A held signal sampled 2, 4 and 8 times as often, in a stack: what differs is of first order in the step."""
+    model = dm.models.get("cornn", units=3, inputs=2, outputs=1, rng=1, step=0.2, gamma=1.0, epsilon=0.5)
+    t = np.arange(40)[:, None]
+    u = np.sin(0.2 * t) * [1.0, -0.5]
+    fine = dm.models.resampled(model, 1 / 64)
+    exact = fine.run(np.repeat(u, 64, axis=0), np.zeros(6))[0][63::64]
+    errors = [np.abs(dm.models.resampled(model, 1 / k).run(np.repeat(u, k, axis=0), np.zeros(6))[0][k - 1 :: k] - exact).max() for k in (1, 2, 4)]
+    assert errors[0] < 0.1 and 1.8 < errors[0] / errors[1] < 2.4 and 1.8 < errors[1] / errors[2] < 2.4

@@ -220,6 +220,11 @@ class Mixing(nn.Module):
         return u.cumsum(dim=0)
 
 
+class Named(nn.Module):
+    def forward(self, u):
+        return {"y": u}
+
+
 class Broken(nn.Module):
     def forward(self, u):
         return u / 0.0
@@ -249,6 +254,9 @@ ARRAY = np.ones((20, 2))
     (Time(), {"u": ARRAY}, ShapeError, r"Time gave shape \(1, 2\)"),
     (Mixing(), {"u": ARRAY}, ShapeError, "Mixing mixes the sequences of a batch"),
     (Broken(), {"u": ARRAY}, NotFiniteError, "output of Broken is not finite"),
+    (nn.Linear(3, 2), {"u": ARRAY}, ShapeError, r"Linear does not take an input \(1, 20, 2\), \(batch, time, features\): mat1"),
+    (nn.Conv1d(2, 2, 3), {"u": ARRAY}, ShapeError, "Conv1d does not take an input"),
+    (Named(), {"u": ARRAY}, TypeError, "Named returned dict: it must return a tensor"),
 ])
 def test_bad_input(model, options, error, text):
     with pytest.raises(error, match=text):

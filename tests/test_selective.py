@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy.linalg import expm
 
 import dynmem as dm
 from dynmem.errors import NotFiniteError, ShapeError
 from dynmem.models import Selective, get
+from dynmem.training import Trainable
 
 
 def layer(**options):
@@ -85,6 +87,15 @@ def test_exponents_are_rates_times_the_mean_step():
     measured = dm.lyapunov_spectrum(model, np.zeros(model.size), duration=3000, transient=0, drive=u, exponents=3)
     np.testing.assert_allclose(measured.lyapunov, predicted.lyapunov[:3], atol=5e-3)
     assert predicted.lyapunov.dims == measured.lyapunov.dims and predicted.mean_step.sizes == {"unit": 5}
+
+
+def test_a_short_exact_step_keeps_its_digits():
+    """In single precision, where exp(delta A) - 1 by subtraction has four of them at the published steps."""
+    made = replace(layer(), input_step="exact", b=np.full(5, -8.0))
+    u = np.random.default_rng(3).standard_normal(5)
+    found = Trainable(made).twin().rule(torch.zeros(made.size), torch.tensor(u, dtype=torch.float32)).detach().numpy()
+    expected = made.rule(np.zeros(made.size), u)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
 
 
 def test_a_step_near_zero_keeps_and_a_long_one_forgets():

@@ -255,6 +255,16 @@ def test_an_undamped_mode_stays_on_the_circle():
         np.testing.assert_allclose(np.abs(model.discrete(0).eigenvalues), 1, atol=1e-12)
 
 
+def test_a_step_far_beyond_the_memory():
+    """A model resampled by 10^5 forgets everything within a step: b -> 1/|lambda|, no number is lost. And a short step keeps its digits."""
+    model = S4D.random(2, 2, rng=0, modes=64, init="real", step_min=0.05, step_max=0.1)
+    a, c, b, d = model.resampled(1e5).coefficients
+    assert not a.any() and not c.any() and not d.any()
+    np.testing.assert_allclose(b, np.exp(-model.log_decay), rtol=1e-14)
+    short = model.resampled(1e-12)
+    np.testing.assert_allclose(short.coefficients[2], np.exp(short.log_step)[:, None] * np.ones((1, 32)), rtol=1e-11)
+
+
 def test_a_mode_that_forgets_in_one_step():
     """a = 0, at step |lambda| = 2 under the bilinear rule, has no logarithm."""
     model = replace(S4D.random(1, 1, modes=2, method="bilinear"), log_decay=np.zeros((1, 1)), frequency=np.zeros((1, 1)), log_step=[np.log(2.0)])

@@ -183,6 +183,7 @@ def test_lost_weights_are_refused():
     (torch.zeros(2, 3), None, r"u has shape \(2, 3\), LSTM takes \(batch, steps, 4\)"),
     (torch.zeros(2, 3, 5), None, r"u has shape \(2, 3, 5\)"),
     (torch.zeros(2, 0, 4), None, "at least one step"),
+    (torch.zeros(0, 2, 4), None, "at least one sequence"),
     (torch.zeros(2, 3, 4), torch.zeros(5), r"x0 has shape \(5,\), expected \(10,\) or \(2, 10\)"),
     (torch.zeros(2, 3, 4), torch.zeros(3, 10), r"x0 has shape \(3, 10\)"),
 ])

@@ -17,6 +17,7 @@ LONGEST = 64  # steps between two QRs at the most
 FAINT = -600.0  # log of the growth since the last QR below which numbers begin to lose digits
 CHECK = 0.02  # share of the steps whose volume growth is computed too
 BLOCKS = 1024  # growth records kept; beyond twice as many, neighbours are merged
+LARGEST = 2**31  # numbers in a frame, 16 GiB
 
 
 @dataclass
@@ -226,10 +227,13 @@ def example_input(system, drive):
 
 
 def how_many(exponents, n, meaning="the number of states"):
-    """Number of exponents asked for, all n by default. Raises ValueError for what is no whole number from 1 to n."""
+    """Number of exponents asked for, all n by default. Raises ValueError for what is no whole number from 1 to n, MemoryError for a frame that
+    cannot fit."""
     k = n if exponents is None else exponents
     if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not 1 <= k <= n:
         raise ValueError(f"exponents = {exponents}: must be a whole number from 1 to {n}, {meaning}")
+    if k * n > LARGEST:
+        raise MemoryError(f"a frame of {k} directions of {n} states takes {k * n / 2**27:.0f} GiB: pass exponents=k, such as 10")
     return int(k)
 
 

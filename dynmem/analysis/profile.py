@@ -182,8 +182,13 @@ def _checked(name, run, u, dtype):
     """Number of outputs of a module that keeps the sequences of a batch apart; refused otherwise."""
     import torch
 
-    with torch.no_grad():
-        alone, pair = run(u[None], None)[0], run(torch.stack((u.flip(0), u)), None)[0]
+    try:
+        with torch.no_grad():
+            alone, pair = run(u[None], None)[0], run(torch.stack((u.flip(0), u)), None)[0]
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise ShapeError(f"{name} does not take an input {(1, *u.shape)}, (batch, time, features): {str(error).splitlines()[0]}") from None
+    if not isinstance(alone, torch.Tensor):
+        raise TypeError(f"{name} returned {type(alone).__name__}: it must return a tensor (batch, time, features), or a tuple that begins with one")
     if alone.ndim != 3 or alone.shape[:2] != (1, len(u)):
         raise ShapeError(f"{name} gave shape {tuple(alone.shape)} for an input {(1, *u.shape)}: it must map (batch, time, features) to (batch, "
                          "time, features), with batch_first=True where torch asks for it")

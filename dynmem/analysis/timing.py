@@ -37,7 +37,7 @@ def measured_cost(models, *, lengths, batch=4, rounds=5, dtype="float32", clock=
     (('model', 'length'), True)
     """
     if not isinstance(models, dict) or not models:
-        raise TypeError(f"models must be a dict of models by name, got {type(models).__name__}")
+        raise TypeError(f"models must be a dict of models by name, at least one, got {models!r:.60}")
     lengths = np.unique([whole("lengths", value, 1) for value in np.atleast_1d(np.asarray(lengths, dtype=object))])
     if len(lengths) < 2:
         raise ValueError(f"lengths = {lengths.tolist()}: a slope needs at least two")

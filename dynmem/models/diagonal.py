@@ -5,10 +5,10 @@ from functools import cached_property
 
 import numpy as np
 
-from ..arrays import as_complex, concat, cos, exp, sin, split, sqrt, tanh
+from ..arrays import as_complex, concat, cos, exp, sin, split, sqrt
 from ..linear import LinearSystem
 from ..system import Map
-from .cell import above_zero, keep, log_uniform, logarithms, matrix_shape, one_batch_of_steps, real, whole
+from .cell import above_zero, expm1, keep, log_uniform, logarithms, matrix_shape, one_batch_of_steps, real, whole
 from .hippo import normal_plus_low_rank
 
 
@@ -141,8 +141,7 @@ class LRU(Diagonal):
     @cached_property
     def coefficients(self):
         decay, phase = exp(self.nu), exp(self.theta)
-        modulus = exp(-decay)
-        tied = sqrt(tanh(decay) * (1.0 + modulus * modulus))  # sqrt(1 - |lambda|^2), with all its digits where lambda is near 1
+        modulus, tied = exp(-decay), sqrt(-expm1(-2.0 * decay))  # sqrt(1 - |lambda|^2), with all its digits where lambda is near 1
         gamma = tied if self.log_gamma is None else exp(self.log_gamma)
         return modulus * cos(phase), modulus * sin(phase), gamma[:, None] * self.B_re, gamma[:, None] * self.B_im
 
@@ -237,7 +236,7 @@ class S5(Diagonal):
         fall, turn = rate * step, self.frequency * step
         kept, half = exp(-fall), sin(0.5 * turn)
         re, im = kept * cos(turn), kept * sin(turn)
-        less = -tanh(0.5 * fall) * (1.0 + kept) - 2.0 * kept * half * half  # Re lambda - 1 without the loss of digits at small steps
+        less = expm1(-fall) - 2.0 * kept * half * half  # Re lambda - 1 without the loss of digits at small steps
         size = rate * rate + self.frequency * self.frequency
         g_re, g_im = (im * self.frequency - less * rate) / size, -(less * self.frequency + im * rate) / size  # (lambda - 1)/a
         g_re, g_im = g_re[:, None], g_im[:, None]

@@ -1,6 +1,6 @@
 """Coupled oscillators as a network: the continuous system, and the map by which coRNN steps through it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -66,6 +66,12 @@ class CoRNN(Cell):
     def flow(self):
         """The continuous network of which this is the discretisation."""
         return CoupledOscillators(self)
+
+    def resampled(self, factor):
+        """The same oscillators for inputs whose samples lie ``factor`` times as far apart: the step grows; what the scheme leaves out of the
+        continuous network, of first order in the step, grows with it."""
+        (factor,) = above_zero(factor=factor)
+        return replace(self, step=self.step * factor)
 
     @classmethod
     def random(cls, units, inputs=0, *, rng=0, gamma=2.7, epsilon=4.7, step=0.042, damping="implicit"):

@@ -8,7 +8,7 @@ import numpy as np
 from ..arrays import exp, softplus, sum  # noqa: A004
 from ..errors import ShapeError
 from ..system import Map
-from .cell import keep, log_uniform, logarithms, matrix_shape, one_batch_of_steps, whole
+from .cell import expm1, keep, log_uniform, logarithms, matrix_shape, one_batch_of_steps, whole
 
 INPUT_STEPS = ("euler", "exact")
 
@@ -71,7 +71,7 @@ class Selective(Map):
         u = self._input(x, u)
         step = self.step(u)[..., None]
         kept = exp(step * self.A)
-        gain = (kept - 1.0) / self.A if self.input_step == "exact" else step
+        gain = expm1(step * self.A) / self.A if self.input_step == "exact" else step
         x = kept * self._modes(x) + gain * (u[..., None] * (u @ self.W_B.T)[..., None, :])
         return x.reshape(*x.shape[:-2], self.size)
 

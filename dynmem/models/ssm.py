@@ -5,12 +5,12 @@ from functools import cached_property
 
 import numpy as np
 
-from ..arrays import as_complex, concat, cos, exp, namespace, sin, sinh, stack, transpose
+from ..arrays import as_complex, concat, cos, exp, namespace, sin, stack, transpose
 from ..linear import LinearSystem
 from ..scan import channel_scan
 from ..system import Map
 from .blockwise import causal_convolution
-from .cell import above_zero, keep, log_uniform, logarithms, matrix_shape, one_batch_of_steps, whole
+from .cell import above_zero, expm1, keep, log_uniform, logarithms, matrix_shape, one_batch_of_steps, whole
 from .hippo import normal_plus_low_rank
 
 INITS = ("lin", "inv", "legs", "real")
@@ -167,9 +167,8 @@ class S4D(StateSpace):
         step, decay = exp(self.log_step)[..., None], exp(self.log_decay)
         x, y = -step * decay, step * self.frequency
         if self.method == "zoh":
-            less = 2.0 * exp(x / 2.0) * sinh(x / 2.0)  # exp(x) - 1, which keeps its digits for small steps, as does sin below
             half = sin(y / 2.0)
-            turned = less - 2.0 * exp(x) * half * half, exp(x) * sin(y)  # a - 1
+            turned = expm1(x) - 2.0 * exp(x) * half * half, exp(x) * sin(y)  # a - 1 without the loss of digits at small steps
             b = divided(turned, (-decay, self.frequency))
             return exp(x) * cos(y), turned[1], *b
         under = (1.0 - x / 2.0, -y / 2.0)

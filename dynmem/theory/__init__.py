@@ -16,7 +16,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "planets": ["kepler_orbit", "lagrange_points", "lagrange_spectrum", "routh_mass_ratio", "sitnikov_period"],
         "depth": ["depth_spectrum", "layer_gradients", "residual_growth", "stream_variance", "update_bound"],
         "receptive": ["receptive_field"],
-        "attention": ["attention_dilution", "attention_operations", "attention_paths", "diluted_gradient", "gaussian_dilution", "hybrid_gradient",
+        "attention": ["attention_dilution", "attention_paths", "diluted_gradient", "gaussian_dilution", "hybrid_gradient",
                       "path_length", "softmax_jacobian", "stochastic_spectrum"],
         "twins": ["gradient_norms", "lyapunov_spectrum"],
         "brain": ["line_attractor", "ring_flat", "ring_bump", "ring_diffusion", "flip_flop", "wong_wang", "ctrnn_bistability"],

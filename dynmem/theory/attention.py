@@ -238,23 +238,3 @@ def stochastic_spectrum(matrix):
     differences = np.abs(matrix[:, None] - matrix[None]).sum(-1)
     found["contraction"] = ((), 0.5 * differences.max(), {"units": "1", "long_name": "Dobrushin's coefficient"})
     return found.assign_attrs(title="spectrum of row-stochastic attention over depth", source="Dong, Cordonnier and Loukas (2021)")
-
-
-def attention_operations(lengths, width):
-    """Operations of one layer that mixes a sequence of L steps at width d: attention's scores and sums 4 L^2 d, an LSTM's gates 16 L d^2.
-
-    A multiplication and an addition count as two; projections that both have in some form are left out of attention's number. They are
-    equal at L = 4 d, whatever the width: below it attention is cheaper.
-
-    lengths: numbers L of steps; width: d. Returns attention(length), lstm(length), crossover = 4 d. Source: counting; Vaswani et al. (2017), table 1.
-
-    >>> found = attention_operations([256], 64)
-    >>> int(found.attention[0]) == int(found.lstm[0]), int(found.crossover)
-    (True, 256)
-    """
-    lengths, width = _steps(lengths).astype(float), count("width", width)
-    return dataset({"attention": ("length", 4 * lengths**2 * width, "1", "operations of causal attention without a kernel that skips its half"),
-                    "lstm": ("length", 16 * lengths * width**2, "1", "operations of an LSTM"),
-                    "crossover": ((), 4 * width, "step", "length at which both are equal")},
-                   {"length": ("length", lengths.astype(int), "step", "length of the sequence")}, title="operations of one layer",
-                   source="Vaswani et al. (2017), table 1", parameters={"width": width})

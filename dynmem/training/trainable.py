@@ -53,6 +53,13 @@ class Trainable(torch.nn.Module):
             return tensor.to(self.dtype.to_complex())
         return tensor.to(self.dtype) if tensor.is_floating_point() else tensor
 
+    def _apply(self, function, recurse=True):
+        """What torch calls for ``double()``, ``float()`` and ``to``: the constants and the inputs follow the weights."""
+        dtype = as_dtype(function(torch.zeros((), dtype=self.dtype)).dtype)
+        super()._apply(function, recurse)
+        self.dtype, self._constants = dtype, {path: function(tensor) for path, tensor in self._constants.items()}
+        return self
+
     def weights(self):
         """Trained tensors by their path, e.g. "layers.0.W"."""
         return {path: getattr(self, name) for path, name in self._names.items()}
@@ -80,9 +87,9 @@ class Trainable(torch.nn.Module):
 
     def _inputs(self, u):
         u = torch.as_tensor(u, dtype=self.dtype)
-        if u.ndim != 3 or u.shape[-1] != self.system.inputs or not u.shape[1]:
+        if u.ndim != 3 or u.shape[-1] != self.system.inputs or not u.shape[0] or not u.shape[1]:
             raise ShapeError(f"u has shape {tuple(u.shape)}, {type(self.system).__name__} takes (batch, steps, {self.system.inputs}) with "
-                             "at least one step")
+                             "at least one sequence and at least one step")
         return u
 
     def frozen(self):

@@ -1,0 +1,3 @@
+"""Memories of neurons and synapses as datasets."""
+
+DATASETS = {}

@@ -13,6 +13,7 @@ from ..tangent import jacobian
 PILOT = 4000  # steps of the orbit that is looked at
 TURNS = 4000.0  # radians of the fastest component over which exponents are measured
 ITERATIONS = 20_000  # the same of a map
+LARGE = 64  # states beyond which a tenth of that has to do
 MOST = 8  # exponents that are measured
 SURE = 3.0  # standard errors by which an exponent must exceed 0
 POLYNOMIAL = 4.0  # powers of the duration that tangents of a regular orbit stay below: shear alone makes a measured exponent of ln(T)/T
@@ -75,7 +76,7 @@ def _measured(system, x, speed, rng):
     if isinstance(system, Map):
         duration = ITERATIONS * system.dt
     elif speed > 0:
-        duration = TURNS / speed
+        duration = TURNS / speed if len(x) <= LARGE else 0.1 * TURNS / speed
     else:
         rates = np.sort(np.linalg.eigvals(jacobian(system, x)).real)[::-1][:count]
         return rates, np.zeros(count), "eigenvalues of the Jacobian at the state of rest", 0.0

@@ -228,3 +228,12 @@ def test_in_time_refuses_what_cannot_be():
     assert splits.in_time(10, train=0.5, validation=0.2).tolist() == [0] * 5 + [1] * 2 + [2] * 3
     with pytest.raises(ValueError, match="a sum below 1"):
         splits.in_time(10, train=0.0)
+
+
+def test_a_memory_trains_a_model():
+    d = dm.datasets.load("wong_wang_delay", trials=120, coherence=0.4, dt=0.1, fixation=0.0)
+    inputs = d.inputs.values / 0.0156 - 1.0  # what the cue adds to one population, and -1 in the delay
+    targets = np.repeat(d.cued.values[:, None], d.sizes["time"], axis=1)
+    model = dm.models.get("gru", units=12, inputs=2, outputs=2)
+    _, history = dm.fit(model, (inputs, targets), steps=60, learning_rate=2e-2, evaluate_every=20, progress=False)
+    assert float(history.accuracy[-1]) > 0.95 and history.learned == 1  # held through a delay of two seconds, in silence

@@ -1,5 +1,7 @@
 """Forecasts: the closed loop as a map, readouts in closed form, valid times, and the dynamics that were learned."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -146,6 +148,21 @@ def test_distances():
     assert state_distance(x, x) == 0.0
     assert state_distance(x, 0.1 * x) > state_distance(x, 0.9 * x)
     assert np.isfinite(state_distance(x, x + 100.0))
+
+
+@pytest.mark.slow  # 5000 steps of gradient descent: one to two minutes of one processor
+def test_a_gru_learns_lorenz():
+    data = dm.datasets.load("lorenz63", samples=40_000)
+    began = time.process_time()
+    taught, history = teach(dm.models.get("gru", units=64, inputs=3, outputs=3), data, steps=5000, forcing=1, window=50, learning_rate=5e-3)
+    assert time.process_time() - began < 1200  # ten minutes of two cores
+    assert history.training_loss[-50:].mean() < 1e-4
+    times = valid_time(taught, data, starts=60, longest=12.0)
+    assert float(times.mean_valid_time) > 4.0
+    found = learned_dynamics(taught, data, times=300.0, exponents=2)
+    assert abs(float(found.lyapunov[0]) / 0.9056 - 1) < 0.1  # Sprott (2003)
+    assert abs(float(found.lyapunov[1])) < 0.03
+    assert float(found.state_distance) < 2 * float(found.state_distance_floor)
 
 
 BAD = [

@@ -7,6 +7,7 @@ import numpy as np
 import dynmem as dm
 from dynmem.models import GRU, LMU, LSTM, S4, S4D, Attention, Convolution, Hybrid, Linear, Network, Orthogonal, Relu, Tanh
 from dynmem.systems import DoublePendulum, KuramotoSivashinsky, MackeyGlass
+from dynmem.training.forecast import Forecaster
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +190,10 @@ BUILD = {
     "lstm, large": lambda: LSTM.random(12, 3, rng=5, init="uniform", chrono=20),
     "gru": lambda: GRU.random(3, 1, rng=6, bias_sd=0.3),
     "gru, large": lambda: GRU.random(17, 2, rng=6, init="uniform", chrono=20),
+    "esn": lambda: dm.models.ESN.random(6, 2, rng=17),
+    "esn, leaky": lambda: dm.models.get("esn", units=5, inputs=1, outputs=1, rng=17, leak=0.4),
+    "forecaster": lambda: Forecaster(dm.models.get("s4d", units=2, inputs=2, outputs=2, rng=12, modes=2), *np.array([[0.1, 0.2], [1.5, 2.0],
+                                     [0.1, 0.3]]), dt=0.5),
     "attention, one unit": lambda: Attention.random(1, 1, rng=12, window=2),
     "attention, heads": lambda: Attention.random(4, 4, rng=12, heads=2, window=3, sharpness=1.5),
     "attention, rotary": lambda: Attention.random(4, 4, rng=12, heads=2, window=3, positions="rotary"),

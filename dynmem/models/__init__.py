@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "hybrid": ["Hybrid"],
         "convolution": ["Convolution", "ConvolutionBlock"],
         "residual": ["Activation", "Block", "Dense", "FeedForward", "Norm"],
+        "esn": ["ESN"],
         "network": ["Network", "get", "names", "resampled"],
         "from_torch": ["from_torch"],
     },

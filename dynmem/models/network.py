@@ -12,6 +12,7 @@ from .attention import Attention
 from .cell import whole
 from .convolution import ConvolutionBlock
 from .diagonal import LRU, S5
+from .esn import ESN
 from .gated import GRU, LSTM
 from .hybrid import Hybrid
 from .linear_attention import LinearAttention
@@ -114,7 +115,7 @@ class Network(Map):
 LARGEST = 2**31  # components of a state, 16 GiB
 MODELS = {
     "linear": Linear, "tanh": Tanh, "relu": Relu, "orthogonal": Orthogonal,
-    "lstm": LSTM, "gru": GRU,
+    "lstm": LSTM, "gru": GRU, "esn": ESN,
     "lmu": LMU, "s4": S4, "s4d": S4D,
     "lru": LRU, "s5": S5, "selective": Selective, "linear_attention": LinearAttention, "cornn": CoRNN,
     "tcn": ConvolutionBlock,

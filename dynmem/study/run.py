@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ShortRunWarning
+from ..files import NoSpaceError, encode, save
 from . import provenance
 from .combine import check_point, combine, describe
-from .files import NoSpaceError, encode, save
 from .parameters import Plan
 from .store import Store
 from .workers import Outcome, outcomes

@@ -1,4 +1,4 @@
-"""Training: a system with trainable arrays, the loop that fits it to a task, and checkpoints that cannot run code."""
+"""Training: a system with trainable arrays, the loop that fits it to a task, forecasts, and checkpoints that cannot run code."""
 
 import lazy_loader as lazy
 
@@ -9,5 +9,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "fitting": ["fit"],
         "checkpoint": ["save", "load"],
         "samples": ["Samples"],
+        "readout": ["ridge_readout"],
+        "forecast": ["Forecaster", "echo", "forcing_interval", "learned_dynamics", "valid_time"],
+        "teaching": ["teach"],
     },
 )

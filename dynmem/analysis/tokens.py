@@ -24,7 +24,7 @@ def token_paths(lengths, *, characters=100, spectral_radius=0.9, window=1024):
     >>> found.path_length.values.tolist(), found.window_covered.values.tolist(), f"{float(found.gradient[0]):.6e}"
     ([100.0, 50.0], [50.0, 100.0], '2.656140e-05')
     """
-    characters, window, rho = whole("characters", characters, 0), whole("window", window, 1), real("spectral_radius", spectral_radius, least=0.0)
+    characters, window, rho = whole("characters", characters, 0), whole("window", window, 1), real("spectral_radius", spectral_radius)
     rows = [_measured(key, texts, characters, rho, window) for key, texts in lengths.items()]
     return token_report(list(lengths), *np.array(rows).T, characters=characters, title="paths through a text, measured",
                         parameters={"characters": characters, "spectral_radius": spectral_radius, "window": window})

@@ -9,5 +9,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "fitting": ["fit"],
         "checkpoint": ["save", "load"],
         "samples": ["Samples"],
+        "corpora": ["Divided", "next_token", "speech_task", "text_task", "who_spoke"],
     },
 )

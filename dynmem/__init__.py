@@ -9,7 +9,7 @@ _ARRAYS = ["tanh", "sigmoid", "exp", "log", "log1p", "sqrt", "sin", "cos", "tan"
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
-    submodules=["analysis", "arrays", "errors", "models", "plotting", "symbolic", "systems", "tasks", "theory", "training"],
+    submodules=["analysis", "arrays", "datasets", "errors", "models", "plotting", "symbolic", "systems", "tasks", "theory", "training"],
     submod_attrs={
         "arrays": _ARRAYS,
         "system": ["System", "Map", "Flow"],

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..files import NoSpaceError, encode, save
 from . import provenance
 from .combine import check_point, combine, describe
-from .files import NoSpaceError, encode, save
 from .parameters import Plan
 from .store import Store
 from .workers import Outcome, outcomes

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..files import canonical, space_watched
 from . import provenance
 from .command import add_options, guarded
-from .files import canonical, space_watched
 from .parameters import ConfigurationError, Plan, check_axis, check_value, kind_of, plain, read_assignments, unknown
 from .run import Progress, Run, check_space
 from .store import Store, check_name

@@ -10,7 +10,11 @@ AU = 149597870.699626  # km in DE421
 SUN = 132712440040.944
 INNER = {1: 22032.090000, 2: 324858.592000, 3: 403503.236309, 4: 42828.375214}
 OUTER = {5: 126712764.800000, 6: 37940585.200000, 7: 5794548.600000, 8: 6836535.000000, 9: 977.000000}
-NEEDED = ("outer planets of a date come from the ephemeris DE421 in the packages skyfield-data and jplephem, which are missing here: "
+NAMES = ("Sun", "Mercury", "Venus", "Earth", "Mars", "Jupiter", "Saturn", "Uranus", "Neptune", "Pluto")
+SOURCE = "JPL DE421: Folkner, Williams and Boggs (2009), IPN Progress Report 42-178; shipped by PyPI's skyfield-data"
+LICENCE = "the ephemeris is a work of the US government, in the public domain; skyfield-data is under the MIT licence"
+LAW = "post-Newtonian equations of motion of Sun, Moon, planets and 343 asteroids, fitted to observations (Folkner et al. 2009)"
+NEEDED = ("positions of planets at a date come from the ephemeris DE421 in the packages skyfield-data and jplephem, which are missing here: "
           "pip install 'dynmem[planets]' (17 MB, nothing is downloaded later), or leave the date out for the published table of 1994")
 
 
@@ -34,15 +38,33 @@ def read(date, pluto=False):
     Raises ImportError where the extra ``planets`` is not installed, ValueError for a day the ephemeris does not cover.
     """
     with _open() as kernel:
-        first, last = (f(getattr(s, name) for s in kernel.segments) for f, name in ((max, "start_jd"), (min, "end_jd")))
-        if not first <= date <= last:
-            raise ValueError(f"date = {date}: DE421 covers the Julian days {first:.1f} to {last:.1f} (1899 to 2053); pass a Julian day")
+        _covered(kernel, date)
         states = {body: _state(kernel, body, date) for body in (10, *INNER, *OUTER)}
     weights = {10: SUN, **INNER}
     centre = sum(weights[body] * states[body] for body in weights) / sum(weights.values())
     planets = [5, 6, 7, 8] + [9] * pluto
     masses = np.array([sum(weights.values()), *(OUTER[body] for body in planets)]) / SUN
     return masses, np.array([centre, *(states[body] for body in planets)]) - centre
+
+
+def positions(days):
+    """Names, masses (10,) in solar masses, and barycentric states (T, 10, 6) in AU and AU/year of the Sun, the eight planets with their moons,
+    and Pluto, at Julian days (T,) (TDB).
+
+    Raises ImportError where the extra ``planets`` is not installed, ValueError for days the ephemeris does not cover.
+    """
+    days, bodies = np.asarray(days, float), {10: SUN, **INNER, **OUTER}
+    with _open() as kernel:
+        _covered(kernel, days.min(), days.max())
+        states = np.stack([_state(kernel, body, days).T for body in bodies], axis=1)
+    return list(NAMES), np.array(list(bodies.values())) / SUN, states
+
+
+def _covered(kernel, *dates):
+    first, last = (f(getattr(s, name) for s in kernel.segments) for f, name in ((max, "start_jd"), (min, "end_jd")))
+    for date in dates:
+        if not first <= date <= last:
+            raise ValueError(f"date = {date}: DE421 covers the Julian days {first:.1f} to {last:.1f} (1899 to 2053); pass a Julian day")
 
 
 def _open():
@@ -57,6 +79,6 @@ def _open():
 
 
 def _state(kernel, body, date):
-    """Barycentric position and velocity, shape (6,), in AU and AU/year."""
+    """Barycentric position and velocity, shape (6,), or (6, T) for many dates, in AU and AU/year."""
     position, velocity = kernel[0, body].compute_and_differentiate(date)  # km and km/day
     return np.concatenate((position, velocity * YEAR)) / AU

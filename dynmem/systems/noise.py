@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..arrays import concat, sqrt
+from ..errors import ShapeError
 from ..flow import FlowMap
 from ..system import Flow, Map, as_system
 
@@ -44,7 +45,8 @@ class Noisy(_Stepped):
     x_t = Phi(Phi(x_(t-1)) + sqrt(2 D dt) u_t), Phi the flow over dt/2 (Runge-Kutta, order 4), which errs by O(dt^2) in the stationary
     distribution: the variance of dx = -k x dt + sqrt(2 D) dW comes out as (D/k) k dt/sinh(k dt). The flow's own input is held at 0.
 
-    flow: a Flow of n states; diffusion D >= 0 in squared units of the state per unit of time; inputs = n.
+    flow: a Flow of n states; diffusion D >= 0 in squared units of the state per unit of time; inputs = n; held: the flow's own input
+    (..., inputs of the flow) where it is not 0, one for all states or one for each.
     Source: Strang (1968), SIAM J. Numer. Anal. 5, 506, for the splitting.
 
     >>> from dynmem.systems.attractors import LineAttractor
@@ -54,6 +56,7 @@ class Noisy(_Stepped):
     """
 
     diffusion: float = 0.01
+    held: np.ndarray | None = None
     share = 0.5
 
     def __post_init__(self):
@@ -62,8 +65,13 @@ class Noisy(_Stepped):
             raise ValueError(f"diffusion = {self.diffusion}: must be a finite number of at least 0")
         if self.size is None:
             raise ValueError(f"{type(self.flow).__name__} names no states, so that the number of its noises is not known: set states = (...)")
+        if self.held is not None and (not self.flow.inputs or np.shape(self.held)[-1:] != (self.flow.inputs,)):
+            raise ShapeError(f"held has shape {np.shape(self.held)}, {type(self.flow).__name__} hears (..., {self.flow.inputs})")
 
     inputs = property(lambda self: self.size)
+
+    def _still(self, x):
+        return super()._still(x) if self.held is None else super()._still(x) + self.held
 
     def rule(self, x, u):
         middle = self.smooth.rule(x, self._still(x))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
-from ..errors import DamageError
+from .errors import DamageError
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 

@@ -1,0 +1,249 @@
+"""Orbits of the systems of nature as datasets, sampled at a share of their Lyapunov time; and where the planets really were."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+
+import numpy as np
+
+from .. import systems
+from ..errors import ConvergenceError, ShapeError
+from ..flow import FlowMap, suggest_step, trajectory
+from ..labels import as_seed, dataset, describe_system
+from ..system import Map
+from .clock import clock
+from .ephemeris import solar_system
+from .splits import MEANINGS, in_time
+
+FINE = 1e-7  # error of the tangent map of an integration step, per unit of time
+TURN = np.pi / 2  # radians that the fastest component may turn between two samples: four samples a period
+DRIFT = 1e-6  # share of a conserved energy that may be lost within a block
+BLOCK = 500_000  # samples that are integrated at once
+UNITS = {"outer_solar_system": ("AU, AU/year", "year"), "wong_wang": ("1", "s")}  # of state and time, where they are not pure numbers
+SOURCE = "integrated by dynmem: Runge-Kutta of order 8 (Dormand and Prince), or the map itself"
+
+
+@dataclass(frozen=True)
+class Orbits:
+    """Orbits of one registered system: ``dm.datasets.load(name, ...)`` calls it with the options below and the system's own parameters.
+
+    samples: of the orbit, evenly spaced. fraction: of the Lyapunov time 1/lambda_1 between two samples; for a system that is not chaotic,
+    of the turn 2 pi/omega, omega the mean angular speed of its fastest component. dt: that spacing in the system's own unit, in its place.
+    transient: time before the first sample, in Lyapunov times (default 20; 0 where energy is conserved). noise: standard deviation of
+    white observation noise, as a share of each component's own. train, validation: shares of the samples, in time, the test last; gap: time
+    between the parts, in Lyapunov times. rng: seed of the start and of the noise. A parameter of the system may be a list: the dim
+    ``parameter`` then holds an orbit for each value, all with the spacing of the shortest Lyapunov time.
+
+    Returns x(time, state) as observed, clean(time, state) where there is noise, lyapunov(exponent), split(time). lambda_1 is the published
+    one at the system's own parameters, else measured; the attributes say which. Raises ValueError for a spacing that skips the
+    dynamics: more than a Lyapunov time, or more than a quarter turn of the fastest component; ConvergenceError where a conserved energy drifts.
+
+    >>> d = Orbits("lorenz63")(samples=500, noise=0.1)
+    >>> round(d.attrs["lyapunov_time"], 4), d.attrs["signal_to_noise"]
+    (1.1042, '10 (20.0 dB)')
+    """
+
+    name: str
+
+    @property
+    def options(self) -> dict:
+        """Options with their defaults."""
+        own = {"samples": 20_000, "fraction": 0.02, "dt": None, "transient": None, "noise": 0.0, "train": 0.7, "validation": 0.15, "gap": 3.0,
+               "rng": 0}
+        taken = fields(type(systems.get(self.name)))
+        return own | {f.name: getattr(systems.get(self.name), f.name) for f in taken if f.init}
+
+    def __call__(self, **given):
+        plan = self.plan(**given)
+        blocks = list(plan.blocks())
+        return plan.labelled(*(np.concatenate(part, axis=-2) for part in zip(*blocks, strict=True)))
+
+    def plan(self, *, samples=20_000, fraction=0.02, dt=None, transient=None, noise=0.0, train=0.7, validation=0.15, gap=3.0, rng=0, **parameters):
+        """What is integrated and how: a ``Plan``."""
+        _check(samples, fraction, dt, transient, noise, gap)
+        members, values = _members(self.name, parameters)
+        clocks = [clock(self.name, system, published=not parameters, rng=rng) for system in members]
+        unit = min(each.unit for each in clocks)
+        if not np.isfinite(unit) and dt is None:
+            raise ValueError(f"{self.name} comes to rest, so that it has no time of its own: pass dt, the time between two samples")
+        maps, every = _steps(members, fraction * unit if dt is None else dt)
+        plan = Plan(self.name, tuple(maps), every, tuple(clocks), values, samples, noise, rng, transient)
+        _refuse_skips(plan)
+        gap_samples = round(gap * unit / plan.dt) if np.isfinite(unit) else 0
+        return replace(plan, split=in_time(samples, train=train, validation=validation, gap=gap_samples))
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Orbits that are about to be integrated: as maps of which every so manyth state is a sample."""
+
+    name: str
+    maps: tuple
+    every: int
+    clocks: tuple
+    values: dict
+    samples: int
+    noise: float
+    rng: object
+    transient: float | None
+    split: np.ndarray = None
+
+    dt = property(lambda self: self.every * self.maps[0].dt)
+    systems = property(lambda self: [m.flow if isinstance(m, FlowMap) else m for m in self.maps])
+    several = property(lambda self: bool(self.values))
+
+    @cached_property
+    def spread(self):
+        """Standard deviation of each component, (..., 1, n), of the orbit that set the clock."""
+        spread = np.stack([each.spread for each in self.clocks])[:, None, :]
+        return spread if self.several else spread[0]
+
+    def blocks(self) -> Iterator[tuple]:
+        """Blocks of states ([parameter,] time, state), as observed, and clean ones where there is noise, one after another."""
+        starting, disturbing = np.random.default_rng(self.rng).spawn(2)
+        seed = int(starting.integers(2**32))
+        states = [self._settled(each, ticking, seed) for each, ticking in zip(self.maps, self.clocks, strict=True)]
+        done = 0
+        while done < self.samples:
+            count = min(BLOCK, self.samples - done)
+            orbits = [trajectory(each, x, count * self.every) for each, x in zip(self.maps, states, strict=True)]
+            for each, ticking, orbit in zip(self.systems, self.clocks, orbits, strict=True):
+                _refuse_drift(each, ticking, orbit)
+            states = [orbit[-1] for orbit in orbits]
+            clean = np.stack([orbit[: -1 : self.every] for orbit in orbits]) if self.several else orbits[0][: -1 : self.every]
+            yield (clean,) if not self.noise else (clean + self.noise * self.spread * disturbing.standard_normal(clean.shape), clean)
+            done += count
+
+    def _settled(self, step, ticking, seed):
+        """State after the transient."""
+        x = step.initial(np.random.default_rng(seed))
+        transient = self.transient
+        if transient is None:
+            transient = 0.0 if ticking.conservative or not np.isfinite(ticking.unit) else 20.0
+        return trajectory(step, x, round(transient * ticking.unit / step.dt))[-1] if transient else x
+
+    def labelled(self, x, clean=None, first=0):
+        """Dataset of states ([parameter,] time, state) whose time begins at the sample ``first``."""
+        unit, time_unit = UNITS.get(self.name, ("1", "step" if isinstance(self.maps[0], Map) and self.maps[0].dt == 1 else "time unit"))
+        lead = ("parameter",) if self.several else ()
+        n, exponents = self.systems[0].size, _joined([each.exponents for each in self.clocks])
+        rates, errors = exponents, _joined([each.errors for each in self.clocks])
+        variables = {
+            "x": ((*lead, "time", "state"), x, unit, "state as observed" if self.noise else "state"),
+            **({"clean": ((*lead, "time", "state"), clean, unit, "state without observation noise")} if self.noise else {}),
+            "lyapunov": ((*lead, "exponent"), rates if self.several else rates[0], f"1/{time_unit}", "Lyapunov exponent"),
+            "lyapunov_error": ((*lead, "exponent"), errors if self.several else errors[0], f"1/{time_unit}", "error of the Lyapunov exponent"),
+        }
+        time, count = np.arange(first, first + np.shape(x)[-2]), exponents.shape[-1]
+        coords = {
+            "time": ("time", time * self.dt, time_unit, "time since the first sample"),
+            "state": ("state", list(self.systems[0].states) or [f"x{i}" for i in range(n)], "1", "component of the state"),
+            "exponent": ("exponent", np.arange(1, count + 1), "1", "index of the exponent, largest first"),
+            "split": ("time", self.split[time], "1", "part that the sample belongs to"),
+            **{k: ("parameter", v, "1", f"parameter {k}") for k, v in self.values.items()},
+        }
+        made = dataset(variables, coords, title=f"orbit of {type(self.systems[0]).__name__}", source=self.systems[0].source,
+                       parameters=describe_system(self.systems[0]), seed=as_seed(self.rng), **self.facts())
+        made.split.attrs |= MEANINGS
+        return made
+
+    def facts(self) -> dict:
+        """Attributes: exponents, Lyapunov time, noise, floor, law."""
+        first = self.clocks[0]
+        times = [float(each.unit) for each in self.clocks] if self.several else float(first.unit)
+        made = {"sampling_step": float(self.dt), "exponents": first.exponents.tolist(), "exponents_source": first.source, "made_by": SOURCE,
+                "licence": "none needed: computed", "floor": float(self.noise),
+                "floor_meaning": "least error of a forecast, in standard deviations of each component: the observation noise",
+                "chance": 1.0, "chance_meaning": "error of the forecast that is always the mean, in the same unit",
+                "signal_to_noise": f"{1 / self.noise:g} ({-20 * np.log10(self.noise):.1f} dB)" if self.noise else "no observation noise"}
+        made |= {"lyapunov_time": times} if first.chaotic else {"characteristic_time": times}
+        return made | law(self.systems[0])
+
+
+def law(system) -> dict:
+    """Equation of a small system as text and as LaTeX; of a large one its first sentence."""
+    import sympy
+
+    from ..symbolic import equations
+
+    left = "{}' = {}" if isinstance(system, Map) else "d{}/dt = {}"
+    try:
+        right = list(equations(system, parameters="symbols"))
+    except (ShapeError, ValueError, TypeError):
+        return {"law": (type(system).__doc__ or "").strip().partition("\n\n")[0]}
+    rows = zip(system.states, right, strict=True)
+    tex = [sympy.latex(sympy.Eq(sympy.Symbol(rf"{name}'" if isinstance(system, Map) else rf"\dot{{{name}}}"), f, evaluate=False))
+           for name, f in zip(system.states, right, strict=True)]
+    return {"law": ", ".join(left.format(name, f) for name, f in rows), "law_latex": r" \\ ".join(tex)}
+
+
+def _joined(arrays):
+    """Rows of numbers of unequal length as one array, NaN where there is none."""
+    out = np.full((len(arrays), max(len(a) for a in arrays)), np.nan)
+    for row, a in zip(out, arrays, strict=True):
+        row[: len(a)] = a
+    return out
+
+
+def _members(name, parameters):
+    """The systems of a dataset, and the values of the parameters that vary."""
+    template = systems.get(name)
+    varied = {k: np.asarray(v) for k, v in parameters.items() if np.ndim(v) > np.ndim(getattr(template, k))}
+    if not varied:
+        return [systems.get(name, **parameters)], {}
+    if len({len(v) for v in varied.values()}) > 1 or min(v.ndim for v in varied.values()) > 1 or not all(v.size for v in varied.values()):
+        raise ValueError(f"{', '.join(f'{k} has {len(v)} values' for k, v in varied.items())}: lists of parameters go together, value by value")
+    rows = [{k: v[i].item() for k, v in varied.items()} for i in range(len(next(iter(varied.values()))))]
+    members = [systems.get(name, **(parameters | row)) for row in rows]
+    if len({m.size for m in members}) > 1:
+        raise ShapeError(f"{name} has another number of states for each of {', '.join(varied)}: load them one by one")
+    return members, varied
+
+
+def _steps(members, dt):
+    """The systems as maps of one step, and how many of its steps lie between two samples."""
+    if isinstance(members[0], Map):
+        every = max(1, int(dt / members[0].dt * (1 + 1e-9)))
+        return members, every
+    steps = [suggest_step(flow, tolerance=FINE, duration=1e4) for flow in members]
+    return [FlowMap(flow, dt, substeps=max(1, int(np.ceil(dt / step))), order=8) for flow, step in zip(members, steps, strict=True)], 1
+
+
+def _refuse_skips(plan):
+    """Refuse a spacing between whose samples the dynamics is lost, with the largest that will do."""
+    own = plan.maps[0].dt if isinstance(plan.systems[0], Map) else 0.0
+    for each, system in zip(plan.clocks, plan.systems, strict=True):
+        most = min(TURN / each.speed if each.speed > 0 else np.inf, each.unit if each.chaotic else np.inf)
+        if plan.dt > max(most, own) * (1 + 1e-9):
+            turned = f"its component {each.fastest} turns by {plan.dt * each.speed:.2g} rad" if each.speed > 0 else "it moves on"
+            raise ValueError(f"a sampling step of {plan.dt:.4g} skips the dynamics of {type(system).__name__}: between two samples {turned} and "
+                             f"errors grow by a factor of {np.exp(min(50.0, plan.dt / each.unit)):.3g}; pass dt of at most {max(most, own):.4g}"
+                             + (f", or fraction of at most {max(most, own) / each.unit:.3g}" if np.isfinite(each.unit) else ""))
+
+
+def _refuse_drift(system, ticking, orbit):
+    """Refuse an orbit along which a conserved energy changes: steps of one length are wrong at close encounters."""
+    if ticking.conservative and hasattr(system, "energy"):
+        energy = system.energy(orbit)
+        drift = np.abs(energy - energy[0]).max() / (np.abs(energy[0]) or 1.0)
+        if not drift < DRIFT:
+            raise ConvergenceError(f"the energy of {type(system).__name__} drifts by a share of {drift:.2g}: a close encounter, which even steps "
+                                   "do not resolve; pass a smaller dt or fewer samples, or take dm.orbit(system, duration=..., rtol=1e-12)")
+
+
+def _check(samples, fraction, dt, transient, noise, gap):
+    """Everything that is wrong with the numbers, a line each."""
+    wrong = []
+    if isinstance(samples, bool) or not isinstance(samples, (int, np.integer)) or samples < 10:
+        wrong.append(f"samples = {samples!r}: pass a whole number of at least 10")
+    for name, value in (("fraction", fraction), ("dt", dt)):
+        if value is not None and not (np.isfinite(value) and value > 0):
+            wrong.append(f"{name} = {value}: pass a finite number above 0")
+    for name, value in (("transient", transient), ("noise", noise), ("gap", gap)):
+        if value is not None and not (np.isfinite(value) and value >= 0):
+            wrong.append(f"{name} = {value}: pass a finite number of at least 0")
+    if wrong:
+        raise ValueError("\n".join(wrong))
+
+
+DATASETS = {name: Orbits(name) for name in systems.names()} | {"solar_system": solar_system}

@@ -1,0 +1,76 @@
+"""Datasets by name: the tables of the modules, merged when a name is first asked for."""
+
+import inspect
+from functools import cache
+from importlib import import_module
+
+from ..errors import UnknownNameError
+
+MODULES = ("orbits", "memory")  # each ends with DATASETS = {name: function of options that returns a Dataset}
+
+
+@cache
+def table() -> dict:
+    """Function that makes each dataset, by name."""
+    merged = {}
+    for module in MODULES:
+        own = import_module(f".{module}", __package__).DATASETS
+        if both := sorted(set(merged) & set(own)):
+            raise ValueError(f"{', '.join(both)} stands in two tables of datasets: rename one in {module}.py")
+        merged |= own
+    return merged
+
+
+def names() -> list[str]:
+    """Names of the datasets that ``load`` makes."""
+    return sorted(table())
+
+
+def maker(name):
+    """The function that makes a dataset; UnknownNameError brings the names there are."""
+    if not isinstance(name, str) or name not in table():
+        raise UnknownNameError("dataset", name, table())
+    return table()[name]
+
+
+def options(name) -> dict:
+    """What ``load`` takes for a dataset: its options with their defaults.
+
+    >>> options("lorenz63")["samples"]
+    20000
+    """
+    made = maker(name)
+    if hasattr(made, "options"):
+        return dict(made.options)
+    return {p.name: p.default for p in inspect.signature(made).parameters.values()}
+
+
+def load(name, /, *, cache=False, **given):
+    """The dataset of this name, an ``xarray.Dataset``; the same options and seed give the same bits.
+
+    Options are those of ``options(name)``. With ``cache`` it is kept in the user's cache folder and read from there the next time, unless
+    dynmem has changed or the file no longer matches its checksum. The attributes hold the name, the options and what made it.
+
+    Raises UnknownNameError, TypeError for an option that it does not take, ValueError for a value that cannot be, ImportError naming the
+    extra to install where the data comes with one.
+
+    >>> d = load("lorenz63", samples=1000)
+    >>> d.x.dims, d.sizes["time"], d.attrs["dataset"]
+    (('time', 'state'), 1000, 'lorenz63')
+    """
+    known = options(name)
+    if unknown := sorted(set(given) - set(known)):
+        raise TypeError(f"{name} takes no option {', '.join(unknown)}: it takes {', '.join(known) or 'none'}")
+    if cache:
+        from .store import cached
+
+        return cached(name, given, lambda: _made(name, given))
+    return _made(name, given)
+
+
+def _made(name, given):
+    from ..labels import as_json
+
+    dataset = maker(name)(**given)
+    dataset.attrs |= {"dataset": name, "options": as_json(given)}
+    return dataset

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import DamageError
 from ..labels import dataset
+from .splits import MEANINGS, PARTS
 
 LONGEST, COEFFICIENTS, SPEAKERS = 29, 12, 9
 SHIPS = ("aeon", "sktime")  # the same two files
@@ -30,8 +31,8 @@ def vowels(*, silence=0):
     what tells the speakers lies ``silence`` to silence + 28 frames back. The publishers' own split: 270 utterances to train on, 30 a speaker, and
     370 held out. The class is the speaker, so that speakers are shared, utterances are not.
 
-    Returns a Dataset: inputs(utterance, step, coefficient), speaker(utterance), frames(utterance), held_out(utterance); attributes licence, speakers,
-    size, chance (the share of the most frequent speaker among those held out), decision (the step of the answer), dependency (``silence``).
+    Returns a Dataset: inputs(utterance, step, coefficient), speaker(utterance), frames(utterance), split(utterance), train or test; attributes licence,
+    speakers, size, chance (the share of the most frequent speaker among those held out), decision (the step of the answer), dependency (``silence``).
     Raises ImportError, with what to install, where the file is missing, ValueError where silence is no whole number of at least 0.
 
     >>> vowels(silence=-1)
@@ -52,10 +53,9 @@ def vowels(*, silence=0):
         "inputs": (("utterance", "step", "coefficient"), inputs, "1", "cepstral coefficient of linear prediction, 0 in silence"),
         "speaker": (("utterance",), speaker, "1", "speaker, from 0"),
         "frames": (("utterance",), [len(series) for series in utterances], "frame", "length of the utterance"),
-        "held_out": (("utterance",), held_out, "1", "whether the utterance is held out"),
     }
     chance = float(np.bincount(speaker[held_out]).max() / held_out.sum())
-    return dataset(variables, {"step": ("step", np.arange(LONGEST + silence), "frame of 6.4 ms", "frame")},
+    return _dataset(variables, held_out, {"step": ("step", np.arange(LONGEST + silence), "frame of 6.4 ms", "frame")},
                    title="Japanese vowels: who spoke, after a silence", parameters={"silence": silence},
                    source="Kudo, Toyama and Shimbo (1999), Pattern Recognition Letters 20, 1103; UCI Machine Learning Repository, "
                           f"doi:10.24432/C5NS47, in the wheel of {folder.parents[2].name}",
@@ -99,7 +99,7 @@ def prompts(*, samples=800, silence=0, folder=SOUNDS, every=5):
     Of each recording, 8000 samples a second of 16 bits, the loudest stretch of ``samples``, between -1 and 1. A voice is a folder, such as
     en_US_f_Allison of asterisk-core-sounds-en-wav. Every ``every``-th phrase is held out, in all voices: no phrase is on both sides.
 
-    Returns a Dataset: inputs(utterance, step, channel), voice(utterance) with its names along ``speaker``, phrase(utterance), held_out(utterance);
+    Returns a Dataset: inputs(utterance, step, channel), voice(utterance) with its names along ``speaker``, phrase(utterance), split(utterance);
     attributes as of ``vowels``. Raises ImportError, with what to install, where there are fewer than two voices.
 
     >>> prompts(samples=0)
@@ -127,12 +127,11 @@ def prompts(*, samples=800, silence=0, folder=SOUNDS, every=5):
         "inputs": (("utterance", "step", "channel"), inputs, "1", "sound pressure, full scale 1, 0 in silence"),
         "voice": (("utterance",), voice, "1", "voice, from 0"),
         "phrase": (("utterance",), phrase, "1", "what is said, by the name of the file"),
-        "held_out": (("utterance",), held_out, "1", "whether the phrase is held out"),
     }
     coords = {"step": ("step", np.arange(samples + silence) / RATE, "s", "time"),
               "speaker": ("speaker", [place.name for place in voices], "1", "name of the voice")}
     chance = float(np.bincount(np.array(voice)[held_out]).max() / held_out.sum())
-    return dataset(variables, coords, title="telephone prompts: which voice, after a silence", source="Debian, asterisk-core-sounds 1.6.1",
+    return _dataset(variables, held_out, coords, title="telephone prompts: which voice, after a silence", source="Debian, asterisk-core-sounds 1.6.1",
                    parameters={"samples": samples, "silence": silence, "every": every}, licence="CC BY-SA 3.0 (Russian voice: CC BY 3.0)",
                    speakers=len(voices), size=f"{len(waves)} recordings, {RATE} samples a second", chance=chance, decision=samples + silence - 1,
                    dependency=silence)
@@ -170,3 +169,14 @@ def _whole(name, value, unit, least):
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise ValueError(f"{name} = {value!r:.60}: pass a whole number of {unit}, at least {least}")
     return int(value)
+
+
+def _dataset(variables, held_out, coords, **attributes):
+    """Dataset divided into the parts train and test."""
+    split = np.where(held_out, PARTS["test"], PARTS["train"]).astype(np.int8)
+    made = dataset(variables, coords | {"split": ("utterance", split, "1", "part that the utterance belongs to")}, **attributes)
+    made.split.attrs |= MEANINGS
+    return made
+
+
+DATASETS = {"japanese_vowels": vowels, "telephone_prompts": prompts}

@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import ShapeError, UnknownNameError
 from ..labels import dataset
 from . import bpe
+from .splits import MEANINGS, PARTS
 
 LINE = 25  # letters; shorter lines recur by chance
 SHARED = 0.2  # a topic of whose lines more than this share stands in a longer topic is left out: it would be on both sides of the split
@@ -117,6 +118,7 @@ def text(source="python", *, vocabulary=512, held_out=None, engine="plain"):
     ``text``, "tokenizers": the same merges.
 
     Returns a Dataset: token(position), the documents one after another; start(document) in tokens, characters(document), held_out(document);
+    split(position), train or test, for ``dm.datasets.part``;
     piece(entry), the entry's letters; left(merge), right(merge); characters_per_token(vocabulary, part) for each vocabulary up to this one
     on the parts "training" and "held_out"; attributes licence, interpreter and size in characters.
 
@@ -144,10 +146,14 @@ def text(source="python", *, vocabulary=512, held_out=None, engine="plain"):
         "right": (("merge",), rules[:, 1], "1", "right half"),
         "characters_per_token": (("vocabulary", "part"), ratio.T, "character/token", "mean characters per token"),
     }
+    marks = np.repeat([PARTS["test" if name in parts[1] else "train"] for name in names], list(map(len, pieces))).astype(np.int8)
     coords = {"document": ("document", names, "1", "name of the document"), "part": ("part", ["training", "held_out"], "1", "part of the text"),
+              "split": ("position", marks, "1", "part that the token belongs to"),
               "vocabulary": ("vocabulary", 256 + np.arange(len(rules) + 1), "entry", "entries of the vocabulary")}
-    return dataset(variables, coords, title=f"{SOURCES[source].title}, in tokens", source=SOURCES[source].source,
+    made = dataset(variables, coords, title=f"{SOURCES[source].title}, in tokens", source=SOURCES[source].source,
                    parameters={"source": source, "vocabulary": 256 + len(rules), "held_out": list(parts[1])}, **facts(source))
+    made.split.attrs |= MEANINGS
+    return made
 
 
 def facts(source):
@@ -255,3 +261,6 @@ def _size(vocabulary):
     if isinstance(vocabulary, bool) or not isinstance(vocabulary, (int, np.integer)) or vocabulary < 256:
         raise ShapeError(f"vocabulary = {vocabulary!r:.60}: pass a whole number of entries from 256, the number of bytes")
     return int(vocabulary)
+
+
+DATASETS = {"text": text}

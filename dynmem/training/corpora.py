@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..datasets import speech as recordings, text as texts
+from ..datasets.splits import PARTS
 from ..errors import ShapeError
 from .samples import Samples
 
@@ -82,7 +83,7 @@ def who_spoke(data):
     Scored at the last step alone. The floor is the entropy of the speakers, the chance the share of the most frequent one, both of the part
     that is trained on.
     """
-    speaker, held = data["speaker" if "speaker" in data.data_vars else "voice"].values, data.held_out.values
+    speaker, held = data["speaker" if "speaker" in data.data_vars else "voice"].values, data.split.values == PARTS["test"]
     inputs = data.inputs.values
     targets = np.repeat(speaker[:, None], inputs.shape[1], axis=1)
     return Divided(inputs[~held], targets[~held], classes=int(data.attrs["speakers"]), held_inputs=inputs[held], held_targets=targets[held],

@@ -31,7 +31,7 @@ def vowels(*, silence=0):
     what tells the speakers lies ``silence`` to silence + 28 frames back. The publishers' own split: 270 utterances to train on, 30 a speaker, and
     370 held out. The class is the speaker, so that speakers are shared, utterances are not.
 
-    Returns a Dataset: inputs(utterance, step, coefficient), speaker(utterance), frames(utterance), split(utterance), train or test; attributes licence,
+    Returns a Dataset: inputs(utterance, step, coefficient), speaker(utterance), frames(utterance), split(utterance); attributes licence,
     speakers, size, chance (the share of the most frequent speaker among those held out), decision (the step of the answer), dependency (``silence``).
     Raises ImportError, with what to install, where the file is missing, ValueError where silence is no whole number of at least 0.
 

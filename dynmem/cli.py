@@ -16,7 +16,7 @@ from .errors import UnknownNameError
 from .study.command import add_options, complain, guarded
 
 FOLDERS = {"studies": "study", "figures": "figure"}  # packages whose modules are found by name
-REGISTRIES = {"systems": "system", "models": "model", "tasks": "task"}  # modules of dynmem that know their names
+REGISTRIES = {"systems": "system", "models": "model", "tasks": "task", "datasets": "dataset"}  # modules of dynmem that know their names
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,6 +52,11 @@ def parser() -> argparse.ArgumentParser:
     drawing.add_argument("--results", default="results", metavar="DIR", help="folder of the finished studies (default: results)")
     drawing.add_argument("--output", default="figures/gallery", metavar="DIR", help="folder of the pictures (default: figures/gallery)")
     drawing.add_argument("--json", action="store_true", help="print what a program may read")
+    making = add("data", write_data, "make a dataset and write it to a file, its checksum beside it")
+    making.add_argument("name", metavar="NAME", help="its name, as in `dynmem list datasets`")
+    making.add_argument("--output", required=True, metavar="FILE", help="file that ends in .nc (netCDF-4), or folder that ends in .zarr")
+    making.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="another value of an option; may be repeated")
+    making.add_argument("--json", action="store_true", help="print what a program may read")
     mending = add("repair", repair_store, "remove what is damaged in a store, so that the next run makes it again")
     mending.add_argument("study", metavar="STUDY", help="its name")
     mending.add_argument("--output", default="results", metavar="DIR", help="folder of the store (default: results)")
@@ -188,6 +193,58 @@ def draw(module, dataset, path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, picture.getvalue())
     return path
+
+
+def write_data(options: argparse.Namespace) -> int:
+    """``dynmem data NAME --output FILE``: make a dataset, write it, and say what it is."""
+    from . import datasets
+    from .errors import ConvergenceError
+
+    given = dataset_options(options.set, datasets.options(options.name))
+    try:
+        path = datasets.write(options.name, options.output, **given)
+    except (ValueError, TypeError, ArithmeticError, ConvergenceError) as error:
+        return complain(str(error), 2)
+    except ImportError as error:
+        return complain(str(error), 1)
+    with datasets.open(path) as dataset:
+        if options.json:
+            about = {"file": str(path), "sizes": dict(dataset.sizes), "checksum_file": f"{path}.sha256", "attributes": plain_attributes(dataset)}
+            print(json.dumps(about))
+        else:
+            print(f"{path}\n{datasets.describe(dataset)}")
+    return 0
+
+
+def plain_attributes(dataset) -> dict:
+    """Attributes of a Dataset as JSON can hold them."""
+    return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in dataset.attrs.items()}
+
+
+def dataset_options(texts: Sequence[str], known: dict) -> dict:
+    """Options from ``name=value``, or ``name=v1,v2,...`` for a parameter that varies, each read as the kind that its default has."""
+    from .study.parameters import ConfigurationError, read_value, unknown
+
+    given, wrong = {}, []
+    for text in texts:
+        name, equals, values = text.partition("=")
+        default = known.get(name, 0.0)
+        kind = float if default is None else type(default)
+        if not equals:
+            wrong.append(f"{text}: write it as option=value")
+        elif name not in known:
+            wrong.append(unknown(name, known))
+        elif kind not in (int, float, bool, str):
+            wrong.append(f"{name}: an array cannot be set from a command line: call dm.datasets.load")
+        else:
+            try:
+                read = [read_value(value.strip(), kind) for value in values.split(",")]
+                given[name] = read if len(read) > 1 else read[0]
+            except ValueError as error:
+                wrong.append(f"{name} = {values!r}: {error}")
+    if wrong:
+        raise ConfigurationError(wrong)
+    return given
 
 
 def repair_store(options: argparse.Namespace) -> int:

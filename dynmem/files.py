@@ -27,7 +27,7 @@ def write(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
     except OSError:
         part.unlink(missing_ok=True)
         raise
@@ -44,7 +44,7 @@ def space_watched() -> Iterator[None]:
         raise
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
     """A rename outlives a power cut only once its folder has reached the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -82,9 +82,12 @@ def unseal(data: bytes):
 
 def encode(dataset) -> bytes:
     """A Dataset as netCDF-4, made in memory: HDF5 crashes on a full disk, a plain write does not. Equal Datasets give equal bytes."""
-    # a fill value would be one more attribute that the Dataset did not have
-    plain = {name: {"_FillValue": None} for name, v in dataset.variables.items() if v.dtype.kind in "fc"}
-    return bytes(dataset.drop_encoding().to_netcdf(engine="h5netcdf", encoding=plain))
+    return bytes(dataset.drop_encoding().to_netcdf(engine="h5netcdf", encoding=plain(dataset)))
+
+
+def plain(dataset) -> dict:
+    """Encoding without fill values: each would be one more attribute that the Dataset did not have."""
+    return {name: {"_FillValue": None} for name, v in dataset.variables.items() if v.dtype.kind in "fc"}
 
 
 def decode(data: bytes):
@@ -102,7 +105,7 @@ def save(dataset, path) -> Path:
     # a kill between the two files must leave no checksum rather than a wrong one
     beside.unlink(missing_ok=True)
     write(path, data)
-    write(beside, _line(path, data))
+    write(beside, checksum_line(path.name, checksum(data)))
     return path
 
 
@@ -113,15 +116,32 @@ def load(path):
 
 def verified(path: Path) -> bytes:
     """Bytes of a file of ``save``, compared with its checksum."""
+    stated = stated_checksum(path)
+    data = path.read_bytes()
+    _compare(path, stated, checksum(data))
+    return data
+
+
+def verify(path: Path) -> None:
+    """The same comparison for a file of any size, of which no more than a piece is in memory at a time."""
+    stated = stated_checksum(path)
+    with open(path, "rb") as file:
+        _compare(path, stated, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def stated_checksum(path: Path) -> bytes:
+    """What stands in the file beside a file; ``FileNotFoundError`` without the file, ``DamageError`` without a checksum."""
     if not path.exists():
         raise FileNotFoundError(errno.ENOENT, "no such store", str(path))
     beside = sidecar(path)
     if not beside.exists():
         raise DamageError(f"{path} has no checksum {beside.name} beside it: it is not a finished store")
-    data = path.read_bytes()
-    if beside.read_bytes() != _line(path, data):
+    return beside.read_bytes()
+
+
+def _compare(path: Path, stated: bytes, found: str) -> None:
+    if stated != checksum_line(path.name, found):
         raise DamageError(f"{path} does not match its checksum")
-    return data
 
 
 def sidecar(path: Path) -> Path:
@@ -129,5 +149,6 @@ def sidecar(path: Path) -> Path:
     return path.with_name(path.name + ".sha256")
 
 
-def _line(path: Path, data: bytes) -> bytes:
-    return f"{checksum(data)}  {path.name}\n".encode()
+def checksum_line(name: str, digest: str) -> bytes:
+    """Line of a checksum file, as sha256sum writes it."""
+    return f"{digest}  {name}\n".encode()

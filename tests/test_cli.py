@@ -108,11 +108,36 @@ def test_list_survives_a_study_with_a_syntax_error(here, capsys):
     assert "broken         (cannot be read: line 2)" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("kind", ["systems", "models", "tasks"])
+@pytest.mark.parametrize("kind", ["systems", "models", "tasks", "datasets"])
 def test_list_knows_what_dynmem_holds(kind, capsys):
     pytest.importorskip(f"dynmem.{kind}")
     assert cli.main(["list", kind]) == 0
     assert capsys.readouterr().out.strip()
+
+
+def test_data_writes_a_file_and_says_what_it_is(tmp_path, capsys):
+    file = tmp_path / "henon.nc"
+    assert cli.main(["data", "henon", "--output", str(file), "--set", "samples=50", "--set", "a=1.3,1.4"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"{file}\norbit of Henon\n") and "checksum" in shown and "parameter 2" in shown
+    assert cli.main(["data", "henon", "--output", str(file), "--set", "samples=60", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["sizes"]["time"] == 60 and told["attributes"]["dataset"] == "henon"
+
+
+@pytest.mark.parametrize(("arguments", "code", "words"), [
+    (["henan", "--output", "x.nc"], 2, "no dataset is called 'henan'"),
+    (["henon", "--output", "x.csv"], 2, "ends in .csv: a dataset is written to .nc"),
+    (["henon", "--output", "none/x.nc"], 1, "no such folder"),
+    (["henon", "--output", "x.nc", "--set", "sample=5"], 2, "did you mean samples?"),
+    (["henon", "--output", "x.nc", "--set", "samples"], 2, "write it as option=value"),
+    (["henon", "--output", "x.nc", "--set", "samples=many"], 2, "samples = 'many'"),
+    (["kepler", "--output", "x.nc", "--set", "dt=100"], 2, "skips the dynamics"),
+    (["n_body", "--output", "x.nc", "--set", "masses=1,2"], 2, "call dm.datasets.load"),
+])
+def test_data_refuses_in_words(here, capsys, arguments, code, words):
+    assert cli.main(["data", *arguments]) == code
+    assert words in said(capsys)
 
 
 def test_a_reader_that_leaves_is_no_error(done):

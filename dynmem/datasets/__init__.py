@@ -6,6 +6,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
         "registry": ["load", "names", "options"],
+        "store": ["open", "save", "write"],
+        "description": ["describe"],
         "splits": ["part"],
     },
 )

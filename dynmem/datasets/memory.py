@@ -54,7 +54,7 @@ def wong_wang_delay(*, trials=200, coherence=0.05, fixation=0.2, cue=1.0, delay=
                      coherence=coherence, diffusion=diffusion)
 
 
-def ring_attractor_delay(*, trials=200, units=64, fixation=1.0, cue=5.0, delay=20.0, choice=1.0, strength=0.5, diffusion=1e-3, dt=0.1, train=0.7,
+def ring_attractor_delay(*, trials=200, units=64, fixation=1.0, cue=10.0, delay=20.0, choice=1.0, strength=1.0, diffusion=1e-3, dt=0.1, train=0.7,
                          validation=0.15, rng=0):
     """A ring of neurons hears an angle, holds it as the place of a bump through a delay in noise, and tells it: ``systems.RingAttractor``.
 
@@ -126,7 +126,8 @@ def hopfield_recall(*, units=200, stored=10, trials=100, cue_overlap=0.6, steps=
     coords = {"step": ("step", np.arange(steps + 1), "step", "updates since the cue"), "unit": ("unit", np.arange(units), "1", "unit"),
               "cued": ("trial", cued, "1", "index of the pattern that was cued")}
     facts = {"floor": 0.5 * (1.0 - m), "floor_meaning": "share of wrong entries that is left in a large network of this load", "chance": 0.5,
-             "chance_meaning": "share of wrong entries of a guess", "law": "x_i' = sign(h_i + T u_i/2), h = W x, W_ij = 1/N sum_mu xi_i xi_j, W_ii = 0"}
+             "chance_meaning": "share of wrong entries of a guess",
+             "law": "x_i' = sign(h_i + T u_i/2), h = W x, W_ij = 1/N sum_mu xi_i xi_j, W_ii = 0"}
     return _with_parts(variables, coords, network, "recall in a Hopfield network", rng, trials, train, validation, facts, cue_overlap=cue_overlap)
 
 

@@ -122,6 +122,20 @@ class Plan:
             transient = 0.0 if ticking.conservative or not np.isfinite(ticking.unit) else 20.0
         return trajectory(step, x, round(transient * ticking.unit / step.dt))[-1] if transient else x
 
+    @property
+    def nbytes(self):
+        """Bytes of the states."""
+        return 8 * self.samples * self.systems[0].size * len(self.maps) * (2 if self.noise else 1)
+
+    def datasets(self, attributes) -> Iterator:
+        """The dataset in blocks along time, for one that is larger than memory."""
+        first = 0
+        for block in self.blocks():
+            made = self.labelled(*block, first=first)
+            made.attrs |= attributes
+            first += made.sizes["time"]
+            yield made
+
     def labelled(self, x, clean=None, first=0):
         """Dataset of states ([parameter,] time, state) whose time begins at the sample ``first``."""
         unit, time_unit = UNITS.get(self.name, ("1", "step" if isinstance(self.maps[0], Map) and self.maps[0].dt == 1 else "time unit"))
@@ -142,8 +156,9 @@ class Plan:
             "split": ("time", self.split[time], "1", "part that the sample belongs to"),
             **{k: ("parameter", v, "1", f"parameter {k}") for k, v in self.values.items()},
         }
+        parameters = describe_system(self.systems[0]) | {k: v.tolist() for k, v in self.values.items()}
         made = dataset(variables, coords, title=f"orbit of {type(self.systems[0]).__name__}", source=self.systems[0].source,
-                       parameters=describe_system(self.systems[0]), seed=as_seed(self.rng), **self.facts())
+                       parameters=parameters, seed=as_seed(self.rng), **self.facts())
         made.split.attrs |= MEANINGS
         return made
 

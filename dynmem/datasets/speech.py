@@ -54,12 +54,11 @@ def vowels(*, silence=0):
         "speaker": (("utterance",), speaker, "1", "speaker, from 0"),
         "frames": (("utterance",), [len(series) for series in utterances], "frame", "length of the utterance"),
     }
-    chance = float(np.bincount(speaker[held_out]).max() / held_out.sum())
-    return _dataset(variables, held_out, {"step": ("step", np.arange(LONGEST + silence), "frame of 6.4 ms", "frame")},
+    return _dataset(variables, held_out, speaker, {"step": ("step", np.arange(LONGEST + silence), "frame of 6.4 ms", "frame")},
                    title="Japanese vowels: who spoke, after a silence", parameters={"silence": silence},
                    source="Kudo, Toyama and Shimbo (1999), Pattern Recognition Letters 20, 1103; UCI Machine Learning Repository, "
                           f"doi:10.24432/C5NS47, in the wheel of {folder.parents[2].name}",
-                   licence="CC BY 4.0", speakers=SPEAKERS, size="640 utterances of 7 to 29 frames, 1.1 MB", chance=chance,
+                   licence="CC BY 4.0", speakers=SPEAKERS, size="640 utterances of 7 to 29 frames, 1.1 MB",
                    decision=LONGEST + silence - 1, dependency=silence, frame_in_milliseconds=6.4)
 
 
@@ -130,11 +129,10 @@ def prompts(*, samples=800, silence=0, folder=SOUNDS, every=5):
     }
     coords = {"step": ("step", np.arange(samples + silence) / RATE, "s", "time"),
               "speaker": ("speaker", [place.name for place in voices], "1", "name of the voice")}
-    chance = float(np.bincount(np.array(voice)[held_out]).max() / held_out.sum())
-    return _dataset(variables, held_out, coords, title="telephone prompts: which voice, after a silence", source="Debian, asterisk-core-sounds 1.6.1",
-                   parameters={"samples": samples, "silence": silence, "every": every}, licence="CC BY-SA 3.0 (Russian voice: CC BY 3.0)",
-                   speakers=len(voices), size=f"{len(waves)} recordings, {RATE} samples a second", chance=chance, decision=samples + silence - 1,
-                   dependency=silence)
+    return _dataset(variables, held_out, np.array(voice), coords, title="telephone prompts: which voice, after a silence",
+                    source="Debian, asterisk-core-sounds 1.6.1", parameters={"samples": samples, "silence": silence, "every": every},
+                    licence="CC BY-SA 3.0 (Russian voice: CC BY 3.0)", speakers=len(voices),
+                    size=f"{len(waves)} recordings, {RATE} samples a second", decision=samples + silence - 1, dependency=silence)
 
 
 def read_wave(path):
@@ -171,10 +169,15 @@ def _whole(name, value, unit, least):
     return int(value)
 
 
-def _dataset(variables, held_out, coords, **attributes):
-    """Dataset divided into the parts train and test."""
+def _dataset(variables, held_out, classes, coords, **attributes):
+    """Dataset divided into the parts train and test, with what one answer for all would reach."""
+    shares = np.bincount(classes[~held_out]) / np.sum(~held_out)
+    facts = {"floor": float(-np.sum(shares * np.log(np.where(shares > 0, shares, 1.0)))),
+             "floor_meaning": "nats of knowing only how often each one speaks",
+             "chance": float(np.bincount(classes[held_out]).max() / held_out.sum()),
+             "chance_meaning": "always the most frequent one of the test part"}
     split = np.where(held_out, PARTS["test"], PARTS["train"]).astype(np.int8)
-    made = dataset(variables, coords | {"split": ("utterance", split, "1", "part that the utterance belongs to")}, **attributes)
+    made = dataset(variables, coords | {"split": ("utterance", split, "1", "part that the utterance belongs to")}, **facts, **attributes)
     made.split.attrs |= MEANINGS
     return made
 

@@ -120,7 +120,7 @@ def text(source="python", *, vocabulary=512, held_out=None, engine="plain"):
     Returns a Dataset: token(position), the documents one after another; start(document) in tokens, characters(document), held_out(document);
     split(position), train or test, for ``dm.datasets.part``;
     piece(entry), the entry's letters; left(merge), right(merge); characters_per_token(vocabulary, part) for each vocabulary up to this one
-    on the parts "training" and "held_out"; attributes licence, interpreter and size in characters.
+    on the parts "training" and "held_out"; attributes floor, licence, interpreter and size.
 
     >>> data = text("python", vocabulary=300)
     >>> bool((data.characters_per_token.sel(part="held_out").diff("vocabulary") >= 0).all()), float(data.characters_per_token[0, 0]) <= 1
@@ -151,7 +151,8 @@ def text(source="python", *, vocabulary=512, held_out=None, engine="plain"):
               "split": ("position", marks, "1", "part that the token belongs to"),
               "vocabulary": ("vocabulary", 256 + np.arange(len(rules) + 1), "entry", "entries of the vocabulary")}
     made = dataset(variables, coords, title=f"{SOURCES[source].title}, in tokens", source=SOURCES[source].source,
-                   parameters={"source": source, "vocabulary": 256 + len(rules), "held_out": list(parts[1])}, **facts(source))
+                   parameters={"source": source, "vocabulary": 256 + len(rules), "held_out": ", ".join(parts[1])}, **facts(source),
+                   **_unigram(np.concatenate(pieces)[marks == PARTS["train"]]))
     made.split.attrs |= MEANINGS
     return made
 
@@ -159,8 +160,16 @@ def text(source="python", *, vocabulary=512, held_out=None, engine="plain"):
 def facts(source):
     """Licence, size and interpreter of a source, for the attributes of a Dataset."""
     found = _documents(source)
-    return {"licence": SOURCES[source].licence, "documents": len(found), "size_in_characters": sum(map(len, found.values())),
+    characters = sum(map(len, found.values()))
+    return {"licence": SOURCES[source].licence, "size": f"{characters} characters in {len(found)} documents", "size_in_characters": characters,
             "python": platform.python_version()}
+
+
+def _unigram(tokens):
+    """The floor: the entropy of single tokens of the part trained on."""
+    shares = np.bincount(tokens) / len(tokens)
+    return {"floor": float(-np.sum(shares * np.log(np.where(shares > 0, shares, 1.0)))),
+            "floor_meaning": "nats a token, knowing only how often each occurs"}
 
 
 @functools.lru_cache(maxsize=8)
@@ -232,7 +241,7 @@ def distances(source="python", *, vocabularies=(256, 512, 1024), held_out=None, 
     }
     coords = {"vocabulary": ("vocabulary", list(lengths), "entry", "entries of the vocabulary")}
     return dataset(variables, coords, title=f"distances between equal words in {SOURCES[source].title}", source=SOURCES[source].source,
-                   parameters={"source": source, "letters": letters, "held_out": list(held)}, **facts(source))
+                   parameters={"source": source, "letters": letters, "held_out": ", ".join(held)}, **facts(source))
 
 
 def token_of(lengths):

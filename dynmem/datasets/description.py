@@ -1,0 +1,94 @@
+"""What a reader of a paper would ask of a dataset."""
+
+import hashlib
+import json
+import textwrap
+from os import PathLike
+
+import numpy as np
+
+from .splits import PARTS
+
+LARGEST = 2_000_000_000  # bytes up to which the checksum of the content is taken
+PIECE = 10_000_000  # samples looked at together
+ASKED = {"law": "law", "law_latex": "law (LaTeX)", "source": "source", "made_by": "made by", "exponents": "exponents",
+         "exponents_source": "exponents from", "lyapunov_time": "Lyapunov time", "characteristic_time": "own time",
+         "sampling_step": "sampling step", "signal_to_noise": "signal to noise", "size": "size", "speakers": "speakers", "licence": "licence",
+         "seed": "seed", "parameters": "parameters", "options": "options", "dynmem_version": "version of dynmem"}
+
+
+def describe(dataset) -> str:
+    """Text on a dataset, or on the file that holds one: what it is, its law, sizes and units, parts, floor, source, licence, seed, version, checksum.
+
+    The checksum is that of the content, the same in memory, in netCDF-4 and in Zarr.
+
+    >>> import dynmem as dm
+    >>> print(describe(dm.datasets.load("henon", samples=100)).splitlines()[1])
+    law                x' = -a*x**2 + y + 1.0, y' = b*x
+    """
+    if isinstance(dataset, (str, PathLike)):
+        from .store import open
+
+        with open(dataset) as opened:
+            return describe(opened)
+    rows = [(words, dataset.attrs[name]) for name, words in ASKED.items() if name in dataset.attrs]
+    rows[2:2] = [("dims", ", ".join(f"{name} {size}" for name, size in sorted(dataset.sizes.items()))), *_variables(dataset), *_parts(dataset)]
+    for name in ("floor", "chance"):
+        if f"{name}_meaning" in dataset.attrs:
+            value = dataset.attrs.get(name)
+            rows.append((name, ("" if value is None else f"{value:.6g}: ") + dataset.attrs[f"{name}_meaning"]))
+    rows.append(("checksum", fingerprint(dataset) if dataset.nbytes <= LARGEST else "of a file this large see FILE.sha256"))
+    title = dataset.attrs.get("title", "a dataset")
+    return "\n".join([title, *(_row(*row) for row in rows)])
+
+
+def fingerprint(dataset) -> str:
+    """SHA-256 of names, dims, units, numbers and attributes, whatever the file format.
+
+    >>> import xarray as xr
+    >>> fingerprint(xr.Dataset({"a": 1.0})) == fingerprint(xr.Dataset({"a": 2.0}))
+    False
+    """
+    digest = hashlib.sha256(_attributes(dataset.attrs))
+    for name in sorted(map(str, dataset.variables)):
+        v = dataset[name].variable
+        digest.update(json.dumps([name, v.dims, v.shape, name in dataset.coords]).encode() + _attributes(v.attrs))
+        rows = max(1, 2_000_000 // max(1, int(np.prod(v.shape[1:])))) if v.ndim else 1
+        for start in range(0, v.shape[0] if v.ndim else 1, rows):
+            values = np.asarray(v[start : start + rows].values if v.ndim else v.values)
+            text = values.dtype.kind in "OUT"
+            little = values.dtype.newbyteorder("<")
+            digest.update(json.dumps(values.tolist()).encode() if text else little.str.encode() + values.astype(little).tobytes())
+    return digest.hexdigest()
+
+
+def _attributes(attrs) -> bytes:
+    """Attributes as JSON, numpy's numbers and arrays as plain ones."""
+    return json.dumps({k: v.tolist() if hasattr(v, "tolist") else v for k, v in attrs.items()}, sort_keys=True, default=str).encode()
+
+
+def _variables(dataset):
+    for name, v in sorted(dataset.data_vars.items()):
+        dims = ", ".join(f"{d}" for d in v.dims)
+        yield str(name), f"{v.attrs.get('long_name', '')} ({dims}) in {v.attrs.get('units', '?')}, {v.dtype}".strip()
+    for name, v in sorted(dataset.coords.items()):
+        ends = f"{float(v[0]):.6g} to {float(v[-1]):.6g} " if v.size and v.dtype.kind in "iuf" and name in dataset.dims else ""
+        yield str(name), f"{v.attrs.get('long_name', '')} ({', '.join(map(str, v.dims))}): {ends}{v.attrs.get('units', '')}".strip()
+
+
+def _parts(dataset):
+    if "split" in dataset.coords:
+        marks = dataset.split.variable
+        counts = dict.fromkeys(PARTS, 0)
+        for start in range(0, marks.size, PIECE):  # it may be larger than memory
+            piece = marks[start : start + PIECE].values
+            counts = {name: count + int(np.sum(piece == PARTS[name])) for name, count in counts.items()}
+        yield "parts", ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+
+
+def _row(name, value):
+    if isinstance(value, (list, np.ndarray)):
+        value = ", ".join(f"{v:.6g}" for v in np.ravel(value))
+    elif isinstance(value, (float, np.floating)):
+        value = f"{value:.6g}"
+    return textwrap.fill(" ".join(str(value).split()), 130, initial_indent=f"{name:<18} ", subsequent_indent=" " * 19, break_long_words=False)

@@ -36,6 +36,11 @@ def draw(results):
         covered.set(xscale="log", xlabel="entries of the vocabulary", ylabel=f"characters in {window} tokens", title="window covered")
         covered.legend(loc="lower right")
         _bits(bits, results)
+        for axis in (ratio, gradient, covered, bits):
+            top = sizes[-1] if axis is not bits else results.vocabulary.values[-1]
+            axis.set_xticks([256 * 4**i for i in range(12) if 256 * 4**i <= top] if top > 2048 else results.vocabulary.values)
+            axis.xaxis.set_major_formatter("{x:g}")
+            axis.minorticks_off() if axis is not gradient else axis.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
         return figure
 
 

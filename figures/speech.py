@@ -32,11 +32,13 @@ def draw(results):
         else:
             for axis in (left, right):
                 axis.axhline(float(results.chance.max()), ls="--", lw=1, color="#777777")
-        left.set_xscale("symlog", linthresh=10)
+        left.set_xscale("symlog", linthresh=10, linscale=0.6)
+        left.set_xlim(-0.8, 1.15 * max(silence.max(), 1.0))
         left.set_xticks(silence, [f"{s:g}" for s in silence])
         left.set(xlabel="silence (frames)", ylabel="speakers named rightly, held out", ylim=(0, 1.02), title="over the silence")
-        left.legend(loc="lower left", fontsize=7.5)
+        left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, fontsize=8)
         right.set_xscale("symlog", linthresh=1)
+        right.set_xlim(right=0.5)
         right.set(xlabel="ln of the gradient over the silence, untrained", ylabel="speakers named rightly, held out", ylim=(0, 1.02),
                   title="over the gradient at the start")
         return figure

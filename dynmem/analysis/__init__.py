@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submod_attrs={
         "lyapunov": ["kaplan_yorke", "lyapunov_spectrum"],
         "spectra": ["spectral_radius", "spectrum"],
+        "tokens": ["token_paths"],
         "gradients": ["gradient_norms"],
         "attention": ["attention_dilution", "attention_paths", "path_length"],
         "receptive": ["receptive_field"],

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from ..errors import UnknownNameError
 
-MODULES = ("orbits", "memory")  # each ends with DATASETS = {name: function of options that returns a Dataset}
+MODULES = ("orbits", "memory", "text", "speech")  # each ends with DATASETS = {name: function of options that returns a Dataset}
 
 
 @cache

@@ -28,5 +28,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "cost": ["cost_crossover", "layer_cost"],
         "capacity": ["linear_reservoir_capacity", "ring_capacity"],
         "synaptic": ["leaky_synapse", "cascade_synapse", "benna_fusi"],
+        "tokens": ["token_paths"],
     },
 )

@@ -12,5 +12,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "readout": ["ridge_readout"],
         "forecast": ["Forecaster", "echo", "forcing_interval", "learned_dynamics", "valid_time"],
         "teaching": ["teach"],
+        "corpora": ["Divided", "next_token", "speech_task", "text_task", "who_spoke"],
     },
 )

@@ -88,11 +88,10 @@ class Samples(Task):
         """Mean loss of the best answer that never changes: the entropy of the classes, or the variance of the values."""
         if self.loss == "mean_squared_error":
             return float(self.targets.var((0, 1)).mean())
-        hot = self.targets if self.targets.ndim == 3 else np.eye(self.outputs)[self.targets]
-        shares = hot.reshape(-1, hot.shape[-1]).mean(0)
         if self.loss == "binary_cross_entropy":
+            shares = self.targets.mean((0, 1))
             return float(np.mean(_surprise(shares) + _surprise(1.0 - shares)))
-        return float(np.sum(_surprise(shares)))
+        return float(np.sum(_surprise(np.bincount(self.targets.ravel()) / self.targets.size)))
 
     @property
     def chance(self):

@@ -1,0 +1,87 @@
+"""How long a silence can lie between hearing who speaks and saying it?
+
+Nine men say two Japanese vowels (Kudo, Toyama and Shimbo 1999: 270 utterances to train on, 370 held out); the answer is due a chosen number of
+silent frames after the utterance has ended. Without silence every architecture names the speaker; the longer the silence, the more it takes a memory
+that is there before training: a gradient over the silence that has vanished at the start teaches nothing. Measured besides: that gradient,
+d x_T / d x_(T - silence), of the untrained network at rest. The speech is real and comes in the wheel of aeon: pip install 'dynmem[speech]'.
+"""
+
+import numpy as np
+import xarray as xr
+
+import dynmem as dm
+from dynmem.study import Study
+
+MODELS = {
+    "tanh": ("tanh", {"init": "uniform"}),
+    "gru": ("gru", {"init": "uniform"}),
+    "lstm": ("lstm", {"init": "uniform", "forget_bias": 1.0}),
+    "lstm_chrono": ("lstm", {"init": "uniform", "chrono": None}),
+    "lru": ("lru", {"r_min": 0.9, "r_max": 0.999}),
+    "s4d": ("s4d", {}),
+}
+RATE = 3e-3
+NAMES = ("accuracy", "loss", "chance", "log_gradient")
+WORDS = {"accuracy": "speakers named rightly, held out", "loss": "held-out loss over that of guessing",
+         "chance": "share of the most frequent speaker", "log_gradient": "ln of the gradient over the silence, before training"}
+
+
+def measure(model, silence, seed, units, steps, batch, missing):
+    """Accuracy on the held-out utterances after training, and the gradient over the silence before it."""
+    try:
+        task = dm.training.speech_task(silence)
+    except ImportError:
+        if missing == "skip":
+            return answer(*[np.nan] * 4)
+        raise
+    system = build(model, task, units, seed)
+    gradient = dm.gradient_norms(system, lags=[silence], transient=0, norm="spectral", rng=seed).log_state_gradient.item() if silence else 0.0
+    _, history = dm.fit(system, task, steps=steps, batch=batch, rng=seed, learning_rate=RATE, held_out=len(task.held_targets), evaluate_every=steps,
+                        progress=False)
+    chance = np.bincount(task.held_targets[:, -1]).max() / len(task.held_targets)
+    return answer(history.accuracy.values[-1], history.held_out_loss.values[-1] / task.floor, chance, gradient)
+
+
+def build(name, task, units, rng):
+    """A model of the study, at its start; the chrono bias knows the length of the task."""
+    kind, options = MODELS[name]
+    if "chrono" in options:
+        options = options | {"chrono": float(task.steps)}
+    return dm.models.get(kind, units=units, inputs=task.inputs, outputs=task.outputs, rng=rng, **options)
+
+
+def answer(*values):
+    """Dataset of the four numbers of a point."""
+    return xr.Dataset({name: ((), float(value), {"units": "1", "long_name": WORDS[name]}) for name, value in zip(NAMES, values, strict=True)})
+
+
+def summary(results):
+    """Table: accuracy by model and silence, mean over seeds."""
+    if bool(results.accuracy.isnull().all()):
+        return ("nothing was measured: the speech comes in the wheel of aeon, which is not installed: pip install 'dynmem[speech]', or "
+                "pip install --no-deps aeon")
+    rows = ["accuracy on 370 held-out utterances (always the most frequent speaker: "
+            f"{float(results.chance.max()):.3f}); in brackets ln of the gradient over the silence at the start",
+            f"{'silence':>12}" + "".join(f"{int(s):>16}" for s in results.silence.values)]
+    for model in results.model.values:
+        at = results.sel(model=model).mean("seed")
+        cells = "".join(f"{float(a):8.3f} ({float(g):5.0f})" for a, g in zip(at.accuracy.values, at.log_gradient.values, strict=True))
+        rows.append(f"{model:>12}{cells}")
+    return "\n".join(rows)
+
+
+STUDY = Study(
+    name="speech",
+    question="How long a silence can lie between hearing who speaks and saying it?",
+    grid={"model": list(MODELS), "silence": [0, 10, 30, 100, 200], "seed": [0, 1]},
+    settings={"units": 32, "steps": 250, "batch": 32, "missing": "stop"},
+    quick={"model": ["lstm", "lru"], "silence": [0, 20], "seed": [0], "units": 8, "steps": 10, "missing": "skip"},
+    units={"model": ("1", "model"), "silence": ("frame", "silence before the answer"), "seed": ("1", "seed")},
+    limits={"silence": (0, 100_000), "seed": (0, None), "units": (2, 1024), "steps": (1, 1_000_000), "batch": (1, 270), "missing": ["stop", "skip"]},
+    source="Kudo, Toyama and Shimbo (1999), Pattern Recognition Letters 20, 1103; doi:10.24432/C5NS47 (CC BY 4.0)",
+    measure=measure,
+    summary=summary,
+)
+
+if __name__ == "__main__":
+    raise SystemExit(STUDY.main())

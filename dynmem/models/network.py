@@ -174,7 +174,7 @@ def blocks(mixers, placement, norm, hidden, activation, rng):
 def resampled(model, factor):
     """The same model for inputs whose samples lie ``factor`` times as far apart (below 1: closer), without training anew.
 
-    Models of continuous time (S4D, S4, LMU) change their step, in stacks too; what has no memory stays. Raises TypeError for layers that know
+    Models of continuous time (S4D, S4, S5, LRU, LMU) change their step, in stacks too; what has no memory stays. Raises TypeError for layers that know
     steps only.
 
     >>> stack = get("s4d", units=4, inputs=2, layers=2, placement="pre", modes=4)
@@ -189,4 +189,4 @@ def resampled(model, factor):
         return model.resampled(factor)
     if as_system(model, Map).size == 0:
         return model
-    raise TypeError(f"{type(model).__name__} knows steps, not time, and cannot be resampled: train it at the new rate, or take s4d, s4 or lmu")
+    raise TypeError(f"{type(model).__name__} knows steps, not time, and cannot be resampled: train it at the new rate, or take s4d, s4, s5, lru or lmu")

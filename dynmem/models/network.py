@@ -174,8 +174,8 @@ def blocks(mixers, placement, norm, hidden, activation, rng):
 def resampled(model, factor):
     """The same model for inputs whose samples lie ``factor`` times as far apart (below 1: closer), without training anew.
 
-    Models of continuous time (S4D, S4, S5, LRU, LMU) change their step, in stacks too; what has no memory stays. Raises TypeError for layers that know
-    steps only.
+    Models of continuous time (S4D, S4, S5, LRU, LMU) change their step, in stacks too; what has no memory stays. Raises TypeError for layers
+    that know steps only.
 
     >>> stack = get("s4d", units=4, inputs=2, layers=2, placement="pre", modes=4)
     >>> bool(np.allclose(resampled(stack, 0.5).layers[1].mixer.log_step, stack.layers[1].mixer.log_step - np.log(2)))
@@ -189,4 +189,5 @@ def resampled(model, factor):
         return model.resampled(factor)
     if as_system(model, Map).size == 0:
         return model
-    raise TypeError(f"{type(model).__name__} knows steps, not time, and cannot be resampled: train it at the new rate, or take s4d, s4, s5, lru or lmu")
+    raise TypeError(f"{type(model).__name__} knows steps, not time, and cannot be resampled: train it at the new rate, or take s4d, s4, s5, "
+                    "lru or lmu")

@@ -235,6 +235,8 @@ def test_a_stack_at_another_sampling_rate():
     finer, coarse = dm.models.resampled(model, 0.5).run(u, rest)[0][1::2], model.run(u[1::2], rest)[0]
     assert np.abs(finer - coarse)[20:].max() < 0.02 * np.abs(coarse).max()
     assert np.abs(model.run(u, rest)[0][1::2] - coarse)[20:].max() > 0.1 * np.abs(coarse).max()
+    lru = dm.models.get("lru", units=3, inputs=2, outputs=1, placement="post", modes=4, rng=1)
+    assert dm.models.resampled(lru, 2.0).layers[1].mixer.eigenvalues == pytest.approx(lru.layers[1].mixer.eigenvalues ** 2)
     assert dm.models.resampled(dm.models.LMU.random(2, 1, theta=8.0), 2.0).theta == 4.0
     with pytest.raises(TypeError, match="Tanh knows steps, not time"):
         dm.models.resampled(dm.models.get("tanh", units=3, inputs=2, layers=2), 0.5)

@@ -264,3 +264,14 @@ def test_both_integrators_run_backward():
     np.testing.assert_allclose(adaptive.x, fixed.x, rtol=1e-4)
     back = dm.orbit(lorenz, adaptive.x[-1], duration=0.5, rtol=1e-11).x[-1]
     np.testing.assert_allclose(back, x, atol=1e-6)
+
+
+def test_a_jacobian_that_is_lost_is_not_blamed_on_the_state():
+    class Edge(dm.Map):
+        states = ("x",)
+
+        def rule(self, x, u):
+            return dm.sqrt(x)
+
+    with pytest.raises(NotFiniteError, match="Jacobian not finite at step 1 of 50"):
+        dm.lyapunov_spectrum(Edge(), [0.0], duration=50, transient=0)

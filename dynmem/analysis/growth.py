@@ -133,8 +133,10 @@ class Tangents:
     def _volume(self, x, u):
         try:
             return volume_growth(self.system, x, u)
-        except NotFiniteError:  # half-way through the step
-            raise not_finite(self.system, self.step, self.steps) from None
+        except NotFiniteError:
+            if isinstance(self.system, FlowMap):  # half-way through the step
+                raise not_finite(self.system, self.step, self.steps) from None
+            return np.nan  # the frame is lost in the same step, and says so
 
     def _adapt(self, count, worst):
         """The number of steps after which the worst row should keep the share aimed at, if it goes on as it did."""

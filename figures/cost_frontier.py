@@ -109,8 +109,9 @@ def _winners(axis, results):
     best = np.full((len(budgets), results.sizes["delay"]), np.nan)
     for j, delay in enumerate(results.delay.values):
         at = results.sel(delay=delay)
-        reached = np.array([np.interp(budgets, results.step * at.step_seconds.sel(model=name), at.recalled.sel(model=name).mean("seed"))
-                            for name in results.model.values])
+        spent = [(results.step * at.step_seconds.sel(model=name)).values for name in results.model.values]
+        recalled = at.recalled.mean("seed").transpose("model", "step").values
+        reached = np.array([row[np.searchsorted(seconds, budgets, side="right") - 1] for row, seconds in zip(recalled, spent, strict=True)])
         best[:, j] = np.where(reached.max(0) > 0.1, leaders(reached), np.nan)
     colours = ListedColormap([look(name)[0] for name in results.model.values])
     axis.pcolormesh(np.arange(results.sizes["delay"]), budgets, best, cmap=colours, vmin=-0.5, vmax=results.sizes["model"] - 0.5, shading="nearest",

@@ -143,7 +143,7 @@ def finish(results):
     """Seconds, measured in this one process once all training is done: of a step of training, of a pass over the length, and over the width."""
     budget, batch = int(results.budget.max()), int(results.batch.max())
     names, tasks = results.model.values, {int(d): copy_task(int(d)).steps for d in results.delay.values}
-    step = seconds(names, list(tasks.values()), budget, batch=batch).training_seconds
+    step = seconds(names, list(tasks.values()), budget, batch=batch).training_seconds.sel(length=list(tasks.values()))
     results["step_seconds"] = (("model", "delay"), step.values, {"units": "s", "long_name": "processor time of a step of training"})
     long = seconds(names, results.length.values, budget, batch=1, limit=1.5)
     for name in ("training_seconds", "training_seconds_error"):

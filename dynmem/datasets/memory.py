@@ -4,6 +4,7 @@ import numpy as np
 
 from ..analysis.recall import memory_trace
 from ..arrays import tensors
+from ..errors import NotFiniteError
 from ..flow import trajectory, whole_steps
 from ..labels import as_seed, dataset, describe_system
 from ..systems import BennaFusi, CascadeSynapse, Hopfield, Impulses, LeakySynapse, Noisy, RingAttractor, WongWang
@@ -196,8 +197,20 @@ def _noisy_trials(network, x, cues, epoch, dt, diffusion, rng):
         if steps:
             held = cues if own == EPOCHS["cue"] else None
             noise = rng.standard_normal((steps, *x.shape))
-            parts.append(trajectory(Noisy(network, dt=dt, diffusion=diffusion, held=held), parts[-1][-1], steps, noise)[1:])
+            parts.append(_followed(Noisy(network, dt=dt, diffusion=diffusion, held=held), parts[-1][-1], noise))
     return np.moveaxis(np.concatenate(parts)[:-1], 0, 1)
+
+
+def _followed(system, x, noise):
+    """States after each step of the noise, (steps, trials, n); ``trajectory`` asks for a rule that serves any batch, and here each trial hears
+    a cue of its own."""
+    states = []
+    for now in noise:
+        x = system.rule(x, now)
+        states.append(x)
+    if not np.isfinite(x).all():
+        raise NotFiniteError(f"a trial of {type(system.flow).__name__} is lost: take a smaller dt, or less diffusion")
+    return np.stack(states)
 
 
 def _labelled(variables, coords, time, epoch, unit, system, title, rng, trials, train, validation, facts, **parameters):

@@ -2,7 +2,8 @@
 
 ``stepping`` makes the program of a system's step; ``advance`` calls it by its address. Frames are rows (k, n) between two QRs; inside a step
 they are cut into tiles of some directions, (n, width) each, so that every operation of the rule works on neighbouring numbers. Plain loops
-over arrays that are handed in, since numba compiles those quickly; compiled once on a machine, whatever the system.
+over arrays that are handed in, and ``advance`` in one piece, since numba compiles a loop quickly and takes its time for each function; compiled
+once on a machine, whatever the system.
 """
 
 import math

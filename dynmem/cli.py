@@ -106,17 +106,14 @@ def names_of(kind: str) -> dict[str, str]:
 
 def module_of(package: str, name: str):
     """The module of a study or figure; an unknown name brings the known ones and the one that was probably meant."""
-    from .study.parameters import ConfigurationError, suggestion
+    from .study.parameters import ConfigurationError
     from .study.store import check_name
 
     known = names_in(package)
     if check_name(name) not in known:
         if not known:
             raise ConfigurationError([f"no {package} are installed, and there are none in this folder"])
-        error = UnknownNameError(FOLDERS[package], name, known)
-        if close := suggestion(name, known):
-            error.add_note(close)
-        raise error
+        raise UnknownNameError(FOLDERS[package], name, known)
     return importlib.import_module(f"{package}.{name}")
 
 

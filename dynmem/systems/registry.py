@@ -67,6 +67,6 @@ def known_exponents(name):
 
 
 def _class(name):
-    if name not in table():
+    if not isinstance(name, str) or name not in table():
         raise UnknownNameError("system", name, table())
     return table()[name]

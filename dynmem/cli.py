@@ -156,7 +156,7 @@ def draw_figures(options: argparse.Namespace) -> int:
         store = Store(name, Path(options.results))
         if not store.file.exists():
             missing.append(name)
-            complain(f"figure {name} needs {store.file}: make it by dynmem run {name}{_where(options.results)}", 1)
+            complain(f"figure {name} needs {store.file}: make it by dynmem run {name}{_where(options.results)}{_trial(store)}", 1)
             continue
         drawn[name] = str(draw(modules.get(name) or module_of("figures", name), store.load(), Path(options.output, f"{name}.png")))
         if not options.json:
@@ -170,6 +170,12 @@ def _where(folder: str) -> str:
     """Option of ``dynmem run`` that fills this folder."""
     usual = {Path("results"): "", Path("results/quick"): " --quick"}
     return usual.get(Path(folder), f" --output {folder}")
+
+
+def _trial(store) -> str:
+    """Words on a quick run beside the full one that is missing."""
+    quick = store.file.parent / "quick"
+    return f", or draw its quick run with --results {quick}" if (quick / store.file.name).exists() else ""
 
 
 def draw(module, dataset, path: Path) -> Path:

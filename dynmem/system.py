@@ -92,7 +92,11 @@ class Map(System):
         return self.output(stack(states, axis=-2), u if driven else None), x
 
     def run(self, u, x):
-        """The same outputs and last state, all steps at once where a model knows how."""
+        """The same outputs and last state as ``unroll``, all steps at once where a model knows how.
+
+        Shapes: u (..., T, inputs) and x (..., n), say ``model.initial()``, to (..., T, outputs) and (..., n). Unchecked, for inner loops
+        (``dm.orbit`` checks); a system without inputs reads off u the number of steps alone.
+        """
         return self.unroll(u, x)
 
 

@@ -106,17 +106,14 @@ def names_of(kind: str) -> dict[str, str]:
 
 def module_of(package: str, name: str):
     """The module of a study or figure; an unknown name brings the known ones and the one that was probably meant."""
-    from .study.parameters import ConfigurationError, suggestion
+    from .study.parameters import ConfigurationError
     from .study.store import check_name
 
     known = names_in(package)
     if check_name(name) not in known:
         if not known:
             raise ConfigurationError([f"no {package} are installed, and there are none in this folder"])
-        error = UnknownNameError(FOLDERS[package], name, known)
-        if close := suggestion(name, known):
-            error.add_note(close)
-        raise error
+        raise UnknownNameError(FOLDERS[package], name, known)
     return importlib.import_module(f"{package}.{name}")
 
 
@@ -159,7 +156,7 @@ def draw_figures(options: argparse.Namespace) -> int:
         store = Store(name, Path(options.results))
         if not store.file.exists():
             missing.append(name)
-            complain(f"figure {name} needs {store.file}: make it by dynmem run {name}{_where(options.results)}", 1)
+            complain(f"figure {name} needs {store.file}: make it by dynmem run {name}{_where(options.results)}{_trial(store)}", 1)
             continue
         drawn[name] = str(draw(modules.get(name) or module_of("figures", name), store.load(), Path(options.output, f"{name}.png")))
         if not options.json:
@@ -173,6 +170,12 @@ def _where(folder: str) -> str:
     """Option of ``dynmem run`` that fills this folder."""
     usual = {Path("results"): "", Path("results/quick"): " --quick"}
     return usual.get(Path(folder), f" --output {folder}")
+
+
+def _trial(store) -> str:
+    """Words on a quick run beside the full one that is missing."""
+    quick = store.file.parent / "quick"
+    return f", or draw its quick run with --results {quick}" if (quick / store.file.name).exists() else ""
 
 
 def draw(module, dataset, path: Path) -> Path:

@@ -16,7 +16,7 @@ def compare(predicted, measured, trained=None, *, of="lyapunov", tolerance=0.0, 
     "differ" elsewhere, and "undefined" where a value is NaN. Two infinities of one sign agree.
 
     Returns a Dataset: ``predicted``, ``measured``, [``trained``,] ``error`` (measured - predicted), ``uncertainty``, ``verdict``.
-    Raises ValueError where a Dataset lacks the variable, or where no label is shared.
+    Raises TypeError for anything but Datasets, ValueError where one lacks the variable, or where no label is shared.
 
     >>> import dynmem as dm
     >>> W = np.diag([0.9, 0.5])
@@ -27,6 +27,8 @@ def compare(predicted, measured, trained=None, *, of="lyapunov", tolerance=0.0, 
     import xarray as xr
 
     for name, holder in (("predicted", predicted), ("measured", measured), ("trained", trained)):
+        if holder is not None and not isinstance(holder, xr.Dataset):
+            raise TypeError(f"{name} must be a Dataset of dm.theory or dm.analysis, got {type(holder).__name__}")
         if holder is not None and of not in holder:
             raise ValueError(f"{name} holds no variable {of!r}: it has {', '.join(map(str, holder.data_vars))}")
     error_name = ERRORS.get(of, f"{of}_error")

@@ -15,8 +15,8 @@ class FlowMap(Map):
     """The map x(t) -> x(t + dt) of a flow by Runge-Kutta steps, the input held over the step.
 
     The rule composes the flow's own rule, so that Jacobians, exponents and gradients of the flow need no code of their own.
-    ``order`` is 4 (the classical scheme) or 8 (of Dormand and Prince); ``substeps`` divides dt for
-    accuracy, dt stays the time between two states.
+    ``order`` is 4 (the classical scheme) or 8 (of Dormand and Prince); ``substeps`` divides dt for accuracy, dt stays the time between
+    two states, backwards in time where it is negative. Raises TypeError for what is not a Flow, ValueError for the other fields.
 
     >>> class Decay(Flow):
     ...     states = ("x",)

@@ -92,7 +92,11 @@ class Map(System):
         return self.output(stack(states, axis=-2), u if driven else None), x
 
     def run(self, u, x):
-        """The same outputs and last state, all steps at once where a model knows how."""
+        """The same outputs and last state as ``unroll``, all steps at once where a model knows how.
+
+        Shapes: u (..., T, inputs) and x (..., n), say ``model.initial()``, to (..., T, outputs) and (..., n). Unchecked, for inner loops
+        (``dm.orbit`` checks); a system without inputs reads off u the number of steps alone.
+        """
         return self.unroll(u, x)
 
 
@@ -168,6 +172,8 @@ def as_system(system, kind=System):
         return system
     if isinstance(system, Flow) and kind is Map:
         raise TypeError(f"{type(system).__name__} is a Flow and a Map is needed: pass dm.FlowMap(flow, dt)")
+    if isinstance(system, Map) and kind is Flow:
+        raise TypeError(f"{type(system).__name__} is a Map and a Flow is needed: a Map steps by itself, pass it where a Map may stand")
     if isinstance(system, type) and issubclass(system, System):
         raise TypeError(f"{system.__name__} is a class: pass an instance, {system.__name__}(...)")
     raise TypeError(f"expected a dynmem {kind.__name__}, got {type(system).__name__}: derive it from dm.Map or dm.Flow, "
@@ -196,6 +202,8 @@ def as_input(system, u, name="u"):
         return None
     u = tensors(u)
     if u.ndim == 0 or u.shape[-1] != system.inputs:
+        if not system.inputs:
+            raise ShapeError(f"{type(system).__name__} takes no input: leave {name} out")
         has = u.shape[-1] if u.ndim else "no axis of"
         raise ShapeError(f"{name} has {has} inputs, {type(system).__name__} takes {system.inputs}: pass shape (..., {system.inputs})")
     if not np.isfinite(u).all():

@@ -272,6 +272,10 @@ def test_a_figure_without_results_says_how_to_make_them(here, capsys):
     assert said(capsys) == "dynmem: figure tiny needs results/tiny.nc: make it by dynmem run tiny\n"
     assert cli.main(["figures", "tiny", "--results", "results/quick"]) == 1
     assert said(capsys) == "dynmem: figure tiny needs results/quick/tiny.nc: make it by dynmem run tiny --quick\n"
+    (here / "results" / "quick").mkdir(parents=True)
+    (here / "results" / "quick" / "tiny.nc").touch()
+    assert cli.main(["figures", "tiny"]) == 1
+    assert said(capsys).endswith("dynmem run tiny, or draw its quick run with --results results/quick\n")
 
 
 def test_repair_of_nothing_says_so(here, capsys):

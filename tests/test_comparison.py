@@ -52,3 +52,5 @@ def test_what_is_missing_is_named(measured):
         dm.compare(measured, measured, of="horizon")
     with pytest.raises(ValueError, match="share no label"):
         dm.compare(measured.assign_coords(exponent=[7, 8, 9]), measured)
+    with pytest.raises(TypeError, match=r"predicted must be a Dataset of dm.theory or dm.analysis, got float"):
+        dm.compare(0.1, measured)

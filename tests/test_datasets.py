@@ -41,7 +41,7 @@ def test_sampling_is_a_share_of_the_lyapunov_time():
     assert d.attrs["lyapunov_time"] == pytest.approx(1 / 0.9056)  # Sprott (2003)
     assert d.attrs["sampling_step"] == pytest.approx(0.05 / 0.9056)
     np.testing.assert_allclose(d.time.values, np.arange(100) * 0.05 / 0.9056)
-    assert d.attrs["exponents_source"].startswith("published: Sprott")
+    assert d.attrs["exponents_source"].startswith("Sprott")
     assert "sigma*(-x + y)" in d.attrs["law"]
 
 

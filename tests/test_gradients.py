@@ -197,5 +197,5 @@ def test_what_is_not_finite():
 
     with pytest.raises(NotFiniteError, match="gradient not finite at lag 1"):
         gradient_norms(Root(), x0=[0.0], lags=10)
-    with pytest.raises(ShapeError, match="Henon takes 0"):
+    with pytest.raises(ShapeError, match="Henon takes no input: leave u out"):
         gradient_norms(Henon(), np.zeros((200, 1)), x0=[0.1, 0.1], lags=10)

@@ -103,3 +103,5 @@ def test_what_cannot_be_measured():
         forgetting(gradient_norms(Linear(np.zeros((2, 2))), lags=20))
     with pytest.raises(TypeError, match=r"expected a dynmem (System|Map), got ndarray"):
         memory_horizon(np.eye(3), lags=5)
+    with pytest.raises(TypeError, match="got Linear: pass a Dataset of gradient_norms, or a system with lags="):
+        memory_horizon(Linear(np.eye(2)))

@@ -45,7 +45,7 @@ def test_a_system_of_the_table_keeps_the_contract_and_stays_finite(name):
 
 @pytest.mark.parametrize(("feedback", "tau"), [(0.0, 1.0), (0.9, 1.0), (1.0, 1.0), (0.95, 0.1), (1.05, 2.0)])
 def test_a_line_attractor_leaks_with_tau_over_one_less_w(feedback, tau):
-    """x' = -x + w x: time constant 1/(1 - w), exact (REFERENCES section 7; Seung 1996)."""
+    """x' = -x + w x: time constant 1/(1 - w), exact (Seung 1996, PNAS 93, 13339)."""
     line = LineAttractor(feedback, tau, units=3)
     values = np.sort(np.linalg.eigvals(dm.jacobian(line, np.ones(3))).real)[::-1]
     np.testing.assert_allclose(values, sorted([(feedback - 1) / tau, -1 / tau, -1 / tau], reverse=True), atol=1e-14)
@@ -87,7 +87,7 @@ def eigenvalues(ring, rates):
 
 
 def test_a_weakly_tuned_ring_is_flat():
-    """N = 128, J0 = -7.3, I = 1, J1 = 1.8: top eigenvalue -0.1 (REFERENCES section 7)."""
+    """N = 128, J0 = -7.3, I = 1, J1 = 1.8: top eigenvalue J1/2 - 1 = -0.1 (Ben-Yishai, Bar-Or and Sompolinsky 1995, PNAS 92, 3844)."""
     ring = RingAttractor(modulation=1.8)
     rates = settled(ring, 0.7)
     assert np.ptp(rates) < 1e-10
@@ -96,7 +96,7 @@ def test_a_weakly_tuned_ring_is_flat():
 
 @pytest.mark.parametrize("angle", [0.01, 0.0245, 0.7, 3.0])
 def test_a_bump_stands_where_it_was_put(angle):
-    """J1 = 4: 64 of 128 units wherever it starts, exponents 0 and -0.7609 (REFERENCES section 7)."""
+    """J1 = 4: 64 of 128 units wherever it starts, exponents 0 and -0.7609 (equations of Ben-Yishai et al. 1995, solved on the lattice)."""
     ring = RingAttractor()
     rates = settled(ring, angle)
     assert (rates > 1e-12).sum() == 64
@@ -105,7 +105,7 @@ def test_a_bump_stands_where_it_was_put(angle):
 
 
 def test_only_a_bump_on_a_unit_feels_the_lattice():
-    """Exactly centred: 65 active units and +0.03125 (REFERENCES section 7), the two outer ones at their threshold."""
+    """Exactly centred: 65 active units and the eigenvalue +4/N = 0.03125 (derived in ``theory.ring_bump``), the two outer ones at their threshold."""
     ring = RingAttractor()
     rates = settled(ring, 0.0, 5.0)
     for _ in range(2000):  # keep the symmetry, which rounding would break
@@ -224,7 +224,8 @@ def test_retrieval_ends_above_capacity():
 
 
 def test_a_chain_fades_as_its_matrix_exponential():
-    """12 variables, C_k = 2^(k-1), g = 2^(-k-2), leak at the end: r(100) = 0.133431, r(1000) = 0.042498 (REFERENCES section 7)."""
+    """12 variables, C_k = 2^(k-1), g = 2^(-k-2), leak at the end: r(100) = 0.133431, r(1000) = 0.042498 ([exp(A t)]_11 of Benna
+    and Fusi's chain, 2016, Nature Neurosci. 19, 1697)."""
     A = dm.jacobian(BennaFusi(), np.zeros(12))
     C, g = 2.0 ** np.arange(12), 2.0 ** -(np.arange(12) + 3.0)
     for k in range(12):
@@ -282,7 +283,8 @@ def test_the_exponents_of_a_cascade_are_its_eigenvalues():
 
 
 def test_wong_and_wang_remember():
-    """Stable (0.1027, 0.1027) and (0.5670, 0.0319) with its mirror; eigenvalues -5.12, -8.33 a second (REFERENCES section 7)."""
+    """Stable (0.1027, 0.1027) and (0.5670, 0.0319) with its mirror; eigenvalues -5.12, -8.33 a second (equations of Wong and
+    Wang 2006, J. Neurosci. 26, 1314, solved at their parameters)."""
     network = WongWang()
     step = dm.FlowMap(network, 0.005)
     for start, end in (((0.1, 0.12), (0.1027, 0.1027)), ((0.6, 0.1), (0.5670, 0.0319)), ((0.1, 0.6), (0.0319, 0.5670))):
@@ -310,7 +312,7 @@ def test_the_rate_goes_through_its_removable_singularity():
 
 @pytest.mark.parametrize("gain", [1.2, 2.0, 5.0])
 def test_three_bits_have_eight_stable_states(gain):
-    """8 stable fixed points of 27 (REFERENCES section 3 for the trained network)."""
+    """8 stable fixed points of 27 (Sussillo and Barak 2013, Neural Comput. 25, 626, find as many in trained networks)."""
     flip_flop = FlipFlop(gain)
     m = dm.theory.flip_flop([0.0], gain=gain).fixed_point.values
     points = np.stack(np.meshgrid(m, m, m), -1).reshape(-1, 3)

@@ -33,6 +33,8 @@ def test_parameters_and_their_misspelling():
     for call in (dm.systems.get, dm.systems.describe, dm.systems.known_exponents):
         with pytest.raises(dm.UnknownNameError, match="lorenz63"):
             call("lorentz")
+    with pytest.raises(dm.UnknownNameError, match=r"did you mean lorenz63 or lorenz96\?"):
+        dm.systems.get("lorenz")
 
 
 def test_known_exponents_hold_a_measurement_to_what_is_published():

@@ -92,6 +92,7 @@ def test_of_models_and_profiles():
     (lambda: kernel_tail(dm.LinearSystem(0.5 * np.eye(1), np.ones((1, 1)), dt=1.0)), ValueError, "needs lags"),
     (lambda: kernel_tail(dm.LinearSystem(-np.eye(1), np.ones((1, 1))), lags=20), ValueError, "call discretise"),
     (lambda: kernel_tail(gradient_norms(Tanh.random(2), lags=20)), ValueError, "holds no log_input_gradient"),
+    (lambda: kernel_tail(Tanh.random(2, 1)), ValueError, "the tail of Tanh needs lags"),
 ])
 def test_bad_input(make, error, text):
     with pytest.raises(error, match=text):

@@ -23,7 +23,7 @@ def agree(predicted, measured, of, sigmas=4.0, tolerance=0.0):
 
 @pytest.mark.parametrize(("feedback", "tau"), [(0.5, 1.0), (0.9, 1.0), (0.99, 0.1)])
 def test_time_constant_of_a_leak(feedback, tau):
-    """1/(1 - w) (REFERENCES section 7; Seung 1996)."""
+    """1/(1 - w) (Seung 1996, PNAS 93, 13339)."""
     found = theory.line_attractor([tau / (1 - feedback)], feedback=feedback, time_constant=tau)
     assert np.isclose(found.memory_time, tau / (1 - feedback), rtol=1e-14)
     assert np.isclose(found.mean_readout[0], np.exp(-1), rtol=1e-12)
@@ -51,7 +51,7 @@ def test_a_measured_line_attractor_agrees(feedback, units):
 
 
 def test_flat_ring():
-    """N = 128, J0 = -7.3, J1 = 1.8: top eigenvalue -0.1 (REFERENCES section 7); every mode by the eigenvalues of the matrix."""
+    """N = 128, J0 = -7.3, J1 = 1.8: top eigenvalue J1/2 - 1 = -0.1 (Ben-Yishai et al. 1995); every mode by the eigenvalues of the matrix."""
     for units, J0, J1, tau in ((128, -7.3, 1.8, 1.0), (7, 0.5, -3.0, 0.1), (12, -1.0, 1.0, 2.0)):
         found = theory.ring_flat(units=units, inhibition=J0, modulation=J1, time_constant=tau)
         ring = RingAttractor(J0, J1, 1.0, tau, units)
@@ -62,8 +62,8 @@ def test_flat_ring():
     assert theory.ring_flat().lyapunov[0].item() == pytest.approx(-0.1, abs=1e-12)
 
 
-def test_the_bump_of_the_reference_row():
-    """64 units, 0 and -0.7609; on a unit 65 and +0.03125 (REFERENCES section 7)."""
+def test_a_bump_on_the_lattice():
+    """N = 128, J1 = 4: 64 units, 0 and -0.7609; on a unit 65 and +4/N (equations of Ben-Yishai et al. 1995, solved on the lattice)."""
     found = theory.ring_bump()
     assert found.active.values.tolist() == [65, 64] and found.stable.values.tolist() == [False, True]
     np.testing.assert_allclose(found.lyapunov_at[:, 0], [0.03125, 0.0], atol=1e-12)
@@ -150,8 +150,8 @@ def test_a_measured_overlap_agrees_at_a_temperature():
 # ---- synapses
 
 
-def test_the_chain_of_the_reference_row():
-    """r(100) = 0.133431, r(1000) = 0.042498, slope -1/2 (REFERENCES section 7; Benna and Fusi 2016)."""
+def test_a_chain_fades_as_one_over_the_root_of_time():
+    """r(100) = 0.133431, r(1000) = 0.042498, slope -1/2 (Benna and Fusi 2016, Nature Neurosci. 19, 1697)."""
     found = theory.benna_fusi([100, 1000, 100_000])
     np.testing.assert_allclose(found.trace[:2], [0.133431, 0.042498], atol=1e-6)
     lags = np.unique(np.logspace(1.5, 5, 50).astype(int))
@@ -178,7 +178,7 @@ def test_measured_exponents_of_a_chain_agree():
 
 
 def test_exponential_forgetting_lasts_for_the_logarithm_of_the_synapses():
-    """Lifetime ln(N)/(2 |ln(1 - q)|): REFERENCES section 7, Amit and Fusi (1994)."""
+    """Lifetime ln(N)/(2 |ln(1 - q)|): Amit and Fusi (1994), Neural Comput. 6, 957."""
     q, sizes = 0.1, np.logspace(4, 9, 6)
     found = memory_lifetime(theory.leaky_synapse(range(400), rate=q, binary=True), sizes)
     np.testing.assert_allclose(found.lifetime, (0.5 * np.log(sizes) + np.log(q)) / -np.log1p(-q), atol=0.05)
@@ -186,7 +186,7 @@ def test_exponential_forgetting_lasts_for_the_logarithm_of_the_synapses():
 
 
 def test_a_chain_lasts_in_proportion_to_the_synapses():
-    """ln lifetime over ln N: slope 1 within 0.05 (REFERENCES section 7; Benna and Fusi 2016)."""
+    """ln lifetime over ln N: slope 1 within 0.05 (Benna and Fusi 2016)."""
     lags = np.unique(np.logspace(0, 7, 400).astype(int))
     for variables, base, coupling in ((16, 2.0, 0.25), (12, 3.0, 0.3)):
         made = theory.benna_fusi(lags, variables=variables, base=base, coupling=coupling)
@@ -225,7 +225,7 @@ def test_a_lifetime_beyond_the_lags_is_infinite_and_a_faint_memory_has_none():
 
 
 def test_wong_and_wang():
-    """REFERENCES section 7 (Wong and Wang 2006): three stable states, two saddles; eigenvalues -5.12, -8.33."""
+    """Equations of Wong and Wang (2006), J. Neurosci. 26, 1314: three stable states, two saddles; eigenvalues -5.12, -8.33."""
     found = theory.wong_wang()
     assert found.memories == 3 and found.stable.values.tolist() == [True, False, True, False, True]
     np.testing.assert_allclose(found.fixed_point[2], [0.1027, 0.1027], atol=1e-4)

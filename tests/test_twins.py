@@ -11,6 +11,7 @@ CASES = {
     "tanh, chaotic": (lambda: dm.models.get("tanh", units=300, gain=2.5, rng=1), None, 0.02),
     "tanh, driven": (lambda: wide("tanh", gain=1.5, rng=2), 0.5, 0.02),
     "tanh, leaky": (lambda: dm.models.get("tanh", units=300, gain=3.0, leak=0.5, rng=3), None, 0.03),
+    "ESN": (lambda: replace(dm.models.get("esn", units=300, spectral_radius=1.2, rng=15), V=np.eye(300)), 0.5, 0.03),
     "tanh, orthogonal": (lambda: wide("tanh", init="orthogonal", rng=4), 0.5, 0.02),
     "orthogonal, identity": (lambda: dm.models.get("orthogonal", units=100, rng=5), None, 1e-9),
     "orthogonal, tanh": (lambda: wide("orthogonal", nonlinearity="tanh", rng=6), 0.5, 0.02),
@@ -64,6 +65,28 @@ def test_depth(name, placement):
         if variable not in ("standard_error", "growth"):
             assert float(measured[variable].mean()) == pytest.approx(float(predicted[variable].mean()), rel=0.3, abs=0.03)
     assert {name: measured[name].equals(predicted[name]) for name in predicted.coords} == dict.fromkeys(predicted.coords, True)
+
+
+def test_a_leak_slows_the_gradient_down():
+    cell = dm.models.get("tanh", units=50, gain=0.8, leak=0.25)  # at rest lambda_1 = ln(1 - d + d gain)/d per unit time, d units a step
+    np.testing.assert_allclose(dm.theory.gradient_norms(cell, lags=[0, 10]).log_state_gradient, [0.0, 10 * np.log(0.95)], rtol=2e-2)
+
+
+def test_a_reservoir_has_the_gradients_of_its_weights():
+    cell = dm.models.get("esn", units=20, inputs=2)
+    plain = dm.models.Tanh(cell.W, cell.V, cell.b)
+    assert dm.theory.gradient_norms(cell, lags=9, drive=0.5).equals(dm.theory.gradient_norms(plain, lags=9, drive=0.5))
+
+
+@pytest.mark.parametrize("make", [
+    lambda: dm.systems.get("lorenz63"), lambda: dm.models.get("relu", units=3), lambda: dm.models.get("lmu", units=3, inputs=1),
+    lambda: dm.models.get("orthogonal", units=3, nonlinearity="modrelu", bias_sd=0.3), lambda: dm.models.get("tcn", units=3, inputs=1),
+    lambda: dm.models.get("attention", units=3, inputs=3),
+])
+def test_where_no_theory_is_known_none_is_given(make):
+    for predicted in (dm.theory.lyapunov_spectrum, lambda system: dm.theory.gradient_norms(system, lags=3)):
+        with pytest.raises(ValueError, match="no theory of"):
+            predicted(make())
 
 
 def test_zero_weights_are_exact():

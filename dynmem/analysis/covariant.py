@@ -26,7 +26,7 @@ def covariant_vectors(system, x0=None, *, duration, transient=None, backward=Non
     ----------
     system : a Map or Flow. ``x0``, ``exponents``, ``drive``, ``dt``, ``rng`` as in ``lyapunov_spectrum``; all times in the system's unit.
     transient : default a tenth of the duration.
-    samples : at most so many times, evenly spread, at which vectors are returned; ``growth`` and ``lyapunov`` use every step.
+    samples : at most so many times, evenly spread, at which vectors are returned; ``local_growth`` and ``lyapunov`` use every step.
     stride : steps between two QRs, each of which keeps a factor of exponents^2 numbers.
     memory : gigabytes that may be taken.
 

@@ -22,6 +22,8 @@ def memory_horizon(gradients, u=None, *, of="state", **options):
     9.4912
     """
     if not hasattr(gradients, "data_vars"):
+        if "lags" not in options:
+            raise TypeError(f"got {type(gradients).__name__}: pass a Dataset of gradient_norms, or a system with lags=, the largest lag to look at")
         gradients = gradient_norms(gradients, u, **options)
     lags, logs, errors = _profile(gradients, of)
     fall = logs[0] - logs

@@ -64,6 +64,8 @@ def _logarithms(kernel, u, of, lags, options):
             raise ValueError("the tail of a LinearSystem needs lags, the largest lag")
         kernel = kernel.kernel(whole("lags", lags, 5) + 1)
     elif not isinstance(kernel, (np.ndarray, list, tuple)):
+        if lags is None and not hasattr(kernel, "data_vars"):
+            raise ValueError(f"the tail of {type(kernel).__name__} needs lags, the largest lag; or pass a kernel as an array (lags, ...)")
         made = kernel if hasattr(kernel, "data_vars") else gradient_profile(kernel, u, lags=lags, **options)
         name = f"log_{of}_gradient"
         if name not in made:

@@ -1,4 +1,4 @@
-"""How fast a system lives: its Lyapunov time, published or measured, and the speed at which its components turn."""
+"""How fast a system lives: its Lyapunov time, known or measured, and the speed at which its components turn."""
 
 from dataclasses import dataclass
 
@@ -41,7 +41,7 @@ class Clock:
 
 
 def clock(name, system, *, published=True, rng=0):
-    """The ``Clock`` of a registered system: with the published exponents where it stands at its own parameters, else measured ones."""
+    """The ``Clock`` of a registered system: with the known exponents where it stands at its own parameters, else measured ones."""
     step = as_map(system, duration=1e4)  # long enough for machine code
     states = trajectory(step, system.initial(rng), PILOT)
     # a body on an ellipse exchanges energy with one that is not of the system (Sitnikov)
@@ -50,7 +50,7 @@ def clock(name, system, *, published=True, rng=0):
     spread, speed, fastest = _pace(system, states)
     known = systems.known_exponents(name) if published else None
     if known is not None:
-        exponents, errors, source = np.array(known.exponents), np.array(known.tolerances), f"published: {known.source}"
+        exponents, errors, source = np.array(known.exponents), np.array(known.tolerances), known.source
         chaotic = exponents[0] > errors[0] and exponents[0] > 0
     else:
         exponents, errors, source, duration = _measured(system, states[-1], speed, rng)

@@ -70,10 +70,16 @@ def _attributes(attrs) -> bytes:
 def _variables(dataset):
     for name, v in sorted(dataset.data_vars.items()):
         dims = ", ".join(f"{d}" for d in v.dims)
-        yield str(name), f"{v.attrs.get('long_name', '')} ({dims}) in {v.attrs.get('units', '?')}, {v.dtype}".strip()
+        yield str(name), f"{v.attrs.get('long_name', '')} ({dims}) {_unit(v, 'in ') or 'dimensionless'}, {v.dtype}".strip()
     for name, v in sorted(dataset.coords.items()):
-        ends = f"{float(v[0]):.6g} to {float(v[-1]):.6g} " if v.size and v.dtype.kind in "iuf" and name in dataset.dims else ""
-        yield str(name), f"{v.attrs.get('long_name', '')} ({', '.join(map(str, v.dims))}): {ends}{v.attrs.get('units', '')}".strip()
+        ends = f"{float(v[0]):.6g} to {float(v[-1]):.6g}" if v.size and v.dtype.kind in "iuf" and name in dataset.dims else ""
+        yield str(name), f"{v.attrs.get('long_name', '')} ({', '.join(map(str, v.dims))}): {ends}{_unit(v, ' ')}".strip(" :")
+
+
+def _unit(variable, before):
+    """The unit after a word or a space; nothing where it is 1."""
+    unit = variable.attrs.get("units", "1")
+    return "" if unit == "1" else before + unit
 
 
 def _parts(dataset):

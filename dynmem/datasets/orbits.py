@@ -34,9 +34,10 @@ class Orbits:
     between the parts, in Lyapunov times. rng: seed of the start and of the noise. A parameter of the system may be a list: the dim
     ``parameter`` then holds an orbit for each value, all with the spacing of the shortest Lyapunov time.
 
-    Returns x(time, state) as observed, clean(time, state) where there is noise, lyapunov(exponent), split(time). lambda_1 is the published
-    one at the system's own parameters, else measured; the attributes say which. Raises ValueError for a spacing that skips the
-    dynamics: more than a Lyapunov time, or more than a quarter turn of the fastest component; ConvergenceError where a conserved energy drifts.
+    Returns x(time, state) as observed, clean(time, state) where there is noise, lyapunov(exponent), split(time). lambda_1 is the known one
+    (``dm.systems.known_exponents``) at the system's own parameters, else measured; the attributes say which. Raises ValueError for a spacing
+    that skips the dynamics: more than a Lyapunov time, or more than a quarter turn of the fastest component; ConvergenceError where a
+    conserved energy drifts.
 
     >>> d = Orbits("lorenz63")(samples=500, noise=0.1)
     >>> round(d.attrs["lyapunov_time"], 4), d.attrs["signal_to_noise"]

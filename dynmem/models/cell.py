@@ -15,7 +15,8 @@ LARGEST = 300  # logarithm of what is computed from weights
 class Cell(Map):
     """A recurrent cell: weights as fields, their shapes in ``shapes`` as multiples of N (units) and D (inputs).
 
-    ``gates`` is the number of blocks of N rows in W, V and b; a subclass sets ``shapes``, e.g. ``{"W": "gN,N", "V": "gN,D", "b": "gN"}``.
+    ``gates`` is the number of blocks of N rows in W, V and b; a subclass sets ``shapes``, e.g. ``{"W": "gN,N", "V": "gN,D", "b": "gN"}``,
+    the first of which must be a matrix of N columns, where N is read off. A mixer without one derives from Map.
     """
 
     gates = 1

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..system import System
 from .from_transformer import TRANSFORMERS, transformer
 from .gated import GRU, LSTM
 from .network import Network
@@ -37,6 +38,8 @@ def from_torch(module, *, window=None):
     """
     from torch import nn
 
+    if isinstance(module, System):
+        raise TypeError(f"{type(module).__name__} is a dynmem system already: use it as it is")
     if any(isinstance(module, getattr(nn, name)) for name in TRANSFORMERS):
         return transformer(module, window)
     kind = next((kind for kind in (nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell) if isinstance(module, kind)), None)

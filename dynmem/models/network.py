@@ -27,7 +27,7 @@ from .ssm import S4D
 
 @dataclass(frozen=True, eq=False)
 class Network(Map):
-    """Layers of recurrent cells, each driven by the output of the one below, and a linear readout y = R h + a of the last.
+    """Layers, each driven by the output of the one below, and a linear readout y = R h + a of the last.
 
     Fields: layers, a tuple of Maps; R (outputs, units) or None for y = h; a (outputs,). The state is the layers' states, one after another.
 
@@ -148,7 +148,7 @@ def get(name, *, units, inputs=0, layers=1, outputs=None, rng=0, placement=None,
     >>> [type(layer).__name__ for layer in get("gru", units=4, inputs=2, outputs=1, layers=2, placement="pre", feedforward=8).layers]
     ['Dense', 'Block', 'Block', 'Norm']
     """
-    if name not in MODELS:
+    if not isinstance(name, str) or name not in MODELS:
         raise UnknownNameError("model", name, MODELS)
     kind, units, layers, rng = MODELS[name], whole("units", units, 1), whole("layers", layers, 1), np.random.default_rng(rng)
     _check_shape(placement, norm, whole("feedforward", feedforward, 0), activation)

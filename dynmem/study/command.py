@@ -39,7 +39,7 @@ def guarded(command: Callable[[], int]) -> int:
     except (ValueError, LookupError) as error:
         if not type(error).__module__.startswith("dynmem."):
             raise
-        return complain(str(error) + "".join(getattr(error, "__notes__", [])), 2)
+        return complain(str(error), 2)
 
 
 def complain(words: str, code: int) -> int:

@@ -1,6 +1,5 @@
 """The parameters of a study: values of its axes and settings, checked, and read from a command line."""
 
-import difflib
 import math
 import re
 from collections import Counter
@@ -8,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
+
+from ..errors import suggestion
 
 LARGEST = 2**63 - 1
 
@@ -107,16 +108,6 @@ def _check_text(name: str, value, choices) -> list[str]:
 def unknown(name: str, known: Iterable[str]) -> str:
     """Words for a parameter that does not exist."""
     return f"{name}: no such parameter: choose one of {', '.join(known)}{suggestion(name, known)}"
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """The known name that was probably meant, as a question.
-
-    >>> suggestion("vanshing", ["vanishing", "gates"])
-    ' (did you mean vanishing?)'
-    """
-    close = difflib.get_close_matches(str(name), list(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def read_value(text: str, kind: type):

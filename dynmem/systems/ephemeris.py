@@ -15,7 +15,8 @@ SOURCE = "JPL DE421: Folkner, Williams and Boggs (2009), IPN Progress Report 42-
 LICENCE = "the ephemeris is a work of the US government, in the public domain; skyfield-data is under the MIT licence"
 LAW = "post-Newtonian equations of motion of Sun, Moon, planets and 343 asteroids, fitted to observations (Folkner et al. 2009)"
 NEEDED = ("positions of planets at a date come from the ephemeris DE421 in the packages skyfield-data and jplephem, which are missing here: "
-          "pip install 'dynmem[planets]' (17 MB, nothing is downloaded later), or leave the date out for the published table of 1994")
+          "pip install 'dynmem[planets]' (17 MB, nothing is downloaded later); "
+          "without them there is dm.systems.OuterSolarSystem(), from the published table of 1994")
 
 
 def table(pluto=False):

@@ -1,13 +1,15 @@
-"""What is published of a system's exponents: numbers with their source, to hold a measurement to."""
+"""What is known of a system's exponents from elsewhere: numbers with their source, to hold a measurement to."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Known:
-    """Lyapunov exponents of a system at its default parameters, as the literature states them.
+    """Lyapunov exponents of a system at its default parameters, as the literature states them or a closed form gives them.
 
-    ``exponents``: the leading ones, largest first, natural logarithms per unit of time (all n of them where they are published).
+    Where neither does, they are those of a long run that shares no code with this package; ``source`` then begins with "own".
+
+    ``exponents``: the leading ones, largest first, natural logarithms per unit of time (all n of them where they are known).
     ``tolerance``: absolute error within which a long run must agree, one number for all of them or one for each.
     ``source``: who states the numbers; ``note``: anything the reader should know, such as a conversion from bits.
     ``dimension``, ``entropy``, ``positive``: Kaplan-Yorke dimension, sum of the positive exponents and their number, where published.

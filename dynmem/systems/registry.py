@@ -43,7 +43,7 @@ def get(name, **parameters):
 
 
 def describe(name) -> dict:
-    """What a system is: its first sentence, kind, parameters with their defaults, source, and published exponents (None without).
+    """What a system is: its first sentence, kind, parameters with their defaults, source, and known exponents (None without).
 
     >>> about = describe("henon")
     >>> about["kind"], about["parameters"], about["known"].exponents
@@ -58,7 +58,7 @@ def describe(name) -> dict:
 
 
 def known_exponents(name):
-    """Published exponents of a system at its default parameters, a ``Known``, or None where there are none.
+    """Exponents of a system at its default parameters with their source, a ``Known``, or None where none are known.
 
     >>> known_exponents("lorenz63").exponents[0]
     0.9056
@@ -67,6 +67,6 @@ def known_exponents(name):
 
 
 def _class(name):
-    if name not in table():
+    if not isinstance(name, str) or name not in table():
         raise UnknownNameError("system", name, table())
     return table()[name]

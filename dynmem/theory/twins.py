@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..models import GRU, LRU, LSTM, S4, S4D, S5, Linear, LinearAttention, Network, Orthogonal, Selective, Tanh
+from ..models import ESN, GRU, LRU, LSTM, S4, S4D, S5, Linear, LinearAttention, Network, Orthogonal, Selective, Tanh
 from ..system import as_system
 from .checks import lag_axis, not_negative
 from .gates import zero_weight_gru_spectrum, zero_weight_lstm_spectrum
@@ -22,13 +22,13 @@ def lyapunov_spectrum(system, *, drive=0.0, rng=0):
     """Predicted Lyapunov exponents of a recurrent network, per unit time: the twin of ``dm.lyapunov_spectrum``.
 
     Linear, LRU, S4, S4D, S5, linear attention: the eigenvalues, exactly. Selective: its rates times the mean step. Orthogonal with identity or
-    unbiased modReLU: isometry. Tanh, orthogonal tanh, LSTM and GRU: mean field with the network's own gain sqrt(N) rms(W), its bias, and the
-    field rms(V) sqrt(inputs) drive of white noise of standard deviation ``drive``; a tanh network whose W is orthogonal takes the orthogonal
-    theory. Gates whose biases differ widely from unit to unit (chrono initialisation) keep each its own time, ln sigma(b_i), the recurrent
-    part left out; exactly so at zero weights.
+    unbiased modReLU: isometry. Tanh (a reservoir too), orthogonal tanh, LSTM and GRU: mean field with the network's own gain sqrt(N) rms(W), its
+    bias, and the field rms(V) sqrt(inputs) drive of white noise of standard deviation ``drive``; a tanh network whose W is orthogonal takes the
+    orthogonal theory. Gates whose biases differ widely from unit to unit (chrono initialisation) keep each its own time, ln sigma(b_i), the
+    recurrent part left out; exactly so at zero weights.
     The mean field holds for random weights; what training makes of them is for the measurement to say.
 
-    Raises ValueError where no theory is known (ReLU, biased modReLU, several layers).
+    Raises ValueError where no theory is known (ReLU, biased modReLU, attention, LMU, coRNN, several layers, flows).
 
     >>> import dynmem as dm
     >>> network = dm.models.get("tanh", units=400, gain=3.0)
@@ -36,7 +36,7 @@ def lyapunov_spectrum(system, *, drive=0.0, rng=0):
     True
     """
     cell, drive = _cell(system), not_negative("drive", drive)
-    if isinstance(cell, (Tanh, Orthogonal, LSTM, GRU)):
+    if type(cell) in _PREDICTIONS:  # a class derived from one of these may have another rule
         return _PREDICTIONS[type(cell)](cell, drive, rng)
     if isinstance(cell, Selective):
         return selective_spectrum(cell, drive)
@@ -50,10 +50,10 @@ def lyapunov_spectrum(system, *, drive=0.0, rng=0):
 def gradient_norms(system, *, lags, drive=0.0, rng=0):
     """Predicted gradient d state_T / d state_(T-lag) over the lag: the twin of ``dm.gradient_norms``.
 
-    Linear networks, LRU, S4, S4D, S5, linear attention and isometries exactly, tanh networks by mean field, selective ones by their mean step; for
-    gates exp(lambda_1 lag) with lambda_1 as predicted by ``lyapunov_spectrum``, the law of large lags. lags: the largest lag, or a vector of
-    lags, in steps.
-    Raises ValueError where no theory is known, and for lags that are no whole numbers of at least 0.
+    Linear networks, LRU, S4, S4D, S5, linear attention and isometries exactly, tanh networks by mean field, selective ones by their mean step;
+    for gates and leaky tanh networks exp(lambda_1 dt lag) with lambda_1 as predicted by ``lyapunov_spectrum``, the law of large lags.
+    lags: the largest lag, or a vector of lags, in steps.
+    Raises ValueError where no theory is known, as ``lyapunov_spectrum`` does, and for lags that are no whole numbers of at least 0.
 
     >>> import dynmem as dm
     >>> gradient_norms(dm.models.Linear(0.9 * np.eye(2)), lags=[0, 100]).state_gradient.values.round(9).tolist()
@@ -71,12 +71,12 @@ def gradient_norms(system, *, lags, drive=0.0, rng=0):
         return state_space_gradient(cell, lags)
     if isinstance(cell, Orthogonal) and _isometric(cell):
         return isometry(cell.units, lags)
-    field = _fields(cell, drive)
-    if type(cell) is Tanh and not _is_orthogonal(cell.W):
-        return tanh_gradient(lags, *field)
-    if isinstance(cell, (Tanh, Orthogonal)):
+    if (type(cell) in (Tanh, ESN) and cell.leak == 1) or (isinstance(cell, Orthogonal) and cell.nonlinearity == "tanh"):
+        field = _fields(cell, drive)
+        if not _is_orthogonal(cell.W):
+            return tanh_gradient(lags, *field)
         return orthogonal_tanh_gradient(lags, math.hypot(field[1], field[2]), duration=int(np.max(lags)) + 1000)
-    first = float(lyapunov_spectrum(cell, drive=drive, rng=rng).lyapunov.values[0])
+    first = float(lyapunov_spectrum(cell, drive=drive, rng=rng).lyapunov.values[0]) * cell.dt
     return gradient_report(lags, first * lags, title="gradient at large lags", source="exp(lambda_1 lag)", parameters={"lyapunov": first})
 
 
@@ -147,4 +147,4 @@ def _gru(cell, drive, rng):
     return gru_spectrum(_gain(cell.W), _fields(cell, drive)[2], update_bias=z.mean(), reset_bias=r.mean(), bias_sd=_deviation(n), rng=rng)
 
 
-_PREDICTIONS = {Tanh: _tanh, Orthogonal: _orthogonal, LSTM: _lstm, GRU: _gru}
+_PREDICTIONS = {Tanh: _tanh, ESN: _tanh, Orthogonal: _orthogonal, LSTM: _lstm, GRU: _gru}

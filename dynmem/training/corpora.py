@@ -62,6 +62,7 @@ def next_token(data, *, steps=64):
     >>> task.steps, 4.0 < task.bits_per_character(task.floor) < 5.0
     (32, True)
     """
+    _holding(data, "token", "dm.datasets.load('text')")
     used, tokens = np.unique(data.token.values, return_inverse=True)
     pieces = np.split(tokens, data.start.values[1:])
     trained, held = (_windows([p for p, out in zip(pieces, data.held_out.values, strict=True) if out == part], steps) for part in (False, True))
@@ -83,11 +84,17 @@ def who_spoke(data):
     Scored at the last step alone. The floor is the entropy of the speakers, the chance the share of the most frequent one, both of the part
     that is trained on.
     """
+    _holding(data, "inputs", "dm.datasets.load('japanese_vowels')")
     speaker, held = data["speaker" if "speaker" in data.data_vars else "voice"].values, data.split.values == PARTS["test"]
     inputs = data.inputs.values
     targets = np.repeat(speaker[:, None], inputs.shape[1], axis=1)
     return Divided(inputs[~held], targets[~held], classes=int(data.attrs["speakers"]), held_inputs=inputs[held], held_targets=targets[held],
                    last=True, title=data.attrs["title"], source=data.attrs["source"], dependency=int(data.attrs["dependency"]))
+
+
+def _holding(data, name, example):
+    if not hasattr(data, "data_vars") or name not in data:
+        raise ShapeError(f"expected a Dataset that holds {name}, such as {example}, got {type(data).__name__} without it")
 
 
 def text_task(source="python", *, steps=64, **options):

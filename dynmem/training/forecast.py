@@ -90,7 +90,7 @@ def forecaster(model, data):
 
 
 def values(data, name):
-    if "x" not in data or data.x.dims != ("time", "state") or "sampling_step" not in data.attrs:
+    if not hasattr(data, "data_vars") or "x" not in data or data.x.dims != ("time", "state") or "sampling_step" not in data.attrs:
         raise ShapeError("a forecast needs x(time, state) with its sampling_step: load an orbit (dm.datasets.load), of one parameter")
     return part(data, name).x.values
 

@@ -117,8 +117,9 @@ def descend(trainable, descent, batches, measure, clip, where="", warmup=0):
         # after the backward pass: before it there is nothing to clip
         norm = torch.nn.utils.clip_grad_norm_(parameters, math.inf if clip is None else clip).item()
         _finite(norm, "gradient", step, where)
-        for group, rate in zip(descent.param_groups, rates, strict=True):
-            group["lr"] = rate * min(1.0, step / max(1, warmup))
+        if step <= warmup:  # later the rate is the caller's, who may let it fall
+            for group, rate in zip(descent.param_groups, rates, strict=True):
+                group["lr"] = rate * step / warmup
         descent.step()
         yield loss.item(), norm
 

@@ -6,22 +6,21 @@ from dynmem.plotting import CYCLE, house_style, panels
 
 NAMES = {"esn": "echo state", "gru": "GRU", "lstm": "LSTM", "lru": "LRU, 2 layers", "s4d": "S4D, 2 layers"}
 NOTE = (
-    "Networks taught on one orbit of {system}, then left to run on their own output. Left: Lyapunov times until the error of the forecast first "
-    "exceeds 0.4, mean over starts and seeds, dots single seeds; filled, taught with the truth at every step; pale, taught on with the truth once "
-    "in the time in which errors double (the echo-state readout is solved for and has no second stage). Middle: the first three Lyapunov "
-    "exponents of each network as a dynamical system of its own, lines the true ones; the vertical axis is linear within 1 and logarithmic "
-    "beyond. A forecast of a few steps needs two of them; the third, how fast the orbit falls back to the attractor, is not seen in data that "
-    "lies on it. Right: the largest gradient d y(t+lag)/d y(t) along each network's own orbit, over its value at lag 1; dashes: the system "
-    "itself; grey: slope lambda_1."
+    "Networks taught on one orbit of a chaotic system (Lorenz-63 unless said otherwise), then left to run on their own output. Left: Lyapunov "
+    "times until the error of the forecast first exceeds 0.4, mean over starts and seeds, dots single seeds; filled, taught with the truth at "
+    "every step; pale, taught on with the truth once in the time in which errors double (the echo-state readout is solved for and has no second "
+    "stage). Middle: the first three Lyapunov exponents of each network as a dynamical system of its own, lines the true ones; the vertical axis "
+    "is linear within 1 and logarithmic beyond. The third says how fast an orbit falls back to the attractor, which data on the attractor hardly "
+    "shows, and a network whose own memory fades more slowly has that in its place. Right: the largest gradient d y(t+lag)/d y(t) along each "
+    "network's own orbit, over its value at lag 1; dashes: the system itself; grey: slope lambda_1."
 )
 
 
 def draw(results):
     """Figure of the study ``chaos_forecast``."""
     with house_style():
-        system = str(results.attrs.get("system", "Lorenz-63"))
         figure, (times, spectrum, growth) = panels(3, title="Chaos, learned: how far the forecast reaches, and what was learned", width=4.3,
-                                                   note=NOTE.format(system=system))
+                                                   note=NOTE)
         models = results.model.values
         colours = {model: CYCLE[i % len(CYCLE)] for i, model in enumerate(models)}
         _times(times, results, colours)
@@ -55,7 +54,7 @@ def _spectrum(axis, results, colours):
     axis.set_xticks(range(1, len(true) + 1), [f"$\\lambda_{i + 1}$" for i in range(len(true))])
     axis.set(ylabel="exponent (1/time unit)", title="exponents that were learned")
     axis.set_xlabel("Lyapunov exponent")
-    axis.legend(loc="lower left")
+    axis.legend(loc="lower left", bbox_to_anchor=(0.0, 0.07))
 
 
 def _growth(axis, results, colours):

@@ -26,7 +26,7 @@ MODELS = {  # options of dm.models.get, and the learning rate
     "gru": ({"units": 64}, 5e-3),
     "lstm": ({"units": 64}, 5e-3),
     "lru": ({"units": 32, "layers": 2, "placement": "pre", "feedforward": 64}, 5e-3),
-    "s4d": ({"units": 32, "layers": 2, "placement": "pre", "feedforward": 64, "modes": 8}, 5e-3),
+    "s4d": ({"units": 32, "layers": 2, "placement": "pre", "feedforward": 64, "modes": 4, "step_min": 0.1, "step_max": 1.0}, 5e-3),
 }
 STAGES = ("every step", "then at the doubling time")
 AGAIN = 3e-5  # learning rate of the second stage: larger ones lose the attractor
@@ -146,7 +146,7 @@ STUDY = Study(
     name="chaos_forecast",
     question="How far does a trained network forecast chaos, and does it make the chaos its own?",
     grid={"model": list(MODELS), "seed": [0, 1]},
-    settings={"system": "lorenz63", "samples": 40_000, "steps": 2000, "further": 60, "starts": 48, "times": 200, "reach": 12},
+    settings={"system": "lorenz63", "samples": 40_000, "steps": 2000, "further": 40, "starts": 48, "times": 200, "reach": 12},
     quick={"model": ["esn", "gru"], "seed": [0], "samples": 8000, "steps": 30, "further": 2, "starts": 16, "times": 20, "reach": 5},
     units={"model": ("1", "model"), "seed": ("1", "seed of weights, windows and tangents")},
     limits={"seed": (0, None), "system": ["lorenz63", "roessler", "chen", "thomas"], "samples": (4000, 1_000_000), "steps": (1, 1_000_000),

@@ -117,11 +117,11 @@ def test_a_stack_for_each_length_costs_what_that_length_asks():
 def test_who_is_taught_chaos_has_gradients_that_grow_at_its_exponent():
     from studies.chaos_forecast import measure
 
-    found = measure("esn", 0, "lorenz63", 24_000, 1, 1, 64, 60, 8)
+    found = measure("esn", 0, "lorenz63", 24_000, 1, 1, 48, 20, 8)
     assert bool(found.valid_time.isel(stage=1).isnull()) and float(found.valid_time[0]) > 5.0
     slope, error = float(found.gradient_slope[0]), float(found.gradient_slope_error[0])
-    assert abs(slope - 0.9056) < 3 * error < 0.45  # Sprott (2003)
-    assert abs(float(np.polyfit(found.lag[16:] * 1.1042, found.true_log_gradient[16:], 1)[0]) - 0.9056) < 0.15
+    assert abs(slope - 0.9056) < 3 * error < 0.1  # Sprott (2003)
+    assert abs(np.polyfit(found.lag[16:] / 0.9056, found.true_log_gradient[16:], 1)[0] - 0.9056) < 0.06
 
 
 def test_the_memory_of_one_bit_is_two_points_and_a_ridge():

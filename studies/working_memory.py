@@ -71,8 +71,8 @@ def plane(points, grow, visited):
     shown[: len(order)], kinds[: len(order)] = (points.x.values[order] - mean) @ axes.T, grow[order]
     seen = (visited[np.linspace(0, len(visited) - 1, VISITS).astype(int)] - mean) @ axes.T
     return {"visited": labelled(("visit", "component"), seen, "1", "states visited, in principal components"),
-            "point_at": labelled(("point", "component"), shown, "1", "fixed points, in principal components"),
-            "point_growing": labelled("point", kinds, "1", "directions that grow at a fixed point")}
+            "point_at": labelled(("fixed_point", "component"), shown, "1", "fixed points, in principal components"),
+            "point_growing": labelled("fixed_point", kinds, "1", "directions that grow at a fixed point")}
 
 
 def build_task(name, bits):

@@ -112,3 +112,38 @@ def test_a_stack_for_each_length_costs_what_that_length_asks():
     assert len(module.stacks["10"].system.layers) < len(module.stacks["40"].system.layers)
     u = torch.randn(1, 40, module.input_size, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(module(u), module.stacks["40"](u))
+
+
+def test_who_is_taught_chaos_has_gradients_that_grow_at_its_exponent():
+    from studies.chaos_forecast import measure
+
+    found = measure("esn", 0, "lorenz63", 24_000, 1, 1, 48, 20, 8)
+    assert bool(found.valid_time.isel(stage=1).isnull()) and float(found.valid_time[0]) > 5.0
+    slope, error = float(found.gradient_slope[0]), float(found.gradient_slope_error[0])
+    assert abs(slope - 0.9056) < 3 * error < 0.1  # Sprott (2003)
+    assert abs(np.polyfit(found.lag[16:] / 0.9056, found.true_log_gradient[16:], 1)[0] - 0.9056) < 0.06
+
+
+def test_the_memory_of_one_bit_is_two_points_and_a_ridge():
+    from studies.working_memory import measure
+
+    found = measure("flip_flop", "gru", 1, 0, 8, 200, 60)
+    np.testing.assert_array_equal(found.points, found.predicted_points)  # those of one bistable unit
+    assert found.memories == found.ends == 2 and float(found.recall.min()) > 0.98
+
+
+@pytest.mark.slow  # training to the end and Newton's method in 48 dimensions: half a minute
+def test_three_bits_are_eight_stable_points():
+    from studies.working_memory import measure
+
+    found = measure("flip_flop", "tanh", 3, 0, 48, 1500, 400)
+    assert found.learned and found.memories == found.ends == found.points[0] == 8  # Sussillo and Barak (2013)
+    assert float(found.recall.min()) > 0.99 and float(found.slowest) < 1
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3])
+def test_ridges_between_memories_are_counted_by_their_directions(bits):
+    from studies.working_memory import predicted
+
+    counts = predicted("flip_flop", bits)
+    assert counts.sum() == 3**bits and counts[0] == 2**bits and counts @ (-1.0) ** np.arange(4) == 1  # Poincare and Hopf

@@ -1,0 +1,160 @@
+"""How far does a trained network forecast chaos, and does it make the chaos its own?
+
+Five models are taught the Lorenz attractor from one orbit: an echo-state network, whose readout is solved for, and GRU, LSTM, a linear recurrent
+unit and a stack of S4D by gradient descent. Each then runs on its own output. Three things are measured and laid beside the truth: how many
+Lyapunov times the forecast stays valid; the Lyapunov spectrum of what was learned; and the gradient d y_(t + lag)/d y_t along the network's own
+orbit, which theory says must grow as exp(lambda_1 lag) once the network is right: whoever learns chaos has exploding gradients (Mikhaeil, Monfared
+and Durstewitz 2022). Their remedy, the truth heard only once in the time in which errors double (ln 2/lambda_1), is tried on each trained network
+in a second stage.
+"""
+
+import time
+import warnings
+
+import numpy as np
+import xarray as xr
+
+import dynmem as dm
+from dynmem.errors import NotFiniteError, ShortRunWarning
+from dynmem.study import Study
+from dynmem.tangent import push
+from dynmem.training.forecast import Forecaster, echo, learned_dynamics, valid_time
+from dynmem.training.teaching import teach
+
+MODELS = {  # options of dm.models.get, and the learning rate
+    "esn": ({"units": 300, "spectral_radius": 0.5, "input_gain": 0.3}, None),
+    "gru": ({"units": 64}, 5e-3),
+    "lstm": ({"units": 64}, 5e-3),
+    "lru": ({"units": 32, "layers": 2, "placement": "pre", "feedforward": 64}, 5e-3),
+    "s4d": ({"units": 32, "layers": 2, "placement": "pre", "feedforward": 64, "modes": 4, "step_min": 0.1, "step_max": 1.0}, 5e-3),
+}
+STAGES = ("every step", "then at the doubling time")
+AGAIN = 3e-5  # learning rate of the second stage: larger ones lose the attractor
+EXPONENTS = 3
+WARM = 200  # values that are heard before a gradient is followed
+EVERY = 8  # lags at which the gradient is measured in a Lyapunov time
+
+
+def measure(model, seed, system, samples, steps, further, starts, times, reach):
+    """One model and seed, after each stage: valid time, exponents, and gradients along its own orbit."""
+    data = dm.datasets.load(system, samples=samples)
+    stages = [judge(taught, data, starts, times, reach, seed, spent) for taught, spent in taught_by_stage(model, data, seed, steps, further)]
+    stages += [stages[0].map(lambda v: v * np.nan)] * (len(STAGES) - len(stages))  # a readout that is solved for has no second stage
+    result = xr.concat(stages, "stage", combine_attrs="override").assign_coords(stage=list(STAGES))
+    result.stage.attrs = {"units": "1", "long_name": "truth heard in training"}
+    true, _ = log_gradients(dm.FlowMap(dm.systems.get(system), data.attrs["sampling_step"]), data, starts, reach)
+    return result.assign(
+        true_log_gradient=labelled("lag", true, "1", "ln |d y_(t+lag)/d y_t| of the system itself"),
+        true_lyapunov=labelled("exponent", data.attrs["exponents"][:EXPONENTS], "1/time unit", "Lyapunov exponent of the system"))
+
+
+def taught_by_stage(name, data, seed, steps, further):
+    """The forecaster after each stage of its training, and the processor time spent until then."""
+    options, rate = MODELS[name]
+    k, began = data.sizes["state"], time.process_time()
+    model = dm.models.get(name, inputs=k, outputs=k, rng=seed, **options)
+    if rate is None:
+        return [(echo(model, data, ridge=1e-7, noise=1e-4, rng=seed), time.process_time() - began)]
+    first, _ = teach(model, data, steps=steps, forcing=1, window=50, learning_rate=rate, rng=seed)
+    between = time.process_time() - began
+    second, _ = teach(first, data, steps=further, learning_rate=AGAIN, rng=seed)
+    return [(first, between), (second, time.process_time() - began)]
+
+
+def judge(taught, data, starts, times, reach, rng, spent):
+    """Dataset of one forecaster."""
+    valid = valid_time(taught, data, starts=starts, longest=reach)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ShortRunWarning)  # its standard error is stored
+            learned = learned_dynamics(taught, data, exponents=EXPONENTS, times=times, rng=rng)
+        logs, slopes = log_gradients(taught, data, starts, reach)
+    except NotFiniteError:  # the free run has left for infinity: what was learned is no attractor
+        return judged(valid, spent, reach)
+    return judged(valid, spent, reach, learned, logs, slopes)
+
+
+def judged(valid, spent, reach, learned=None, logs=None, slopes=None):
+    """The variables of one forecaster; NaN where it has no attractor."""
+    lost, lags = learned is None, gradient_lags(reach)
+    exponents, nothing = np.arange(1, EXPONENTS + 1), np.full(EXPONENTS, np.nan)
+    return xr.Dataset({
+        "valid_time": labelled((), valid.mean_valid_time, "Lyapunov time", "valid time of the forecast"),
+        "valid_time_error": labelled((), valid.mean_valid_time_error, "Lyapunov time", "standard error of the valid time, over starts"),
+        "lyapunov": labelled("exponent", nothing if lost else learned.lyapunov, "1/time unit", "Lyapunov exponent of the learned dynamics"),
+        "lyapunov_error": labelled("exponent", nothing if lost else learned.standard_error, "1/time unit", "its standard error"),
+        "attractor_distance": labelled((), np.nan if lost else learned.state_distance / learned.state_distance_floor, "1",
+                                       "divergence of the learned attractor, over that of another stretch of the true orbit"),
+        "log_gradient": labelled("lag", np.full(len(lags), np.nan) if lost else logs, "1", "ln |d y_(t+lag)/d y_t|, mean over starts"),
+        "gradient_slope": labelled((), np.nan if lost else slopes.mean(), "1/time unit", "growth of the gradient"),
+        "gradient_slope_error": labelled((), np.nan if lost else slopes.std(ddof=1) / np.sqrt(len(slopes)), "1/time unit", "its standard error"),
+        "seconds": labelled((), spent, "s", "processor time of the training"),
+    }, {"exponent": labelled("exponent", exponents, "1", "index of the exponent"), "lag": labelled("lag", lags, "Lyapunov time", "lag")})
+
+
+def labelled(dims, values, units, text):
+    """A variable with its units and its name."""
+    return dims, np.asarray(values), {"units": units, "long_name": text}
+
+
+def gradient_lags(reach):
+    return np.arange(0, int(reach * EVERY) + 1) / EVERY
+
+
+def log_gradients(system, data, starts, reach):
+    """ln of the largest gradient d y_(t+lag)/d y_t (start, lag) along free-running orbits from many starts, and each one's slope over the later
+    lags, per unit of time. system: a forecaster, which is warmed by the data first, or the true map."""
+    unit, dt, lags, y = data.attrs["lyapunov_time"], data.attrs["sampling_step"], gradient_lags(reach), data.x.values
+    wanted = np.round(lags * unit / dt).astype(int)
+    heard = np.stack([y[at - WARM : at] for at in np.linspace(WARM, len(y), starts).astype(int)])
+    x, scale = (system.warmed(heard), system.scale) if isinstance(system, Forecaster) else (heard[:, -1], np.ones(y.shape[1]))
+    k, logs = len(scale), []
+    rows = np.zeros((k, *x.shape))  # in the basis of the values heard last
+    rows[np.arange(k), :, np.arange(k) - k] = 1.0 / scale[:, None]
+    for step in range(wanted[-1] + 1):
+        if step in wanted:
+            logs.append(np.log(np.linalg.norm(np.moveaxis(rows[..., -k:] * scale, 0, -1), 2, axis=(-2, -1))))
+        x, rows = push(system, x, rows)
+    if not np.isfinite(logs).all():
+        raise NotFiniteError(f"the free run of {type(system).__name__} is not finite")
+    late = lags >= min(2.0, reach / 2)  # the first lags are those of the directions that die out
+    return np.mean(logs, axis=1), np.polyfit(wanted[late] * dt, np.array(logs)[late], 1)[0]
+
+
+def summary(results):
+    """Table by model and stage: valid time, exponents, growth of the gradient, mean over seeds."""
+    true = results.true_lyapunov.isel(model=0, seed=0).values
+    rows = [f"{'model':>6} {'truth heard':<26}{'valid time':>16}{'lambda_1':>9}{'lambda_2':>9}{'lambda_3':>9}{'gradient':>17}{'attractor':>11}"
+            f"{'seconds':>9}",
+            f"{'':>6} {'the system itself':<26}{'':>16}" + "".join(f"{value:9.3f}" for value in true) + f"{true[0]:10.3f}"]
+    for model in results.model.values:
+        for stage in results.stage.values:
+            at = results.sel(model=model, stage=stage)
+            mean = at.mean("seed")
+            if bool(mean.valid_time.isnull()):
+                continue
+            rows.append(f"{model:>6} {stage:<26}{float(mean.valid_time):8.2f} +- {float(mean.valid_time_error):4.2f}"
+                        + "".join(f"{value:9.3f}" for value in mean.lyapunov.values)
+                        + f"{float(mean.gradient_slope):10.3f} +-{float(mean.gradient_slope_error):4.2f}{float(mean.attractor_distance):11.2f}"
+                        f"{float(mean.seconds):9.1f}")
+    rows.append("valid time in Lyapunov times; exponents and growth of the gradient per unit of time; attractor: divergence over that of another "
+                "stretch of the true orbit (1 is perfect); seconds of one processor")
+    return "\n".join(rows)
+
+
+STUDY = Study(
+    name="chaos_forecast",
+    question="How far does a trained network forecast chaos, and does it make the chaos its own?",
+    grid={"model": list(MODELS), "seed": [0, 1]},
+    settings={"system": "lorenz63", "samples": 40_000, "steps": 2000, "further": 40, "starts": 48, "times": 200, "reach": 12},
+    quick={"model": ["esn", "gru"], "seed": [0], "samples": 8000, "steps": 30, "further": 2, "starts": 16, "times": 20, "reach": 5},
+    units={"model": ("1", "model"), "seed": ("1", "seed of weights, windows and tangents")},
+    limits={"seed": (0, None), "system": ["lorenz63", "roessler", "chen", "thomas"], "samples": (4000, 1_000_000), "steps": (1, 1_000_000),
+            "further": (1, 100_000), "starts": (16, 10_000), "times": (10, 100_000), "reach": (2, 40)},
+    source="Mikhaeil, Monfared and Durstewitz (2022), NeurIPS 35; Pathak et al. (2018), Phys. Rev. Lett. 120, 024102",
+    measure=measure,
+    summary=summary,
+)
+
+if __name__ == "__main__":
+    raise SystemExit(STUDY.main())

@@ -9,6 +9,7 @@ from ..compiled import TANGENT, program
 from ..errors import ShapeError, ShortRunWarning
 from ..flow import FlowMap, as_map, suggest_step, whole_steps
 from ..labels import dataset, describe_system
+from ..machine import over_threads
 from ..models.cell import real
 from ..system import Flow, as_state, as_system
 from ..trace import same_structure
@@ -121,7 +122,7 @@ def _together(systems, x0, drive, seeds, workers, *, duration, transient, expone
     if growth is None:
         return None
     parameters = {"duration": duration, "transient": transient, "drive": drive}
-    return _report(getattr(first, "flow", first), first, growth, x.shape[1], seeds[0], parameters, ("model",))
+    return _report(getattr(first, "flow", first), first, growth, x.shape[1], seeds[0], parameters, ("model",), workers or cores())
 
 
 def _steps(stepper, duration, transient):
@@ -169,10 +170,24 @@ def _measure(run, skip, steps, tolerance, points=200):
     return Growth(durations, growths, np.array(times), np.array(sums), run.lost, np.array(run.residual), np.array(run.checked), run.interval)
 
 
-def _report(system, stepper, growth, n, rng, parameters, batch=()):
+def _certainty(growth, workers):
+    """``certainty`` of one system, or of the members of an ensemble on several threads."""
+    if growth.growths.ndim == 2:
+        return certainty(growth.durations, growth.growths)
+    shape = growth.growths.shape[0], growth.growths.shape[-1]
+    error, sure = np.empty(shape), np.empty(shape, bool)
+
+    def part(a, b):
+        error[a:b], sure[a:b] = certainty(growth.durations, growth.growths[a:b])
+
+    over_threads(part, len(error), workers)
+    return error, sure
+
+
+def _report(system, stepper, growth, n, rng, parameters, batch=(), workers=1):
     values = np.where(growth.lost, -np.inf, growth.running[..., -1, :])
     order = np.argsort(-values, axis=-1, kind="stable")
-    error, sure = certainty(growth.durations, growth.growths)
+    error, sure = _certainty(growth, workers)
     values, error = (np.take_along_axis(a, order, axis=-1) for a in (values, error))
     running = np.take_along_axis(growth.running, order[..., None, :], axis=-1)
     settled = sure.all(axis=-1)

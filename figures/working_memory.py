@@ -10,24 +10,26 @@ MARKS = (("o", "#386641", "stable"), ("D", "#b23a48", "one direction grows"), ("
 NOTE = (
     "Networks trained on two tasks of memory (upper row: flip-flop, the sign of the last pulse on each bit; lower: delayed match, which of 2^bits "
     "symbols was shown {silence} steps ago). Left: states that were visited (grey) and all fixed points found in silence, in their three leading "
-    "principal components, drawn askew; {shown}. Middle: stable fixed points (filled) and those from which some direction grows (open), each "
-    "seed, against theory (lines): 2^bits memories and, for independent bistable bits, 3^bits - 2^bits ridges between them. Right: share of right "
-    "answers after silences longer than those of training, which had {silence} steps or, in the flip-flop, ten in the mean; mean over seeds; pale "
-    "where not all seeds learned the task. What is held in a stable point is held for ever."
+    "principal components, drawn askew, one network each. Middle: stable fixed points (filled) and those from which some direction grows (open), "
+    "each seed, against theory (lines): 2^bits memories and, for independent bistable bits, 3^bits - 2^bits ridges between them. Right: share of "
+    "right answers after silences longer than those of training, which had {silence} steps or, in the flip-flop, ten in the mean; mean over "
+    "seeds; pale where not all seeds learned the task. What must be held for an unknown time is held in a stable point, and for ever; one delay "
+    "that never changes asks for no attractor, and what is learned is a slow passage that is read in time. Stable points beyond theory's lie "
+    "along directions that hardly decay, and some ridges between them were not found (the alternating sum of counts should be 1)."
 )
 
 
 def draw(results):
     """Figure of the study ``working_memory``."""
     with house_style():
-        shown = results.isel(bits=-1, model=-1, seed=0)
-        words = f"{NAMES.get(str(shown.model.values), shown.model.values)}, {int(shown.bits)} bits" if int(shown.bits) > 1 else "one bit"
-        figure, axes = panels(3, results.sizes["task"], title="Trained memories are attractors: as many as theory names?", width=4.3, height=3.2,
-                              note=NOTE.format(silence=int(results.silence[0]), shown=words))
+        figure, axes = panels(3, results.sizes["task"], title="Are trained memories attractors, as many as theory names?", width=4.3, height=3.2,
+                              note=NOTE.format(silence=int(results.silence[0])))
         for row, task in enumerate(results.task.values):
-            _cloud(axes[3 * row], shown.sel(task=task), TITLES[str(task)])
+            model = results.model.values[0 if task == "flip_flop" else -1]
+            at = results.isel(bits=-1, seed=0).sel(task=task, model=model)
+            _cloud(axes[3 * row], at, f"{TITLES[str(task)]} ({NAMES.get(str(model), model)}, {int(at.bits)} bit{'s' if at.bits > 1 else ''})")
             _counts(axes[3 * row + 1], results.sel(task=task), str(task))
-            _recall(axes[3 * row + 2], results.sel(task=task))
+            _recall(axes[3 * row + 2], results.sel(task=task), legend=row == 0)
         return figure
 
 
@@ -41,10 +43,11 @@ def _cloud(axis, at, title):
     for kind, (mark, colour, text) in enumerate(MARKS):
         of_kind = at.point_growing.values == kind if kind < 3 else at.point_growing.values >= kind
         if of_kind.any():
-            axis.plot(*_askew(at.point_at.values[of_kind]), mark, color=colour, ms=7 - kind, label=text, zorder=5 - kind, mec="white", mew=0.6)
+            axis.plot(*_askew(at.point_at.values[of_kind]), mark, color=colour, ms=6.5 if kind < 3 else 8.0, label=text,
+                      zorder=5 - kind, mec="white", mew=0.6)
     low, high = np.array([[f(c) for c in _askew(at.visited.values)] for f in (np.min, np.max)])
     room = 0.2 * (high - low)
-    axis.set(xlabel="principal components 1 and 3", ylabel="principal components 2 and 3", title=f"{title}: fixed points in silence",
+    axis.set(xlabel="principal components 1 and 3", ylabel="principal components 2 and 3", title=title,
              xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + 2.2 * room[1]))
     axis.legend(loc="upper left", ncols=2, handletextpad=0.2, columnspacing=0.8)
 
@@ -65,11 +68,11 @@ def _counts(axis, results, task):
     ticks = [0, 1, 2, 4, 8, 16, 32]
     axis.set_yticks(ticks, ticks)
     axis.minorticks_off()
-    axis.set(xlabel="bits to be held", ylabel="fixed points", title="number of fixed points", xticks=bits, ylim=(-0.3, 40))
-    axis.legend(loc="upper left")
+    axis.set(xlabel="bits to be held", ylabel="fixed points", title=f"{TITLES[task]}: fixed points in silence", xticks=bits, ylim=(-0.3, 250))
+    axis.legend(loc="upper left", ncols=2)
 
 
-def _recall(axis, results):
+def _recall(axis, results, legend):
     styles = ("-", "--", ":", "-.")
     for model in results.model.values:
         for style, bits in zip(styles, results.bits.values, strict=False):
@@ -77,5 +80,6 @@ def _recall(axis, results):
             axis.plot(at.silence, at.recall.mean("seed"), style, marker="o", color=COLOURS[str(model)], alpha=1.0 if bool(at.learned.all()) else 0.35,
                       label=f"{NAMES.get(str(model), model)}, {int(bits)} bit{'s' if bits > 1 else ''}")
     axis.axhline(0.5, color="#999999", lw=1)
-    axis.set(xscale="log", xlabel="silence (steps)", ylabel="share of right answers", title="memory beyond training", ylim=(0.4, 1.04))
-    axis.legend(loc="lower left", ncols=2)
+    axis.set(xscale="log", xlabel="silence (steps)", ylabel="share of right answers", title="memory beyond training", ylim=(-0.03, 1.05))
+    if legend:
+        axis.legend(loc="lower left", ncols=2)

@@ -176,7 +176,7 @@ def test_options():
     for bad in ({"dt": 0}, {"dt": np.nan}, {"substeps": 0}, {"substeps": 1.5}, {"order": 5}):
         with pytest.raises(ValueError, match=r"must be|a step must"):
             FlowMap(Pendulum(), **{"dt": 0.1, **bad})
-    with pytest.raises(TypeError, match="expected a dynmem Flow, got Henon"):
+    with pytest.raises(TypeError, match="Henon is a Map and a Flow is needed"):
         FlowMap(Henon(), 0.1)
     for bad in (-1, np.nan, np.inf):
         with pytest.raises(ValueError, match="must be a finite time of at least 0"):

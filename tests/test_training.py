@@ -625,15 +625,7 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     assert same(load(path), small("gru")) and os.listdir(tmp_path) == ["model.pt"]
 
 
-# ---- speed and doors -------------------------------------------------------------------------------------------------------------
-
-
-def test_the_fused_lstm_is_several_times_faster_than_its_rule():
-    from tests.benchmarks.training import measure
-
-    with fitting.torch_threads(1):
-        fused, plain, _ = measure("lstm", steps=200, batch=32, units=64, rounds=3)
-    assert plain > 3.0 * fused  # the benchmark shows more than 5 on a quiet machine
+# ---- doors -----------------------------------------------------------------------------------------------------------------------
 
 
 def test_the_doors_of_the_package_do_not_load_torch():

@@ -16,12 +16,14 @@ import numpy as np
 
 from . import assembly, stepping
 from .errors import ShapeError, SlowWarning
-from .machine import machine_code, over_threads
+from .files import checksum
+from .machine import keep, kept, machine_code, over_threads
 from .runge_kutta import FlowMap, tableau
 from .system import Map
 from .trace import TooLargeError, UntraceableError, parameter_values, record
 
 WIDEST = 8  # directions in a tile
+FEW = 4  # states up to which it takes LLVM more time to put numbers side by side than they save
 LARGEST = 64  # states beyond which BLAS is as fast
 ENOUGH = 1e5  # operations, at numpy's speed a tenth of a second, from which on machine code pays for its compilation, more for long rules
 TANGENT = 5  # what an operation costs at numpy's speed with its tangent, as a multiple of the operation itself
@@ -47,7 +49,7 @@ class Program:
         width = min(WIDEST, 1 << ((k or self.size) - 1).bit_length())
         with _LOCK:
             if width not in self.made:
-                self.made[width] = _machine_code(stepping.program(self.trace, self.results, width, self.scheme))
+                self.made[width] = _machine_code(stepping.program(self.trace, self.results, width, self.scheme), self.size > FEW, not self.baked)
         return self.made[width][0], width
 
     def parameters(self, systems):
@@ -203,15 +205,29 @@ def _llvm():
     return llvm, {"cpu": llvm.get_host_cpu_name(), "features": llvm.get_host_cpu_features().flatten()}
 
 
-def _machine_code(text):
-    """Address of ``carry`` of a program, and what keeps it alive."""
+def _machine_code(text, vectors, keeping):
+    """Address of ``carry`` of a program, and what keeps it alive. vectors: whether plain numbers are put side by side where that can be;
+    keeping: whether the code is kept for later processes."""
     llvm, processor = _llvm()
-    module = llvm.parse_assembly(text)
     machine = llvm.Target.from_default_triple().create_target_machine(opt=3, codemodel="jitdefault", **processor)  # the engine will own it
-    tuning = llvm.create_pipeline_tuning_options(speed_level=3)
-    tuning.loop_vectorization = True
-    builder = llvm.create_pass_builder(machine, tuning)
-    builder.getModulePassManager().run(module, builder)
-    engine = llvm.create_mcjit_compiler(module, machine)
+    name = "carry_" + checksum(repr((text, vectors, processor, llvm.llvm_version_info)).encode())[:32]
+    code = kept(name) if keeping else None
+    if code is None:
+        code = _compiled(llvm, machine, text, vectors)
+        if keeping:
+            keep(name, code)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     return engine.get_function_address("carry"), engine
+
+
+def _compiled(llvm, machine, text, vectors):
+    """Machine code of a text, for the processor of ``machine``."""
+    module = llvm.parse_assembly(text)
+    tuning = llvm.create_pipeline_tuning_options(speed_level=2)
+    tuning.loop_vectorization = tuning.slp_vectorization = vectors
+    tuning.loop_unrolling = False
+    builder = llvm.create_pass_builder(machine, tuning)
+    builder.getModulePassManager().run(module, builder)
+    return machine.emit_object(module)

@@ -43,11 +43,12 @@ def suggest_step(flow, x0=None, u=None, *, tolerance=5e-6, largest=0.1, order=8,
             if not np.isfinite(f.rule(x, held)).all():
                 raise NotFiniteError(f"the velocity of {f} is not finite at the start: start elsewhere, or tame the parameters")
     check_batch(flows[0], start[:1], held)
+    made = program(FlowMap(flows[0], largest, order=order), start.shape[1], duration / largest)
     step, problem, before = largest, None, np.inf
     while step > 1e-7 * largest:
         error, needed = np.inf, tolerance
         try:
-            error = _step_error(flows, step, order, start, held, points, duration / largest, workers)
+            error = _step_error(flows, step, order, start, held, points, made, workers)
             if error > before / 8 and step < largest / 8:  # a smooth rule gains 2^order with each halving, one with corners 2 or so
                 needed = ROUGH
         except NotFiniteError as lost:
@@ -58,12 +59,11 @@ def suggest_step(flow, x0=None, u=None, *, tolerance=5e-6, largest=0.1, order=8,
     raise problem or ValueError(f"no step down to {step:.1e} resolves {type(flows[0]).__name__}: its rule may be discontinuous; pass dt")
 
 
-def _step_error(flows, step, order, start, held, points, work, workers):
+def _step_error(flows, step, order, start, held, points, made, workers):
     """Mean relative difference, per unit of time, between the tangent maps of one step and of two half steps, of the worst of the flows; or a
     hundredth of the largest, where that is more."""
     whole, halves = ([FlowMap(f, step, substeps=count, order=order) for f in flows] for count in (1, 2))
-    made, found = program(whole[0], start.shape[1], work), np.inf
-    values = made.parameters(whole) if made else None
+    values, found = made.parameters(whole) if made else None, np.inf
     if made:  # points cost little, and many members have enough of them together
         points *= max(1, max(2, min(8, 48 // start.shape[1])) // len(flows))
     for x in _probes(made, halves, start, held, points, values, workers):

@@ -3,11 +3,14 @@
 import contextlib
 import os
 import pickle
+import stat
 import sys
 import types
 from pathlib import Path
 
 import numpy as np
+
+from .files import checksum
 
 
 def over_threads(part, members, workers):
@@ -77,13 +80,43 @@ def cache_folder():
 def _stored(name, text):
     """The copy of the text that numba's cache asks for; None where there is no room for one."""
     try:
-        folder = cache_folder()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = folder / f"{name}.py"
+        path = _private(cache_folder()) / f"{name}.py"
         if not path.exists() or path.read_text(encoding="utf-8") != text:
-            aside = path.with_suffix(f".{os.getpid()}")
-            aside.write_text(text, encoding="utf-8")
-            os.replace(aside, path)
+            _whole(path, text.encode())
         return path
-    except (OSError, RuntimeError):  # no home, a full disk, a folder that is read only: compiled anew in each process
+    except NO_PLACE:
         return None
+
+
+NO_PLACE = (OSError, RuntimeError)  # no home, a full disk, a folder that is read only: compiled anew in each process
+
+
+def _private(folder):
+    """The folder, made where it is not there; OSError where others may write to it, since what is kept in it runs."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    state = folder.stat()
+    if hasattr(os, "getuid") and (state.st_uid != os.getuid() or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+        raise PermissionError(f"{folder} can be written by others")
+    return folder
+
+
+def _whole(path, data):
+    """Write a file aside and rename it."""
+    aside = path.with_suffix(f".{os.getpid()}")
+    aside.write_bytes(data)
+    os.replace(aside, path)
+
+
+def keep(name, code):
+    """Keep machine code in the cache folder behind its checksum, if there is a place for it."""
+    with contextlib.suppress(*NO_PLACE):
+        _whole(_private(cache_folder()) / f"{name}.o", checksum(code).encode() + code)
+
+
+def kept(name):
+    """Machine code that was kept; None where there is none, or where it is not what it was."""
+    try:
+        data = (_private(cache_folder()) / f"{name}.o").read_bytes()
+    except NO_PLACE:
+        return None
+    return data[64:] if data[:64] == checksum(data[64:]).encode() else None

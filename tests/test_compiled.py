@@ -207,12 +207,24 @@ def test_the_cache_is_used_and_damage_to_it_does_no_harm(tmp_path, root):
     assert len(kept) == 2 and {path.suffix for path in kept} == {".nbc", ".nbi"}
     times = [path.stat().st_mtime_ns for path in kept]
     assert run(tmp_path, cwd=root) == first and [path.stat().st_mtime_ns for path in kept] == times
-    for path in kept:
+    codes = sorted((tmp_path / "dynmem" / "programs").glob("carry_*.o"))
+    assert codes
+    for path in (*kept, *codes):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert run(tmp_path, cwd=root) == first
+    for path in codes:
+        path.write_bytes(path.read_bytes()[:-200] + bytes(200))
     assert run(tmp_path, cwd=root) == first
     for text in (tmp_path / "dynmem" / "programs").glob("*.py"):
         text.write_text("raise SystemExit('code read from disk has run')\n")
     assert run(tmp_path, cwd=root) == first
+
+
+def test_a_cache_that_others_may_write_to_is_left_alone(tmp_path, root):
+    folder = tmp_path / "dynmem" / "programs"
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    assert np.isfinite(float(run(tmp_path, cwd=root))) and not list(folder.iterdir())
 
 
 def test_without_a_place_for_the_cache_it_still_runs(tmp_path, root):

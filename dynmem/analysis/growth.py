@@ -183,8 +183,8 @@ def standard_error(durations, growths, frequencies=10):
     time, middles = ends[-1], ends - 0.5 * durations
     with np.errstate(invalid="ignore"):
         noise = growths - growths.sum(axis=-2, keepdims=True) * (durations / time)[:, None]
-        angle = 2 * np.pi * np.arange(1, frequencies + 1)[:, None] * middles / time
-        return np.sqrt(((np.cos(angle) @ noise) ** 2 + (np.sin(angle) @ noise) ** 2).mean(axis=-2)) / time
+        waves = np.exp(2j * np.pi * middles / time) ** np.arange(1, frequencies + 1)[:, None]
+        return np.sqrt(((waves.real @ noise) ** 2 + (waves.imag @ noise) ** 2).mean(axis=-2)) / time
 
 
 def certainty(durations, growths):
@@ -195,8 +195,6 @@ def certainty(durations, growths):
     difference of less than two errors does no harm. Where it has not settled (a long transient; a shear, which grows as t, so that its
     exponents near 0 as ln(t)/t) the error is half the difference. A direction that is lost, of growth -inf, has settled and has no error.
     """
-    from scipy.special import stdtrit
-
     half = len(durations) // 2
     with np.errstate(invalid="ignore"):
         lost = np.isneginf(growths).any(axis=-2)
@@ -204,8 +202,12 @@ def certainty(durations, growths):
         first, second = (_weighed(durations[part], growths[..., part, :]) for part in (slice(half), slice(half, None)))
         drift, later = np.abs(second - first), standard_error(durations[half:], growths[..., half:, :])
         noise = np.sqrt(3.0) * np.where(np.isfinite(later), later, np.sqrt(2.0) * error)
-        limit = stdtrit(2 * max(1, min(10, half // 6)), 1.0 - 5e-4 / growths.shape[-1])
-        settled = np.isfinite(error) & (drift <= np.maximum(limit * noise, 2.0 * error) + 1e-9)
+        settled = np.isfinite(error) & (drift <= np.maximum(3.8 * noise, 2.0 * error) + 1e-9)  # the limit below is never less
+        if not (settled | lost).all():
+            from scipy.special import stdtrit  # a tenth of a second to load, and seldom asked
+
+            limit = stdtrit(2 * max(1, min(10, half // 6)), 1.0 - 5e-4 / growths.shape[-1])
+            settled |= np.isfinite(error) & (drift <= limit * noise + 1e-9)
     return np.where(settled | lost | ~np.isfinite(drift), error, np.maximum(error, 0.5 * drift)), settled | lost
 
 

@@ -1,8 +1,8 @@
 """Small rules as machine code: the operations that a rule traces, compiled by LLVM, within the loops of ``kernels``, compiled by numba.
 
 The program of a system holds its rule and the tangent of its rule, each operation once a stage, and a Runge-Kutta scheme, or drifts and
-kicks, around them. Parameters are its arguments: one program serves every value. It is made in some hundredths of a second, anew in each
-process; the loops around it, which are the same for all systems, take numba a second or two, once on a machine.
+kicks, around them. Parameters are its arguments: one program serves every value. It is made in a tenth of a second and kept for later
+processes behind its checksum; the loops around it, which are the same for all systems, take numba a second or two, once on a machine.
 """
 
 import hashlib
@@ -69,7 +69,7 @@ class Program:
         every = every or max(steps, 1)
         course = Course.empty(members, steps // every, k, n, keep)
         systems = system if isinstance(system, list) else [system]
-        P = self.parameters(systems).repeat(members // len(systems), axis=0) if parameters is None else parameters
+        P = self.parameters(systems).repeat(members // len(systems), axis=0) if parameters is None else np.ascontiguousarray(parameters)
         U = np.zeros((1, 1)) if inputs is None else np.ascontiguousarray(np.atleast_2d(inputs), dtype=float)
         if U.shape[1] != max(1, systems[0].inputs) or not (len(U) == 1 or len(U) >= steps):
             raise ShapeError(f"inputs {U.shape} do not fit {steps} steps of {systems[0].inputs} inputs")

@@ -112,7 +112,7 @@ def _together(systems, x0, drive, seeds, workers, *, duration, transient, expone
         return None
     first, spawned = systems[0], np.random.default_rng(seeds[0]).spawn(3)
     skip, steps = _steps(first, duration, transient)
-    x = np.stack([system.initial(deepcopy(spawned[0])) if x0 is None else as_state(system, x0, "x0") for system in systems])
+    x = np.stack([_again(system.initial, spawned[0]) if x0 is None else as_state(system, x0, "x0") for system in systems])
     made = program(first, x.shape[-1], (skip + steps) * len(systems) * TANGENT) if x.ndim == 2 else None
     if made is None:
         return None
@@ -123,6 +123,14 @@ def _together(systems, x0, drive, seeds, workers, *, duration, transient, expone
         return None
     parameters = {"duration": duration, "transient": transient, "drive": drive}
     return _report(getattr(first, "flow", first), first, growth, x.shape[1], seeds[0], parameters, ("model",), workers or cores())
+
+
+def _again(draw, rng):
+    """draw(rng), after which the generator is as it was."""
+    state = rng.bit_generator.state
+    drawn = draw(rng)
+    rng.bit_generator.state = state
+    return drawn
 
 
 def _steps(stepper, duration, transient):

@@ -66,13 +66,16 @@ def _sound(course, systems, start, total):
 
 
 def _joined(parts):
+    if len(parts) == 1:
+        return parts[0]
     durations, growths, sums = zip(*parts, strict=True)
     return np.concatenate(durations), np.concatenate(growths, axis=1), sum(sums)
 
 
 def _growth(durations, growths, sums, interval, points=200):
     total = np.cumsum(durations)
-    shown = np.unique(np.linspace(0, len(total), min(points, len(total)) + 1).astype(int))[1:] - 1
-    running = np.cumsum(growths, axis=-2)[..., shown, :] / total[shown, None]
+    edges = np.unique(np.linspace(0, len(total), min(points, len(total)) + 1).astype(int))
+    shown = edges[1:] - 1
+    running = np.cumsum(np.add.reduceat(growths, edges[:-1], axis=-2), axis=-2) / total[shown, None]
     lost = np.zeros(growths.shape[:-2] + growths.shape[-1:], bool)
     return Growth(durations, growths, total[shown], running, lost, sums[..., 0], sums[..., 1], interval)

@@ -69,7 +69,15 @@ def test_discretisations():
     assert sampled_spectrum([-2.0], 1.0, "bilinear").lyapunov.item() == -np.inf
 
 
+def test_powers_of_s4_channel_by_channel_are_those_of_the_whole():
+    model, lags = S4.random(3, 3, rng=0, modes=8), [0, 1, 7, 400]
+    whole = dm.theory.linear_gradient(model.discrete().A, lags)
+    np.testing.assert_allclose(state_space_gradient(model, lags).log_state_gradient, whole.log_state_gradient, atol=1e-10)
+
+
 def test_kernels():
+    with pytest.raises(TypeError, match="pass an S4D"):
+        state_space_kernel(MODELS["s4"](), [0])
     model = MODELS["zoh"]()
     found = state_space_kernel(model, np.arange(60))
     np.testing.assert_allclose(found.kernel, model.kernel(60), atol=1e-13)

@@ -90,7 +90,7 @@ def state_space_gradient(model, lags):
     """
     lags, rates = lag_axis(lags), state_space_spectrum(model).lyapunov.values
     with np.errstate(divide="ignore", invalid="ignore"):
-        growth = linear_gradient(model.discrete().A, lags).log_state_gradient.values if isinstance(model, S4) else rms_power(rates, lags)
+        growth = _s4_powers(model, lags) if isinstance(model, S4) else rms_power(rates, lags)
         size = None if isinstance(model, LinearAttention) else _kernel_size(model, lags)
         seen = {} if size is None else {
             "log_input_gradient": ("lag", np.log(size), "nat", "logarithm of the rms singular value of d y_T / d u_(T-lag)"),
@@ -98,6 +98,14 @@ def state_space_gradient(model, lags):
         }
     return gradient_report(lags, growth, title=f"gradients of {type(model).__name__}", source="definition: powers of A, and the kernel",
                            parameters={"model": type(model).__name__, "size": model.size}, horizon=horizon_entry(rates.max()), **seen)
+
+
+def _s4_powers(model, lags):
+    """Logarithm of the root mean square singular value of A^lag, from that of each channel, whose modes meet in the truncated HiPPO matrix."""
+    from scipy.special import logsumexp
+
+    each = [linear_gradient(A, lags).log_state_gradient.values for A in model.matrices()[0]]
+    return 0.5 * (logsumexp(2.0 * np.array(each), axis=0) - np.log(len(each)))
 
 
 def rms_power(rates, lags):
@@ -126,13 +134,15 @@ def state_space_kernel(model, lags):
     hold is 1/(step |Re lambda|).
 
     lags: whole numbers of steps. Returns kernel(lag, output), envelope(lag, output), time_constant(output, mode) in steps and
-    period(output, mode), infinite where a mode does not turn. Source: Gu, Goel, Gupta and Re (2022), S4D.
+    period(output, mode), infinite where a mode does not turn. Raises TypeError for other models. Source: Gu, Goel, Gupta and Re (2022), S4D.
 
     >>> import dynmem as dm
     >>> model = dm.models.S4D.random(1, 1, modes=4, step_min=0.01, step_max=0.01)
     >>> state_space_kernel(model, [0]).time_constant.values.round(6).tolist()
     [[200.0, 200.0]]
     """
+    if not isinstance(model, S4D):
+        raise TypeError(f"a {type(model).__name__} has no modes channel by channel: pass an S4D; model.kernel(length) is the kernel of others")
     lags = lag_axis(lags)
     re, im, b_re, b_im = model.coefficients
     a, weight = re + 1j * im, 2 * (model.C[..., 0] + 1j * model.C[..., 1]) * (b_re + 1j * b_im)

@@ -298,6 +298,7 @@ class Foreign(dm.Map):
     (lambda: counted_cost(Nameless()), ShapeError, "set states"),
     (lambda: counted_cost(Foreign()), TypeError, "operations of numpy's sort are not known"),
     (lambda: np.asarray(Counted(np.ones(2), Tally())), TypeError, "cannot become a plain one"),
+    (lambda: counted_cost(CELL, lengths=10**15), MemoryError, "steps does not fit into memory .*count shorter ones"),
     (lambda: match("tanh", budget=100, on="width"), ValueError, "on = 'width': must be parameters, state or operations"),
     (lambda: match("rnn", budget=100), UnknownNameError, "no model is called 'rnn'"),
     (lambda: match("tanh", budget=100, options={"lstm": {}}), UnknownNameError, "choose one of tanh"),

@@ -164,6 +164,7 @@ def test_initialisation():
 @pytest.mark.parametrize("make, error, text", [
     (lambda: LRU.random(3, 2, r_min=0.9, r_max=0.5), ValueError, "r_min = 0.9, r_max = 0.5: the ring needs"),
     (lambda: LRU.random(3, 2, r_max=1.1), ValueError, "the ring needs 0 <= r_min < r_max <= 1"),
+    (lambda: LRU.random(3, 2, r_max=1e-200), ValueError, "r_max of at least 1e-150"),
     (lambda: LRU.random(3, 2, r_min="a"), ValueError, "r_min = 'a': must be one real number"),
     (lambda: LRU.random(3, 2, max_phase=7), ValueError, "max_phase = 7"),
     (lambda: LRU.random(3, 2, gamma="free"), ValueError, "gamma must be tied or trained"),

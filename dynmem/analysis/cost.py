@@ -38,10 +38,14 @@ def counted_cost(model, *, lengths=1024):
         raise ShapeError(f"{type(system).__name__} names no states: set states = (...), so that its cost is known")
     lengths = np.unique([whole("lengths", value, 1) for value in np.atleast_1d(np.asarray(lengths, dtype=object))])
     step = _step(system)
-    whole_runs = [_run(system, int(length)) for length in lengths]
-    by_rule = any(run is None for run in whole_runs)
-    if by_rule:
-        whole_runs = [_repeated(system, int(length)) for length in lengths]
+    try:
+        whole_runs = [_run(system, int(length)) for length in lengths]
+        by_rule = any(run is None for run in whole_runs)
+        if by_rule:
+            whole_runs = [_repeated(system, int(length)) for length in lengths]
+    except MemoryError as error:
+        raise MemoryError(f"a sequence of {lengths.max():,} steps does not fit into memory ({error}): count shorter ones, from which the cost "
+                          "of longer ones follows") from None
     tallies, depths = zip(*whole_runs, strict=True)
     variables = {
         "parameters": ((), parameters(system), "1", "numbers that can be trained"),

@@ -190,8 +190,8 @@ def ring(modes, r_min, r_max, max_phase, rng):
     >>> round(float(np.mean(np.exp(-2 * np.exp(nu)))), 3)
     0.904
     """
-    if not 0 <= real("r_min", r_min) < real("r_max", r_max) <= 1:
-        raise ValueError(f"r_min = {r_min}, r_max = {r_max}: the ring needs 0 <= r_min < r_max <= 1")
+    if not (0 <= real("r_min", r_min) < real("r_max", r_max) <= 1 and r_max >= 1e-150):  # its square must not underflow
+        raise ValueError(f"r_min = {r_min}, r_max = {r_max}: the ring needs 0 <= r_min < r_max <= 1, and r_max of at least 1e-150")
     if not 0 < real("max_phase", max_phase) <= 2 * np.pi:
         raise ValueError(f"max_phase = {max_phase}: must lie in (0, 2 pi]")
     first, second = 1.0 - rng.random((2, modes))  # in (0, 1]: the logarithm of neither is infinite

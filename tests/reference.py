@@ -263,3 +263,8 @@ def row(name):
     system, rng = BUILD[name](), np.random.default_rng(11)
     x = np.array(STATES[name]) if name in STATES else 0.7 * rng.standard_normal(system.size)
     return system, x, rng.standard_normal(system.inputs) if system.inputs else None
+
+
+def exponents(system, x0=None, **options):
+    """The numbers of ``dm.lyapunov_spectrum`` alone."""
+    return dm.lyapunov_spectrum(system, x0, **options).lyapunov.values

@@ -19,8 +19,8 @@ NOTE = (
     "less, some 20 arcseconds for Mercury; Earth is the centre of Earth and Moon, whose two pulls the law joins into one). Dashes: the ellipse of "
     "least squares over the years of teaching. Grey: the best of three floors, the mean position, standing still, and going straight on. Exponents "
     "of the free-running models, of every inner planet and seed: the planets' own are 0 on this scale (2e-7 a year), and those of the linear model "
-    "close to it; a network keeps an orbit, where it keeps it, as an attractor, one exponent 0 and the others below. Linear within 0.01 (dots), "
-    "logarithmic beyond. Neptune moves to where it had not been in the years of teaching: the linear model does not mind, networks lose it."
+    "close to it; a network keeps an orbit as an attractor, one exponent 0 and the others below, or falls to rest, all of them below. Linear within "
+    "0.01 (dots), logarithmic beyond. Neptune comes to where it had not been in the years of teaching: the linear model bears it, networks do not."
 )
 
 
@@ -28,7 +28,7 @@ def draw(results):
     """Figure of the study ``planets_forecast``."""
     with house_style():
         real = bool((results.observed == 1).all())
-        title = ("The planets" if real else "Integrated orbits, not the planets,") + " forecast from their positions alone"
+        title = ("The planets" if real else "Integrated orbits, not the planets") + ", forecast from their positions alone"
         figure, axes = panels(2, 2, title=title, note=(REAL if real else STAND_IN) + NOTE, width=5.2, height=3.6)
         bodies = results.body.values.tolist()
         for axis, body in zip(axes, (bodies[0], "Saturn" if "Saturn" in bodies else bodies[-1]), strict=False):

@@ -6,8 +6,8 @@ of linear recurrent units, which are taught; beside them the law itself from pos
 of the Sun), Kepler's ellipse fitted to the same years, and three floors that know nothing.
 
 Theory: a planet moves quasi-periodically, a point spectrum on the unit circle, and all exponents are 0 within a Lyapunov time of five million
-years (Laskar 1989). Errors then grow in proportion to time, not exponentially. A linear model with enough modes of modulus 1 has this dynamics; a
-nonlinear network can keep an orbit only as an attractor, with one exponent 0 and the others below, which forgets what the planet keeps.
+years (Laskar 1989). Errors then grow in proportion to time, not exponentially. A linear model with enough modes of modulus 1 has this dynamics. A
+network that saturates keeps an orbit, if at all, as an attractor: one exponent 0 and the others below, so that it forgets what the planet keeps.
 """
 
 import warnings
@@ -60,7 +60,7 @@ class PostNewtonian(NBody):
 
     def relativity(self, q, v):
         """What is added to the acceleration of all bodies."""
-        q, v = (part.reshape(*part.shape[:-1], -1, 3) for part in (q, v))
+        q, v = (half.reshape(*half.shape[:-1], -1, 3) for half in (q, v))
         r, w, mu = q[..., 1:, :] - q[..., :1, :], v[..., 1:, :] - v[..., :1, :], self.G * self.masses[0]
         square = (r * r).sum(axis=-1, keepdims=True)
         distance = sqrt(square)
@@ -97,7 +97,7 @@ def measure(model, body, seed, years, reach, starts, steps, missing):
         "reference_distance": (("reference", "lead"), [away[name][kept] for name in REFERENCES], "AU", "distance of what is not learned"),
         "horizon": ("threshold", [until(angle["learned"], limit) * data.sampling_step for limit in THRESHOLDS.values()], "year",
                     "lead time at which the error passes the threshold; the longest of the study where it does not"),
-        "lyapunov": ("exponent", exponents(taught, data, seed), "1/year", "Lyapunov exponent of the model running freely"),
+        "lyapunov": ("exponent", exponents(taught, data, seed), "1/year", "exponent of the model running freely, -inf where a direction is lost"),
         "observed": ((), sky.observed, "1", "whether the planets are those of the ephemeris, not an integrated orbit"),
     }
     coords = {"lead": ("lead", leads * STEP, "year", "time since the forecast began"), "reference": ("reference", list(REFERENCES), "1", "method"),

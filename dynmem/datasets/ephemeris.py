@@ -44,7 +44,7 @@ def solar_system(*, start=1900.0, years=150.0, step=10.0, frame="barycentric", t
         "split": ("time", split, "1", "part that the sample belongs to"),
     }
     made = dataset(variables, coords, title="the Solar System, as observed", source=ephemeris.SOURCE, parameters={"frame": frame},
-                   sampling_step=step / ephemeris.YEAR, licence=ephemeris.LICENCE, law=ephemeris.LAW, **_floors(states, split))
+                   goal="forecast", sampling_step=step / ephemeris.YEAR, licence=ephemeris.LICENCE, law=ephemeris.LAW, **_floors(states, split))
     made.split.attrs |= MEANINGS
     return made
 

@@ -168,7 +168,7 @@ class Plan:
         first = self.clocks[0]
         times = [float(each.unit) for each in self.clocks] if self.several else float(first.unit)
         made = {"sampling_step": float(self.dt), "exponents": first.exponents.tolist(), "exponents_source": first.source, "made_by": SOURCE,
-                "licence": "none needed: computed", "floor": float(self.noise),
+                "goal": "forecast", "licence": "none needed: computed", "floor": float(self.noise),
                 "floor_meaning": "least error of a forecast, in standard deviations of each component: the observation noise",
                 "chance": 1.0, "chance_meaning": "error of the forecast that is always the mean, in the same unit",
                 "signal_to_noise": f"{1 / self.noise:g} ({-20 * np.log10(self.noise):.1f} dB)" if self.noise else "no observation noise"}

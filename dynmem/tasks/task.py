@@ -20,10 +20,11 @@ class Task(ABC):
     moment it is needed; ``recalled``, a slice of the steps at which the cue is needed; ``scored``, "recalled" or "all" steps;
     ``floor``, the least mean loss, in nats or squared units, of a predictor that knows the step and the law and sees the current input
     but remembers none (where ``sighted`` is False it does not see that one either); ``chance``, the accuracy of that predictor;
-    ``apart``, whether ``fit`` trains on the part "train" and evaluates on "validation", rather than on fresh draws of the same law.
+    ``apart``, whether ``fit`` trains on the part "train" and evaluates on "validation", rather than on fresh draws of the same law;
+    ``asked``, the share of the floor that a loss must be below to be called learned.
     """
 
-    scored, sighted, apart = "recalled", True, False
+    scored, sighted, apart, asked = "recalled", True, False, 0.1
 
     def __post_init__(self):
         for field in fields(self):
@@ -132,7 +133,7 @@ class Task(ABC):
         return float(np.mean(RIGHT[self.loss](self._outputs(outputs), targets)[:, self.recalled]))
 
     def learned(self, loss, error=0.0) -> bool:
-        """Whether a mean loss with this standard error shows that the cue was remembered: loss + 2 error < floor / 10.
+        """Whether a mean loss with this standard error shows that the cue was remembered: loss + 2 error < ``asked`` floor, a tenth of it.
 
         At or above the floor the answer is always no. The floor less the loss is the information about the cue that reached the answer
         (for a squared error, the variance explained), and nine tenths of it are asked: a network that knows which two symbols were
@@ -145,7 +146,11 @@ class Task(ABC):
         """
         if loss < 0 or error < 0:
             raise ValueError(f"loss = {loss}, error = {error}: neither can be negative")
-        return bool(loss + 2.0 * error < 0.1 * self.floor)
+        return bool(loss + 2.0 * error < self.asked * self.floor)
+
+    def trained(self, model):
+        """What ``fit`` gives back for a trained model: itself, unless what was learned is more than a model (a forecast runs on its own output)."""
+        return model
 
     def _outputs(self, outputs):
         outputs = np.asarray(outputs, dtype=np.float64)

@@ -17,6 +17,7 @@ from ..labels import as_seed, dataset
 from ..system import Map
 from ..tasks import Task, whole
 from . import checkpoint as checkpoints
+from .forecast import Forecaster
 from .options import as_model, generator, positive, refuse
 from .samples import Samples
 from .trainable import Trainable
@@ -301,6 +302,8 @@ def _unwritable(checkpoint):
 
 
 def _check_widths(model, task):
+    if isinstance(model, Forecaster):
+        raise TypeError("a Forecaster is taught on by dm.training.teach(forecaster, dataset); dm.fit takes the model inside, forecaster.model")
     if not isinstance(model, Map):
         return  # Trainable says what to do
     outputs = getattr(model, "outputs", None) or model.size

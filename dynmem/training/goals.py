@@ -35,7 +35,8 @@ def task_of(data, /, **options):
     ``dm.datasets.load`` makes it without options. Goals, whose functions in this module name their options:
 
     - forecast (orbits, ``solar_system``): hears the state, says its next increment;
-    - choice (``wong_wang_delay``), angle (``ring_attractor_delay``): hears a cue, says it after the delay;
+    - choice (``wong_wang_delay``): hears two populations until the cue ends, says after the delay which of them won;
+    - angle (``ring_attractor_delay``): hears an angle, says it after the delay;
     - recall (``hopfield_recall``): hears a pattern of which a part is wrong, says the pattern after a silence;
     - trace (``synapse_traces``): hears a stream of memories, says what the synapses hold of them;
     - next_token (``text``); speaker (``japanese_vowels``, ``telephone_prompts``): hears speech and silence, says who spoke.
@@ -91,31 +92,37 @@ def _windows(y, known, steps, every, name):
 
 
 def choice(data, *, every=None):
-    """Which of two populations was cued? Hears their currents (standardised), answers in the epoch "choice".
+    """Which population wins? Hears the activity of both (standardised) until the cue ends, then nothing, and answers in the epoch "choice".
 
     ``every``: samples from one step to the next, by default so many that a trial has at most 100 steps.
     """
-    holding(data, ("inputs", "epoch", "cued"), "dm.datasets.load('wong_wang_delay')")
-    return _held(data, np.repeat(data.cued.values[:, None], data.sizes["time"], axis=1), every, classes=2)
+    holding(data, ("activity", "epoch", "choice"), "dm.datasets.load('wong_wang_delay')")
+    return _held(data, data.activity.values, np.repeat(data.choice.values[:, None], data.sizes["time"], axis=1), every, classes=2)
 
 
 def angle(data, *, every=None):
-    """Which angle was cued? Hears what drives a ring of units (standardised), answers by (cos, sin) in the epoch "choice"; ``every`` as above."""
+    """Which angle was cued? Hears what drives a ring of units (standardised) until the cue ends, and answers by (cos, sin) in the epoch "choice".
+
+    ``every`` as of ``choice``.
+    """
     holding(data, ("inputs", "epoch", "angle"), "dm.datasets.load('ring_attractor_delay')")
     told = np.stack((np.cos(data.angle.values), np.sin(data.angle.values)), axis=-1)
-    return _held(data, np.repeat(told[:, None], data.sizes["time"], axis=1), every)
+    return _held(data, data.inputs.values, np.repeat(told[:, None], data.sizes["time"], axis=1), every)
 
 
-def _held(data, targets, every, classes=None):
+def _held(data, inputs, targets, every, classes=None):
     """Trials over time, of which every so-manyth sample is a step."""
     every = -(-data.sizes["time"] // STEPS) if every is None else every
     refuse(whole({"every": every}, every=1))
-    u, epoch = data.inputs.values[:, ::every], data.epoch.values[::every]
+    epoch = data.epoch.values[::every]
     if missing := [name for name in ("cue", "choice") if EPOCHS[name] not in epoch]:
         raise ShapeError(f"every = {every}: no step is left of the epoch {', '.join(missing)}, pass a smaller number")
-    heard = u[data.split.values == PARTS["train"]]
     cued, due = (int(np.argmax(epoch == EPOCHS[name])) for name in ("cue", "choice"))
-    return _divided(data, (u - heard.mean()) / heard.std(), targets[:, ::every], due=due, classes=classes, dependency=due - cued)
+    heard = inputs[:, ::every][:, epoch <= EPOCHS["cue"]]
+    known = heard[data.split.values == PARTS["train"]]
+    u = np.zeros((len(inputs), len(epoch), inputs.shape[-1]))
+    u[:, : heard.shape[1]] = (heard - known.mean()) / known.std()
+    return _divided(data, u, targets[:, ::every], due=due, classes=classes, dependency=due - cued)
 
 
 def recall(data, *, silence=None):

@@ -21,10 +21,10 @@ class Task(ABC):
     ``floor``, the least mean loss, in nats or squared units, of a predictor that knows the step and the law and sees the current input
     but remembers none (where ``sighted`` is False it does not see that one either); ``chance``, the accuracy of that predictor;
     ``apart``, whether ``fit`` trains on the part "train" and evaluates on "validation", rather than on fresh draws of the same law;
-    ``asked``, the share of the floor that a loss must be below to be called learned.
+    ``asked``, the share of the floor that a loss must be below to be called learned; ``enough``, the share below which ``fit`` may end.
     """
 
-    scored, sighted, apart, asked = "recalled", True, False, 0.1
+    scored, sighted, apart, asked, enough = "recalled", True, False, 0.1, 0.02
 
     def __post_init__(self):
         for field in fields(self):

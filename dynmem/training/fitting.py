@@ -24,7 +24,7 @@ from .trainable import Trainable
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop, "sgd": torch.optim.SGD}
 TESTED = 16  # sequences of a recorded test for each that is held out, where there are as many: it is looked at once
-FAR_BELOW, IN_A_ROW = 0.02, 3  # early stop: this share of the floor, at so many evaluations one after another
+IN_A_ROW = 3  # evaluations far below the floor, one after another, after which training ends
 LOSSES = {  # of outputs (batch, steps, outputs) and targets, each step: torch's own form of tasks.LOSSES
     "cross_entropy": lambda y, t: functional.cross_entropy(y.transpose(1, 2), t, reduction="none"),
     "binary_cross_entropy": lambda y, t: functional.binary_cross_entropy_with_logits(y, t, reduction="none").mean(-1),
@@ -65,9 +65,10 @@ def fit(model, task, *, steps, units=32, rng=0, batch=64, learning_rate=1e-3, op
     ``Forecaster``, which runs on its own output.
     Others: optimizer "adam", "adamw", "rmsprop" or "sgd"; warmup, steps over which the learning rate rises in a straight line to its value; loss, a
     function of outputs and targets that returns one loss a sequence, in place of the task's (then there is no floor and no verdict);
-    checkpoint, a file for the best weights; stop, whether to end early, once the held-out loss has been far below the floor (or below the share
-    of it that is given) at three evaluations in a row; progress, a bar on stderr, None: where that is a terminal; fixed, train: see Trainable;
-    threads of torch while it trains, on which the bits depend, None: as set.
+    checkpoint, a file for the best weights; stop, whether to end early, once the held-out loss has been below a fiftieth of the floor, or
+    the share of it that is given, at three evaluations in a row (a forecast does not, unless a share is given); progress, a
+    bar on stderr, None: where that is a terminal; fixed, train: see Trainable; threads of torch while it trains, on which the bits depend, None: as
+    set.
 
     History: training_loss and gradient_norm (before clipping), means since the last evaluation; held_out_loss, its standard error
     held_out_error, accuracy; test_loss, test_error and test_accuracy of the best weights; attributes floor and chance, the loss and the accuracy
@@ -101,7 +102,7 @@ def fit(model, task, *, steps, units=32, rng=0, batch=64, learning_rate=1e-3, op
     descent = OPTIMIZERS[optimizer](trainable.parameters(), lr=learning_rate)
     where = f"of {steps} ({type(model).__name__}, {optimizer}, learning_rate={learning_rate}, clip={clip})"
     floor = float("nan") if callable(loss) else task.floor
-    share = FAR_BELOW if stop is True else float(stop)
+    share = task.enough if stop is True else float(stop)
     rows, best, weights = [], None, None
     with torch_threads(threads):
         descending = _with_bar(descend(trainable, descent, batches, measure, clip, where, warmup), steps, progress)

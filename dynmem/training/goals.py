@@ -22,6 +22,7 @@ class Forecasts(Divided):
     """Windows of one orbit, what a model should say at each step, and the scales by which it becomes a ``Forecaster``."""
 
     scales: dict = field(default_factory=dict)
+    enough = 0.0  # errors grow exponentially: a forecast is never good enough
 
     def trained(self, model):
         """The model on its own output."""

@@ -36,6 +36,15 @@ class Divided(Samples):
         object.__setattr__(self, "recalled", slice(self.due, None))
         super().__post_init__()
 
+    def problems(self):
+        """Sentences, one for each option that cannot be."""
+        yield from super().problems()
+        for name in ("validation", "test"):
+            given = [np.shape(array) for array in getattr(self, name)]
+            if len(given) != 2 or given[0][1:] != self.inputs_array.shape[1:] or given[1][1:] != self.targets.shape[1:] or not given[1][0]:
+                yield (f"{name} has the shapes {given}: pass inputs (count, {', '.join(map(str, self.inputs_array.shape[1:]))}) and targets (count, "
+                       f"{', '.join(map(str, self.targets.shape[1:]))}) of at least one sequence")
+
     @property
     def inputs(self):
         """Input width; as many as there are classes where the inputs are symbols."""

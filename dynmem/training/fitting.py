@@ -205,13 +205,12 @@ def as_tensors(task, arrays, dtype):
 def _split(task, held_out, seeds, dtype):
     """``Parts`` of a task."""
     if isinstance(task, Samples):
-        training, rest, test = task.split(seeds[0])
-        drawn = rest.rows(slice(held_out)), test.rows(slice(TESTED * held_out))
+        training, held, test = task.split(seeds[0])
+        draw, rest = training.arrays, (held.rows(slice(held_out)), test.rows(slice(TESTED * held_out)))
     else:
-        training, names = task, ("train", "validation", "test") if task.apart else (None,) * 3
-        drawn = (task.arrays(held_out, seed, name) for seed, name in zip(seeds, names[1:], strict=True))
-    draw = training.arrays if isinstance(task, Samples) else partial(task.arrays, part=names[0])
-    return Parts(draw, *(as_tensors(task, arrays, dtype) for arrays in drawn))
+        first, *names = ("train", "validation", "test") if task.apart else (None,) * 3
+        draw, rest = partial(task.arrays, part=first), [task.arrays(held_out, seed, name) for seed, name in zip(seeds, names, strict=True)]
+    return Parts(draw, *(as_tensors(task, arrays, dtype) for arrays in rest))
 
 
 def _evaluations(descending, measured, every, steps, where):

@@ -168,12 +168,12 @@ class Plan:
         first = self.clocks[0]
         times = [float(each.unit) for each in self.clocks] if self.several else float(first.unit)
         made = {"sampling_step": float(self.dt), "exponents": first.exponents.tolist(), "exponents_source": first.source, "made_by": SOURCE,
-                "goal": "forecast", "licence": "none needed: computed", "floor": float(self.noise),
+                "licence": "none needed: computed", "floor": float(self.noise),
                 "floor_meaning": "least error of a forecast, in standard deviations of each component: the observation noise",
                 "chance": 1.0, "chance_meaning": "error of the forecast that is always the mean, in the same unit",
                 "signal_to_noise": f"{1 / self.noise:g} ({-20 * np.log10(self.noise):.1f} dB)" if self.noise else "no observation noise"}
         made |= {"lyapunov_time": times} if first.chaotic else {"characteristic_time": times}
-        return made | law(self.systems[0])
+        return made | {"goal": "forecast"} | law(self.systems[0])
 
 
 def law(system) -> dict:

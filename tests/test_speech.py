@@ -163,6 +163,7 @@ def test_a_point_of_the_study(wheel):
     from studies.speech import MODELS, build, measure
 
     found = measure("lstm", silence=6, seed=0, units=4, steps=2, batch=3, missing="stop")
+    assert found.asked == 0.5 and found.learned == 0 and found.loss + 2 * found.loss_error > 0.5  # of two utterances, after two steps
     assert 0 <= found.accuracy <= 1 and found.chance == 0.5 and found.log_gradient < 0.0 and np.isfinite(found.loss)
     task = speech_task(6)
     for model in MODELS:

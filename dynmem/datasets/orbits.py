@@ -159,7 +159,7 @@ class Plan:
         }
         parameters = describe_system(self.systems[0]) | {k: v.tolist() for k, v in self.values.items()}
         made = dataset(variables, coords, title=f"orbit of {type(self.systems[0]).__name__}", source=self.systems[0].source,
-                       parameters=parameters, seed=as_seed(self.rng), **self.facts())
+                       parameters=parameters, seed=as_seed(self.rng), goal="forecast", **self.facts())
         made.split.attrs |= MEANINGS
         return made
 
@@ -173,7 +173,7 @@ class Plan:
                 "chance": 1.0, "chance_meaning": "error of the forecast that is always the mean, in the same unit",
                 "signal_to_noise": f"{1 / self.noise:g} ({-20 * np.log10(self.noise):.1f} dB)" if self.noise else "no observation noise"}
         made |= {"lyapunov_time": times} if first.chaotic else {"characteristic_time": times}
-        return made | {"goal": "forecast"} | law(self.systems[0])
+        return made | law(self.systems[0])
 
 
 def law(system) -> dict:

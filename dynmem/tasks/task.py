@@ -20,11 +20,10 @@ class Task(ABC):
     moment it is needed; ``recalled``, a slice of the steps at which the cue is needed; ``scored``, "recalled" or "all" steps;
     ``floor``, the least mean loss, in nats or squared units, of a predictor that knows the step and the law and sees the current input
     but remembers none (where ``sighted`` is False it does not see that one either); ``chance``, the accuracy of that predictor;
-    ``apart``, whether ``fit`` trains on the part "train" and evaluates on "validation", rather than on fresh draws of the same law;
-    ``asked``, the share of the floor that a loss must be below to be called learned; ``enough``, the share below which ``fit`` may end.
+    ``apart``, whether ``fit`` trains on the part "train" and evaluates on "validation", rather than on fresh draws of the same law.
     """
 
-    scored, sighted, apart, asked, enough = "recalled", True, False, 0.1, 0.02
+    scored, sighted, apart = "recalled", True, False
 
     def __post_init__(self):
         for field in fields(self):
@@ -131,6 +130,8 @@ class Task(ABC):
         Right means: the largest logit is the target's class, a bit's logit has its sign, a value is within TOLERANCE of the target.
         """
         return float(np.mean(RIGHT[self.loss](self._outputs(outputs), targets)[:, self.recalled]))
+
+    asked, enough = 0.1, 0.02  # shares of the floor: what a loss must be below to be called learned, and below which ``fit`` may end
 
     def learned(self, loss, error=0.0) -> bool:
         """Whether a mean loss with this standard error shows that the cue was remembered: loss + 2 error < ``asked`` floor, a tenth of it.

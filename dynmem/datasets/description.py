@@ -14,7 +14,7 @@ PIECE = 10_000_000  # samples looked at together
 ASKED = {"law": "law", "law_latex": "law (LaTeX)", "source": "source", "made_by": "made by", "exponents": "exponents",
          "exponents_source": "exponents from", "lyapunov_time": "Lyapunov time", "characteristic_time": "own time",
          "sampling_step": "sampling step", "signal_to_noise": "signal to noise", "size": "size", "speakers": "speakers", "licence": "licence",
-         "goal": "goal", "seed": "seed", "parameters": "parameters", "options": "options", "dynmem_version": "version of dynmem"}
+         "seed": "seed", "parameters": "parameters", "options": "options", "dynmem_version": "version of dynmem"}
 
 
 def describe(dataset) -> str:

@@ -5,11 +5,12 @@ unit and a stack of S4D by gradient descent. Each then runs on its own output. T
 Lyapunov times the forecast stays valid; the Lyapunov spectrum of what was learned; and the gradient d y_(t + lag)/d y_t along the network's own
 orbit, which theory says must grow as exp(lambda_1 lag) once the network is right: whoever learns chaos has exploding gradients (Mikhaeil, Monfared
 and Durstewitz 2022). Their remedy, the truth heard only once in the time in which errors double (ln 2/lambda_1), is tried on each trained network
-in a second stage.
+in a second stage. The floor is the forecast that never moves; learned is a forecast that stays valid, less two standard errors, ten times as long.
 """
 
 import time
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -18,7 +19,7 @@ import dynmem as dm
 from dynmem.errors import NotFiniteError, ShortRunWarning
 from dynmem.study import Study
 from dynmem.tangent import push
-from dynmem.training.forecast import Forecaster, echo, learned_dynamics, valid_time
+from dynmem.training.forecast import Forecaster, echo, forecaster, learned_dynamics, valid_time
 from dynmem.training.teaching import teach
 
 MODELS = {  # options of dm.models.get, and the learning rate
@@ -31,6 +32,7 @@ MODELS = {  # options of dm.models.get, and the learning rate
 STAGES = ("every step", "then at the doubling time")
 AGAIN = 3e-5  # learning rate of the second stage: larger ones lose the attractor
 EXPONENTS = 3
+ASKED = 10  # times the valid time of the forecast that never moves
 WARM = 200  # values that are heard before a gradient is followed
 EVERY = 8  # lags at which the gradient is measured in a Lyapunov time
 
@@ -42,10 +44,22 @@ def measure(model, seed, system, samples, steps, further, starts, times, reach):
     stages += [stages[0].map(lambda v: v * np.nan)] * (len(STAGES) - len(stages))  # a readout that is solved for has no second stage
     result = xr.concat(stages, "stage", combine_attrs="override").assign_coords(stage=list(STAGES))
     result.stage.attrs = {"units": "1", "long_name": "truth heard in training"}
+    floor = valid_time(still(data), data, starts=starts, longest=reach).mean_valid_time.item()
+    learned = result.valid_time - 2.0 * result.valid_time_error > ASKED * floor
     true, _ = log_gradients(dm.FlowMap(dm.systems.get(system), data.attrs["sampling_step"]), data, starts, reach)
     return result.assign(
+        floor=labelled((), floor, "Lyapunov time", "valid time of the forecast that never moves"),
+        asked=labelled((), ASKED, "1", "times that floor that a forecast must stay valid"),
+        learned=labelled("stage", np.where(result.valid_time.isnull(), np.nan, learned), "1", "whether it does, by two standard errors"),
         true_log_gradient=labelled("lag", true, "1", "ln |d y_(t+lag)/d y_t| of the system itself"),
         true_lyapunov=labelled("exponent", data.attrs["exponents"][:EXPONENTS], "1/time unit", "Lyapunov exponent of the system"))
+
+
+def still(data):
+    """The forecaster that says that nothing moves."""
+    k = data.sizes["state"]
+    model = dm.models.get("linear", units=1, inputs=k, outputs=k)
+    return forecaster(replace(model, R=np.zeros((k, 1))), data)
 
 
 def taught_by_stage(name, data, seed, steps, further):
@@ -125,7 +139,8 @@ def summary(results):
     """Table by model and stage: valid time, exponents, growth of the gradient, mean over seeds."""
     true = results.true_lyapunov.isel(model=0, seed=0).values
     rows = [f"{'model':>6} {'truth heard':<26}{'valid time':>16}{'lambda_1':>9}{'lambda_2':>9}{'lambda_3':>9}{'gradient':>17}{'attractor':>11}"
-            f"{'seconds':>9}",
+            f"{'seconds':>9}{'learned':>9}",
+            f"{'':>6} {'the forecast never moves':<26}{float(results.floor.mean()):8.2f}",
             f"{'':>6} {'the system itself':<26}{'':>16}" + "".join(f"{value:9.3f}" for value in true) + f"{true[0]:10.3f}"]
     for model in results.model.values:
         for stage in results.stage.values:
@@ -136,7 +151,9 @@ def summary(results):
             rows.append(f"{model:>6} {stage:<26}{float(mean.valid_time):8.2f} +- {float(mean.valid_time_error):4.2f}"
                         + "".join(f"{value:9.3f}" for value in mean.lyapunov.values)
                         + f"{float(mean.gradient_slope):10.3f} +-{float(mean.gradient_slope_error):4.2f}{float(mean.attractor_distance):11.2f}"
-                        f"{float(mean.seconds):9.1f}")
+                        f"{float(mean.seconds):9.1f}{int(at.learned.sum()):4d} of {at.sizes['seed']}")
+    rows.append("learned: seeds whose valid time, less two standard errors over starts, is above "
+                f"{float(results.asked.max()):g} times that of the forecast that never moves")
     rows.append("valid time in Lyapunov times; exponents and growth of the gradient per unit of time; attractor: divergence over that of another "
                 "stretch of the true orbit (1 is perfect); seconds of one processor")
     return "\n".join(rows)

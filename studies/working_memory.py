@@ -5,7 +5,8 @@ Two tasks ask for 2^bits memories. Flip-flop (Sussillo and Barak 2013): each bit
 grow. Delayed match (Fuster and Alexander 1971): one of 2^bits symbols, held over a silence; theory of persistent activity is a stable point for
 each (Amit 1989). After training, all fixed points of the network under the silent input are sought by Newton's method from states that it visited
 and between them; and its states are left in silence for ten and for a hundred times as long as in training: a memory that is an attractor stays,
-one that is a slow passage (Orhan and Ma 2019) does not.
+one that is a slow passage (Orhan and Ma 2019) does not. A task is learned where the test loss lies, with two standard errors, below a tenth of that
+of whoever remembers nothing.
 """
 
 from math import comb
@@ -50,7 +51,8 @@ def measure(task, model, bits, seed, units, steps, starts):
         "slowest": labelled((), np.median(slowest), "1", "largest |eigenvalue| of a stable point, median over points"),
         "unseen": labelled((), float(points.unseen), "1", "chance that one more start finds a new point"),
         "recall": labelled("silence", held, "1", "share of right answers after a silence"),
-        "held_out": labelled((), float(history.held_out_loss.min()) / setting.floor, "1", "held-out loss over that without memory"),
+        "loss": labelled((), history.test_loss / setting.floor, "1", "test loss over that without memory"),
+        "loss_error": labelled((), history.test_error / setting.floor, "1", "its standard error"),
         **plane(points, grow, visited),
         "learned": labelled((), history.attrs["learned"], "1", "whether the task was learned"),
     }, {"component": labelled("component", np.arange(1, PLANE + 1), "1", "principal component of the states"),
@@ -150,19 +152,20 @@ def distinct(points, among):
 
 def summary(results):
     """Table by task, model and number of memories: mean over seeds, beside theory."""
-    rows = [f"{'task':>14} {'model':>6} {'bits':>6}{'learned':>9}{'stable':>9}{'theory':>8}{'saddles':>9}{'theory':>8}{'ends':>7}{'slowest':>9}"
-            + "".join(f"{f'recall {int(s)}':>13}" for s in results.silence.values)]
+    heads = "".join(f"{head:>9}" for head in ("learned", "loss", "stable", "theory", "saddles", "theory", "ends", "slowest"))
+    rows = [f"{'task':>14} {'model':>6} {'bits':>6}{heads}" + "".join(f"{f'recall {int(s)}':>13}" for s in results.silence.values)]
     for task in results.task.values:
         for model in results.model.values:
             for bits in results.bits.values:
-                at = results.sel(task=task, model=model, bits=bits).mean("seed")
+                found = results.sel(task=task, model=model, bits=bits)
+                at, count = found.mean("seed"), f"{int(found.learned.sum())} of {results.sizes['seed']}"
                 saddles, theory = float(at.points[1:].sum()), float(at.predicted_points[1:].sum(skipna=False))
-                rows.append(f"{task:>14} {model:>6} {int(bits):6d}{float(at.learned):9.2f}{float(at.memories):9.2f}"
-                        f"{float(at.predicted_points[0]):8.0f}"
-                            f"{saddles:9.2f}{theory:8.0f}{float(at.ends):7.2f}{float(at.slowest):9.4f}"
+                rows.append(f"{task:>14} {model:>6} {int(bits):6d}{count:>9}{float(at.loss):9.4f}{float(at.memories):9.2f}"
+                            f"{float(at.predicted_points[0]):9.0f}{saddles:9.2f}{theory:9.0f}{float(at.ends):9.2f}{float(at.slowest):9.4f}"
                             + "".join(f"{value:13.3f}" for value in at.recall.values))
-    return "\n".join([*rows, "stable, saddles: fixed points in silence; ends: places where the states are after 2000 silent steps; recall: share of "
-                      "right answers after so many; slowest: largest |eigenvalue| of a stable point"])
+    return "\n".join([*rows, "learned: seeds whose test loss lies, with two standard errors, below a tenth of that without memory; loss: over that "
+                      "without memory, mean over seeds", "stable, saddles: fixed points in silence; ends: places where the states are after 2000 "
+                      "silent steps; recall: share of right answers after so many; slowest: largest |eigenvalue| of a stable point"])
 
 
 STUDY = Study(

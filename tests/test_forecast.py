@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import dynmem as dm
-from dynmem.errors import ShapeError
-from dynmem.training import forecast as module, teach
+from dynmem.errors import DamageError, NotFiniteError, ShapeError, UnknownNameError
+from dynmem.training import forecast as module, load, save, teach
 from dynmem.training.forecast import Forecaster, echo, forcing_interval, learned_dynamics, state_distance, valid_time
 from dynmem.training.readout import ridge_readout
 from dynmem.training.teaching import LISTENING, Forced
@@ -142,6 +142,63 @@ def test_teaching_lowers_the_loss_with_the_same_bits(lorenz, forcing):
     np.testing.assert_array_equal(again.mean, runs[0][0].mean)
 
 
+def test_taught_by_name_with_a_verdict_of_the_test(lorenz):
+    """Who forecasts better than to stand still, by the margin that is asked, has learned; after one step none has."""
+    taught, history = teach("gru", lorenz, units=16, steps=60, forcing=1, batch=16, window=50, learning_rate=2e-2)
+    assert taught.model.size == 16 and history.floor == 1.0 and history.asked == 0.1
+    assert history.learned == 1 and history.test_loss + 2 * history.test_error < 0.1
+    _, history = teach("gru", lorenz, units=16, steps=1, forcing=1, batch=16, window=50)
+    assert history.learned == 0 and history.test_loss > 0.5
+    assert echo("esn", lorenz, units=20).model.size == 20
+
+
+@pytest.mark.parametrize("name", ["gru", "s4d", "esn"])
+def test_a_forecaster_comes_back_from_its_file(lorenz, name, tmp_path):
+    """The same bits, and so the same free run."""
+    kept, _ = teach(name, lorenz, units=4, steps=2, forcing=1, batch=2, window=30)
+    save(kept, tmp_path / "f.pt", lambda_1=0.9)
+    found = load(tmp_path / "f.pt")
+    assert isinstance(found, Forecaster) and found.dt == kept.dt and found.states == kept.states
+    heard = lorenz.x.values[:50]
+    starts = [system.warmed(heard) for system in (kept, found)]
+    np.testing.assert_array_equal(*starts)
+    np.testing.assert_array_equal(*(dm.orbit(system, starts[0], duration=100 * kept.dt).x.values for system in (kept, found)))
+    again = load(tmp_path / "f.pt", like=kept)
+    np.testing.assert_array_equal(again.gain, kept.gain)
+    data = bytearray((tmp_path / "f.pt").read_bytes())
+    data[data.index(kept.gain.tobytes())] ^= 1
+    (tmp_path / "f.pt").write_bytes(data)
+    with pytest.raises(DamageError):
+        load(tmp_path / "f.pt")
+
+
+def test_fit_keeps_the_forecaster_on_disk(tmp_path):
+    task = dm.training.task_of(dm.datasets.load("henon", samples=600), steps=30)
+    trained, history = dm.fit("gru", task, units=4, steps=4, evaluate_every=2, checkpoint=tmp_path / "best.pt", progress=False)
+    found = load(tmp_path / "best.pt")
+    np.testing.assert_array_equal(found.model.R, trained.model.R)
+    assert found.dt == 1.0 and history.best_step in (2, 4)
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"dt": "a"}, "dt = 'a'"), ({"dt": -1.0}, "dt = -1.0"), ({"mean": 3}, "cannot be: mean has shape"), ({"model": None}, "cannot be"),
+])
+def test_a_record_of_a_forecaster_that_cannot_be(lorenz, change, words, tmp_path):
+    """Right in its checksum, wrong in what it says."""
+    import json
+
+    from dynmem.training import checkpoint
+
+    kept = module.forecaster(dm.models.get("tanh", units=2, inputs=3, outputs=3), lorenz)
+    described = checkpoint.describe(kept)
+    described["fields"] |= change
+    record = json.dumps({"system": described, "facts": {}}, sort_keys=True)
+    arrays = {name: torch.from_numpy(v.copy()) for name, v in checkpoint.leaves(kept) if isinstance(v, np.ndarray)}
+    torch.save({"weights": arrays, "record": record, "sha256": checkpoint.digest(arrays, record)}, tmp_path / "f.pt")
+    with pytest.raises(DamageError, match=words):
+        load(tmp_path / "f.pt")
+
+
 def test_distances():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((4000, 3))
@@ -165,6 +222,8 @@ def test_a_gru_learns_lorenz():
     assert float(found.state_distance) < 2 * float(found.state_distance_floor)
 
 
+GRU = dm.models.get("gru", units=2, inputs=3, outputs=3)
+WRONG = dm.datasets.load("hopfield_recall", trials=10, units=5, stored=2)
 BAD = [
     (lambda d: Forecaster(dm.models.get("gru", units=2, inputs=3), np.ones(3), np.ones(3), np.ones(3)), ShapeError, "as many of each"),
     (lambda d: Forecaster(dm.models.get("gru", units=2, inputs=3, outputs=3), np.ones(2), np.ones(3), np.ones(3)), ShapeError, "mean has shape"),
@@ -172,6 +231,37 @@ BAD = [
     (lambda d: teach(dm.models.get("gru", units=2, inputs=3, outputs=3), d, steps=0), ValueError, "steps = 0"),
     (lambda d: teach(dm.models.get("gru", units=2, inputs=3, outputs=3), d, window=10), ValueError, "window = 10"),
     (lambda d: teach(dm.models.get("gru", units=2, inputs=3, outputs=3), d, window=10**6), ShapeError, "too few for windows"),
+    (lambda d: teach(GRU, 3), ShapeError, "a forecast needs x.time, state.*got int"),
+    (lambda d: teach(GRU, WRONG), ShapeError, "a forecast needs x.time, state.*got a Dataset of activity, .*patterns"),
+    (lambda d: teach(GRU, d, rng="a"), ValueError, "rng = 'a': pass a seed, a whole number of at least 0"),
+    (lambda d: teach("grru", d), UnknownNameError, "no model is called 'grru'"),
+    (lambda d: teach(3, d), TypeError, "Map"),
+    (lambda d: teach(GRU, d, learning_rate=-1, noise="a", clip=0), ValueError, "learning_rate = -1: .*\nclip = 0.*\nnoise = 'a': must be"),
+    (lambda d: teach(GRU, d, units=0), ValueError, "units = 0"),
+    (lambda d: teach(GRU, d, dtype="int8"), ValueError, "must be float32 or float64"),
+    (lambda d: teach(GRU, d, forcing=0), ValueError, "forcing = 0"),
+    (lambda d: teach(module.forecaster(GRU, d), dm.datasets.load("henon", samples=500), forcing=1), ShapeError, "has 3 components and the orbit 2"),
+    (lambda d: dm.fit(module.forecaster(GRU, d), d, steps=1), TypeError, "dm.training.teach"),
+    (lambda d: teach(GRU, dm.datasets.load("lorenz63", samples=1000, rho=[20.0, 28.0])), ShapeError, r"data.isel\(parameter=0\)"),
+    (lambda d: echo(GRU, 3), ShapeError, "got int"),
+    (lambda d: echo(GRU, d, rng="a"), ValueError, "rng = 'a'"),
+    (lambda d: echo(GRU, d, noise=-1, ridge="a"), ValueError, "noise = -1: .*\nridge = 'a': must be a number of at least 0"),
+    (lambda d: echo(dm.models.get("esn", units=4, inputs=3), d), ShapeError, "as many of each"),
+    (lambda d: valid_time(GRU, d), TypeError, "expected a Forecaster, .* got Network"),
+    (lambda d: valid_time(module.forecaster(GRU, d), 3), ShapeError, "got int"),
+    (lambda d: valid_time(module.forecaster(GRU, d), d, name="tests"), UnknownNameError, "no part is called 'tests'"),
+    (lambda d: valid_time(module.forecaster(GRU, d), d, starts=1, warm=0, longest=0.0, threshold=-1), ValueError, "starts = 1.*\nwarm = 0.*\nthresh"),
+    (lambda d: valid_time(module.forecaster(GRU, d), dm.datasets.load("henon", samples=500)), ShapeError, "has 3 components and the orbit 2"),
+    (lambda d: learned_dynamics(GRU, d), TypeError, "expected a Forecaster"),
+    (lambda d: learned_dynamics(module.forecaster(GRU, d), WRONG), ShapeError, "a forecast needs"),
+    (lambda d: learned_dynamics(module.forecaster(GRU, d), d, times=-1, bins=1, warm=0), ValueError, "warm = 0.*\nbins = 1.*\ntimes = -1"),
+    (lambda d: learned_dynamics(module.forecaster(GRU, d), d, exponents=4), ValueError, "states 3 exponents"),
+    (lambda d: learned_dynamics(module.forecaster(GRU, d), d.assign_attrs(lyapunov_time=None)), ValueError, "neither a lyapunov_time"),
+    (lambda d: learned_dynamics(module.forecaster(GRU, d), d.drop_attrs().assign_attrs(sampling_step=0.02, lyapunov_time=1.1)), ValueError,
+     "states no exponents"),
+    (lambda d: Forecaster(GRU, np.ones(3), np.zeros(3), np.ones(3)), NotFiniteError, "scale = .*above 0"),
+    (lambda d: Forecaster(GRU, np.ones(3), np.ones(3), np.ones(3), dt=0.0), ValueError, "dt = 0.0: must be a positive number"),
+    (lambda d: forcing_interval(3), ShapeError, "got int"),
     (lambda d: ridge_readout(dm.models.get("esn", units=4, inputs=1), np.ones((9, 1)), np.ones((9, 1))), ShapeError, "no readout"),
     (lambda d: ridge_readout(dm.models.get("esn", units=4, inputs=1, outputs=1), np.ones((9, 2)), np.ones((9, 1))), ShapeError, "do not fit"),
     (lambda d: ridge_readout(dm.models.get("esn", units=4, inputs=1, outputs=1), np.ones((9, 1)), np.ones((9, 1)), washout=9), ValueError, "washout"),

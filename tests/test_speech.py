@@ -29,25 +29,25 @@ def write_ts(path, utterances):
 
 @pytest.fixture
 def wheel(tmp_path, monkeypatch):
-    """A stand-in for the installed package: three utterances to train on and two held out."""
+    """A stand-in for the installed package: four utterances to train on and two held out."""
     folder = tmp_path / "aeon" / "datasets" / "data" / "JapaneseVowels"
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
-    made = [(rng.standard_normal((frames, 12)).round(3), label) for frames, label in ((7, 1), (29, 9), (12, 2), (8, 1), (20, 9))]
-    write_ts(folder / "JapaneseVowels_TRAIN.ts", made[:3])
-    write_ts(folder / "JapaneseVowels_TEST.ts", made[3:])
+    made = [(rng.standard_normal((frames, 12)).round(3), label) for frames, label in ((7, 1), (29, 9), (12, 2), (9, 1), (8, 1), (20, 9))]
+    write_ts(folder / "JapaneseVowels_TRAIN.ts", made[:4])
+    write_ts(folder / "JapaneseVowels_TEST.ts", made[4:])
     pretend(monkeypatch, lambda name: SimpleNamespace(submodule_search_locations=[str(tmp_path / name)]))
     return folder, made
 
 
 def test_an_utterance_ends_where_the_silence_begins(wheel):
     data = dm.datasets.load("japanese_vowels", silence=4)
-    assert data.inputs.shape == (5, 33, 12) and data.dependency == 4 and data.decision == 32
+    assert data.inputs.shape == (6, 33, 12) and data.dependency == 4 and data.decision == 32
     for row, (series, label), frames in zip(data.inputs.values, wheel[1], data.frames.values, strict=True):
         np.testing.assert_array_equal(row[29 - len(series) : 29], series)
         assert not row[: 29 - len(series)].any() and not row[29:].any() and frames == len(series)
         assert label in data.speaker.values + 1
-    assert dm.datasets.part(data, "train").sizes["utterance"] == 3 and dm.datasets.part(data, "test").sizes["utterance"] == 2
+    assert dm.datasets.part(data, "train").sizes["utterance"] == 4 and dm.datasets.part(data, "test").sizes["utterance"] == 2
 
 
 @pytest.mark.parametrize("line, words", [
@@ -86,8 +86,8 @@ def test_memory_is_what_the_silence_asks():
     for kind, silence in (("s4d", 30), ("tcn", 30)):
         task = speech_task(silence)
         model = dm.models.get(kind, units=16, inputs=task.inputs, outputs=task.outputs, rng=0)
-        _, history = dm.fit(model, task, steps=200, batch=32, rng=0, learning_rate=5e-3, held_out=370, evaluate_every=100, progress=False)
-        found[kind] = float(history.accuracy[-1])
+        _, history = dm.fit(model, task, steps=200, batch=32, rng=0, learning_rate=5e-3, evaluate_every=100, progress=False)
+        found[kind] = float(history.test_accuracy)
     assert found["s4d"] > 0.8 and found["tcn"] < 0.3
 
 
@@ -96,9 +96,10 @@ def test_the_answer_is_scored_at_the_last_step(wheel):
     assert task.weights.tolist() == [0.0] * 33 + [1.0] and task.dependency == 5 and task.outputs == 9
     assert task.floor == pytest.approx(np.log(3.0)) and task.chance == pytest.approx(1 / 3)
     right = np.zeros((2, 34, 9))
-    training, held = task.split(0)
-    right[np.arange(2), -1, held.targets[:, -1]] = 1.0
-    assert task.accuracy(right, held.targets) == 1.0 and training is task and len(held.targets) == 2
+    training, watched, test = task.split(0)
+    right[np.arange(2), -1, test.targets[:, -1]] = 1.0
+    assert task.accuracy(right, test.targets) == 1.0 and training is task and len(test.targets) == 2
+    assert len(task.targets) == 3 and watched.targets[:, -1].tolist() == [0]  # the second utterance of the first speaker
     memoryless = task.inputs_array[:, -1]
     assert not memoryless.any()  # at the moment of the answer nothing is heard
 
@@ -162,6 +163,7 @@ def test_a_point_of_the_study(wheel):
     from studies.speech import MODELS, build, measure
 
     found = measure("lstm", silence=6, seed=0, units=4, steps=2, batch=3, missing="stop")
+    assert found.asked == 0.5 and found.learned == 0 and found.loss + 2 * found.loss_error > 0.5  # of two utterances, after two steps
     assert 0 <= found.accuracy <= 1 and found.chance == 0.5 and found.log_gradient < 0.0 and np.isfinite(found.loss)
     task = speech_task(6)
     for model in MODELS:

@@ -118,7 +118,7 @@ def test_fit_trains_and_evaluates_on_parts_that_differ(monkeypatch):
     monkeypatch.setattr(Questions, "arrays", arrays)
     model = dm.models.get("gru", units=4, inputs=task.inputs, outputs=task.outputs)
     _, history = dm.fit(model, task, steps=2, batch=4, held_out=8, progress=False)
-    assert asked == {"train", "validation"}
+    assert asked == {"train", "validation", "test"}
     assert history.floor == math.log(6)
 
 

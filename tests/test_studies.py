@@ -148,3 +148,15 @@ def test_ridges_between_memories_are_counted_by_their_directions(bits):
 
     counts = predicted("flip_flop", bits)
     assert counts.sum() == 3**bits and counts[0] == 2**bits and counts @ (-1.0) ** np.arange(4) == 1  # Poincare and Hopf
+
+
+def test_the_floor_of_a_forecast_is_to_stand_still():
+    """An orbit leaves where it stood at its own speed: the floor is when |y(t) - y(0)| exceeds 0.4 of its spread, in the mean."""
+    from studies.chaos_forecast import still
+
+    data = dm.datasets.load("lorenz63", samples=6000)
+    times = dm.training.valid_time(still(data), data, starts=20, longest=3.0)
+    y, unit = dm.datasets.part(data, "test").x.values, data.attrs["lyapunov_time"]
+    far = [np.linalg.norm(y[at : at + 150] - y[at - 1], axis=1) > 0.4 * np.sqrt(np.sum(y.var(0))) for at in times.start.values]
+    np.testing.assert_allclose(times.valid_time, [row.argmax() * data.attrs["sampling_step"] / unit for row in far], atol=1e-12)
+    assert 0.02 < float(times.mean_valid_time) < 0.3

@@ -101,6 +101,23 @@ def test_points_may_differ_in_a_coordinate(tmp_path):
     assert (dataset.status == "done").all()
 
 
+def test_any_dim_may_be_called_point(tmp_path):
+    """As that of ``dm.fixed_points`` is, also where a point of the grid has failed."""
+    def measure(gain):
+        if gain == 2.0:
+            raise ValueError("no luck")
+        return xr.Dataset({"x": ("point", gain * np.arange(3.0))}, {"kind": ("point", list("abc"))})
+
+    dataset = Study("named", "q", {"gain": [0.5, 1.0, 2.0]}, measure).run(output=tmp_path)
+    assert dataset.x.dims == ("gain", "point") and dataset.x.sel(gain=0.5).values.tolist() == [0.0, 0.5, 1.0]
+    assert dataset.x.sel(gain=2.0).isnull().all() and dataset.status.sel(gain=1.0) == "done"
+
+
+def test_lengths_that_differ_need_a_coordinate(tmp_path):
+    with pytest.raises(ValueError, match="'k' because of conflicting dimension sizes.*give a dim whose length differs a coordinate"):
+        Study("lengths", "q", {"n": [1, 3]}, lambda n: xr.Dataset({"x": ("k", np.ones(n))})).run(output=tmp_path)
+
+
 def test_what_is_not_finite_is_labelled(tmp_path):
     dataset = demo(measure=lambda gain, seed: xr.Dataset({"x": ((), np.inf if gain > 1 else 1.0), "y": ((), np.nan)})).run(output=tmp_path)
     assert dataset.status.sel(gain=2.0, seed=0).item() == "not finite: x, y"

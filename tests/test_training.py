@@ -224,8 +224,10 @@ def test_an_easy_task_is_learned_and_the_system_goes_on(easy):
 
 def test_history_explains_itself(easy, tmp_path):
     history = easy[1]
-    assert set(history) == {"training_loss", "held_out_loss", "held_out_error", "accuracy", "gradient_norm"}
-    assert all(v.dims == ("step",) and v.attrs["units"] and v.attrs["long_name"] and np.isfinite(v).all() for v in history.values())
+    assert set(history) == {"training_loss", "held_out_loss", "held_out_error", "accuracy", "gradient_norm",
+                            "test_loss", "test_error", "test_accuracy"}
+    assert all(v.dims == (() if name.startswith("test_") else ("step",)) for name, v in history.items())
+    assert all(v.attrs["units"] and v.attrs["long_name"] and np.isfinite(v).all() for v in history.values())
     assert history.step.values.tolist() == [50, 100, 150] and history.attrs["steps"] == 150 and history.attrs["seed"] == 0
     parameters = json.loads(history.attrs["parameters"])
     assert parameters["task"] == "copy" and parameters["task_delay"] == 1 and parameters["learning_rate"] == 1e-2
@@ -400,10 +402,11 @@ def test_symbols_of_a_users_own():
 
 def test_parts_of_a_users_arrays_are_disjoint():
     x = np.arange(50.0).reshape(50, 1, 1)
-    training, held = Samples(x, x).split(0)
-    assert sorted([*training.targets.ravel(), *held.targets.ravel()]) == list(range(50)) and len(held.targets) == 10
-    with pytest.raises(ShapeError, match="cut it into windows"):
-        fit(models.get("gru", units=3, inputs=1, outputs=1), (x[:1], x[:1]), steps=1)
+    parts = Samples(x, x).split(0)
+    assert sorted(np.concatenate([part.targets.ravel() for part in parts])) == list(range(50))
+    assert [len(part.targets) for part in parts] == [40, 5, 5]  # to train on, to choose the weights by, to judge them
+    with pytest.raises(ShapeError, match="cut them into windows"):
+        fit(models.get("gru", units=3, inputs=1, outputs=1), (x[:2], x[:2]), steps=1)
 
 
 X = np.zeros((4, 5, 2))
@@ -459,8 +462,8 @@ def test_misfits_name_the_option_to_set():
         fit(models.get("gru", units=3, inputs=3, outputs=3), EASY, steps=1)
     with pytest.raises(ShapeError, match=r"gives 8 outputs, the task asks 3: make it with dm.models.get\(..., outputs=3\)"):
         fit(models.get("gru", units=8, inputs=4), EASY, steps=1)
-    with pytest.raises(TypeError, match=r"arrays \(inputs, targets\)"):
-        fit(copy_model(), "copy", steps=1)
+    with pytest.raises(TypeError, match=r"arrays \(inputs, targets\), got int"):
+        fit(copy_model(), 3, steps=1)
     with pytest.raises(ValueError, match="the task brings its own loss"):
         fit(copy_model(), EASY, steps=1, loss="mean_squared_error")
     with pytest.raises(ShapeError, match="one loss a sequence"):

@@ -50,8 +50,8 @@ def solar_system(*, start=1900.0, years=150.0, step=10.0, frame="barycentric", t
 
 
 def _floors(states, split):
-    """How well one would do without a law: root mean square errors over the test, in AU."""
+    """What is asked, and how well one would do without a law: root mean square errors over the test, in AU."""
     test = states[split == 2][..., :3]
     return {"floor": 3e-5, "floor_meaning": "error of the ephemeris itself, in AU, at the worst: some 1000 km for Uranus, Neptune and Pluto",
             "chance": float(np.sqrt(np.mean(np.square(test - test.mean(0)).sum(-1)))),
-            "chance_meaning": "root mean square error, in AU, of the forecast that is always the mean position"}
+            "chance_meaning": "root mean square error, in AU, of the forecast that is always the mean position", "goal": "forecast"}

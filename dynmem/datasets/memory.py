@@ -49,7 +49,7 @@ def wong_wang_delay(*, trials=200, coherence=0.05, fixation=0.2, cue=1.0, delay=
     }
     coords = {"population": ("population", [1, 2], "1", "population"), "cued": ("trial", cued, "1", "index of the population that was cued")}
     wrong = float(np.mean(chosen != cued))
-    facts = {"floor": wrong, "floor_meaning": "share of trials in which the circuit itself chooses wrongly", "chance": 0.5,
+    facts = {"goal": "choice", "floor": wrong, "floor_meaning": "share of trials in which the circuit itself chooses wrongly", "chance": 0.5,
              "chance_meaning": "share of wrong choices of a guess", "law": network.__doc__.split("\n\n")[1].strip()}
     return _labelled(variables, coords, time, epoch, "s", network, "delayed decisions", rng, trials, train, validation, facts,
                      coherence=coherence, diffusion=diffusion)
@@ -88,7 +88,7 @@ def ring_attractor_delay(*, trials=200, units=64, fixation=1.0, cue=10.0, delay=
     coords = {"unit": ("unit", network.angles, "rad", "angle that the unit prefers"), "angle": ("trial", angle, "rad", "angle that was cued")}
     drift = ring_diffusion([delay + choice], diffusion=diffusion, units=units)
     facts = {"floor": float(np.sqrt(drift.variance[0])), "floor_meaning": "root mean square error in rad after the delay, by the bump's diffusion",
-             "chance": float(np.pi / np.sqrt(3.0)), "chance_meaning": "root mean square error of a guess",
+             "chance": float(np.pi / np.sqrt(3.0)), "chance_meaning": "root mean square error of a guess", "goal": "angle",
              "law": network.__doc__.split("\n\n")[1].strip()}
     return _labelled(variables, coords, time, epoch, "time constant", network, "an angle held by a ring of neurons", rng, trials, train, validation,
                      facts, strength=strength, diffusion=diffusion)
@@ -127,7 +127,7 @@ def hopfield_recall(*, units=200, stored=10, trials=100, cue_overlap=0.6, steps=
     coords = {"step": ("step", np.arange(steps + 1), "step", "updates since the cue"), "unit": ("unit", np.arange(units), "1", "unit"),
               "cued": ("trial", cued, "1", "index of the pattern that was cued")}
     facts = {"floor": 0.5 * (1.0 - m), "floor_meaning": "share of wrong entries that is left in a large network of this load", "chance": 0.5,
-             "chance_meaning": "share of wrong entries of a guess",
+             "chance_meaning": "share of wrong entries of a guess", "goal": "recall",
              "law": "x_i' = sign(h_i + T u_i/2), h = W x, W_ij = 1/N sum_mu xi_i xi_j, W_ii = 0"}
     return _with_parts(variables, coords, network, "recall in a Hopfield network", rng, trials, train, validation, facts, cue_overlap=cue_overlap)
 
@@ -163,7 +163,7 @@ def synapse_traces(*, lags=100, synapses=1000, repeats=10, rate=0.1, levels=5, v
     made["theory"] = (dims, np.stack([theory.trace.values for _, theory in kinds.values()]), "1", "exact trace")
     coords = {"synapse": ("synapse", list(kinds), "1", "kind of synapse"), "lag": ("lag", axis, "step", "memories stored since")}
     source = "; ".join(system.source for system in (LeakySynapse, CascadeSynapse, BennaFusi))
-    return dataset(made, coords, title="fading traces of memories in synapses", source=source, seed=as_seed(rng), licence=LICENCE,
+    return dataset(made, coords, title="fading traces of memories in synapses", source=source, seed=as_seed(rng), licence=LICENCE, goal="trace",
                    parameters={"synapses": synapses, "repeats": repeats, **{name: system for name, (system, _) in kinds.items()}},
                    law="w' = (1 - q) w + q u; cascade of levels b^k; C_k du_k/dt = g_(k-1) (u_(k-1) - u_k) + g_k (u_(k+1) - u_k)",
                    floor_meaning="the variable theory: the exact trace", chance=0.0, chance_meaning="trace of a memory that was never stored")

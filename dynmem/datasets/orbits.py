@@ -159,7 +159,7 @@ class Plan:
         }
         parameters = describe_system(self.systems[0]) | {k: v.tolist() for k, v in self.values.items()}
         made = dataset(variables, coords, title=f"orbit of {type(self.systems[0]).__name__}", source=self.systems[0].source,
-                       parameters=parameters, seed=as_seed(self.rng), **self.facts())
+                       parameters=parameters, seed=as_seed(self.rng), goal="forecast", **self.facts())
         made.split.attrs |= MEANINGS
         return made
 

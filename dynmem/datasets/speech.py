@@ -177,7 +177,8 @@ def _dataset(variables, held_out, classes, coords, **attributes):
              "chance": float(np.bincount(classes[held_out]).max() / held_out.sum()),
              "chance_meaning": "always the most frequent one of the test part"}
     split = np.where(held_out, PARTS["test"], PARTS["train"]).astype(np.int8)
-    made = dataset(variables, coords | {"split": ("utterance", split, "1", "part that the utterance belongs to")}, **facts, **attributes)
+    made = dataset(variables, coords | {"split": ("utterance", split, "1", "part that the utterance belongs to")}, goal="speaker", **facts,
+                   **attributes)
     made.split.attrs |= MEANINGS
     return made
 

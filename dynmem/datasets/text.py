@@ -150,7 +150,7 @@ def text(source="python", *, vocabulary=512, held_out=None, engine="plain"):
     coords = {"document": ("document", names, "1", "name of the document"), "part": ("part", ["training", "held_out"], "1", "part of the text"),
               "split": ("position", marks, "1", "part that the token belongs to"),
               "vocabulary": ("vocabulary", 256 + np.arange(len(rules) + 1), "entry", "entries of the vocabulary")}
-    made = dataset(variables, coords, title=f"{SOURCES[source].title}, in tokens", source=SOURCES[source].source,
+    made = dataset(variables, coords, title=f"{SOURCES[source].title}, in tokens", source=SOURCES[source].source, goal="next_token",
                    parameters={"source": source, "vocabulary": 256 + len(rules), "held_out": ", ".join(parts[1])}, **facts(source),
                    **_unigram(np.concatenate(pieces)[marks == PARTS["train"]]))
     made.split.attrs |= MEANINGS

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from .study import Study
 
+POINT = "point of the grid"  # a dim that no measure gives by chance
+
 
 def check_point(dataset, axes: Sequence[str]) -> "Dataset":
     """The Dataset of one point without what the grid already says; an error where the two would clash."""
@@ -67,11 +69,14 @@ def _stack(points: Mapping[int, "Dataset"], plan: Plan, shape: tuple[int, ...]) 
     missing = len(order) < len(plan)
     # a missing truth value has no bit pattern: 1.0, 0.0 and NaN
     pieces = [_without_bits(points[i]) if missing else points[i] for i in order]
-    stacked = xr.concat(pieces, "point", data_vars="all", coords="different", compat="equals", join="outer", combine_attrs="drop_conflicts")
+    try:
+        stacked = xr.concat(pieces, POINT, data_vars="all", coords="different", compat="equals", join="outer", combine_attrs="drop_conflicts")
+    except xr.AlignmentError as error:
+        raise ValueError(f"the points do not fit together ({error}): give a dim whose length differs a coordinate, by which it is aligned") from error
     if missing:
         text = {name: "" for name, v in stacked.variables.items() if v.dtype.kind in "UTO"}
         holes = {name: text.get(name, float("nan")) for name in stacked.variables}
-        stacked = stacked.assign_coords(point=order).reindex(point=range(len(plan)), fill_value=holes).drop_vars("point")
+        stacked = stacked.assign_coords({POINT: order}).reindex({POINT: range(len(plan))}, fill_value=holes).drop_vars(POINT)
     return xr.Dataset(
         {name: _unfold(v.variable, tuple(plan.grid), shape) for name, v in stacked.data_vars.items()},
         {name: _unfold(v.variable, tuple(plan.grid), shape) for name, v in stacked.coords.items()},
@@ -84,13 +89,13 @@ def _without_bits(dataset: "Dataset") -> "Dataset":
 
 
 def _unfold(variable, axes: tuple[str, ...], shape: tuple[int, ...]):
-    """The dim ``point`` as the axes of the grid."""
+    """The dim of the points as the axes of the grid."""
     import xarray as xr
 
-    if "point" not in variable.dims:
+    if POINT not in variable.dims:
         return variable
-    rest = tuple(dim for dim in variable.dims if dim != "point")
-    ordered = variable.transpose("point", *rest)
+    rest = tuple(dim for dim in variable.dims if dim != POINT)
+    ordered = variable.transpose(POINT, *rest)
     return xr.Variable(axes + rest, ordered.values.reshape(shape + ordered.shape[1:]), variable.attrs)
 
 

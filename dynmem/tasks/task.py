@@ -131,8 +131,10 @@ class Task(ABC):
         """
         return float(np.mean(RIGHT[self.loss](self._outputs(outputs), targets)[:, self.recalled]))
 
+    asked, enough = 0.1, 0.02  # shares of the floor: what a loss must be below to be called learned, and below which ``fit`` may end
+
     def learned(self, loss, error=0.0) -> bool:
-        """Whether a mean loss with this standard error shows that the cue was remembered: loss + 2 error < floor / 10.
+        """Whether a mean loss with this standard error shows that the cue was remembered: loss + 2 error < ``asked`` floor, a tenth of it.
 
         At or above the floor the answer is always no. The floor less the loss is the information about the cue that reached the answer
         (for a squared error, the variance explained), and nine tenths of it are asked: a network that knows which two symbols were
@@ -145,7 +147,11 @@ class Task(ABC):
         """
         if loss < 0 or error < 0:
             raise ValueError(f"loss = {loss}, error = {error}: neither can be negative")
-        return bool(loss + 2.0 * error < 0.1 * self.floor)
+        return bool(loss + 2.0 * error < self.asked * self.floor)
+
+    def trained(self, model):
+        """What ``fit`` gives back for a trained model: itself, unless what was learned is more than a model (a forecast runs on its own output)."""
+        return model
 
     def _outputs(self, outputs):
         outputs = np.asarray(outputs, dtype=np.float64)

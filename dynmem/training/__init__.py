@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "readout": ["ridge_readout"],
         "forecast": ["Forecaster", "echo", "forcing_interval", "learned_dynamics", "valid_time"],
         "teaching": ["teach"],
+        "goals": ["task_of"],
         "corpora": ["Divided", "next_token", "speech_task", "text_task", "who_spoke"],
     },
 )

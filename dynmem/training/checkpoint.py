@@ -17,9 +17,10 @@ from ..errors import DamageError, ShapeError
 from ..models import Activation, Block, Convolution, Dense, FeedForward, Network, Norm
 from ..models.network import MODELS
 from ..system import System
+from .forecast import Forecaster
 from .trainable import join, leaves, rebuilt
 
-KINDS = {kind.__name__: kind for kind in (*MODELS.values(), Network, Activation, Block, Convolution, Dense, FeedForward, Norm)}
+KINDS = {kind.__name__: kind for kind in (*MODELS.values(), Network, Activation, Block, Convolution, Dense, FeedForward, Norm, Forecaster)}
 KEYS = {"weights", "record", "sha256"}
 DEEPEST = 32  # systems inside systems; a file may nest as deep as it likes
 

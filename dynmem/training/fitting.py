@@ -17,11 +17,14 @@ from ..labels import as_seed, dataset
 from ..system import Map
 from ..tasks import Task, whole
 from . import checkpoint as checkpoints
+from .forecast import Forecaster
+from .options import as_model, generator, positive, refuse
 from .samples import Samples
 from .trainable import Trainable
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop, "sgd": torch.optim.SGD}
-FAR_BELOW, IN_A_ROW = 0.02, 3  # early stop: this share of the floor, at so many evaluations one after another
+TESTED = 16  # sequences of a recorded test for each that is held out, where there are as many: it is looked at once
+IN_A_ROW = 3  # evaluations far below the floor, one after another, after which training ends
 LOSSES = {  # of outputs (batch, steps, outputs) and targets, each step: torch's own form of tasks.LOSSES
     "cross_entropy": lambda y, t: functional.cross_entropy(y.transpose(1, 2), t, reduction="none"),
     "binary_cross_entropy": lambda y, t: functional.binary_cross_entropy_with_logits(y, t, reduction="none").mean(-1),
@@ -40,22 +43,37 @@ class Row(NamedTuple):
     accuracy: float
 
 
-def fit(model, task, *, steps, rng=0, batch=64, learning_rate=1e-3, optimizer="adam", clip=1.0, warmup=0, loss=None,
+class Parts(NamedTuple):
+    """What is trained on, as a function of a batch's size and a Generator, what chooses the best weights, and what judges them."""
+
+    draw: object
+    held: tuple
+    test: tuple
+
+
+def fit(model, task, *, steps, units=32, rng=0, batch=64, learning_rate=1e-3, optimizer="adam", clip=1.0, warmup=0, loss=None,
         checkpoint=None, evaluate_every=50, stop=True, held_out=256, progress=None, dtype="float32", fixed=(), train=(), threads=1):
-    """Train a system on a task; returns the trained system, at its best evaluation, and the history, a Dataset over ``step``.
+    """Train a model on a task or a dataset; returns the trained system, at its best evaluation, and the history, a Dataset over ``step``.
 
     Each step draws ``batch`` sequences, and the gradient of their mean loss is clipped to the norm ``clip`` (None: not at all) after the
-    backward pass. Every ``evaluate_every`` steps the loss is measured on the same ``held_out`` fresh sequences.
+    backward pass. Every ``evaluate_every`` steps the loss is measured on the same ``held_out`` fresh sequences, which choose the best weights;
+    these are judged by the test, other sequences that had no say in the training: as many of a task, up to 16 times as many of a dataset's test.
 
-    Parameters: model, a Map with the task's inputs and outputs; task, of ``dm.tasks``, or arrays (inputs, targets) as for ``Samples``;
-    optimizer "adam", "adamw", "rmsprop" or "sgd"; warmup, steps over which the learning rate rises in a straight line to its value; loss, a
+    Parameters: model, a Map with the task's inputs and outputs, or a name of ``dm.models``, of ``units`` units; task, of ``dm.tasks``, a
+    Dataset of ``dm.datasets``, the name of one or the other, or arrays (inputs, targets) as for ``Samples``; what a dataset asks
+    of a model, and more options, are those of ``dm.training.task_of``, which a name or a Dataset goes through. A forecast comes back as a
+    ``Forecaster``, which runs on its own output.
+    Others: optimizer "adam", "adamw", "rmsprop" or "sgd"; warmup, steps over which the learning rate rises in a straight line to its value; loss, a
     function of outputs and targets that returns one loss a sequence, in place of the task's (then there is no floor and no verdict);
-    checkpoint, a file for the best weights; stop, whether to end early, once the held-out loss has been far below the floor (or below the share
-    of it that is given) at three evaluations in a row; progress, a bar on stderr, None: where that is a terminal; fixed, train: see Trainable;
-    threads of torch while it trains, on which the bits depend, None: as set.
+    checkpoint, a file for the best weights; stop, whether to end early, once the held-out loss has been below a fiftieth of the floor, or
+    the share of it that is given, at three evaluations in a row (a forecast does not, unless a share is given); progress, a
+    bar on stderr, None: where that is a terminal; fixed, train: see Trainable; threads of torch while it trains, on which the bits depend, None: as
+    set.
 
     History: training_loss and gradient_norm (before clipping), means since the last evaluation; held_out_loss, its standard error
-    held_out_error, accuracy; attributes floor, learned (1 or 0), steps, best_step, seed, threads.
+    held_out_error, accuracy; test_loss, test_error and test_accuracy of the best weights; attributes floor and chance, the loss and the accuracy
+    without memory; learned, 1 where test_loss + 2 test_error < asked floor, else 0, and asked; of a dataset dataset_floor and
+    dataset_chance, what it states of itself, with their meanings; steps, best_step, seed, threads.
 
     Raises NotFiniteError with the step where a loss or a gradient is lost, ShapeError where model and task do not fit, ValueError with
     every option that cannot be.
@@ -66,39 +84,44 @@ def fit(model, task, *, steps, rng=0, batch=64, learning_rate=1e-3, optimizer="a
     >>> trained, history = fit(model, task, steps=200, learning_rate=1e-2)
     >>> history.learned, bool(history.held_out_loss[-1] < 0.1 * task.floor)
     (1, True)
+    >>> forecaster, history = fit("gru", dm.datasets.load("henon", samples=2000), steps=200, learning_rate=1e-2)
+    >>> forecaster.size, history.learned, history.asked
+    (34, 1, 0.1)
     """
     _check(locals())
-    for_batches, for_held_out = np.random.default_rng(rng).spawn(2)
+    *seeds, for_model = generator(rng).spawn(4)
     task = as_task(task, loss, model)
+    model = as_model(model, task.inputs, task.outputs, units, for_model)
     _check_widths(model, task)
     trainable = Trainable(model, dtype, fixed=fixed, train=train)
     if not trainable.weights():
         raise ValueError(f"nothing to train: {type(model).__name__} has no float arrays that are not fixed; name numbers with train=(...)")
-    draw, held = _split(task, held_out, for_held_out, trainable.dtype)
+    parts = _split(task, held_out, seeds[1:], trainable.dtype)
     measure = per_sequence(task, loss)
-    batches = (as_tensors(task, draw(batch, for_batches), trainable.dtype) for _ in range(steps))
+    batches = (as_tensors(task, parts.draw(batch, seeds[0]), trainable.dtype) for _ in range(steps))
     descent = OPTIMIZERS[optimizer](trainable.parameters(), lr=learning_rate)
     where = f"of {steps} ({type(model).__name__}, {optimizer}, learning_rate={learning_rate}, clip={clip})"
     floor = float("nan") if callable(loss) else task.floor
-    share = FAR_BELOW if stop is True else float(stop)
+    share = task.enough if stop is True else float(stop)
     rows, best, weights = [], None, None
     with torch_threads(threads):
         descending = _with_bar(descend(trainable, descent, batches, measure, clip, where, warmup), steps, progress)
-        for row in _evaluations(descending, lambda: evaluate(trainable, held, task, measure), evaluate_every, steps, where):
+        for row in _evaluations(descending, lambda: evaluate(trainable, parts.held, task, measure), evaluate_every, steps, where):
             rows.append(row)
             if best is None or row.held_out_loss < best.held_out_loss:
                 best, weights = row, {name: tensor.clone() for name, tensor in trainable.state_dict().items()}
                 if checkpoint is not None:
-                    checkpoints.save(trainable.frozen(), checkpoint, step=row.step, held_out_loss=row.held_out_loss, seed=as_seed(rng))
+                    checkpoints.save(task.trained(trainable.frozen()), checkpoint, step=row.step, held_out_loss=row.held_out_loss, seed=as_seed(rng))
             if len(rows) >= IN_A_ROW and all(r.held_out_loss + 2.0 * r.held_out_error < share * floor for r in rows[-IN_A_ROW:]):
                 break
-    trainable.load_state_dict(weights)
-    verdict = {"floor": floor, "learned": int(not callable(loss) and task.learned(best.held_out_loss, best.held_out_error))}
+        trainable.load_state_dict(weights)
+        tested = evaluate(trainable, parts.test, task, measure)
+    verdict = {"floor": floor, "asked": task.asked, "learned": int(not callable(loss) and task.learned(*tested[:2]))}
     settings = {"model": model, "batch": batch, "learning_rate": learning_rate, "optimizer": optimizer, "clip": clip, "warmup": warmup,
                 "held_out": held_out, "training_steps": steps, "evaluate_every": evaluate_every, "dtype": str(trainable.dtype), "fixed": fixed,
                 "train": train,
                 "loss": "given by the caller" if callable(loss) else task.loss}
-    return trainable.frozen(), _history(rows, best, task, settings, rng, verdict, threads)
+    return task.trained(trainable.frozen()), _history(rows, best, tested, task, settings, rng, verdict, threads)
 
 
 def descend(trainable, descent, batches, measure, clip, where="", warmup=0):
@@ -126,11 +149,15 @@ def descend(trainable, descent, batches, measure, clip, where="", warmup=0):
 
 def evaluate(trainable, held, task, measure, at_once=256):
     """Mean loss a sequence, its standard error, and the accuracy, on held-out tensors (u, targets)."""
+    found, right = [], 0.0
     with torch.no_grad():
-        outputs = torch.cat([trainable(u) for u in held[0].split(at_once)])
-        losses = measure(outputs, held[1]).double().numpy()
+        for u, targets in zip(*(part.split(at_once) for part in held), strict=True):  # in pieces: outputs of many classes are large
+            outputs = trainable(u)
+            found.append(measure(outputs, targets))
+            right += len(u) * task.accuracy(outputs.numpy(), targets.numpy())
+    losses = torch.cat(found).double().numpy()
     error = losses.std(ddof=1) / math.sqrt(len(losses)) if len(losses) > 1 else 0.0
-    return float(losses.mean()), float(error), task.accuracy(outputs.numpy(), held[1].numpy())
+    return float(losses.mean()), float(error), right / len(losses)
 
 
 def per_sequence(task, loss=None):
@@ -151,7 +178,11 @@ def _one_each(losses, count):
 
 
 def as_task(task, loss, model):
-    """The task itself, or the task that arrays (inputs, targets) make."""
+    """The task itself, or the task that a name, a Dataset or arrays (inputs, targets) make."""
+    if isinstance(task, str) or hasattr(task, "data_vars"):
+        from .goals import task_of
+
+        task = task_of(task)
     if isinstance(task, Task):
         if isinstance(loss, str):
             raise ValueError(f"loss = {loss!r}: the task brings its own loss, {task.loss}; a name is for arrays (inputs, targets)")
@@ -160,7 +191,8 @@ def as_task(task, loss, model):
         inputs, targets = task
         classes = np.ndim(targets) == 2
         return Samples(inputs, targets, None if callable(loss) else loss, getattr(model, "outputs", None) if classes else None)
-    raise TypeError(f"task must be a dm.tasks.Task or two arrays (inputs, targets), got {type(task).__name__}")
+    raise TypeError("task must be a dm.tasks.Task, a Dataset of dm.datasets, the name of one of them, or two arrays (inputs, targets), got "
+                    f"{type(task).__name__}")
 
 
 def as_tensors(task, arrays, dtype):
@@ -170,13 +202,15 @@ def as_tensors(task, arrays, dtype):
     return u, torch.as_tensor(targets).to(torch.int64 if task.loss == "cross_entropy" else dtype)
 
 
-def _split(task, held_out, rng, dtype):
-    """How batches are drawn, a function of their size and a Generator, and the held-out tensors."""
+def _split(task, held_out, seeds, dtype):
+    """``Parts`` of a task."""
     if isinstance(task, Samples):
-        training, rest = task.split(rng)
-        return training.arrays, as_tensors(task, rest.rows(slice(held_out)), dtype)
-    training, rest = ("train", "validation") if task.apart else (None, None)
-    return partial(task.arrays, part=training), as_tensors(task, task.arrays(held_out, rng, rest), dtype)
+        training, held, test = task.split(seeds[0])
+        draw, rest = training.arrays, (held.rows(slice(held_out)), test.rows(slice(TESTED * held_out)))
+    else:
+        first, *names = ("train", "validation", "test") if task.apart else (None,) * 3
+        draw, rest = partial(task.arrays, part=first), [task.arrays(held_out, seed, name) for seed, name in zip(seeds, names, strict=True)]
+    return Parts(draw, *(as_tensors(task, arrays, dtype) for arrays in rest))
 
 
 def _evaluations(descending, measured, every, steps, where):
@@ -213,7 +247,7 @@ def _with_bar(iterable, steps, progress):
     return tqdm(iterable, total=steps, disable=not shown, unit="step", leave=False, file=sys.stderr)
 
 
-def _history(rows, best, task, settings, rng, verdict, threads):
+def _history(rows, best, tested, task, settings, rng, verdict, threads):
     unit = {"mean_squared_error": "squared unit"}.get(task.loss, "nat")
     labels = {
         "training_loss": (unit, "mean training loss since the last evaluation"),
@@ -223,31 +257,34 @@ def _history(rows, best, task, settings, rng, verdict, threads):
         "gradient_norm": (unit, "mean norm of the gradient before clipping, since the last evaluation"),
     }
     variables = {name: (("step",), [getattr(row, name) for row in rows], *label) for name, label in labels.items()}
+    words = ("mean loss of the best weights on the test", "standard error of the test loss", "fraction of right answers in the test")
+    variables |= {name: ((), value, u, text) for name, value, u, text in zip(("test_loss", "test_error", "test_accuracy"), tested, (unit, unit, "1"),
+                                                                             words, strict=True)}
     if task.chance is None:  # values in a user's own units have no tolerance that makes them right
-        del variables["accuracy"]
+        del variables["accuracy"], variables["test_accuracy"]
+    else:
+        verdict |= {"chance": task.chance}
     coords = {"step": (("step",), [row.step for row in rows], "step", "training step")}
     parameters = settings | {("" if name == "task" else "task_") + name: value for name, value in task.parameters.items()}
     return dataset(variables, coords, title=f"training of {type(settings['model']).__name__} on the {task.title}", source=task.source,
                    parameters=parameters, seed=rng, steps=rows[-1].step, best_step=best.step,
-                   threads=threads or torch.get_num_threads(), **verdict)
+                   threads=threads or torch.get_num_threads(), **verdict, **dict(getattr(task, "own", ())))
 
 
 def _check(options):
     """Every option that cannot be, in one error."""
-    counts = ("steps", "batch", "evaluate_every", "held_out", *(("threads",) if options["threads"] is not None else ()))
+    counts = ("steps", "units", "batch", "evaluate_every", "held_out", *(("threads",) if options["threads"] is not None else ()))
     problems = list(whole(options, **dict.fromkeys(counts, 1), warmup=0))
-    for name in ("learning_rate", "clip"):
-        value = options[name]
-        if not (value is None and name == "clip") and not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
-            problems.append(f"{name} = {value!r}: must be a positive number{', or None for no clipping' if name == 'clip' else ''}")
+    problems += positive(options, "learning_rate")
+    if options["clip"] is not None:
+        problems += (f"{problem}, or None for no clipping" for problem in positive(options, "clip"))
     if not 0 <= options["stop"] < 1 and options["stop"] is not True:
         problems.append(f"stop = {options['stop']!r}: must be True, False or a share of the floor below 1")
     if options["optimizer"] not in OPTIMIZERS:
         problems.append(f"optimizer = {options['optimizer']!r}: choose one of {', '.join(OPTIMIZERS)}")
     if options["checkpoint"] is not None:
         problems += _unwritable(options["checkpoint"])
-    if problems:
-        raise ValueError("\n".join(problems))
+    refuse(problems)
 
 
 def _unwritable(checkpoint):
@@ -265,6 +302,8 @@ def _unwritable(checkpoint):
 
 
 def _check_widths(model, task):
+    if isinstance(model, Forecaster):
+        raise TypeError("a Forecaster is taught on by dm.training.teach(forecaster, dataset); dm.fit takes the model inside, forecaster.model")
     if not isinstance(model, Map):
         return  # Trainable says what to do
     outputs = getattr(model, "outputs", None) or model.size

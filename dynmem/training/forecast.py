@@ -7,12 +7,16 @@ import numpy as np
 from ..analysis import lyapunov_spectrum
 from ..arrays import concat
 from ..datasets.splits import part
-from ..errors import ShapeError
+from ..errors import NotFiniteError, ShapeError
 from ..flow import trajectory
 from ..labels import as_seed, dataset
 from ..system import Map, as_system
+from ..tasks import whole
+from .options import as_model, generator, positive, refuse
 from .readout import ridge_readout
 
+LISTENING = 20  # first steps of a window, in which the model hears the truth and is not scored
+EVEN = 1e-9  # share of its size below which what changes is rounding
 THRESHOLD = 0.4  # normalised error at which a forecast is no longer valid (Pathak et al. 2018 and most since)
 SOURCE = ("Mikhaeil, Monfared and Durstewitz (2022), NeurIPS 35, for the forcing interval ln 2/lambda_1; Pathak et al. (2018), Phys. Rev. Lett. "
           "120, 024102, for the valid time")
@@ -48,7 +52,11 @@ class Forecaster(Map):
             value = np.asarray(getattr(self, name), float)
             if value.shape != (model.inputs,):
                 raise ShapeError(f"{name} has shape {value.shape}: pass ({model.inputs},), a number for each component")
+            if not np.isfinite(value).all() or (name != "mean" and not (value > 0).all()):
+                raise NotFiniteError(f"{name} = {value}: pass finite numbers{'' if name == 'mean' else ' above 0'}")
             object.__setattr__(self, name, value)
+        if problems := list(positive({"dt": self.dt}, "dt")):
+            raise ValueError(problems[0])
 
     size = property(lambda self: self.model.size + self.model.outputs)
     outputs = property(lambda self: self.model.outputs)
@@ -78,21 +86,66 @@ class Forecaster(Map):
 
     def targets(self, y):
         """Inputs z (..., T-1, outputs) and what the model should say to them."""
-        z = self.standard(y)
-        return z[..., :-1, :], (z[..., 1:, :] - z[..., :-1, :]) / self.gain
+        return heard_and_said(y, {"mean": self.mean, "scale": self.scale, "gain": self.gain})
+
+
+def heard_and_said(y, known):
+    """Inputs z (..., T-1, k) of values y (..., T, k) under known scales, and the increments to be said to them, in units of the gain."""
+    z = (np.asarray(y, float) - known["mean"]) / known["scale"]
+    return z[..., :-1, :], (z[..., 1:, :] - z[..., :-1, :]) / known["gain"]
 
 
 def forecaster(model, data):
     """An untaught ``Forecaster`` of a model and a dataset x(time, state), its scales those of the training part."""
+    return Forecaster(model, **scales(data))
+
+
+def scales(data):
+    """Mean, scale and gain of each component in the training part of an orbit, and the time of a step: what a ``Forecaster`` takes besides a model.
+
+    The gain of a component that moves evenly, such as a phase, is its increment. Raises ValueError where one stands still.
+    """
     y = values(data, "train")
-    z = (y - y.mean(0)) / y.std(0)
-    return Forecaster(model, y.mean(0), y.std(0), np.diff(z, axis=0).std(0), dt=data.attrs["sampling_step"])
+    spread = y.std(0)
+    if (still := ~(spread > EVEN * np.abs(y).max(0))).any():
+        names = [str(name) for name in as_orbit(data).state.values[still]]
+        raise ValueError(f"{', '.join(names[:6])}{' ...' if names[6:] else ''} of the training part stands still, so that there is nothing to "
+                         "forecast: leave it out, data.sel(state=[...]), or load another orbit")
+    moved = np.diff((y - y.mean(0)) / spread, axis=0)
+    usual, varied = np.sqrt(np.mean(np.square(moved), axis=0)), moved.std(0)
+    return {"mean": y.mean(0), "scale": spread, "gain": np.where(varied > EVEN * usual, varied, usual), "dt": float(data.attrs["sampling_step"])}
 
 
 def values(data, name):
-    if not hasattr(data, "data_vars") or "x" not in data or data.x.dims != ("time", "state") or "sampling_step" not in data.attrs:
-        raise ShapeError("a forecast needs x(time, state) with its sampling_step: load an orbit (dm.datasets.load), of one parameter")
-    return part(data, name).x.values
+    """The orbit (samples, components) of one part of a dataset."""
+    return part(as_orbit(data), name).x.values
+
+
+def as_orbit(data):
+    """A dataset with x(time, state): itself, or positions and velocities (time, body, axis) side by side. Raises ShapeError for any other."""
+    if hasattr(data, "data_vars") and "sampling_step" in data.attrs:
+        if "x" in data and data.x.dims == ("time", "state"):
+            return data
+        if {"position", "velocity"} <= set(data.data_vars) and data.position.dims == data.velocity.dims == ("time", "body", "axis"):
+            both = np.concatenate([data[name].values.reshape(data.sizes["time"], -1) for name in ("position", "velocity")], axis=1)
+            names = [f"{what}{axis} of {body}" for what in ("", "d") for body in data.body.values for axis in data.axis.values]
+            return data.assign(x=(("time", "state"), both)).assign_coords(state=names)
+    raise ShapeError("a forecast needs x(time, state) with its sampling_step: load an orbit (dm.datasets.load), of one parameter "
+                     f"(data.isel(parameter=0) of several), got {_what(data)}")
+
+
+def _what(data):
+    return f"a Dataset of {', '.join(map(str, data.data_vars)) or 'nothing'}" if hasattr(data, "data_vars") else type(data).__name__
+
+
+def time_unit(data):
+    """The Lyapunov time of a dataset, else its own time: what valid times are counted in."""
+    for name in ("lyapunov_time", "characteristic_time"):
+        unit = data.attrs.get(name)
+        if np.ndim(unit) == 0 and unit is not None and np.isfinite(unit) and unit > 0:
+            return float(unit)
+    raise ValueError("the dataset has neither a lyapunov_time nor a characteristic_time, in which forecasts are judged: set "
+                     "data.attrs['characteristic_time'], a number in the unit of sampling_step")
 
 
 def forcing_interval(data) -> int:
@@ -104,22 +157,39 @@ def forcing_interval(data) -> int:
     >>> forcing_interval(dm.datasets.load("lorenz63", samples=1000))
     35
     """
+    as_orbit(data)
     if "lyapunov_time" not in data.attrs:
         raise ValueError("the dataset has no Lyapunov time, so that errors do not double: pass forcing, a number of steps")
     return max(1, round(float(np.log(2.0) * data.attrs["lyapunov_time"] / data.attrs["sampling_step"])))
 
 
-def echo(model, data, *, washout=100, ridge=1e-6, noise=1e-3, rng=0):
+def echo(model, data, *, units=300, washout=100, ridge=1e-6, noise=1e-3, rng=0):
     """A ``Forecaster`` whose readout is solved for (``ridge_readout``), on the training part of a dataset: the cheap baseline.
 
-    model: a Network with a readout, such as ``dm.models.get("esn", units=300, inputs=3, outputs=3)``; noise: standard deviation of white noise
-    on the inputs, in standard deviations of the data, which keeps the closed loop from drifting off the attractor.
+    model: a Network with a readout, such as ``dm.models.get("esn", units=300, inputs=3, outputs=3)``, or a name, of so many ``units``; noise:
+    standard deviation of white noise on the inputs, in standard deviations of the data, which keeps the closed loop from drifting off the attractor.
+
+    >>> import dynmem as dm
+    >>> echo("esn", dm.datasets.load("henon", samples=1000), units=50).outputs
+    2
     """
-    untaught = forecaster(model, data)
+    refuse(positive({"noise": noise, "ridge": ridge}, "noise", "ridge", least=0))
+    z, _ = heard_and_said(values(data, "train"), scales(data))
+    disturbing = generator(rng)
+    untaught = forecaster(as_model(model, z.shape[1], z.shape[1], units, disturbing.spawn(1)[0]), data)
     z, wanted = untaught.targets(values(data, "train"))
-    heard = z + noise * np.random.default_rng(rng).standard_normal(z.shape)
+    heard = z + noise * disturbing.standard_normal(z.shape)
     wanted = wanted + (z - heard) / untaught.gain  # what leads from the disturbed value to the true next one
-    return replace(untaught, model=ridge_readout(model, heard, wanted, washout=washout, ridge=ridge))
+    return replace(untaught, model=ridge_readout(untaught.model, heard, wanted, washout=washout, ridge=ridge))
+
+
+def fits(taught, y):
+    """Refuse what is no forecaster of these values."""
+    if not isinstance(taught, Forecaster):
+        raise TypeError(f"expected a Forecaster, which dm.fit, dm.training.teach and dm.training.echo make of a model and an orbit, got "
+                        f"{type(taught).__name__}")
+    if taught.outputs != y.shape[-1]:
+        raise ShapeError(f"the forecaster has {taught.outputs} components and the orbit {y.shape[-1]}: pass the dataset that it was taught on")
 
 
 def valid_time(taught, data, *, starts=50, threshold=THRESHOLD, warm=100, longest=15.0, name="test"):
@@ -129,10 +199,13 @@ def valid_time(taught, data, *, starts=50, threshold=THRESHOLD, warm=100, longes
     exceeds the ``threshold``. Each start hears ``warm`` true values first; ``longest`` ends a forecast that is still valid (and says so).
 
     Returns valid_time(start), mean_valid_time, median_valid_time, mean_valid_time_error, error(lead, start), still_valid (share).
-    Raises ValueError where the part is too short for the starts.
+    Raises ValueError where the part is too short for the starts, and for options that cannot be.
     """
-    y, unit = values(data, name), data.attrs.get("lyapunov_time", data.attrs.get("characteristic_time"))
-    steps = int(longest * unit / taught.dt)
+    y, unit = values(data, name), time_unit(data)
+    fits(taught, y)
+    refuse([*whole({"starts": starts, "warm": warm}, starts=2, warm=1),
+            *positive({"threshold": threshold, "longest": longest}, "threshold", "longest")])
+    steps = max(1, int(longest * unit / taught.dt))
     room = len(y) - warm - steps
     if room < starts:
         raise ValueError(f"the {name} part has {len(y)} samples; {starts} starts of {warm} + {steps} need {warm + steps + starts}: load more samples")
@@ -168,9 +241,16 @@ def learned_dynamics(taught, data, *, exponents=None, times=200.0, warm=200, bin
 
     Source: Mikhaeil, Monfared and Durstewitz (2022), D_stsp and D_H; Benettin et al. (1980) for the exponents.
     """
-    y, unit = values(data, "train"), data.attrs.get("lyapunov_time", data.attrs.get("characteristic_time"))
-    true = np.asarray(data.attrs["exponents"], float)
+    y, unit = values(data, "train"), time_unit(data)
+    fits(taught, y)
+    if "exponents" not in data.attrs:
+        raise ValueError("the dataset states no exponents to lay beside the learned ones: load the orbit of a system, or set data.attrs['exponents']")
+    true = np.atleast_1d(np.asarray(data.attrs["exponents"], float))
     count = len(true) if exponents is None else exponents
+    refuse([*whole({"exponents": count, "warm": warm, "bins": bins}, exponents=1, warm=1, bins=2), *positive({"times": times}, "times")])
+    if count > len(true) or warm > len(y):
+        raise ValueError(f"exponents = {count}, warm = {warm}: the dataset states {len(true)} exponents and has {len(y)} samples to train on, pass "
+                         "at most as many")
     start = taught.warmed(y[:warm])
     found = lyapunov_spectrum(taught, start, duration=times * unit, transient=10 * unit, exponents=count, rng=rng)
     steps = min(int(times * unit / taught.dt), len(y) // 2)
@@ -188,7 +268,7 @@ def learned_dynamics(taught, data, *, exponents=None, times=200.0, warm=200, bin
         "spread_ratio": ("state", free.std(0) / y.std(0), "1", "standard deviation of the free run over the true one"),
     }
     coords = {"exponent": ("exponent", np.arange(1, count + 1), "1", "index of the exponent, largest first"),
-              "state": ("state", list(data.state.values), "1", "component of the state")}
+              "state": ("state", list(as_orbit(data).state.values), "1", "component of the state")}
     return dataset(made, coords, title=f"dynamics learned by {type(taught.model).__name__}", source=SOURCE, seed=as_seed(rng),
                    parameters={"times": times, "warm": warm, "bins": bins})
 

@@ -8,7 +8,7 @@ from ..arrays import tensors
 from ..errors import NotFiniteError, ShapeError
 from ..tasks import LOSSES, Task
 
-HELD_OUT = 0.2  # share of a user's sequences that is kept for evaluation
+HELD_OUT = 0.1  # share of a user's sequences that chooses the best weights, and as much again that judges them
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,22 +85,24 @@ class Samples(Task):
 
     @property
     def floor(self):
-        """Mean loss of the best answer that never changes: the entropy of the classes, or the variance of the values."""
+        """Mean loss of the best answer that never changes: the entropy of the classes, or the variance of the values, of the scored steps."""
+        asked = self.targets[:, self.recalled]
         if self.loss == "mean_squared_error":
-            return float(self.targets.var((0, 1)).mean())
+            return float(asked.var((0, 1)).mean())
         if self.loss == "binary_cross_entropy":
-            shares = self.targets.mean((0, 1))
+            shares = asked.mean((0, 1))
             return float(np.mean(_surprise(shares) + _surprise(1.0 - shares)))
-        return float(np.sum(_surprise(np.bincount(self.targets.ravel()) / self.targets.size)))
+        return float(np.sum(_surprise(np.bincount(asked.ravel()) / asked.size)))
 
     @property
     def chance(self):
         """Fraction of right answers of that predictor; None for values, which are not right or wrong."""
+        asked = self.targets[:, self.recalled]
         if self.loss == "mean_squared_error":
             return None
         if self.loss == "binary_cross_entropy":
-            return float(np.mean(np.abs(self.targets.mean((0, 1)) - 0.5) + 0.5))
-        return float(np.bincount(self.targets.ravel()).max() / self.targets.size)
+            return float(np.mean(np.abs(asked.mean((0, 1)) - 0.5) + 0.5))
+        return float(np.bincount(asked.ravel()).max() / asked.size)
 
     def draw(self, count, rng):
         """``count`` of the sequences, each equally likely each time."""
@@ -111,13 +113,16 @@ class Samples(Task):
         return self.inputs_array[index], self.targets[index]
 
     def split(self, rng):
-        """Two disjoint parts, drawn at random: for training, and held out (a fifth, at least one sequence)."""
+        """Three disjoint parts, drawn at random: to train on, to choose the best weights by, and to judge them (a tenth each, at least one)."""
         count = len(self.targets)
-        if count < 2:
-            raise ShapeError("one sequence cannot be trained on and held out too: cut it into windows, (count, steps, inputs)")
+        if count < 3:
+            raise ShapeError(f"{count} sequences cannot be trained on, validated and tested: cut them into windows, (count, steps, inputs)")
         order, cut = np.random.default_rng(rng).permutation(count), max(1, round(HELD_OUT * count))
-        return tuple(Samples(*self.rows(np.sort(part)), self.loss, self.outputs if self.targets.ndim == 2 else None)
-                     for part in (order[cut:], order[:cut]))
+        return tuple(self.part(*self.rows(np.sort(index))) for index in (order[2 * cut :], order[:cut], order[cut : 2 * cut]))
+
+    def part(self, inputs, targets):
+        """Other sequences of the same kind."""
+        return Samples(inputs, targets, self.loss, self.outputs if self.targets.ndim == 2 else None)
 
 
 def _numbers(name, array):

@@ -9,10 +9,12 @@ from ..errors import ShapeError
 from ..labels import as_seed, dataset
 from ..tasks import whole
 from .fitting import descend, torch_threads
-from .forecast import SOURCE, Forecaster, forcing_interval, forecaster, values
-from .trainable import Trainable
+from .forecast import LISTENING, SOURCE, Forecaster, fits, forcing_interval, forecaster, values
+from .options import as_model, generator, positive, refuse
+from .trainable import Trainable, as_dtype
 
-LISTENING = 20  # first steps of a window, in which the model hears the truth and is not scored
+FLOOR, ASKED = 1.0, 0.1  # loss of a forecast that never moves, and the share of it that a loss must be below to be called learned
+TESTED = 64  # windows of the test part
 
 
 class Forced(Trainable):
@@ -39,7 +41,7 @@ class Forced(Trainable):
         return torch.stack(said, dim=1)
 
 
-def teach(model, data, *, steps=2000, forcing=None, window=None, batch=64, learning_rate=3e-3, clip=1.0, noise=0.0, rng=0, dtype="float32",
+def teach(model, data, *, steps=2000, units=32, forcing=None, window=None, batch=64, learning_rate=3e-3, clip=1.0, noise=0.0, rng=0, dtype="float32",
           threads=1):
     """Teach a model to forecast a dataset x(time, state), by Adam with a learning rate that falls to 0 as a cosine.
 
@@ -48,9 +50,11 @@ def teach(model, data, *, steps=2000, forcing=None, window=None, batch=64, learn
     gradients pass through its own dynamics, yet no longer than errors take to double. Loss: mean squared error over the scored
     steps, in units of the standard increment, so that 1 is a forecast that never moves.
 
-    model: a Map with as many inputs as outputs, or a ``Forecaster`` that is taught on; window: steps (default the listening and
+    model: a Map with as many inputs as outputs, a name of ``dm.models``, of so many ``units``, or a ``Forecaster`` that is taught on; window:
+    steps (default the listening and
     two intervals, at least 100); noise: standard deviation of white noise on what is heard of the truth, in standard deviations of the data.
-    Returns the ``Forecaster``, and a Dataset over ``step``: training_loss and gradient_norm.
+    Returns the ``Forecaster``, and a Dataset over ``step``: training_loss and gradient_norm; test_loss and test_error on 64 windows of the test
+    part, heard in the same way; attributes floor (1), asked, and learned, 1 where test_loss + 2 test_error < asked floor, else 0.
 
     Measured on Lorenz-63 without noise: a GRU of 48 units, taught at every step (2500 steps, 8e-3), forecasts 3.9 Lyapunov times; 100 steps
     more at the doubling time, with 3e-5, bring its attractor nearer to the true one and the forecast no further (3.6), with 5e-4 or
@@ -59,29 +63,37 @@ def teach(model, data, *, steps=2000, forcing=None, window=None, batch=64, learn
 
     Raises NotFiniteError with the step where the loss is lost, ShapeError where the data is too short, ValueError for options that cannot be.
     Source: Mikhaeil, Monfared and Durstewitz (2022), NeurIPS 35; Brenner et al. (2022), ICML.
+
+    >>> import dynmem as dm
+    >>> forecaster, history = teach("gru", dm.datasets.load("henon", samples=2000), steps=200, forcing=1, learning_rate=1e-2)
+    >>> forecaster.outputs, history.learned
+    (2, 1)
     """
+    y = values(data, "train")
     forcing = forcing_interval(data) if forcing is None else forcing
     window = max(100, LISTENING + 2 * forcing) if window is None else window
-    if problems := list(whole({"steps": steps, "batch": batch, "forcing": forcing, "window": window}, steps=1, batch=1, forcing=1,
-                              window=LISTENING + 1)):
-        raise ValueError("\n".join(problems))
-    untaught = model if isinstance(model, Forecaster) else forecaster(model, data)
-    z = untaught.standard(values(data, "train"))
-    if len(z) < window + 2:
-        raise ShapeError(f"the training part has {len(z)} samples, too few for windows of {window} steps: load more, or pass a shorter window")
+    _check(locals())
+    drawing = generator(rng)
+    if not isinstance(model, Forecaster):
+        model = forecaster(as_model(model, y.shape[1], y.shape[1], units, drawing.spawn(1)[0]), data)
+    fits(model, y)
+    untaught, z, test = model, model.standard(y), model.standard(values(data, "test"))
+    for name, part, least in (("training", z, window + 2), ("test", test, LISTENING + 3)):
+        if len(part) < least:
+            raise ShapeError(f"the {name} part has {len(part)} samples, too few for windows of {least - 2} steps: load more, or pass a shorter "
+                             "window")
     module = Forced(untaught.model, untaught.gain, forcing, dtype)
     gain, scored = module.gain, slice(LISTENING, None)
     descent = torch.optim.Adam(module.parameters(), lr=learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(descent, steps)
-    generator, rows = np.random.default_rng(rng), []
+    rows = []
     whole_orbit = torch.as_tensor(z, dtype=module.dtype)
 
     def batches():
         for _ in range(steps):
-            at = torch.as_tensor(generator.integers(len(z) - window, size=batch))[:, None] + torch.arange(window + 1)
-            drawn = whole_orbit[at]
+            drawn = windows(whole_orbit, drawing.integers(len(z) - window, size=batch), window)
             heard = drawn[:, :-1]
-            yield heard + noise * torch.as_tensor(generator.standard_normal(heard.shape), dtype=module.dtype) if noise else heard, drawn[:, 1:]
+            yield heard + noise * torch.as_tensor(drawing.standard_normal(heard.shape), dtype=module.dtype) if noise else heard, drawn[:, 1:]
 
     def measure(said, true):
         return ((said - true) / gain)[:, scored].square().mean((1, 2))
@@ -91,13 +103,38 @@ def teach(model, data, *, steps=2000, forcing=None, window=None, batch=64, learn
         for row in descend(module, descent, batches(), measure, clip, where):
             rows.append(row)
             schedule.step()
-    return replace(untaught, model=module.frozen()), _history(rows, untaught, rng, {
+        tested = _tested(module, torch.as_tensor(test, dtype=module.dtype), min(window, len(test) - 2), measure)
+    return replace(untaught, model=module.frozen()), _history(rows, tested, untaught, rng, {
         "steps": steps, "forcing": forcing, "window": window, "batch": batch, "learning_rate": learning_rate, "clip": clip, "noise": noise})
 
 
-def _history(rows, untaught, rng, settings):
+def windows(orbit, begin, steps):
+    """Stretches (count, steps + 1, k) of an orbit (T, k), from the samples at which they begin."""
+    return orbit[torch.as_tensor(begin)[:, None] + torch.arange(steps + 1)]
+
+
+def _tested(module, orbit, steps, measure):
+    """Mean loss and its standard error, over windows evenly spread in the test part."""
+    drawn = windows(orbit, np.linspace(0, len(orbit) - steps - 1, TESTED).astype(int), steps)
+    with torch.no_grad():
+        losses = measure(module(drawn[:, :-1]), drawn[:, 1:]).double().numpy()
+    return float(losses.mean()), float(losses.std(ddof=1) / np.sqrt(TESTED))
+
+
+def _check(options):
+    """Every option that cannot be, in one error."""
+    as_dtype(options["dtype"])
+    counts = {"steps": 1, "units": 1, "batch": 1, "forcing": 1, "window": LISTENING + 1, **({} if options["threads"] is None else {"threads": 1})}
+    above = ("learning_rate",) if options["clip"] is None else ("learning_rate", "clip")
+    refuse([*whole(options, **counts), *positive(options, *above), *positive(options, "noise", least=0)])
+
+
+def _history(rows, tested, untaught, rng, settings):
     losses, norms = np.array(rows).T
     made = {"training_loss": ("step", losses, "1", "mean squared error in squared units of the standard increment"),
-            "gradient_norm": ("step", norms, "1", "norm of the gradient before clipping")}
+            "gradient_norm": ("step", norms, "1", "norm of the gradient before clipping"),
+            "test_loss": ((), tested[0], "1", "the same loss on windows of the test part, after the last step"),
+            "test_error": ((), tested[1], "1", "standard error of the test loss, of independent windows")}
+    verdict = {"floor": FLOOR, "asked": ASKED, "learned": int(tested[0] + 2.0 * tested[1] < ASKED * FLOOR)}
     return dataset(made, {"step": ("step", np.arange(1, len(rows) + 1), "step", "training step")}, source=SOURCE, seed=as_seed(rng),
-                   title=f"teaching {type(untaught.model).__name__} to forecast", parameters=settings | {"model": untaught.model})
+                   title=f"teaching {type(untaught.model).__name__} to forecast", parameters=settings | {"model": untaught.model}, **verdict)

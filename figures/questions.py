@@ -1,5 +1,7 @@
 """Accuracy against the distance of the supporting fact, one curve an architecture."""
 
+import json
+
 import numpy as np
 
 from dynmem.plotting import CYCLE, house_style, panels
@@ -9,20 +11,20 @@ NAMES = {"gru": "GRU", "lstm": "LSTM", "lru": "LRU, 2 layers, twice the steps", 
 MARKS = "osD^vP"
 TITLES = {1: "one fact: where is Mary?", 2: "two facts: where is the milk?"}
 NOTE = (
-    "Share of right answers on stories that share none with training, against how many sentences back the place was named: lines are means over "
-    "seeds ({} here), marks single seeds, moved aside so that they can be told apart. A full mark is learned: loss and two standard errors below a "
-    "tenth of ln 4, the loss of who has read the question alone (dashes). Dots: who counts how often the story names each place, not knowing who "
-    "went there; a curve on them has not learned to put a person and a place together. All were trained by one recipe, on stories of all distances "
-    "at once, for at most {} steps, the LRU for twice as many. The selective scan alone reads one token at a time; Mamba's block puts a convolution "
-    "over four tokens before it, and a gate behind it."
+    "Share of right answers on stories that share none with training, against how many sentences back the place was named: a line is one seed "
+    "({} of each), moved aside so that marks can be told apart. A full mark is learned: loss and two standard errors below a "
+    "tenth of the loss of who has read the question alone (dashes); an empty one is not learned. Dots: who counts how often the story names each "
+    "place, not knowing who went there. All were trained on stories of all distances at once, for at most {:,} steps, the LRU, which needs a lower "
+    "rate, for twice as many. The selective scan alone reads one token at a time and hardly gets beyond counting; Mamba's block puts a convolution "
+    "over four tokens before the same scan, and a gate behind it. Two facts none has learned at every distance in that time."
 )
 
 
 def draw(results):
     """Figure of the study ``questions``."""
     with house_style():
-        count = results.sizes["facts"]
-        figure, axes = panels(count, title="From how far back a trained network answers", note=NOTE.format(results.sizes["seed"], "4,000"),
+        count, steps = results.sizes["facts"], json.loads(results.attrs["parameters"])["steps"]
+        figure, axes = panels(count, title="From how far back a trained network answers", note=NOTE.format(results.sizes["seed"], steps),
                               width=5.2 if count > 1 else 6.5, sharey=True)
         for axis, facts in zip(axes, results.facts.values, strict=True):
             _panel(axis, results.sel(facts=facts))
@@ -38,9 +40,9 @@ def _panel(axis, at):
     for i, model in enumerate(models):
         accuracy, colour, mark = at.accuracy.sel(model=model), CYCLE[i % len(CYCLE)], MARKS[i % len(MARKS)]
         x = near + 0.09 * (i - (len(models) - 1) / 2)
-        axis.plot(x, accuracy.mean("seed"), "-", lw=1.5, color=colour, marker=mark, ms=0, label="_" + str(model))
         for seed in at.seed.values:
             learned, one = at.learned.sel(model=model, seed=seed).values > 0, accuracy.sel(seed=seed).values
+            axis.plot(x, one, "-", lw=1.2, color=colour)
             axis.plot(x[~learned], one[~learned], mark, color=colour, mfc="white", ms=5)
             axis.plot(x[learned], one[learned], mark, color=colour, ms=5)
         axis.plot([], [], "-", marker=mark, ms=5, color=colour, label=NAMES.get(str(model), str(model)))

@@ -226,6 +226,8 @@ BUILD = {
     "s5": lambda: dm.models.S5.random(2, 2, rng=11, modes=3, step_min=0.1, step_max=0.5),
     "selective": lambda: dm.models.Selective.random(2, rng=12, modes=2, rank=1),
     "selective, exact": lambda: dm.models.Selective.random(3, rng=12, modes=4, rank=2, input_step="exact", step_max=1.0),
+    "mamba": lambda: dm.models.Mamba.random(1, rng=12, kernel=2, modes=2),
+    "mamba, lru": lambda: dm.models.Mamba.random(2, rng=12, kernel=3, expand=1, mixer="lru", modes=2, r_min=0.5),
     "linear attention": lambda: dm.models.LinearAttention.random(2, 1, rng=13, heads=2),
     "linear attention, decay": lambda: dm.models.LinearAttention.random(4, 2, rng=13, heads=2, decay=True),
     "cornn": lambda: dm.models.CoRNN.random(2, 1, rng=14),

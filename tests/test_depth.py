@@ -57,7 +57,7 @@ def test_the_sum_of_the_exponents_is_the_volume():
     assert float(found.lyapunov.sum()) == pytest.approx(np.mean(logs), abs=1e-10)
 
 
-@pytest.mark.parametrize("mixer", ["tanh", "lstm", "lru", "s4d", "selective", "tcn", "attention", "hybrid", "linear_attention"])
+@pytest.mark.parametrize("mixer", ["tanh", "lstm", "lru", "s4d", "selective", "mamba", "tcn", "attention", "hybrid", "linear_attention"])
 def test_a_step_of_depth_is_the_block_and_its_tangent_autograds(mixer):
     """Mixers that run step by step on dual numbers: the block over a whole sequence, against torch."""
     block = stack("post", 1, width=4, mixer=mixer).layers[-1]

@@ -30,6 +30,8 @@ MIXERS = {  # name: the model and its options; a mixer that a stack can hold bri
     "lmu": ("lmu", {"order": 4, "theta": 8.0}),
     "selective": ("selective", {"modes": 3, "rank": 2, "step_min": 0.05, "step_max": 0.5}),
     "selective, exact": ("selective", {"modes": 2, "input_step": "exact", "step_min": 0.1, "step_max": 1.0}),
+    "mamba": ("mamba", {"kernel": 3, "expand": 1, "modes": 2, "step_min": 0.05, "step_max": 0.5}),
+    "mamba, lru": ("mamba", {"mixer": "lru", "kernel": 2, "expand": 1, "r_min": 0.6, "r_max": 0.95}),
     "linear attention": ("linear_attention", {"heads": 2}),
     "linear attention, decay": ("linear_attention", {"heads": 2, "keys": 6, "decay": True}),
     "cornn": ("cornn", {"epsilon": 0.5, "step": 0.3}),

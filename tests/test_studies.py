@@ -78,6 +78,23 @@ def test_textbook_kernels_are_the_models_in_double(name):
     np.testing.assert_allclose(textbook_kernel(model, 63, "float64").T + model.D * (np.arange(63) == 0)[:, None], model.kernel(63), atol=1e-11)
 
 
+def test_who_counts_places_is_right_by_the_shares_of_the_story():
+    """Stories written by hand: shares 2/3 and 1/3, and a tie; then 0.48 at 1.11 nat, where every training dwells at first."""
+    from studies.questions import counting, stories
+
+    task = stories(1, 3)
+    word = task.vocabulary.index
+    told = [("Mary", "garden", "John", "garden", "Mary", "office"), ("Mary", "kitchen", "John", "office", "John", "garden")]
+    inputs = np.array([[word(w) for i in range(0, 6, 2) for w in (t[i], "went", t[i + 1])] + [word(w) for w in ("where", "is", "Mary", "?")]
+                       for t in told])
+    targets = np.zeros((2, task.steps), int)
+    targets[:, -1] = [2, 0]  # office, kitchen
+    accuracy, loss = counting(task, inputs, targets)
+    assert accuracy == pytest.approx((0 + 1 / 3) / 2) and loss == pytest.approx(np.log(3))
+    accuracy, loss = counting(stories(1, 6), *stories(1, 6).arrays(20_000, 1))
+    assert abs(accuracy - 0.481) < 0.01 and abs(loss - 1.108) < 0.01
+
+
 def test_the_hippo_study_measures_what_theory_predicts():
     from studies.hippo import measure
 

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "lmu": ["LMU"],
         "diagonal": ["LRU", "S5"],
         "selective": ["Selective"],
+        "mamba": ["Mamba"],
         "linear_attention": ["LinearAttention"],
         "oscillators": ["CoRNN", "CoupledOscillators"],
         "attention": ["Attention"],

@@ -17,6 +17,7 @@ from .gated import GRU, LSTM
 from .hybrid import Hybrid
 from .linear_attention import LinearAttention
 from .lmu import LMU
+from .mamba import Mamba
 from .oscillators import CoRNN
 from .residual import ACTIVATIONS, NORMS, PLACEMENTS, Block, Dense, FeedForward, Norm
 from .rnn import Linear, Orthogonal, Relu, Tanh
@@ -117,7 +118,7 @@ MODELS = {
     "linear": Linear, "tanh": Tanh, "relu": Relu, "orthogonal": Orthogonal,
     "lstm": LSTM, "gru": GRU, "esn": ESN,
     "lmu": LMU, "s4": S4, "s4d": S4D,
-    "lru": LRU, "s5": S5, "selective": Selective, "linear_attention": LinearAttention, "cornn": CoRNN,
+    "lru": LRU, "s5": S5, "selective": Selective, "mamba": Mamba, "linear_attention": LinearAttention, "cornn": CoRNN,
     "tcn": ConvolutionBlock,
     "attention": Attention, "hybrid": Hybrid,
 }

@@ -15,7 +15,8 @@ INPUT_STEPS = ("euler", "exact")
 
 @dataclass(frozen=True, eq=False)
 class Selective(Map):
-    """Selective state-space model, S6, the mixer of Mamba (Gu and Dao 2023): H channels of N real modes whose steps the input sets.
+    """Selective state-space model, S6, the scan of Mamba (Gu and Dao 2023), without its block (``Mamba``): H channels of N real modes whose steps
+    the input sets.
 
     delta_t = softplus(W_up W_down u_t + b),  B_t = W_B u_t,  C_t = W_C u_t,  A = -exp(log_A);
     x_hn <- exp(delta_h A_hn) x_hn + g_hn B_n u_h,  y_h = sum_n C_n x_hn + D_h u_h.

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..errors import ShapeError
 from .matching import another
 from .task import Task, whole
 
@@ -57,7 +58,7 @@ class Questions(Task):
 
     def problems(self):
         """Sentences, one for each option that cannot be."""
-        if self.facts not in (1, 2, 3) or isinstance(self.facts, bool):
+        if list(whole(vars(self), facts=1)) or self.facts > 3:
             yield f"facts = {self.facts!r}: choose one of 1, 2, 3"
             return
         counts = {"persons": (2, PERSONS), "places": (2 + (self.facts == 3), PLACES), "objects": (1, OBJECTS)}
@@ -152,6 +153,10 @@ class Questions(Task):
         return visited[asked][len(visited[asked]) - 2 - visited[asked][::-1].index(words[-2])]
 
     def _words(self, story):
+        story = np.asarray(story)
+        if story.shape != (self.steps,) or story.dtype.kind not in "iu" or not 0 <= story.min() <= story.max() < self.inputs:
+            raise ShapeError(f"a story of {self} is {self.steps} whole numbers from 0 to {self.inputs - 1}, one row of what arrays() returns; "
+                             f"got shape {story.shape}")
         return [self.vocabulary[token] for token in story]
 
 

@@ -2,10 +2,12 @@
 
 import json
 import sys
+import warnings
 from itertools import pairwise
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import dynmem as dm
 from dynmem.datasets import orbits as module, splits
@@ -72,6 +74,42 @@ def test_noise_has_the_strength_that_is_stated():
     np.testing.assert_array_equal(d.clean, dm.datasets.load("lorenz63", samples=4000).x)
 
 
+@pytest.mark.parametrize("name", ["hyper_roessler", "chua", "duffing"])  # slow beside their steps: a short run knows little of their spread
+def test_noise_is_a_share_of_the_samples_own_deviation(name):
+    d = dm.datasets.load(name, samples=4000, noise=0.1)
+    np.testing.assert_allclose(d.noise, 0.1 * d.clean.std("time"), rtol=1e-12)
+    np.testing.assert_allclose((d.x - d.clean).std("time"), d.noise, rtol=0.06)  # five standard errors of 4000 normal numbers
+    several = dm.datasets.load("henon", samples=300, noise=0.1, a=[1.2, 1.4], gap=1.0)
+    assert several.noise.dims == ("parameter", "state")
+    np.testing.assert_allclose(several.noise, 0.1 * several.clean.std("time"), rtol=1e-12)
+
+
+def test_no_parameter_of_a_run_that_nobody_chose_is_complained_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        d = dm.datasets.load("figure_eight", samples=100, gap=0.0)
+    assert d.attrs["exponents_source"].endswith("not settled")
+
+
+@pytest.mark.parametrize("rng", [np.random.default_rng(3), None])
+def test_the_seed_is_told_as_it_was_passed(rng):
+    seed = dm.datasets.load("henon", samples=100, rng=rng).attrs["seed"]
+    assert seed == ("none: drawn anew each time" if rng is None else "a Generator passed by the caller")
+
+
+def test_an_orbit_that_does_not_fit_is_refused_before_it_is_made(monkeypatch):
+    monkeypatch.setattr(module, "trajectory", None)
+    for samples in (10**10, 10**30):
+        with pytest.raises(MemoryError, match="take .* GB of memory, more than this machine has: pass fewer, or write them to a file"):
+            dm.datasets.load("henon", samples=samples)
+
+
+def test_a_long_transient_needs_no_memory(monkeypatch):
+    whole = dm.datasets.load("henon", samples=50, transient=400.0)
+    monkeypatch.setattr(module, "BLOCK", 100)
+    assert dm.datasets.load("henon", samples=50, transient=400.0).identical(whole)
+
+
 def test_same_seed_same_bits_and_blocks_do_not_matter(monkeypatch):
     one, other = (dm.datasets.load("roessler", samples=20_000, noise=0.1, rng=seed) for seed in (1, 2))
     assert not np.allclose(one.x, other.x)
@@ -88,8 +126,26 @@ def test_parts_follow_each_other_with_gaps():
     assert len(parts[0]) > 4 * len(parts[1]) and sum(map(len, parts)) == 3000 - 2 * round(5.0 / 0.02)
     with pytest.raises(UnknownNameError, match="validation"):
         dm.datasets.part(d, "tests")
+    with pytest.raises(UnknownNameError, match="validation"):
+        dm.datasets.part(d, ["test"])
     with pytest.raises(ValueError, match="no coordinate split"):
         dm.datasets.part(d.drop_vars("split"), "test")
+
+
+def test_parts_need_not_follow_each_other(monkeypatch):
+    marks = [0, 2, 2, -1, 0, 1, 2, 0]
+    made = xr.Dataset({"x": ("time", np.arange(8))}, {"split": ("time", np.array(marks, np.int8))})
+    for piece in (1, 3, 100):
+        monkeypatch.setattr(splits, "PIECE", piece)
+        for name, code in splits.PARTS.items():
+            np.testing.assert_array_equal(dm.datasets.part(made, name).x, np.flatnonzero(np.array(marks) == code))
+            assert dm.datasets.part(made.isel(time=slice(0, 1)), name).sizes["time"] == (name == "train")
+
+
+def test_every_dataset_is_described_in_a_line():
+    lines = {name: dm.datasets.about(name) for name in dm.datasets.names()}
+    assert all(line and "\n\n" not in line for line in lines.values())
+    assert lines["lorenz63"].startswith("orbit: Lorenz's convection")
 
 
 BAD = [
@@ -100,6 +156,11 @@ BAD = [
     ("lorenz63", {"samples": 100.5}, "whole number"),
     ("lorenz63", {"noise": -1.0}, "noise = -1.0: pass a finite number of at least 0"),
     ("lorenz63", {"dt": float("nan")}, "dt = nan: pass a finite number above 0"),
+    ("lorenz63", {"noise": "much", "gap": None}, "noise = 'much': pass a finite number of at least 0\ngap = None: pass"),
+    ("lorenz63", {"fraction": [0.1, 0.2], "train": "most"}, r"fraction = \[0.1, 0.2\]: pass a finite number above 0\ntrain = 'most'"),
+    ("lorenz63", {"dt": True, "rng": -1}, "dt = True: pass a finite number above 0\nrng = -1: pass a whole number of at least 0"),
+    ("henon", {"transient": 1e30}, "transient = 1e.30 is .* steps between samples: pass a shorter one"),
+    ("lorenz63", {"rho": [[20.0, 28.0]]}, "lists of parameters are flat"),
     ("lorenz63", {"gap": 1e6}, "pass more samples, or a smaller gap"),
     ("lorenz63", {"train": 0.9, "validation": 0.2}, "a sum below 1"),
     ("lorenz63", {"rho": [20.0, 28.0], "sigma": [10.0]}, "rho has 2 values, sigma has 1 values"),

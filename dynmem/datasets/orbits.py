@@ -9,16 +9,19 @@ import numpy as np
 from .. import systems
 from ..errors import ConvergenceError, ShapeError
 from ..flow import FlowMap, suggest_step, trajectory
-from ..labels import as_seed, dataset, describe_system
+from ..labels import as_seed, dataset, describe_system, not_a_seed
+from ..room import refuse_large
 from ..system import Map
 from .clock import clock
 from .ephemeris import solar_system
-from .splits import MEANINGS, in_time
+from .splits import MEANINGS, ends, is_real, marks, not_shares
 
 FINE = 1e-7  # error of the tangent map of an integration step, per unit of time
 TURN = np.pi / 2  # radians that the fastest component may turn between two samples: four samples a period
 DRIFT = 1e-6  # share of a conserved energy that may be lost within a block
 BLOCK = 500_000  # samples that are integrated at once
+PILOT = 20_000  # samples whose standard deviation sets the noise
+LONGEST = 1e10  # steps of a transient: hours
 UNITS = {"outer_solar_system": ("AU, AU/year", "year"), "wong_wang": ("1", "s")}  # of state and time, where they are not pure numbers
 SOURCE = "integrated by dynmem: Runge-Kutta of order 8 (Dormand and Prince), or the map itself"
 
@@ -30,14 +33,14 @@ class Orbits:
     samples: of the orbit, evenly spaced. fraction: of the Lyapunov time 1/lambda_1 between two samples; for a system that is not chaotic,
     of the turn 2 pi/omega, omega the mean angular speed of its fastest component. dt: that spacing in the system's own unit, in its place.
     transient: time before the first sample, in Lyapunov times (default 20; 0 where energy is conserved). noise: standard deviation of
-    white observation noise, as a share of each component's own. train, validation: shares of the samples, in time, the test last; gap: time
-    between the parts, in Lyapunov times. rng: seed of the start and of the noise. A parameter of the system may be a list: the dim
-    ``parameter`` then holds an orbit for each value, all with the spacing of the shortest Lyapunov time.
+    white observation noise, as a share of each component's own over the first 20,000 samples. train, validation: shares of the samples, in
+    time, the test last; gap: time between the parts, in Lyapunov times. rng: seed of the start and of the noise. A parameter of the system
+    may be a list: the dim ``parameter`` then holds an orbit for each value, all with the spacing of the shortest Lyapunov time.
 
-    Returns x(time, state) as observed, clean(time, state) where there is noise, lyapunov(exponent), split(time). lambda_1 is the known one
-    (``dm.systems.known_exponents``) at the system's own parameters, else measured; the attributes say which. Raises ValueError for a spacing
-    that skips the dynamics: more than a Lyapunov time, or more than a quarter turn of the fastest component; ConvergenceError where a
-    conserved energy drifts.
+    Returns x(time, state) as observed; where there is noise, clean(time, state) and noise(state), its standard deviation; lyapunov(exponent),
+    split(time). lambda_1 is the known one (``dm.systems.known_exponents``) at the system's own parameters, else measured; the attributes say
+    which. Raises ValueError for a spacing that skips the dynamics: more than a Lyapunov time, or more than a quarter turn of the fastest
+    component; ConvergenceError where a conserved energy drifts; MemoryError, before it starts, for more samples than fit.
 
     >>> d = Orbits("lorenz63")(samples=500, noise=0.1)
     >>> round(d.attrs["lyapunov_time"], 4), d.attrs["signal_to_noise"]
@@ -54,14 +57,21 @@ class Orbits:
         taken = fields(type(systems.get(self.name)))
         return own | {f.name: getattr(systems.get(self.name), f.name) for f in taken if f.init}
 
+    @property
+    def about(self):
+        """What it is in a line."""
+        return f"orbit: {systems.describe(self.name)['summary']}"
+
     def __call__(self, **given):
         plan = self.plan(**given)
+        refuse_large(2 * plan.nbytes, f"{plan.samples} samples of {self.name}",  # blocks, and all of them together
+                     "pass fewer, or write them to a file: dm.datasets.write, dynmem data")
         blocks = list(plan.blocks())
         return plan.labelled(*(np.concatenate(part, axis=-2) for part in zip(*blocks, strict=True)))
 
     def plan(self, *, samples=20_000, fraction=0.02, dt=None, transient=None, noise=0.0, train=0.7, validation=0.15, gap=3.0, rng=0, **parameters):
         """What is integrated and how: a ``Plan``."""
-        _check(samples, fraction, dt, transient, noise, gap)
+        _check(samples, rng, train, validation, fraction=fraction, dt=dt, transient=transient, noise=noise, gap=gap)
         members, values = _members(self.name, parameters)
         clocks = [clock(self.name, system, published=not parameters, rng=rng) for system in members]
         unit = min(each.unit for each in clocks)
@@ -71,7 +81,7 @@ class Orbits:
         plan = Plan(self.name, tuple(maps), every, tuple(clocks), values, samples, noise, rng, transient)
         _refuse_skips(plan)
         gap_samples = round(gap * unit / plan.dt) if np.isfinite(unit) else 0
-        return replace(plan, split=in_time(samples, train=train, validation=validation, gap=gap_samples))
+        return replace(plan, ends=ends(samples, train=train, validation=validation, gap=gap_samples))
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,24 +97,33 @@ class Plan:
     noise: float
     rng: object
     transient: float | None
-    split: np.ndarray = None
+    ends: tuple = ()
 
     dt = property(lambda self: self.every * self.maps[0].dt)
     systems = property(lambda self: [m.flow if isinstance(m, FlowMap) else m for m in self.maps])
     several = property(lambda self: bool(self.values))
 
     @cached_property
+    def generators(self):
+        """Generators of the starts and of the noise."""
+        return np.random.default_rng(self.rng).spawn(2)
+
+    @cached_property
+    def starts(self):
+        """States of the first sample."""
+        seed = int(self.generators[0].integers(2**32))
+        return [self._settled(each, ticking, seed) for each, ticking in zip(self.maps, self.clocks, strict=True)]
+
+    @cached_property
     def spread(self):
-        """Standard deviation of each component, (..., 1, n), of the orbit that set the clock."""
-        spread = np.stack([each.spread for each in self.clocks])[:, None, :]
-        return spread if self.several else spread[0]
+        """Standard deviation of each component, ([parameter,] 1, state), over the first samples, at most PILOT."""
+        count = min(PILOT, self.samples) * self.every
+        found = np.stack([trajectory(each, x, count)[: -1 : self.every].std(axis=0) for each, x in zip(self.maps, self.starts, strict=True)])
+        return found[:, None, :] if self.several else found
 
     def blocks(self) -> Iterator[tuple]:
         """Blocks of states ([parameter,] time, state), as observed, and clean ones where there is noise, one after another."""
-        starting, disturbing = np.random.default_rng(self.rng).spawn(2)
-        seed = int(starting.integers(2**32))
-        states = [self._settled(each, ticking, seed) for each, ticking in zip(self.maps, self.clocks, strict=True)]
-        done = 0
+        states, disturbing, done = self.starts, self.generators[1], 0
         while done < self.samples:
             count = min(BLOCK, self.samples - done)
             orbits = [trajectory(each, x, count * self.every) for each, x in zip(self.maps, states, strict=True)]
@@ -121,12 +140,17 @@ class Plan:
         transient = self.transient
         if transient is None:
             transient = 0.0 if ticking.conservative or not np.isfinite(ticking.unit) else 20.0
-        return trajectory(step, x, round(transient * ticking.unit / step.dt))[-1] if transient else x
+        steps = transient * ticking.unit / step.dt if transient else 0.0
+        if steps > LONGEST:
+            raise ValueError(f"transient = {transient:g} is {steps:.3g} steps between samples: pass a shorter one, at most {LONGEST:.0e} of them")
+        for done in range(0, round(steps), BLOCK):  # what is left behind need not be in memory
+            x = trajectory(step, x, min(BLOCK, round(steps) - done))[-1]
+        return x
 
     @property
     def nbytes(self):
-        """Bytes of the states."""
-        return 8 * self.samples * self.systems[0].size * len(self.maps) * (2 if self.noise else 1)
+        """Bytes of the states, of time and of the parts."""
+        return self.samples * (8 * self.systems[0].size * len(self.maps) * (2 if self.noise else 1) + 9)
 
     def datasets(self, attributes) -> Iterator:
         """The dataset in blocks along time, for one that is larger than memory."""
@@ -145,7 +169,7 @@ class Plan:
         rates, errors = exponents, _joined([each.errors for each in self.clocks])
         variables = {
             "x": ((*lead, "time", "state"), x, unit, "state as observed" if self.noise else "state"),
-            **({"clean": ((*lead, "time", "state"), clean, unit, "state without observation noise")} if self.noise else {}),
+            **(self._noise(lead, clean, unit) if self.noise else {}),
             "lyapunov": ((*lead, "exponent"), rates if self.several else rates[0], f"1/{time_unit}", "Lyapunov exponent"),
             "lyapunov_error": ((*lead, "exponent"), errors if self.several else errors[0], f"1/{time_unit}", "error of the Lyapunov exponent"),
         }
@@ -154,7 +178,7 @@ class Plan:
             "time": ("time", time * self.dt, time_unit, "time since the first sample"),
             "state": ("state", list(self.systems[0].states) or [f"x{i}" for i in range(n)], "1", "component of the state"),
             "exponent": ("exponent", np.arange(1, count + 1), "1", "index of the exponent, largest first"),
-            "split": ("time", self.split[time], "1", "part that the sample belongs to"),
+            "split": ("time", marks(time, self.ends), "1", "part that the sample belongs to"),
             **{k: ("parameter", v, "1", f"parameter {k}") for k, v in self.values.items()},
         }
         parameters = describe_system(self.systems[0]) | {k: v.tolist() for k, v in self.values.items()}
@@ -163,11 +187,17 @@ class Plan:
         made.split.attrs |= MEANINGS
         return made
 
+    def _noise(self, lead, clean, unit):
+        """What an orbit with noise holds besides."""
+        deviation = self.noise * (self.spread[:, 0] if self.several else self.spread[0])
+        return {"clean": ((*lead, "time", "state"), clean, unit, "state without observation noise"),
+                "noise": ((*lead, "state"), deviation, unit, "standard deviation of the observation noise")}
+
     def facts(self) -> dict:
         """Attributes: exponents, Lyapunov time, noise, floor, law."""
         first = self.clocks[0]
-        times = [float(each.unit) for each in self.clocks] if self.several else float(first.unit)
-        made = {"sampling_step": float(self.dt), "exponents": first.exponents.tolist(), "exponents_source": first.source, "made_by": SOURCE,
+        times = listed([each.unit for each in self.clocks])
+        made = {"sampling_step": float(self.dt), "exponents": listed(first.exponents), "exponents_source": first.source, "made_by": SOURCE,
                 "licence": "none needed: computed", "floor": float(self.noise),
                 "floor_meaning": "least error of a forecast, in standard deviations of each component: the observation noise",
                 "chance": 1.0, "chance_meaning": "error of the forecast that is always the mean, in the same unit",
@@ -193,6 +223,12 @@ def law(system) -> dict:
     return {"law": ", ".join(left.format(name, f) for name, f in rows), "law_latex": r" \\ ".join(tex)}
 
 
+def listed(numbers):
+    """Numbers as an attribute that a file gives back as it was: netCDF knows no list of one."""
+    numbers = np.asarray(numbers, dtype=np.float64).tolist()
+    return numbers if len(numbers) != 1 else numbers[0]
+
+
 def _joined(arrays):
     """Rows of numbers of unequal length as one array, NaN where there is none."""
     out = np.full((len(arrays), max(len(a) for a in arrays)), np.nan)
@@ -208,7 +244,7 @@ def _members(name, parameters):
     if not varied:
         return [systems.get(name, **parameters)], {}
     if len({len(v) for v in varied.values()}) > 1 or min(v.ndim for v in varied.values()) > 1 or not all(v.size for v in varied.values()):
-        raise ValueError(f"{', '.join(f'{k} has {len(v)} values' for k, v in varied.items())}: lists of parameters go together, value by value")
+        raise ValueError(f"{', '.join(f'{k} has {len(v)} values' for k, v in varied.items())}: lists of parameters are flat and of one length")
     rows = [{k: v[i].item() for k, v in varied.items()} for i in range(len(next(iter(varied.values()))))]
     members = [systems.get(name, **(parameters | row)) for row in rows]
     if len({m.size for m in members}) > 1:
@@ -249,17 +285,16 @@ def _refuse_drift(system, ticking, orbit):
                                    "do not resolve; pass a smaller dt or fewer samples, or take dm.orbit(system, duration=..., rtol=1e-12)")
 
 
-def _check(samples, fraction, dt, transient, noise, gap):
-    """Everything that is wrong with the numbers, a line each."""
+def _check(samples, rng, train, validation, **numbers):
+    """Everything that is wrong with the options, a line each: ``numbers`` may be 0, but for fraction and dt; None stands for what is found."""
     wrong = []
     if isinstance(samples, bool) or not isinstance(samples, (int, np.integer)) or samples < 10:
-        wrong.append(f"samples = {samples!r}: pass a whole number of at least 10")
-    for name, value in (("fraction", fraction), ("dt", dt)):
-        if value is not None and not (np.isfinite(value) and value > 0):
-            wrong.append(f"{name} = {value}: pass a finite number above 0")
-    for name, value in (("transient", transient), ("noise", noise), ("gap", gap)):
-        if value is not None and not (np.isfinite(value) and value >= 0):
-            wrong.append(f"{name} = {value}: pass a finite number of at least 0")
+        wrong.append(f"samples = {samples!r:.60}: pass a whole number of at least 10")
+    for name, value in numbers.items():
+        above, found = name in ("fraction", "dt"), value is None and name in ("dt", "transient")
+        if not found and not (is_real(value) and np.isfinite(value) and (value > 0 if above else value >= 0)):
+            wrong.append(f"{name} = {value!r:.60}: pass a finite number {'above 0' if above else 'of at least 0'}")
+    wrong += not_shares(train, validation) + not_a_seed(rng)
     if wrong:
         raise ValueError("\n".join(wrong))
 

@@ -45,6 +45,16 @@ def options(name) -> dict:
     return {p.name: p.default for p in inspect.signature(made).parameters.values()}
 
 
+def about(name) -> str:
+    """The dataset of this name in a line.
+
+    >>> about("logistic")
+    "orbit: Logistic map x' = r x (1 - x) (May 1976); at r = 4 its exponent is ln 2 exactly."
+    """
+    made = maker(name)
+    return made.about if hasattr(made, "about") else made.__doc__.partition("\n\n")[0]
+
+
 def load(name, /, *, cache=False, **given):
     """The dataset of this name, an ``xarray.Dataset``; the same options and seed give the same bits.
 

@@ -49,3 +49,12 @@ def names():
     ['adding', 'associative_recall', 'copy', 'delayed_match']
     """
     return sorted(TASKS)
+
+
+def about(name):
+    """The task of this name in a line.
+
+    >>> about("parity")
+    'Parity: is the number of ones so far odd?'
+    """
+    return TASKS[name].__doc__.partition("\n\n")[0]

@@ -142,6 +142,38 @@ def test_parts_need_not_follow_each_other(monkeypatch):
             assert dm.datasets.part(made.isel(time=slice(0, 1)), name).sizes["time"] == (name == "train")
 
 
+@pytest.mark.parametrize(("name", "options"), [("wong_wang_delay", {"delay": 1e12}), ("hopfield_recall", {"units": 10**6}),
+                                               ("synapse_traces", {"synapses": 10**9, "lags": 10**6}), ("japanese_vowels", {"silence": 10**9})])
+def test_memories_and_speech_that_do_not_fit_are_refused(name, options):
+    if name == "japanese_vowels":
+        pytest.importorskip("aeon")
+    with pytest.raises(MemoryError, match="more than this machine has: pass"):
+        dm.datasets.load(name, **options)
+
+
+def test_numpy_numbers_are_numbers():
+    given = {"trials": np.int64(12), "units": np.int32(16), "cue": np.float32(1.0), "delay": np.int64(1)}
+    assert dm.datasets.load("ring_attractor_delay", **given).sizes["trial"] == 12
+
+
+def test_describe_answers_what_a_reader_asks():
+    told = dm.datasets.describe(dm.datasets.load("lorenz63", samples=2000, rho=[20.0, 28.0], noise=0.1))
+    rows = {line[:18].strip(): line[19:] for line in told.splitlines()[1:] if line[0] != " "}
+    assert rows["Lyapunov time"].startswith("inf, 1.0") and rows["Lyapunov time"].endswith("time unit")  # at rho = 20 Lorenz's flow comes to rest
+    assert rows["sampling step"].endswith("time unit") and rows["transient"].startswith("0, 21.")
+    assert rows["exponents from"].startswith("eigenvalues") and "measured over" in rows["exponents from"]
+    assert rows["made by"] == "integrated by dynmem: Runge-Kutta of order 8 (Dormand and Prince), error below 1e-07 a unit of time"
+    assert '"fraction": 0.02' in told and "0 train, 1 validation, 2 test" in told
+    told = dm.datasets.describe(dm.datasets.load("henon", samples=100))
+    assert "exponents          0.41922, -1.62319 1/step" in told and "made by            iterated by dynmem" in told
+    told = dm.datasets.describe(dm.datasets.load("figure_eight", samples=100, gap=0.0))
+    assert "N bodies under their gravity: q_i'' = G sum" in " ".join(told.split())
+    told = dm.datasets.describe(dm.tasks.get("questions").sample(3, part="test"))
+    asked = ("law Read a story", "floor 1.79176: least mean cross entropy in nats", "chance 0.166667: share of right", "lag in steps 33",
+             "vocabulary Mary John", "answers kitchen garden", "part test", "licence none needed", "loss cross_entropy")
+    assert all(words in " ".join(told.split()) for words in asked)
+
+
 def test_every_dataset_is_described_in_a_line():
     lines = {name: dm.datasets.about(name) for name in dm.datasets.names()}
     assert all(line and "\n\n" not in line for line in lines.values())
@@ -156,10 +188,10 @@ BAD = [
     ("lorenz63", {"samples": 100.5}, "whole number"),
     ("lorenz63", {"noise": -1.0}, "noise = -1.0: pass a finite number of at least 0"),
     ("lorenz63", {"dt": float("nan")}, "dt = nan: pass a finite number above 0"),
-    ("lorenz63", {"noise": "much", "gap": None}, "noise = 'much': pass a finite number of at least 0\ngap = None: pass"),
+    ("lorenz63", {"noise": "much", "gap": None}, "gap = None: pass a finite number of at least 0\nnoise = 'much': pass"),
     ("lorenz63", {"fraction": [0.1, 0.2], "train": "most"}, r"fraction = \[0.1, 0.2\]: pass a finite number above 0\ntrain = 'most'"),
     ("lorenz63", {"dt": True, "rng": -1}, "dt = True: pass a finite number above 0\nrng = -1: pass a whole number of at least 0"),
-    ("henon", {"transient": 1e30}, "transient = 1e.30 is .* steps between samples: pass a shorter one"),
+    ("henon", {"transient": 1e30}, "transient = 1e.30 takes .* steps between samples.*pass a shorter one"),
     ("lorenz63", {"rho": [[20.0, 28.0]]}, "lists of parameters are flat"),
     ("lorenz63", {"gap": 1e6}, "pass more samples, or a smaller gap"),
     ("lorenz63", {"train": 0.9, "validation": 0.2}, "a sum below 1"),
@@ -172,6 +204,14 @@ BAD = [
     ("ring_attractor_delay", {"dt": 0.0}, "dt = 0.0"),
     ("hopfield_recall", {"cue_overlap": 1.5}, "cue_overlap = 1.5"),
     ("synapse_traces", {"lags": 0}, "lags = 0"),
+    ("wong_wang_delay", {"trials": 10.0, "coherence": "0.1", "dt": None, "rng": -1},
+     r"trials = 10.0: pass a whole number.*\ncoherence = '0.1': pass a finite number in \[0, 1\]\ndt = None: pass .*\nrng = -1: pass"),
+    ("ring_attractor_delay", {"strength": float("inf"), "units": True, "diffusion": -1.0, "train": 2},
+     "units = True: pass a whole number.*\nstrength = inf: pass a finite number\ndiffusion = -1.0: pass .* of at least 0\ntrain = 2"),
+    ("hopfield_recall", {"temperature": None, "steps": 0}, "steps = 0: pass .* of at least 1\ntemperature = None"),
+    ("synapse_traces", {"synapses": 0, "repeats": 1.5, "rate": "fast"}, "synapses = 0.*\nrepeats = 1.5.*\nrate = 'fast'"),
+    ("text", {"held_out": True}, "held_out = True: pass names of documents"),
+    ("solar_system", {"start": None, "years": "all"}, "start = None: pass a finite number\nyears = 'all': pass a finite number above 0"),
     ("solar_system", {"step": 40.0}, "Mercury turns by a right angle in 22.0"),
     ("solar_system", {"frame": "galactic"}, "choose barycentric or heliocentric"),
 ]

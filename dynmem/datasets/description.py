@@ -12,10 +12,13 @@ from .registry import table
 from .splits import PARTS, pieces
 
 LARGEST = 2_000_000_000  # bytes up to which the checksum of the content is taken
-ASKED = {"law": "law", "law_latex": "law (LaTeX)", "source": "source", "made_by": "made by", "exponents": "exponents",
-         "exponents_source": "exponents from", "lyapunov_time": "Lyapunov time", "characteristic_time": "own time",
-         "sampling_step": "sampling step", "signal_to_noise": "signal to noise", "size": "size", "speakers": "speakers", "licence": "licence",
-         "seed": "seed", "parameters": "parameters", "options": "options", "dynmem_version": "version of dynmem"}
+WHAT = {"law": "law", "law_latex": "law (LaTeX)"}
+ASKED = {"loss": "loss", "dependency": "lag in steps", "decision": "answer at step", "vocabulary": "vocabulary", "answers": "answers",
+         "part": "part", "source": "source", "size": "size", "speakers": "speakers", "licence": "licence", "made_by": "made by",
+         "exponents": "exponents", "exponents_source": "exponents from", "lyapunov_time": "Lyapunov time", "characteristic_time": "own time",
+         "sampling_step": "sampling step", "transient": "transient", "signal_to_noise": "signal to noise", "seed": "seed",
+         "parameters": "parameters", "options": "options", "dynmem_version": "version of dynmem"}
+TIMED = {"lyapunov_time": "", "characteristic_time": "", "sampling_step": "", "transient": "", "exponents": "1/"}  # and what precedes the unit
 
 
 def describe(dataset) -> str:
@@ -35,12 +38,11 @@ def describe(dataset) -> str:
         with open(dataset) as opened:
             return describe(opened)
     refuse_others(dataset)
-    rows = [(words, dataset.attrs[name]) for name, words in ASKED.items() if name in dataset.attrs]
-    rows[2:2] = [("dims", ", ".join(f"{name} {size}" for name, size in sorted(dataset.sizes.items()))), *_variables(dataset), *_parts(dataset)]
-    for name in ("floor", "chance"):
-        if f"{name}_meaning" in dataset.attrs:
-            value = dataset.attrs.get(name)
-            rows.append((name, ("" if value is None else f"{_number(value)}: ") + str(dataset.attrs[f"{name}_meaning"])))
+    rows = [(words, dataset.attrs[name]) for name, words in WHAT.items() if name in dataset.attrs]
+    rows += [("dims", ", ".join(f"{name} {size}" for name, size in sorted(dataset.sizes.items()))), *_variables(dataset), *_parts(dataset)]
+    rows += [(name, ": ".join(_number(dataset.attrs[key]) for key in (name, f"{name}_meaning") if key in dataset.attrs))
+             for name in ("floor", "chance") if {name, f"{name}_meaning"} & set(dataset.attrs)]
+    rows += [(words, _timed(dataset, name)) for name, words in ASKED.items() if name in dataset.attrs]
     rows.append(("checksum", fingerprint(dataset) if dataset.nbytes <= LARGEST else "of a file this large see FILE.sha256"))
     title = dataset.attrs.get("title", "a dataset")
     return "\n".join([_printable(title), *(_row(*row) for row in rows)])
@@ -73,13 +75,28 @@ def _attributes(attrs) -> bytes:
     return json.dumps({k: v.tolist() if hasattr(v, "tolist") else v for k, v in attrs.items()}, sort_keys=True, default=str).encode()
 
 
+def _timed(dataset, name):
+    """An attribute, with the unit of the coordinate time where it is one of time."""
+    value = dataset.attrs[name]
+    unit = dataset.time.attrs.get("units", "1") if "time" in dataset.coords else "1"
+    if name not in TIMED or unit == "1":
+        return value
+    return f"{', '.join(map(_number, np.ravel(value)))} {TIMED[name]}{unit}"
+
+
 def _variables(dataset):
     for name, v in sorted(dataset.data_vars.items()):
         dims = ", ".join(f"{d}" for d in v.dims)
-        yield str(name), f"{v.attrs.get('long_name', '')} ({dims}) {_unit(v, 'in ') or 'dimensionless'}, {v.dtype}".strip()
+        yield str(name), f"{v.attrs.get('long_name', '')}{_flags(v)} ({dims}) {_unit(v, 'in ') or 'dimensionless'}, {v.dtype}".strip()
     for name, v in sorted(dataset.coords.items()):
         ends = f"{float(v[0]):.6g} to {float(v[-1]):.6g}" if v.size and v.dtype.kind in "iuf" and name in dataset.dims else ""
-        yield str(name), f"{v.attrs.get('long_name', '')} ({', '.join(map(str, v.dims))}): {ends}{_unit(v, ' ')}".strip(" :")
+        yield str(name), f"{v.attrs.get('long_name', '')}{_flags(v)} ({', '.join(map(str, v.dims))}): {ends}{_unit(v, ' ')}".strip(" :")
+
+
+def _flags(variable):
+    """What whole numbers stand for, where they are marks."""
+    values, words = np.ravel(variable.attrs.get("flag_values", ())), str(variable.attrs.get("flag_meanings", "")).split()
+    return f", {', '.join(f'{value} {word}' for value, word in zip(values, words, strict=False))}" if words else ""
 
 
 def _unit(variable, before):

@@ -9,12 +9,13 @@ import numpy as np
 from .. import systems
 from ..errors import ConvergenceError, ShapeError
 from ..flow import FlowMap, suggest_step, trajectory
-from ..labels import as_seed, dataset, describe_system, not_a_seed
+from ..labels import as_seed, dataset, describe_system
 from ..room import refuse_large
 from ..system import Map
+from .checks import refuse
 from .clock import clock
 from .ephemeris import solar_system
-from .splits import MEANINGS, ends, is_real, marks, not_shares
+from .splits import MEANINGS, ends, marks
 
 FINE = 1e-7  # error of the tangent map of an integration step, per unit of time
 TURN = np.pi / 2  # radians that the fastest component may turn between two samples: four samples a period
@@ -23,7 +24,7 @@ BLOCK = 500_000  # samples that are integrated at once
 PILOT = 20_000  # samples whose standard deviation sets the noise
 LONGEST = 1e10  # steps of a transient: hours
 UNITS = {"outer_solar_system": ("AU, AU/year", "year"), "wong_wang": ("1", "s")}  # of state and time, where they are not pure numbers
-SOURCE = "integrated by dynmem: Runge-Kutta of order 8 (Dormand and Prince), or the map itself"
+SOURCE = "Runge-Kutta of order 8 (Dormand and Prince)"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class Orbits:
         return own | {f.name: getattr(systems.get(self.name), f.name) for f in taken if f.init}
 
     @property
+    def settings(self) -> dict:
+        """The options that are not parameters of the system."""
+        return {name: value for name, value in self.options.items() if name not in {f.name for f in fields(type(systems.get(self.name)))}}
+
+    @property
     def about(self):
         """What it is in a line."""
         return f"orbit: {systems.describe(self.name)['summary']}"
@@ -71,7 +77,10 @@ class Orbits:
 
     def plan(self, *, samples=20_000, fraction=0.02, dt=None, transient=None, noise=0.0, train=0.7, validation=0.15, gap=3.0, rng=0, **parameters):
         """What is integrated and how: a ``Plan``."""
-        _check(samples, rng, train, validation, fraction=fraction, dt=dt, transient=transient, noise=noise, gap=gap)
+        found = [name for name, value in (("dt", dt), ("transient", transient)) if value is None]  # by the system
+        positive, least = [{"fraction", "dt"} - set(found), {"transient", "noise", "gap"} - set(found)]
+        refuse({"samples": samples, "fraction": fraction, "dt": dt, "transient": transient, "noise": noise, "train": train, "validation": validation,
+                "gap": gap, "rng": rng}, wholes={"samples": 10}, reals=dict.fromkeys(sorted(least), (0, np.inf)), positive=sorted(positive))
         members, values = _members(self.name, parameters)
         clocks = [clock(self.name, system, published=not parameters, rng=rng) for system in members]
         unit = min(each.unit for each in clocks)
@@ -112,7 +121,7 @@ class Plan:
     def starts(self):
         """States of the first sample."""
         seed = int(self.generators[0].integers(2**32))
-        return [self._settled(each, ticking, seed) for each, ticking in zip(self.maps, self.clocks, strict=True)]
+        return [self._settled(each, seed, steps) for each, steps in zip(self.maps, self.transients, strict=True)]
 
     @cached_property
     def spread(self):
@@ -134,17 +143,24 @@ class Plan:
             yield (clean,) if not self.noise else (clean + self.noise * self.spread * disturbing.standard_normal(clean.shape), clean)
             done += count
 
-    def _settled(self, step, ticking, seed):
-        """State after the transient."""
+    @property
+    def transients(self):
+        """Steps before the first sample of each orbit."""
+        if self.transient is not None:
+            times = [self.transient * each.unit if self.transient else 0.0 for each in self.clocks]
+        else:
+            times = [0.0 if each.conservative or not np.isfinite(each.unit) else 20.0 * each.unit for each in self.clocks]
+        steps = [time / each.dt if time else 0.0 for time, each in zip(times, self.maps, strict=True)]
+        if max(steps) > LONGEST:
+            raise ValueError(f"transient = {self.transient} takes {max(steps):.3g} steps between samples (a system at rest has no time of its own): "
+                             f"pass a shorter one, of at most {LONGEST:.0e} steps")
+        return list(map(round, steps))
+
+    def _settled(self, step, seed, transient):
+        """State after the transient, of which no more than a block is in memory."""
         x = step.initial(np.random.default_rng(seed))
-        transient = self.transient
-        if transient is None:
-            transient = 0.0 if ticking.conservative or not np.isfinite(ticking.unit) else 20.0
-        steps = transient * ticking.unit / step.dt if transient else 0.0
-        if steps > LONGEST:
-            raise ValueError(f"transient = {transient:g} is {steps:.3g} steps between samples: pass a shorter one, at most {LONGEST:.0e} of them")
-        for done in range(0, round(steps), BLOCK):  # what is left behind need not be in memory
-            x = trajectory(step, x, min(BLOCK, round(steps) - done))[-1]
+        for done in range(0, transient, BLOCK):
+            x = trajectory(step, x, min(BLOCK, transient - done))[-1]
         return x
 
     @property
@@ -194,16 +210,23 @@ class Plan:
                 "noise": ((*lead, "state"), deviation, unit, "standard deviation of the observation noise")}
 
     def facts(self) -> dict:
-        """Attributes: exponents, Lyapunov time, noise, floor, law."""
-        first = self.clocks[0]
-        times = listed([each.unit for each in self.clocks])
-        made = {"sampling_step": float(self.dt), "exponents": listed(first.exponents), "exponents_source": first.source, "made_by": SOURCE,
+        """Attributes: exponents, Lyapunov times, noise, floor, law."""
+        first, system = self.clocks[0], self.systems[0]
+        how = "iterated by dynmem" if isinstance(system, Map) else f"integrated by dynmem: {SOURCE}, error below {FINE:g} a unit of time"
+        transients = [steps * each.dt for each, steps in zip(self.maps, self.transients, strict=True)]
+        made = {"sampling_step": float(self.dt), "transient": listed(transients),
+                "exponents_source": "; ".join(dict.fromkeys(each.source for each in self.clocks)), "made_by": how,
                 "licence": "none needed: computed", "floor": float(self.noise),
                 "floor_meaning": "least error of a forecast, in standard deviations of each component: the observation noise",
                 "chance": 1.0, "chance_meaning": "error of the forecast that is always the mean, in the same unit",
                 "signal_to_noise": f"{1 / self.noise:g} ({-20 * np.log10(self.noise):.1f} dB)" if self.noise else "no observation noise"}
-        made |= {"lyapunov_time": times} if first.chaotic else {"characteristic_time": times}
-        return made | law(self.systems[0])
+        if not self.several:  # of several, the variable lyapunov holds them
+            made["exponents"] = listed(first.exponents)
+        if any(each.chaotic for each in self.clocks):
+            made["lyapunov_time"] = listed([each.unit if each.chaotic else np.inf for each in self.clocks])
+        if not all(each.chaotic for each in self.clocks):
+            made["characteristic_time"] = listed([np.nan if each.chaotic else each.unit for each in self.clocks])
+        return made | law(system)
 
 
 def law(system) -> dict:
@@ -216,7 +239,8 @@ def law(system) -> dict:
     try:
         right = list(equations(system, parameters="symbols"))
     except (ShapeError, ValueError, TypeError):
-        return {"law": (type(system).__doc__ or "").strip().partition("\n\n")[0]}
+        owner = next(kind for kind in type(system).__mro__ if {"rule", "force"} & set(vars(kind)))  # who writes the equation
+        return {"law": " ".join(dict.fromkeys((kind.__doc__ or "").strip().partition("\n\n")[0] for kind in (type(system), owner)))}
     rows = zip(system.states, right, strict=True)
     tex = [sympy.latex(sympy.Eq(sympy.Symbol(rf"{name}'" if isinstance(system, Map) else rf"\dot{{{name}}}"), f, evaluate=False))
            for name, f in zip(system.states, right, strict=True)]
@@ -283,20 +307,6 @@ def _refuse_drift(system, ticking, orbit):
         if not drift < DRIFT:
             raise ConvergenceError(f"the energy of {type(system).__name__} drifts by a share of {drift:.2g}: a close encounter, which even steps "
                                    "do not resolve; pass a smaller dt or fewer samples, or take dm.orbit(system, duration=..., rtol=1e-12)")
-
-
-def _check(samples, rng, train, validation, **numbers):
-    """Everything that is wrong with the options, a line each: ``numbers`` may be 0, but for fraction and dt; None stands for what is found."""
-    wrong = []
-    if isinstance(samples, bool) or not isinstance(samples, (int, np.integer)) or samples < 10:
-        wrong.append(f"samples = {samples!r:.60}: pass a whole number of at least 10")
-    for name, value in numbers.items():
-        above, found = name in ("fraction", "dt"), value is None and name in ("dt", "transient")
-        if not found and not (is_real(value) and np.isfinite(value) and (value > 0 if above else value >= 0)):
-            wrong.append(f"{name} = {value!r:.60}: pass a finite number {'above 0' if above else 'of at least 0'}")
-    wrong += not_shares(train, validation) + not_a_seed(rng)
-    if wrong:
-        raise ValueError("\n".join(wrong))
 
 
 DATASETS = {name: Orbits(name) for name in systems.names()} | {"solar_system": solar_system}

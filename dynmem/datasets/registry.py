@@ -79,8 +79,13 @@ def load(name, /, *, cache=False, **given):
 
 
 def _made(name, given):
+    dataset = maker(name)(**given)
+    dataset.attrs |= called(name, given)
+    return dataset
+
+
+def called(name, given) -> dict:
+    """Attributes that say how a dataset was asked for: its name, and all options, the defaults too."""
     from ..labels import as_json
 
-    dataset = maker(name)(**given)
-    dataset.attrs |= {"dataset": name, "options": as_json(given)}
-    return dataset
+    return {"dataset": name, "options": as_json(getattr(maker(name), "settings", options(name)) | given)}

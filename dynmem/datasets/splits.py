@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..errors import UnknownNameError
+from .checks import not_shares
 
 PIECE = 10_000_000  # samples looked at together
 PARTS = {"gap": -1, "train": 0, "validation": 1, "test": 2}
@@ -35,18 +36,6 @@ def marks(samples, ends):
     """Part of samples of these numbers, int8, where parts end there."""
     order = ("train", "gap", "validation", "gap", "test")
     return np.array([PARTS[name] for name in order], np.int8)[np.searchsorted(ends, samples, side="right")]
-
-
-def is_real(value):
-    """Whether a value is one real number, of Python or of numpy."""
-    return np.ndim(value) == 0 and not isinstance(value, (bool, np.bool_)) and np.asarray(value).dtype.kind in "iuf"
-
-
-def not_shares(train, validation):
-    """A sentence on shares that leave no test part, a list of one; empty where they do."""
-    if is_real(train) and is_real(validation) and 0 < train < 1 and 0 < validation < 1 and train + validation < 1:
-        return []
-    return [f"train = {train!r:.60}, validation = {validation!r:.60}: pass shares above 0 with a sum below 1, the rest is the test"]
 
 
 def part(dataset, name):

@@ -15,11 +15,10 @@ import numpy as np
 
 from .. import files
 from ..errors import DamageError
-from ..labels import as_json
 from . import folders
 from .folders import indexed
 from .lossless import refuse_lossy
-from .registry import load, maker, options
+from .registry import called, load, maker, options
 
 SUFFIXES = (".nc", ".zarr")
 LARGEST = 200_000_000  # bytes up to which a file is made in memory
@@ -147,7 +146,7 @@ def write(name, path, **given) -> Path:
     plan = made.plan(**given)
     if plan.nbytes < LARGEST:
         return save(load(name, **given), path)
-    return save_blocks(plan.datasets({"dataset": name, "options": as_json(given)}), path, size=plan.nbytes)
+    return save_blocks(plan.datasets(called(name, given)), path, size=plan.nbytes)
 
 
 def _path(path) -> Path:

@@ -72,6 +72,7 @@ class Questions(Task):
             if isinstance(self.distance, int) and self.distance > self.sentences:
                 yield f"distance = {self.distance}: the story has {self.sentences} sentences, set sentences to {self.distance} or more"
 
+    words = property(lambda self: {"vocabulary": " ".join(self.vocabulary), "answers": " ".join(PLACES[: self.places])})
     nearest = property(lambda self: 2 if self.facts == 3 else 1, doc="Least distance that can be: three facts end with another one.")
     inputs = property(lambda self: len(self.vocabulary))
     outputs = property(lambda self: self.places)

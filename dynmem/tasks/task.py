@@ -28,6 +28,7 @@ class Task(ABC):
     """
 
     scored, sighted, apart = "recalled", True, False
+    licence, words = "none needed: drawn", {}  # what the numbers stand for, as attributes
 
     def __post_init__(self):
         for field in fields(self):
@@ -122,8 +123,16 @@ class Task(ABC):
         }
         sizes = {"sample": count, "step": self.steps, "input": self.inputs, **({} if classes else {"output": self.outputs})}
         coords = {k: ((k,), np.arange(n), "steps" if k == "step" else "1", f"{k}, counted from 0") for k, n in sizes.items()}
-        facts = {"loss": self.loss, "floor": self.floor, "chance": self.chance, "dependency": self.dependency, "part": part or "all"}
+        facts = {"law": self.law, "loss": self.loss, "floor": self.floor, "chance": self.chance, "dependency": self.dependency, "part": part or "all",
+                 "floor_meaning": f"least mean {LOSS_NAMES[self.loss]} over the scored steps without a memory", "licence": self.licence,
+                 "chance_meaning": "share of right answers of that predictor", **self.words}
         return dataset(variables, coords, title=self.title, source=self.source, parameters=self.parameters, seed=as_seed(rng), **facts)
+
+    @property
+    def law(self) -> str:
+        """How sequences are drawn, in the words of the class."""
+        words = type(self).__doc__.partition("Source:")[0].partition(">>>")[0].partition("Data:")[0]
+        return " ".join(words.replace("``", "").split())
 
     @property
     def parameters(self) -> dict:
@@ -230,6 +239,8 @@ def _cross_entropy(outputs, targets):
     return np.logaddexp.reduce(outputs, axis=-1) - picked
 
 
+LOSS_NAMES = {"cross_entropy": "cross entropy in nats", "binary_cross_entropy": "binary cross entropy in nats a bit",
+              "mean_squared_error": "squared error"}
 LOSSES = {  # of outputs and targets, each step
     "cross_entropy": _cross_entropy,
     "binary_cross_entropy": lambda outputs, targets: np.mean(softplus(outputs) - targets * outputs, axis=-1),

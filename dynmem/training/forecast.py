@@ -169,7 +169,7 @@ def learned_dynamics(taught, data, *, exponents=None, times=200.0, warm=200, bin
     Source: Mikhaeil, Monfared and Durstewitz (2022), D_stsp and D_H; Benettin et al. (1980) for the exponents.
     """
     y, unit = values(data, "train"), data.attrs.get("lyapunov_time", data.attrs.get("characteristic_time"))
-    true = np.asarray(data.attrs["exponents"], float)
+    true = np.atleast_1d(data.attrs["exponents"]).astype(float)
     count = len(true) if exponents is None else exponents
     start = taught.warmed(y[:warm])
     found = lyapunov_spectrum(taught, start, duration=times * unit, transient=10 * unit, exponents=count, rng=rng)

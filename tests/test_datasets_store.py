@@ -247,6 +247,16 @@ def test_a_folder_that_could_run_code_is_refused(tmp_path):
         dm.datasets.open(folder)
 
 
+def test_a_folder_that_leads_elsewhere_is_refused(tmp_path):
+    pytest.importorskip("zarr")
+    folder = dm.datasets.save(dm.datasets.load("henon", samples=100), tmp_path / "d.zarr")
+    (folder / "x").rename(tmp_path / "x")  # no file below a linked folder is among the checksums
+    (folder / "x").symlink_to(tmp_path / "x", target_is_directory=True)
+    reseal(folder)
+    with pytest.raises(DamageError, match="link to another place"):
+        dm.datasets.open(folder)
+
+
 def test_a_kill_leaves_the_file_that_was_there(tmp_path, suffix, monkeypatch):
     path = dm.datasets.save(dm.datasets.load("henon", samples=100), tmp_path / f"d{suffix}")
     before = files.sidecar(path).read_bytes()

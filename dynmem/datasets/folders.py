@@ -53,6 +53,8 @@ def open(path: Path):
 
     if not path.exists():
         raise FileNotFoundError(errno.ENOENT, "no such store", str(path))
+    if link := next((p for p in path.rglob("*") if p.is_symlink()), None):
+        raise DamageError(f"{link} is a link to another place, of which neither checksum nor codecs are known: it is not one of ours")
     if files.stated_checksum(path) != _lines(path, path.name):
         raise DamageError(f"{path} does not match its checksums: make it again (dynmem data), or copy it again with them")
     _refuse_codecs(path)

@@ -24,6 +24,10 @@ def test_names_and_options():
         dm.datasets.load("lorens63")
     with pytest.raises(TypeError, match="it takes samples, fraction"):
         dm.datasets.load("lorenz63", sample=10)
+    with pytest.raises(UnknownNameError, match=r"a file is opened by dm.datasets.open$"):
+        dm.datasets.load("orbit.nc")
+    with pytest.raises(UnknownNameError, match=r"copy is a task: dm.tasks.get\('copy'\).sample\(count\) is its Dataset$"):
+        dm.datasets.load("copy")
 
 
 def test_map_follows_its_own_rule():

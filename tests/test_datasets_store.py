@@ -138,7 +138,11 @@ def test_equal_datasets_and_files_have_one_checksum(tmp_path):
     one, two = (dm.datasets.save(made, tmp_path / f"{name}.nc") for name in "ab")
     assert one.read_bytes() == two.read_bytes()
     assert description.fingerprint(made) != description.fingerprint(made.assign_attrs(seed=1))
-    with xr.open_dataset(one, engine="h5netcdf") as plain:  # with nothing but the file
+
+
+def test_a_file_opens_in_xarray_with_nothing_else(tmp_path, suffix):
+    made = dm.datasets.load("henon", samples=300)
+    with xr.open_dataset(dm.datasets.save(made, tmp_path / f"x{suffix}")) as plain:  # warnings are errors
         assert plain.identical(made)
 
 

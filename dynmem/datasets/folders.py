@@ -20,7 +20,7 @@ NEEDED = "Zarr folders need the package zarr, which is missing here: pip install
 
 def save(blocks, path: Path, dim: str) -> Path:
     """Write Datasets that follow each other along ``dim`` to one Zarr folder, with its checksums in ``NAME.zarr.sha256``."""
-    _zarr()
+    zarr = _zarr()
     if path.exists() and not (path / "zarr.json").is_file():
         raise FileExistsError(errno.EEXIST, "is there and no Zarr folder, it is not replaced", str(path))
     part, old = path.with_name(path.name + ".part"), path.with_name(path.name + ".old")
@@ -34,6 +34,8 @@ def save(blocks, path: Path, dim: str) -> Path:
                 own = block if not number else block.drop_vars([name for name, v in block.variables.items() if dim not in v.dims])
                 more = {"append_dim": dim} if number else {"encoding": _plain(block)}
                 own.drop_encoding().to_zarr(part, zarr_format=3, consolidated=False, mode="a" if number else "w", **FULL, **more)
+            warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
+            zarr.consolidate_metadata(part)  # which xarray looks for, and misses in words
         lines = _lines(part, path.name)
         files.sidecar(path).unlink(missing_ok=True)
         if path.exists():

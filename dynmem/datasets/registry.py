@@ -3,6 +3,7 @@
 import inspect
 from functools import cache
 from importlib import import_module
+from os import PathLike
 
 from ..errors import UnknownNameError
 
@@ -29,8 +30,19 @@ def names() -> list[str]:
 def maker(name):
     """The function that makes a dataset; UnknownNameError brings the names there are."""
     if not isinstance(name, str) or name not in table():
-        raise UnknownNameError("dataset", name, table())
+        error = UnknownNameError("dataset", name, table())
+        error.args = (f"{error}{_meant(name)}",)
+        raise error
     return table()[name]
+
+
+def _meant(name):
+    """What to do with the name of something else."""
+    from ..tasks import TASKS
+
+    if isinstance(name, PathLike) or (isinstance(name, str) and name.endswith((".nc", ".zarr"))):
+        return "; a file is opened by dm.datasets.open"
+    return f"; {name} is a task: dm.tasks.get({name!r}).sample(count) is its Dataset" if isinstance(name, str) and name in TASKS else ""
 
 
 def options(name) -> dict:

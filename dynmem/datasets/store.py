@@ -146,7 +146,8 @@ def write(name, path, **given) -> Path:
     plan = made.plan(**given)
     if plan.nbytes < LARGEST:
         return save(load(name, **given), path)
-    return save_blocks(plan.datasets(called(name, given)), path, size=plan.nbytes)
+    with files.space_watched():
+        return save_blocks(plan.datasets(called(name, given)), path, size=plan.nbytes)
 
 
 def _path(path) -> Path:

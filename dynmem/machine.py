@@ -5,9 +5,10 @@ import os
 import pickle
 import sys
 import types
-from pathlib import Path
 
 import numpy as np
+
+from .files import cache_base
 
 
 def over_threads(part, members, workers):
@@ -70,8 +71,7 @@ def _clear(path):
 
 def cache_folder():
     """Where programs are kept: dynmem/programs in the user's cache folder (XDG_CACHE_HOME, or ~/.cache)."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "dynmem" / "programs"
+    return cache_base() / "dynmem" / "programs"
 
 
 def _stored(name, text):

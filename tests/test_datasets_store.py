@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 import dynmem as dm
-from dynmem import files
+from dynmem import files, machine
 from dynmem.datasets import description, folders, splits, store
 from dynmem.errors import DamageError
 
@@ -335,6 +335,15 @@ def test_a_relative_cache_folder_is_ignored(tmp_path, monkeypatch):
     for given in ("relative/folder", "", None):
         monkeypatch.delenv("XDG_CACHE_HOME") if given is None else monkeypatch.setenv("XDG_CACHE_HOME", given)
         assert store.cache_folder() == tmp_path / ".cache" / "dynmem" / "datasets"
+        assert machine.cache_folder() == tmp_path / ".cache" / "dynmem" / "programs"
+
+
+def test_who_has_no_home_has_no_cache(monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(files, "cache_base", homeless)
+    assert dm.datasets.load("henon", samples=100, cache=True).sizes["time"] == 100
 
 
 @pytest.mark.slow  # two interpreters start: seven seconds

@@ -191,6 +191,13 @@ def test_sample_is_labelled(task):
     assert tasks.get(options.pop("task"), **options) == task
 
 
+def test_what_a_caller_gave_is_labelled_too():
+    from dynmem.training.samples import Samples
+
+    data = Samples(np.zeros((4, 5, 2)), np.array([[0, 1, 0, 1, 1]] * 4)).sample(2)
+    assert data.attrs["law"] == "not known" and None not in data.attrs.values()  # netCDF holds no None
+
+
 def test_encode_is_one_hot():
     task = tasks.Copy(delay=2)
     symbols, _ = task.arrays(4, rng=0)

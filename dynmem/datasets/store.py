@@ -163,12 +163,8 @@ def _path(path) -> Path:
 
 
 def cache_folder() -> Path:
-    """Where ``load(..., cache=True)`` keeps datasets: dynmem/datasets in the user's cache folder (XDG_CACHE_HOME, or ~/.cache).
-
-    A relative XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification asks.
-    """
-    base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    return (base if base.is_absolute() else Path("~/.cache").expanduser()) / "dynmem" / "datasets"
+    """Where ``load(..., cache=True)`` keeps datasets: dynmem/datasets in the user's cache folder (XDG_CACHE_HOME, or ~/.cache)."""
+    return files.cache_base() / "dynmem" / "datasets"
 
 
 def cached(name, given, make):
@@ -178,7 +174,10 @@ def cached(name, given, make):
     """
     if not all(map(_says_all, given.values())):
         return make()
-    path = cache_folder() / f"{name}-{_key(name, given)}.nc"
+    try:
+        path = cache_folder() / f"{name}-{_key(name, given)}.nc"
+    except RuntimeError:  # no home
+        return make()
     try:
         return files.load(path)
     except (OSError, ValueError):  # none there, damaged, or not readable: made anew

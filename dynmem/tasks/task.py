@@ -71,7 +71,7 @@ class Task(ABC):
 
     def _refuse_large(self, count, size):
         """Refuse sequences of which each step takes at least ``size`` bytes, where they do not fit into memory."""
-        refuse_large(int(count) * self.steps * size, f"{count} sequences of {self}", "draw fewer at a time, or shorter ones")
+        refuse_large(int(count) * self.steps * size, f"{count} sequences of {self.steps} steps", "draw fewer at a time, or shorter ones")
 
     def _draw_part(self, count, rng, tenths):
         if not self._varied:
@@ -98,11 +98,12 @@ class Task(ABC):
         inputs = np.asarray(inputs)
         if inputs.ndim != 2:
             return inputs.astype(dtype)
-        if inputs.dtype.kind not in "iu" or (inputs.size and not 0 <= inputs.min() <= inputs.max() < self.inputs):
-            raise ShapeError(f"inputs are no symbols of {self}: pass whole numbers from 0 to {self.inputs - 1}, as arrays() returns them")
-        if self.inputs <= 256:
-            return np.eye(self.inputs, dtype=dtype)[inputs]
-        encoded = np.zeros((*inputs.shape, self.inputs), dtype)  # a table of every symbol would be larger
+        width = self.inputs
+        if inputs.dtype.kind not in "iu" or (inputs.size and not 0 <= inputs.min() <= inputs.max() < width):
+            raise ShapeError(f"inputs are no symbols of {self}: pass whole numbers from 0 to {width - 1}, as arrays() returns them")
+        if width <= 256:
+            return np.eye(width, dtype=dtype)[inputs]
+        encoded = np.zeros((*inputs.shape, width), dtype)  # a table of every symbol would be larger
         np.put_along_axis(encoded, inputs[..., None].astype(np.intp), 1, axis=-1)
         return encoded
 
@@ -125,7 +126,8 @@ class Task(ABC):
         coords = {k: ((k,), np.arange(n), "steps" if k == "step" else "1", f"{k}, counted from 0") for k, n in sizes.items()}
         facts = {"law": self.law, "loss": self.loss, "floor": self.floor, "chance": self.chance, "dependency": self.dependency, "part": part or "all",
                  "floor_meaning": f"least mean {LOSS_NAMES[self.loss]} over the scored steps without a memory", "licence": self.licence,
-                 "chance_meaning": "share of right answers of that predictor", **self.words}
+                 "chance_meaning": None if self.chance is None else "share of right answers of that predictor", **self.words}
+        facts = {name: value for name, value in facts.items() if value is not None}
         return dataset(variables, coords, title=self.title, source=self.source, parameters=self.parameters, seed=as_seed(rng), **facts)
 
     @property

@@ -201,6 +201,9 @@ BAD = [
     ("lorenz63", {"train": 0.9, "validation": 0.2}, "a sum below 1"),
     ("lorenz63", {"rho": [20.0, 28.0], "sigma": [10.0]}, "rho has 2 values, sigma has 1 values"),
     ("flip_flop", {}, "comes to rest.*pass dt"),
+    ("logistic", {"r": 3.2}, "logistic is not chaotic here.*pass dt"),  # a cycle of two
+    ("henon", {"dt": 0.3}, "dt = 0.3: henon moves in steps of 1, pass a multiple"),
+    ("henon", {"dt": 2.3}, "dt = 2.3: henon moves in steps of 1"),
     ("wong_wang_delay", {"delay": -1.0}, "delay = -1.0"),
     ("wong_wang_delay", {"coherence": 2.0}, "coherence = 2.0"),
     ("wong_wang_delay", {"trials": 2}, "trials = 2"),
@@ -242,7 +245,7 @@ def test_every_system_is_a_dataset(name):
         assert name == "pythagorean"
         return
     except ValueError as error:
-        assert "comes to rest" in str(error)
+        assert "pass dt, the time" in str(error)
         d = dm.datasets.load(name, **options, dt=1.0)
     assert np.isfinite(d.x).all() and d.sizes["time"] == 400 and d.attrs["law"] and d.attrs["source"]
 

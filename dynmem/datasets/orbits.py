@@ -85,7 +85,10 @@ class Orbits:
         clocks = [clock(self.name, system, published=not parameters, rng=rng) for system in members]
         unit = min(each.unit for each in clocks)
         if not np.isfinite(unit) and dt is None:
-            raise ValueError(f"{self.name} comes to rest, so that it has no time of its own: pass dt, the time between two samples")
+            why = "is not chaotic here" if isinstance(members[0], Map) else "comes to rest"
+            raise ValueError(f"{self.name} {why}, so that it has no time of its own: pass dt, the time between two samples")
+        if dt is not None and isinstance(members[0], Map) and abs(dt / members[0].dt - max(1, round(dt / members[0].dt))) > 1e-9:
+            raise ValueError(f"dt = {dt}: {self.name} moves in steps of {members[0].dt:g}, pass a multiple of it")
         maps, every = _steps(members, fraction * unit if dt is None else dt)
         plan = Plan(self.name, tuple(maps), every, tuple(clocks), values, samples, noise, rng, transient)
         _refuse_skips(plan)

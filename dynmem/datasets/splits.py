@@ -48,8 +48,8 @@ def part(dataset, name):
     """
     if not isinstance(name, str) or name not in PARTS:
         raise UnknownNameError("part", name, PARTS)
-    if "split" not in dataset.variables:
-        raise ValueError("the dataset holds no coordinate split: it is not divided into parts")
+    if "split" not in dataset.variables or dataset.split.ndim != 1:
+        raise ValueError("the dataset holds no coordinate split along one dim: it is not divided into parts")
     (dim,) = dataset.split.dims
     spans = [(start + places[0], start + places[-1] + 1, len(places)) for start, found in pieces(dataset)
              if len(places := np.flatnonzero(found == PARTS[name]))] or [(0, 0, 0)]

@@ -105,8 +105,7 @@ def names_of(kind: str) -> dict[str, str]:
     if kind in FOLDERS:
         return names_in(kind)
     module = importlib.import_module(f"dynmem.{kind}")
-    about = getattr(module, "about", lambda name: "")
-    return {name: textwrap.shorten(about(name).replace("``", ""), 110, placeholder=" ...") for name in module.names()}
+    return {name: textwrap.shorten(module.about(name).replace("``", ""), 110, placeholder=" ...") for name in module.names()}
 
 
 def module_of(package: str, name: str):

@@ -133,7 +133,7 @@ class Task(ABC):
     @property
     def law(self) -> str:
         """How sequences are drawn, in the words of the class."""
-        words = type(self).__doc__.partition("Source:")[0].partition(">>>")[0].partition("Data:")[0]
+        words = (type(self).__doc__ or "").partition("Source:")[0].partition(">>>")[0].partition("Data:")[0]
         return " ".join(words.replace("``", "").split())
 
     @property

@@ -2,12 +2,14 @@
 
 import argparse
 import ast
+import contextlib
 import importlib
 import importlib.util
 import json
 import os
 import pkgutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     making.add_argument("name", metavar="NAME", help="its name, as in `dynmem list datasets`")
     making.add_argument("--output", required=True, metavar="FILE", help="file that ends in .nc (netCDF-4), or folder that ends in .zarr")
     making.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="another value of an option; may be repeated")
+    making.add_argument("--replace", action="store_true", help="write over what is there")
     making.add_argument("--json", action="store_true", help="print what a program may read")
     mending = add("repair", repair_store, "remove what is damaged in a store, so that the next run makes it again")
     mending.add_argument("study", metavar="STUDY", help="its name")
@@ -101,7 +104,8 @@ def names_of(kind: str) -> dict[str, str]:
     """Names of a kind of thing, each with a line about it where there is one."""
     if kind in FOLDERS:
         return names_in(kind)
-    return dict.fromkeys(importlib.import_module(f"dynmem.{kind}").names(), "")
+    module = importlib.import_module(f"dynmem.{kind}")
+    return {name: textwrap.shorten(module.about(name).replace("``", ""), 110, placeholder=" ...") for name in module.names()}
 
 
 def module_of(package: str, name: str):
@@ -130,8 +134,9 @@ def list_names(options: argparse.Namespace) -> int:
     for kind, names in found.items():
         if not options.kind:
             print(bold(kind))
+        width = max(14, *map(len, names), 0)
         for name, about in names.items():
-            print(f"{'' if options.kind else '  '}{name:<14} {about}".rstrip())
+            print(f"{'' if options.kind else '  '}{name:<{width}} {about}".rstrip())
     return 0
 
 
@@ -204,9 +209,11 @@ def write_data(options: argparse.Namespace) -> int:
     from .errors import ConvergenceError
 
     given = dataset_options(options.set, datasets.options(options.name))
+    if os.path.lexists(options.output) and not options.replace:
+        return complain(f"{options.output} is there: choose another name, or write over it with --replace", 2)
     try:
         path = datasets.write(options.name, options.output, **given)
-    except (ValueError, TypeError, ArithmeticError, ConvergenceError) as error:
+    except (ValueError, TypeError, ArithmeticError, ConvergenceError, MemoryError) as error:
         return complain(str(error), 2)
     except ImportError as error:
         return complain(str(error), 1)
@@ -232,22 +239,36 @@ def dataset_options(texts: Sequence[str], known: dict) -> dict:
     for text in texts:
         name, equals, values = text.partition("=")
         default = known.get(name, 0.0)
-        kind = float if default is None else type(default)
+        kind = type(default)
         if not equals:
             wrong.append(f"{text}: write it as option=value")
         elif name not in known:
             wrong.append(unknown(name, known))
-        elif kind not in (int, float, bool, str):
+        elif kind not in (int, float, bool, str) and default is not None:
             wrong.append(f"{name}: an array cannot be set from a command line: call dm.datasets.load")
         else:
             try:
-                read = [read_value(value.strip(), kind) for value in values.split(",")]
+                read = [read_any(value.strip()) if default is None else read_value(value.strip(), kind) for value in values.split(",")]
                 given[name] = read if len(read) > 1 else read[0]
             except ValueError as error:
                 wrong.append(f"{name} = {values!r}: {error}")
     if wrong:
         raise ConfigurationError(wrong)
     return given
+
+
+def read_any(text: str):
+    """A user's text as a whole number, a number or a name, whichever it can be.
+
+    >>> read_any("7"), read_any("0.5"), read_any("hamlet")
+    (7, 0.5, 'hamlet')
+    """
+    from .study.parameters import read_value
+
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return read_value(text, kind)
+    return read_value(text, str)
 
 
 def repair_store(options: argparse.Namespace) -> int:

@@ -53,6 +53,16 @@ def flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def cache_base() -> Path:
+    """The user's cache folder: XDG_CACHE_HOME, or ~/.cache. RuntimeError where there is no home.
+
+    A relative XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification asks: a folder that somebody prepared must not become ours by
+    standing in it.
+    """
+    given = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    return given if given.is_absolute() else Path("~/.cache").expanduser()
+
+
 def checksum(data: bytes) -> str:
     """SHA-256 in hexadecimal."""
     return hashlib.sha256(data).hexdigest()

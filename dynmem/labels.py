@@ -41,8 +41,25 @@ def describe(value):
 
 
 def as_seed(rng):
-    """What a store records of ``rng``: the integer, or the name of a generator that was handed in."""
-    return int(rng) if isinstance(rng, (int, np.integer)) else f"a {type(rng).__name__} passed by the caller"
+    """What a store records of ``rng``: the integer, or words on the generator that was handed in; of such words, themselves.
+
+    >>> as_seed(np.int64(3)), as_seed(as_seed(np.random.default_rng(3))), as_seed(None)
+    (3, 'a Generator passed by the caller', 'none: drawn anew each time')
+    """
+    if isinstance(rng, (int, np.integer)):
+        return int(rng)
+    if rng is None:
+        return "none: drawn anew each time"
+    return rng if isinstance(rng, str) else f"a {type(rng).__name__} passed by the caller"
+
+
+def not_a_seed(rng):
+    """A sentence on an ``rng`` that gives no random numbers, a list of one; empty where it does."""
+    try:
+        np.random.default_rng(rng)
+    except (TypeError, ValueError):
+        return [f"rng = {rng!r:.60}: pass a whole number of at least 0, or a numpy Generator"]
+    return []
 
 
 def describe_system(system: System) -> dict:

@@ -6,11 +6,12 @@ import pickle
 import stat
 import sys
 import types
-from pathlib import Path
 
 import numpy as np
 
-from .files import checksum
+from .files import cache_base, checksum
+
+NO_PLACE = (OSError, RuntimeError)  # no home, a full disk, a folder that is read only: compiled anew in each process
 
 
 def over_threads(part, members, workers):
@@ -73,8 +74,7 @@ def _clear(path):
 
 def cache_folder():
     """Where programs are kept: dynmem/programs in the user's cache folder (XDG_CACHE_HOME, or ~/.cache)."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "dynmem" / "programs"
+    return cache_base() / "dynmem" / "programs"
 
 
 def _stored(name, text):
@@ -86,9 +86,6 @@ def _stored(name, text):
         return path
     except NO_PLACE:
         return None
-
-
-NO_PLACE = (OSError, RuntimeError)  # no home, a full disk, a folder that is read only: compiled anew in each process
 
 
 def _private(folder):

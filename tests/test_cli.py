@@ -8,6 +8,7 @@ import types
 
 import pytest
 
+import dynmem as dm
 from dynmem import __version__, cli
 from dynmem.study import load
 from tests.tiny import ROOT, dynmem, environment, write_checkout, write_packages
@@ -112,7 +113,8 @@ def test_list_survives_a_study_with_a_syntax_error(here, capsys):
 def test_list_knows_what_dynmem_holds(kind, capsys):
     pytest.importorskip(f"dynmem.{kind}")
     assert cli.main(["list", kind]) == 0
-    assert capsys.readouterr().out.strip()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines and all(len(line.split()) > 2 for line in lines)  # a name, and what it is
 
 
 def test_data_writes_a_file_and_says_what_it_is(tmp_path, capsys):
@@ -120,7 +122,9 @@ def test_data_writes_a_file_and_says_what_it_is(tmp_path, capsys):
     assert cli.main(["data", "henon", "--output", str(file), "--set", "samples=50", "--set", "a=1.3,1.4"]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith(f"{file}\norbit of Henon\n") and "checksum" in shown and "parameter 2" in shown
-    assert cli.main(["data", "henon", "--output", str(file), "--set", "samples=60", "--json"]) == 0
+    assert cli.main(["data", "henon", "--output", str(file), "--set", "samples=60"]) == 2
+    assert f"{file} is there: choose another name, or write over it with --replace" in capsys.readouterr().err
+    assert cli.main(["data", "henon", "--output", str(file), "--set", "samples=60", "--json", "--replace"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["sizes"]["time"] == 60 and told["attributes"]["dataset"] == "henon"
 
@@ -133,11 +137,26 @@ def test_data_writes_a_file_and_says_what_it_is(tmp_path, capsys):
     (["henon", "--output", "x.nc", "--set", "samples"], 2, "write it as option=value"),
     (["henon", "--output", "x.nc", "--set", "samples=many"], 2, "samples = 'many'"),
     (["kepler", "--output", "x.nc", "--set", "dt=100"], 2, "skips the dynamics"),
+    (["henon", "--output", "x.nc", "--set", "noise=0.1,0.2"], 2, "noise = [0.1, 0.2]: pass a finite number"),
+    (["henon", "--output", "x.nc", "--set", "dt=soon"], 2, "dt = 'soon': pass a finite number"),
+    (["hopfield_recall", "--output", "x.nc", "--set", f"trials={10**12}"], 2, "GB of memory"),
+    (["wong_wang_delay", "--output", "x.nc", "--set", "delay=1e12"], 2, "GB of memory, more than this machine has: pass fewer, or shorter, ones"),
+    (["text", "--output", "x.nc", "--set", "held_out=0.5"], 2, "held_out = 0.5: pass names of documents"),
+    (["lorenz63", "--output", "x.nc", "--set", f"samples={10**13}"], 1, "GB are to be written"),
     (["n_body", "--output", "x.nc", "--set", "masses=1,2"], 2, "call dm.datasets.load"),
 ])
 def test_data_refuses_in_words(here, capsys, arguments, code, words):
+    before = sorted(here.iterdir())
     assert cli.main(["data", *arguments]) == code
     assert words in said(capsys)
+    assert sorted(here.iterdir()) == before
+
+
+def test_options_without_a_default_are_read_as_what_they_look_like():
+    known = dm.datasets.options("text") | dm.datasets.options("lorenz63")
+    given = cli.dataset_options(["held_out=7", "dt=0.01", "transient=3"], known)
+    assert given == {"held_out": 7, "dt": 0.01, "transient": 3}
+    assert cli.dataset_options(["held_out=lambda,print"], known) == {"held_out": ["lambda", "print"]}
 
 
 def test_a_reader_that_leaves_is_no_error(done):

@@ -2,10 +2,12 @@
 
 import json
 import sys
+import warnings
 from itertools import pairwise
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import dynmem as dm
 from dynmem.datasets import orbits as module, splits
@@ -22,6 +24,10 @@ def test_names_and_options():
         dm.datasets.load("lorens63")
     with pytest.raises(TypeError, match="it takes samples, fraction"):
         dm.datasets.load("lorenz63", sample=10)
+    with pytest.raises(UnknownNameError, match=r"a file is opened by dm.datasets.open$"):
+        dm.datasets.load("orbit.nc")
+    with pytest.raises(UnknownNameError, match=r"copy is a task: dm.tasks.get\('copy'\).sample\(count\) is its Dataset$"):
+        dm.datasets.load("copy")
 
 
 def test_map_follows_its_own_rule():
@@ -72,6 +78,42 @@ def test_noise_has_the_strength_that_is_stated():
     np.testing.assert_array_equal(d.clean, dm.datasets.load("lorenz63", samples=4000).x)
 
 
+@pytest.mark.parametrize("name", ["hyper_roessler", "chua", "duffing"])  # slow beside their steps: a short run knows little of their spread
+def test_noise_is_a_share_of_the_samples_own_deviation(name):
+    d = dm.datasets.load(name, samples=4000, noise=0.1)
+    np.testing.assert_allclose(d.noise, 0.1 * d.clean.std("time"), rtol=1e-12)
+    np.testing.assert_allclose((d.x - d.clean).std("time"), d.noise, rtol=0.06)  # five standard errors of 4000 normal numbers
+    several = dm.datasets.load("henon", samples=300, noise=0.1, a=[1.2, 1.4], gap=1.0)
+    assert several.noise.dims == ("parameter", "state")
+    np.testing.assert_allclose(several.noise, 0.1 * several.clean.std("time"), rtol=1e-12)
+
+
+def test_no_parameter_of_a_run_that_nobody_chose_is_complained_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        d = dm.datasets.load("figure_eight", samples=100, gap=0.0)
+    assert d.attrs["exponents_source"].endswith("not settled")
+
+
+@pytest.mark.parametrize("rng", [np.random.default_rng(3), None])
+def test_the_seed_is_told_as_it_was_passed(rng):
+    seed = dm.datasets.load("henon", samples=100, rng=rng).attrs["seed"]
+    assert seed == ("none: drawn anew each time" if rng is None else "a Generator passed by the caller")
+
+
+def test_an_orbit_that_does_not_fit_is_refused_before_it_is_made(monkeypatch):
+    monkeypatch.setattr(module, "trajectory", None)
+    for samples in (10**10, 10**30):
+        with pytest.raises(MemoryError, match="take .* GB of memory, more than this machine has: pass fewer, or write them to a file"):
+            dm.datasets.load("henon", samples=samples)
+
+
+def test_a_long_transient_needs_no_memory(monkeypatch):
+    whole = dm.datasets.load("henon", samples=50, transient=400.0)
+    monkeypatch.setattr(module, "BLOCK", 100)
+    assert dm.datasets.load("henon", samples=50, transient=400.0).identical(whole)
+
+
 def test_same_seed_same_bits_and_blocks_do_not_matter(monkeypatch):
     one, other = (dm.datasets.load("roessler", samples=20_000, noise=0.1, rng=seed) for seed in (1, 2))
     assert not np.allclose(one.x, other.x)
@@ -88,8 +130,58 @@ def test_parts_follow_each_other_with_gaps():
     assert len(parts[0]) > 4 * len(parts[1]) and sum(map(len, parts)) == 3000 - 2 * round(5.0 / 0.02)
     with pytest.raises(UnknownNameError, match="validation"):
         dm.datasets.part(d, "tests")
+    with pytest.raises(UnknownNameError, match="validation"):
+        dm.datasets.part(d, ["test"])
     with pytest.raises(ValueError, match="no coordinate split"):
         dm.datasets.part(d.drop_vars("split"), "test")
+
+
+def test_parts_need_not_follow_each_other(monkeypatch):
+    marks = [0, 2, 2, -1, 0, 1, 2, 0]
+    made = xr.Dataset({"x": ("time", np.arange(8))}, {"split": ("time", np.array(marks, np.int8))})
+    for piece in (1, 3, 100):
+        monkeypatch.setattr(splits, "PIECE", piece)
+        for name, code in splits.PARTS.items():
+            np.testing.assert_array_equal(dm.datasets.part(made, name).x, np.flatnonzero(np.array(marks) == code))
+            assert dm.datasets.part(made.isel(time=slice(0, 1)), name).sizes["time"] == (name == "train")
+
+
+@pytest.mark.parametrize(("name", "options"), [("wong_wang_delay", {"delay": 1e12}), ("hopfield_recall", {"units": 10**6}),
+                                               ("synapse_traces", {"synapses": 10**9, "lags": 10**6}), ("japanese_vowels", {"silence": 10**9})])
+def test_memories_and_speech_that_do_not_fit_are_refused(name, options):
+    if name == "japanese_vowels":
+        pytest.importorskip("aeon")
+    with pytest.raises(MemoryError, match="more than this machine has: pass"):
+        dm.datasets.load(name, **options)
+
+
+def test_numpy_numbers_are_numbers():
+    given = {"trials": np.int64(12), "units": np.int32(16), "cue": np.float32(1.0), "delay": np.int64(1)}
+    assert dm.datasets.load("ring_attractor_delay", **given).sizes["trial"] == 12
+
+
+def test_describe_answers_what_a_reader_asks():
+    told = dm.datasets.describe(dm.datasets.load("lorenz63", samples=2000, rho=[20.0, 28.0], noise=0.1))
+    rows = {line[:18].strip(): line[19:] for line in told.splitlines()[1:] if line[0] != " "}
+    assert rows["Lyapunov time"].startswith("inf, 1.0") and rows["Lyapunov time"].endswith("time unit")  # at rho = 20 Lorenz's flow comes to rest
+    assert rows["sampling step"].endswith("time unit") and rows["transient"].startswith("0, 21.")
+    assert rows["exponents from"].startswith("eigenvalues") and "measured over" in rows["exponents from"]
+    assert rows["made by"] == "integrated by dynmem: Runge-Kutta of order 8 (Dormand and Prince), error below 1e-07 a unit of time"
+    assert '"fraction": 0.02' in told and "0 train, 1 validation, 2 test" in told
+    told = dm.datasets.describe(dm.datasets.load("henon", samples=100))
+    assert "exponents          0.41922, -1.62319 1/step" in told and "made by            iterated by dynmem" in told
+    told = dm.datasets.describe(dm.datasets.load("figure_eight", samples=100, gap=0.0))
+    assert "N bodies under their gravity: q_i'' = G sum" in " ".join(told.split())
+    told = dm.datasets.describe(dm.tasks.get("questions").sample(3, part="test"))
+    asked = ("law Read a story", "floor 1.79176: least mean cross entropy in nats", "chance 0.166667: share of right", "lag in steps 33",
+             "vocabulary Mary John", "answers kitchen garden", "part test", "licence none needed", "loss cross_entropy")
+    assert all(words in " ".join(told.split()) for words in asked)
+
+
+def test_every_dataset_is_described_in_a_line():
+    lines = {name: dm.datasets.about(name) for name in dm.datasets.names()}
+    assert all(line and "\n\n" not in line for line in lines.values())
+    assert lines["lorenz63"].startswith("orbit: Lorenz's convection")
 
 
 BAD = [
@@ -100,10 +192,18 @@ BAD = [
     ("lorenz63", {"samples": 100.5}, "whole number"),
     ("lorenz63", {"noise": -1.0}, "noise = -1.0: pass a finite number of at least 0"),
     ("lorenz63", {"dt": float("nan")}, "dt = nan: pass a finite number above 0"),
+    ("lorenz63", {"noise": "much", "gap": None}, "gap = None: pass a finite number of at least 0\nnoise = 'much': pass"),
+    ("lorenz63", {"fraction": [0.1, 0.2], "train": "most"}, r"fraction = \[0.1, 0.2\]: pass a finite number above 0\ntrain = 'most'"),
+    ("lorenz63", {"dt": True, "rng": -1}, "dt = True: pass a finite number above 0\nrng = -1: pass a whole number of at least 0"),
+    ("henon", {"transient": 1e30}, "transient = 1e.30 takes .* steps between samples.*pass a shorter one"),
+    ("lorenz63", {"rho": [[20.0, 28.0]]}, "lists of parameters are flat"),
     ("lorenz63", {"gap": 1e6}, "pass more samples, or a smaller gap"),
     ("lorenz63", {"train": 0.9, "validation": 0.2}, "a sum below 1"),
     ("lorenz63", {"rho": [20.0, 28.0], "sigma": [10.0]}, "rho has 2 values, sigma has 1 values"),
     ("flip_flop", {}, "comes to rest.*pass dt"),
+    ("logistic", {"r": 3.2}, "logistic is not chaotic here.*pass dt"),  # a cycle of two
+    ("henon", {"dt": 0.3}, "dt = 0.3: henon moves in steps of 1, pass a multiple"),
+    ("henon", {"dt": 2.3}, "dt = 2.3: henon moves in steps of 1"),
     ("wong_wang_delay", {"delay": -1.0}, "delay = -1.0"),
     ("wong_wang_delay", {"coherence": 2.0}, "coherence = 2.0"),
     ("wong_wang_delay", {"trials": 2}, "trials = 2"),
@@ -111,6 +211,14 @@ BAD = [
     ("ring_attractor_delay", {"dt": 0.0}, "dt = 0.0"),
     ("hopfield_recall", {"cue_overlap": 1.5}, "cue_overlap = 1.5"),
     ("synapse_traces", {"lags": 0}, "lags = 0"),
+    ("wong_wang_delay", {"trials": 10.0, "coherence": "0.1", "dt": None, "rng": -1},
+     r"trials = 10.0: pass a whole number.*\ncoherence = '0.1': pass a finite number in \[0, 1\]\ndt = None: pass .*\nrng = -1: pass"),
+    ("ring_attractor_delay", {"strength": float("inf"), "units": True, "diffusion": -1.0, "train": 2},
+     "units = True: pass a whole number.*\nstrength = inf: pass a finite number\ndiffusion = -1.0: pass .* of at least 0\ntrain = 2"),
+    ("hopfield_recall", {"temperature": None, "steps": 0}, "steps = 0: pass .* of at least 1\ntemperature = None"),
+    ("synapse_traces", {"synapses": 0, "repeats": 1.5, "rate": "fast"}, "synapses = 0.*\nrepeats = 1.5.*\nrate = 'fast'"),
+    ("text", {"held_out": True}, "held_out = True: pass names of documents"),
+    ("solar_system", {"start": None, "years": "all"}, "start = None: pass a finite number\nyears = 'all': pass a finite number above 0"),
     ("solar_system", {"step": 40.0}, "Mercury turns by a right angle in 22.0"),
     ("solar_system", {"frame": "galactic"}, "choose barycentric or heliocentric"),
 ]
@@ -137,7 +245,7 @@ def test_every_system_is_a_dataset(name):
         assert name == "pythagorean"
         return
     except ValueError as error:
-        assert "comes to rest" in str(error)
+        assert "pass dt, the time" in str(error)
         d = dm.datasets.load(name, **options, dt=1.0)
     assert np.isfinite(d.x).all() and d.sizes["time"] == 400 and d.attrs["law"] and d.attrs["source"]
 

@@ -12,8 +12,8 @@ import dynmem
 
 ROOT = Path(dynmem.__file__).parent
 HEAVY = ("torch", "xarray", "sympy", "matplotlib", "numba", "pandas", "dask", "h5netcdf", "scipy")
-FLOORS = ["errors", "files", "arrays", "counting", "pushpull", "dual", "system", "labels", "symbolic", "trace", "tangent", "dop853", "runge_kutta",
-          "assembly", "stepping", "machine", "kernels", "compiled", "scan", "flow", "linear", "check", "models", "systems", "analysis",
+FLOORS = ["errors", "room", "files", "arrays", "counting", "pushpull", "dual", "system", "labels", "symbolic", "trace", "tangent", "dop853",
+          "runge_kutta", "assembly", "stepping", "machine", "kernels", "compiled", "scan", "flow", "linear", "check", "models", "systems", "analysis",
           "theory", "tasks", "datasets", "training", "study", "comparison", "plotting", "cli", "__main__"]
 
 

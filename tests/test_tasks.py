@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import re
 import subprocess
 import sys
 
@@ -190,6 +191,13 @@ def test_sample_is_labelled(task):
     assert tasks.get(options.pop("task"), **options) == task
 
 
+def test_what_a_caller_gave_is_labelled_too():
+    from dynmem.training.samples import Samples
+
+    data = Samples(np.zeros((4, 5, 2)), np.array([[0, 1, 0, 1, 1]] * 4)).sample(2)
+    assert data.attrs["law"] == "not known" and None not in data.attrs.values()  # netCDF holds no None
+
+
 def test_encode_is_one_hot():
     task = tasks.Copy(delay=2)
     symbols, _ = task.arrays(4, rng=0)
@@ -237,10 +245,10 @@ def test_learned_asks_for_less_than_a_tenth_of_the_floor_and_two_errors():
         ("copy", {"layout": "graves", "scored": "all"}, ["scores the recalled vectors only"]),
         ("copy", {"layout": "graves", "symbols": 4}, ["set bits"]),
         ("copy", {"bits": 4}, ["only layout 'graves' has bits"]),
-        ("copy", {"delay": -3, "symbols": 0, "length": 0.0, "layout": "x", "dely": 3},
-         ["dely = 3: no option of copy, which has delay, layout", "layout = 'x'", "delay = -3", "symbols = 0", "length = 0.0"]),
+        ("copy", {"delay": -3, "symbols": 0, "length": 0.0, "layout": "x"}, ["layout = 'x'", "delay = -3", "symbols = 0", "length = 0.0"]),
+        ("copy", {"scored": np.array(["all"]), "layout": np.array(["bai", "bai"])}, ["layout = array(", "scored = array("]),
+        ("copy", {"symbols": 2**64, "delay": 10**30}, ["delay = 1000000000000000000000000000000: must be at most", "symbols = 18446744073709551616"]),
         ("adding", {"steps": 1}, ["steps = 1: must be at least 2"]),
-        ("adding", {"delay": 30}, ["delay = 30: no option of adding, which has steps"]),
         ("selective_copy", {"delay": 3, "length": 4}, ["length = 4: 3 steps have no place for them, set delay to 4 or more"]),
         ("selective_copy", {"delay": 0, "length": 0}, ["delay = 0: must be at least 1", "length = 0: must be at least 1"]),
         ("delayed_match", {"delay": -1, "symbols": 1}, ["delay = -1: must be at least 0", "symbols = 1: must be at least 2"]),
@@ -252,7 +260,11 @@ def test_learned_asks_for_less_than_a_tenth_of_the_floor_and_two_errors():
         ("associative_recall", {"pairs": 17}, ["pairs = 17: each needs a key of its own and there are 16, set keys to 17 or more"]),
         ("associative_recall", {"queries": 5}, ["queries = 5: each key is asked once at most, set pairs to 5 or more"]),
         ("associative_recall", {"pairs": -1, "delay": -1}, ["pairs = -1: must be at least 1", "delay = -1: must be at least 0"]),
+        ("associative_recall", {"pairs": 4, "queries": 4.0}, ["queries = 4.0: must be a whole number"]),
+        ("associative_recall", {"pairs": 1, "queries": True}, ["queries = True: must be a whole number"]),
         ("questions", {"facts": 4}, ["facts = 4: choose one of 1, 2, 3"]),
+        ("questions", {"facts": 2.0}, ["facts = 2.0: choose one of 1, 2, 3"]),
+        ("questions", {"facts": np.array([1, 2])}, ["facts = array([1, 2]): choose one of 1, 2, 3"]),
         ("questions", {"distance": 11}, ["distance = 11: the story has 10 sentences, set sentences to 11 or more"]),
         ("questions", {"facts": 3, "distance": 1}, ["distance = 1: must be at least 2"]),
         ("questions", {"persons": 9, "sentences": 0}, ["sentences = 0: must be at least 1", "persons = 9: there are names for 8 of them"]),
@@ -265,6 +277,20 @@ def test_every_bad_option_is_named_at_once(name, options, sentences):
     lines = str(caught.value).splitlines()
     assert len(lines) == len(sentences)
     assert all(line.count(sentence) == 1 for line, sentence in zip(lines, sentences, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "lines"),
+    [
+        ("adding", {"delay": 30}, ["adding takes no option delay: it takes steps"]),
+        ("copy", {"dely": 3, "name": 1}, ["copy takes no option dely, name: it takes delay, layout.*did you mean delay"]),
+        ("copy", {"dely": 3, "symbols": 0, "layout": "x"}, ["copy takes no option dely", "layout = 'x'", "symbols = 0: must be at least 2"]),
+    ],
+)
+def test_an_unknown_option_is_a_type_error_as_for_models_and_systems(name, options, lines):
+    with pytest.raises(TypeError) as caught:
+        tasks.get(name, **options)
+    assert all(re.match(line, found) for line, found in zip(lines, str(caught.value).splitlines(), strict=True))
 
 
 @pytest.mark.parametrize("name", ["cpoy", "", None, ["copy"], "../copy"])
@@ -333,11 +359,68 @@ def test_a_count_that_cannot_be(count):
         tasks.Adding().arrays(count)
 
 
-def test_outputs_of_another_shape_are_refused():
+def test_what_does_not_fit_is_refused_before_it_is_drawn(monkeypatch):
+    monkeypatch.setattr(tasks.Copy, "draw", None)
+    monkeypatch.setattr("dynmem.room.memory", lambda: 1e9)
+    with pytest.raises(MemoryError, match="10 GB of memory, more than this machine has: draw fewer"):
+        tasks.Copy(delay=80).arrays(50_000_000)
+    with pytest.raises(MemoryError, match="8.8 GB of memory"):  # one-hot, in float64
+        tasks.Copy(delay=80).sample(1_000_000)
+
+
+@pytest.mark.parametrize("rng", [-1, 1.5, "seed", None])
+def test_seeds(rng):
+    if rng is None:
+        assert tasks.Adding(steps=3).sample(1, rng=None).attrs["seed"] == "none: drawn anew each time"
+        return
+    with pytest.raises(ValueError, match=r"rng = .*: pass a whole number of at least 0, or a numpy Generator"):
+        tasks.Adding(steps=3).arrays(1, rng=rng)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "targets", "message"),
+    [
+        ((3, 22, 10), (3, 22), r"needs \(..., 22, 9\)"), ((3, 22, 9), (3, 21), r"targets have shape \(3, 21\), expected \(3, 22\)"),
+        ((3, 22, 9), (4, 22), r"targets have shape \(4, 22\)"), ((3, 22, 9), -1, "from 0 to 8"), ((3, 22, 9), 9, "from 0 to 8"),
+    ],
+)
+def test_outputs_and_targets_that_do_not_fit_are_refused(outputs, targets, message):
     task = tasks.Copy(delay=2)
-    _, targets = task.arrays(3)
-    with pytest.raises(ShapeError, match=r"needs \(..., 22, 9\)"):
-        task.mean_loss(np.zeros((3, 22, 10)), targets)
+    targets = np.zeros(targets, int) if isinstance(targets, tuple) else np.full((3, 22), targets)
+    for verdict in (task.mean_loss, task.accuracy):
+        with pytest.raises(ShapeError, match=message):
+            verdict(np.zeros(outputs), targets)
+
+
+@every_task
+def test_one_sequence_is_judged_as_a_batch_of_one_and_nan_is_never_right(task):
+    inputs, targets = task.arrays(1, rng=2)
+    outputs = solve(task, task.encode(inputs))
+    assert task.mean_loss(outputs[0], targets[0]) == task.mean_loss(outputs, targets)
+    assert task.accuracy(outputs[0], targets[0]) == task.accuracy(outputs, targets) == 1.0
+    lost = np.full_like(outputs, np.nan)
+    assert task.accuracy(lost, targets) == 0.0
+    assert math.isnan(task.mean_loss(lost, targets))
+
+
+@pytest.mark.parametrize("symbols", [[[0, 10]], [[-1, 0]], [[0.0, 1.0]]])
+def test_symbols_that_the_task_does_not_have_are_not_encoded(symbols):
+    with pytest.raises(ShapeError, match="whole numbers from 0 to 9"):
+        tasks.Copy(delay=2).encode(symbols)
+
+
+def test_a_large_alphabet_needs_no_table():
+    task = tasks.Copy(delay=2, symbols=200_000)  # a table of it would take 320 GB
+    symbols, _ = task.arrays(1)
+    encoded = task.encode(symbols, np.float32)
+    np.testing.assert_array_equal(encoded.argmax(-1), symbols)
+    assert encoded.sum() == symbols.size
+
+
+def test_a_story_of_another_length_is_refused():
+    for story in ([0, 1, 2], [99] * 34):
+        with pytest.raises(ShapeError, match="34 whole numbers from 0 to 13"):
+            tasks.Questions().answer(story)
 
 
 @given(st.integers(1, 40), st.sampled_from(COPIES), st.integers(2, 300), st.integers(1, 12), st.integers(0, 2**32))

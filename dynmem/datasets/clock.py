@@ -1,11 +1,13 @@
 """How fast a system lives: its Lyapunov time, known or measured, and the speed at which its components turn."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from .. import systems
 from ..analysis import lyapunov_spectrum
+from ..errors import ShortRunWarning
 from ..flow import as_map, trajectory
 from ..system import Map
 from ..tangent import jacobian
@@ -21,8 +23,8 @@ POLYNOMIAL = 4.0  # powers of the duration that tangents of a regular orbit stay
 
 @dataclass(frozen=True, eq=False)
 class Clock:
-    """exponents and their errors, largest first, and their source; speed (rad a unit of time) of the ``fastest`` component; the standard
-    deviations ``spread`` of all; ``unit``: the Lyapunov time where the system is chaotic, else the turn 2 pi/speed; infinite where it rests."""
+    """exponents and their errors, largest first, and their source; speed (rad a unit of time) of the ``fastest`` component; ``unit``: the
+    Lyapunov time where the system is chaotic, else the turn 2 pi/speed; infinite where it rests."""
 
     exponents: np.ndarray
     errors: np.ndarray
@@ -30,7 +32,6 @@ class Clock:
     chaotic: bool
     speed: float
     fastest: str
-    spread: np.ndarray
     conservative: bool
 
     @property
@@ -47,7 +48,7 @@ def clock(name, system, *, published=True, rng=0):
     # a body on an ellipse exchanges energy with one that is not of the system (Sitnikov)
     conservative = (hasattr(system, "energy") and not getattr(system, "eccentricity", 0.0)) or getattr(system, "exponent_sum", None) == 0.0
     states = states if conservative else states[PILOT // 2 :]
-    spread, speed, fastest = _pace(system, states)
+    speed, fastest = _pace(system, states)
     known = systems.known_exponents(name) if published else None
     if known is not None:
         exponents, errors, source = np.array(known.exponents), np.array(known.tolerances), known.source
@@ -55,19 +56,19 @@ def clock(name, system, *, published=True, rng=0):
     else:
         exponents, errors, source, duration = _measured(system, states[-1], speed, rng)
         chaotic = exponents[0] * duration > POLYNOMIAL * np.log(TURNS) and exponents[0] > SURE * errors[0]
-    return Clock(exponents, errors, source, bool(chaotic), speed, fastest, spread, conservative)
+    return Clock(exponents, errors, source, bool(chaotic), speed, fastest, conservative)
 
 
 def _pace(system, states):
-    """Standard deviations, and the largest ratio of root mean square velocity to standard deviation with the name of its component."""
-    spread = states.std(axis=0)
+    """The largest ratio of root mean square velocity to standard deviation, with the name of its component."""
     if isinstance(system, Map):
-        return spread, 0.0, ""
+        return 0.0, ""
+    spread = states.std(axis=0)
     velocity = np.sqrt(np.mean(np.square(system.rule(states, np.zeros(system.inputs) if system.inputs else None)), axis=0))
     moving = spread > 1e-6 * (np.abs(states).max() + 1e-300)
     speeds = np.where(moving, velocity / np.where(moving, spread, 1.0), 0.0)
     at = int(np.argmax(speeds))
-    return spread, float(speeds[at]), str((list(system.states) or [f"x{i}" for i in range(len(speeds))])[at])
+    return float(speeds[at]), str((list(system.states) or [f"x{i}" for i in range(len(speeds))])[at])
 
 
 def _measured(system, x, speed, rng):
@@ -80,6 +81,8 @@ def _measured(system, x, speed, rng):
     else:
         rates = np.sort(np.linalg.eigvals(jacobian(system, x)).real)[::-1][:count]
         return rates, np.zeros(count), "eigenvalues of the Jacobian at the state of rest", 0.0
-    found = lyapunov_spectrum(system, x, duration=duration, exponents=count, rng=rng)
-    exponents = np.maximum(found.lyapunov.values, -1e300)
-    return exponents, found.standard_error.values, f"measured over {duration:.4g} units of time (dm.lyapunov_spectrum)", duration
+    with warnings.catch_warnings(record=True) as told:  # who loads a dataset cannot lengthen this run: the source says what came of it
+        warnings.simplefilter("always", ShortRunWarning)
+        found = lyapunov_spectrum(system, x, duration=duration, exponents=count, rng=rng)
+    source = f"measured over {duration:.4g} units of time (dm.lyapunov_spectrum){', not settled' if told else ''}"
+    return found.lyapunov.values, found.standard_error.values, source, duration

@@ -7,14 +7,18 @@ from os import PathLike
 
 import numpy as np
 
-from .splits import PARTS
+from .lossless import refuse_others
+from .registry import table
+from .splits import PARTS, pieces
 
 LARGEST = 2_000_000_000  # bytes up to which the checksum of the content is taken
-PIECE = 10_000_000  # samples looked at together
-ASKED = {"law": "law", "law_latex": "law (LaTeX)", "source": "source", "made_by": "made by", "exponents": "exponents",
-         "exponents_source": "exponents from", "lyapunov_time": "Lyapunov time", "characteristic_time": "own time",
-         "sampling_step": "sampling step", "signal_to_noise": "signal to noise", "size": "size", "speakers": "speakers", "licence": "licence",
-         "seed": "seed", "parameters": "parameters", "options": "options", "dynmem_version": "version of dynmem"}
+WHAT = {"law": "law", "law_latex": "law (LaTeX)"}
+ASKED = {"loss": "loss", "dependency": "lag in steps", "decision": "answer at step", "vocabulary": "vocabulary", "answers": "answers",
+         "part": "part", "source": "source", "size": "size", "speakers": "speakers", "licence": "licence", "made_by": "made by",
+         "exponents": "exponents", "exponents_source": "exponents from", "lyapunov_time": "Lyapunov time", "characteristic_time": "own time",
+         "sampling_step": "sampling step", "transient": "transient", "signal_to_noise": "signal to noise", "seed": "seed",
+         "parameters": "parameters", "options": "options", "dynmem_version": "version of dynmem"}
+TIMED = {"lyapunov_time": "", "characteristic_time": "", "sampling_step": "", "transient": "", "exponents": "1/"}  # and what precedes the unit
 
 
 def describe(dataset) -> str:
@@ -27,19 +31,21 @@ def describe(dataset) -> str:
     law                x' = -a*x**2 + y + 1.0, y' = b*x
     """
     if isinstance(dataset, (str, PathLike)):
+        if isinstance(dataset, str) and dataset in table():
+            raise TypeError(f"{dataset!r} is a name: pass dm.datasets.load({dataset!r}), or the path of a file that holds it")
         from .store import open
 
         with open(dataset) as opened:
             return describe(opened)
-    rows = [(words, dataset.attrs[name]) for name, words in ASKED.items() if name in dataset.attrs]
-    rows[2:2] = [("dims", ", ".join(f"{name} {size}" for name, size in sorted(dataset.sizes.items()))), *_variables(dataset), *_parts(dataset)]
-    for name in ("floor", "chance"):
-        if f"{name}_meaning" in dataset.attrs:
-            value = dataset.attrs.get(name)
-            rows.append((name, ("" if value is None else f"{value:.6g}: ") + dataset.attrs[f"{name}_meaning"]))
+    refuse_others(dataset)
+    rows = [(words, dataset.attrs[name]) for name, words in WHAT.items() if name in dataset.attrs]
+    rows += [("dims", ", ".join(f"{name} {size}" for name, size in sorted(dataset.sizes.items()))), *_variables(dataset), *_parts(dataset)]
+    rows += [(name, ": ".join(_number(dataset.attrs[key]) for key in (name, f"{name}_meaning") if key in dataset.attrs))
+             for name in ("floor", "chance") if {name, f"{name}_meaning"} & set(dataset.attrs)]
+    rows += [(words, _timed(dataset, name)) for name, words in ASKED.items() if name in dataset.attrs]
     rows.append(("checksum", fingerprint(dataset) if dataset.nbytes <= LARGEST else "of a file this large see FILE.sha256"))
     title = dataset.attrs.get("title", "a dataset")
-    return "\n".join([title, *(_row(*row) for row in rows)])
+    return "\n".join([_printable(title), *(_row(*row) for row in rows)])
 
 
 def fingerprint(dataset) -> str:
@@ -56,9 +62,11 @@ def fingerprint(dataset) -> str:
         rows = max(1, 2_000_000 // max(1, int(np.prod(v.shape[1:])))) if v.ndim else 1
         for start in range(0, v.shape[0] if v.ndim else 1, rows):
             values = np.asarray(v[start : start + rows].values if v.ndim else v.values)
-            text = values.dtype.kind in "OUT"
-            little = values.dtype.newbyteorder("<")
-            digest.update(json.dumps(values.tolist()).encode() if text else little.str.encode() + values.astype(little).tobytes())
+            if values.dtype.kind in "OUT":
+                digest.update(json.dumps(values.tolist(), default=str).encode())
+            else:
+                little = values.dtype.newbyteorder("<")
+                digest.update(little.str.encode() + values.astype(little).tobytes())
     return digest.hexdigest()
 
 
@@ -67,13 +75,28 @@ def _attributes(attrs) -> bytes:
     return json.dumps({k: v.tolist() if hasattr(v, "tolist") else v for k, v in attrs.items()}, sort_keys=True, default=str).encode()
 
 
+def _timed(dataset, name):
+    """An attribute, with the unit of the coordinate time where it is one of time."""
+    value = dataset.attrs[name]
+    unit = dataset.time.attrs.get("units", "1") if "time" in dataset.coords else "1"
+    if name not in TIMED or unit == "1":
+        return value
+    return f"{', '.join(map(_number, np.ravel(value)))} {TIMED[name]}{unit}"
+
+
 def _variables(dataset):
     for name, v in sorted(dataset.data_vars.items()):
         dims = ", ".join(f"{d}" for d in v.dims)
-        yield str(name), f"{v.attrs.get('long_name', '')} ({dims}) {_unit(v, 'in ') or 'dimensionless'}, {v.dtype}".strip()
+        yield str(name), f"{v.attrs.get('long_name', '')}{_flags(v)} ({dims}) {_unit(v, 'in ') or 'dimensionless'}, {v.dtype}".strip()
     for name, v in sorted(dataset.coords.items()):
         ends = f"{float(v[0]):.6g} to {float(v[-1]):.6g}" if v.size and v.dtype.kind in "iuf" and name in dataset.dims else ""
-        yield str(name), f"{v.attrs.get('long_name', '')} ({', '.join(map(str, v.dims))}): {ends}{_unit(v, ' ')}".strip(" :")
+        yield str(name), f"{v.attrs.get('long_name', '')}{_flags(v)} ({', '.join(map(str, v.dims))}): {ends}{_unit(v, ' ')}".strip(" :")
+
+
+def _flags(variable):
+    """What whole numbers stand for, where they are marks."""
+    values, words = np.ravel(variable.attrs.get("flag_values", ())), str(variable.attrs.get("flag_meanings", "")).split()
+    return f", {', '.join(f'{value} {word}' for value, word in zip(values, words, strict=False))}" if words else ""
 
 
 def _unit(variable, before):
@@ -84,17 +107,23 @@ def _unit(variable, before):
 
 def _parts(dataset):
     if "split" in dataset.coords:
-        marks = dataset.split.variable
         counts = dict.fromkeys(PARTS, 0)
-        for start in range(0, marks.size, PIECE):  # it may be larger than memory
-            piece = marks[start : start + PIECE].values
-            counts = {name: count + int(np.sum(piece == PARTS[name])) for name, count in counts.items()}
+        for _, found in pieces(dataset):
+            counts = {name: count + int(np.sum(found == PARTS[name])) for name, count in counts.items()}
         yield "parts", ", ".join(f"{name} {count}" for name, count in counts.items() if count)
 
 
 def _row(name, value):
     if isinstance(value, (list, np.ndarray)):
-        value = ", ".join(f"{v:.6g}" for v in np.ravel(value))
-    elif isinstance(value, (float, np.floating)):
-        value = f"{value:.6g}"
-    return textwrap.fill(" ".join(str(value).split()), 130, initial_indent=f"{name:<18} ", subsequent_indent=" " * 19, break_long_words=False)
+        value = ", ".join(map(_number, np.ravel(value)))
+    return textwrap.fill(_printable(_number(value)), 130, initial_indent=f"{name:<18} ", subsequent_indent=" " * 19, break_long_words=False)
+
+
+def _number(value):
+    """A number with six digits; anything else as it is."""
+    return f"{value:.6g}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+def _printable(words):
+    """Words in one line, without the characters by which a file could command the terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(str(words).split()))

@@ -3,7 +3,9 @@
 import numpy as np
 
 from ..labels import dataset
+from ..room import refuse_large
 from ..systems import ephemeris
+from .checks import refuse
 from .splits import MEANINGS, in_time
 
 JULIAN_1900 = 2415020.5  # 1 January 1900, 0h
@@ -22,10 +24,11 @@ def solar_system(*, start=1900.0, years=150.0, step=10.0, frame="barycentric", t
     """
     if frame not in ("barycentric", "heliocentric"):
         raise ValueError(f"frame = {frame!r}: choose barycentric or heliocentric")
-    if not (np.isfinite(step) and 0 < step <= QUARTER_TURN):
+    options = {"start": start, "years": years, "step": step, "gap": gap, "train": train, "validation": validation}
+    refuse(options, reals={"start": (-np.inf, np.inf), "gap": (0, np.inf)}, positive=["years", "step"])
+    if step > QUARTER_TURN:
         raise ValueError(f"step = {step} days: Mercury turns by a right angle in {QUARTER_TURN:.1f}; pass a number above 0 and at most that")
-    if not (np.isfinite(years) and years > 0 and np.isfinite(gap) and gap >= 0):
-        raise ValueError(f"years = {years}, gap = {gap}: pass a length above 0, and a gap of at least 0")
+    refuse_large(1000 * years * ephemeris.YEAR / step, f"{years} years in steps of {step} days", "pass fewer years or a longer step")
     first = JULIAN_1900 + (start - 1900.0) * ephemeris.YEAR
     days = first + np.arange(int(years * ephemeris.YEAR / step * (1 + 1e-12)) + 1) * step
     names, masses, states = ephemeris.positions(days)
@@ -44,7 +47,8 @@ def solar_system(*, start=1900.0, years=150.0, step=10.0, frame="barycentric", t
         "split": ("time", split, "1", "part that the sample belongs to"),
     }
     made = dataset(variables, coords, title="the Solar System, as observed", source=ephemeris.SOURCE, parameters={"frame": frame},
-                   sampling_step=step / ephemeris.YEAR, licence=ephemeris.LICENCE, law=ephemeris.LAW, **_floors(states, split))
+                   sampling_step=step / ephemeris.YEAR, size=f"{len(days)} epochs of {len(names)} bodies, of an ephemeris of 17 MB",
+                   licence=ephemeris.LICENCE, law=ephemeris.LAW, **_floors(states, split))
     made.split.attrs |= MEANINGS
     return made
 

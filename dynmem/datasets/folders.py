@@ -13,13 +13,16 @@ from .. import files
 from ..errors import DamageError
 
 CODECS = {"bytes", "zstd", "gzip", "blosc", "crc32c", "transpose", "sharding_indexed", "vlen-utf8", "vlen-bytes"}  # what Zarr 3 specifies
+FULL = {"write_empty_chunks": True}  # else a chunk of one kind of NaN, or of -0.0, comes back as another
 INDEXED = 1_000_000  # labels of a dim up to which they are read at once and can be selected by
 NEEDED = "Zarr folders need the package zarr, which is missing here: pip install 'dynmem[zarr]', or write to a file that ends in .nc"
 
 
 def save(blocks, path: Path, dim: str) -> Path:
     """Write Datasets that follow each other along ``dim`` to one Zarr folder, with its checksums in ``NAME.zarr.sha256``."""
-    _zarr()
+    zarr = _zarr()
+    if path.exists() and not (path / "zarr.json").is_file():
+        raise FileExistsError(errno.EEXIST, "is there and no Zarr folder, it is not replaced", str(path))
     part, old = path.with_name(path.name + ".part"), path.with_name(path.name + ".old")
     for left in (part, old):
         shutil.rmtree(left, ignore_errors=True)
@@ -30,7 +33,9 @@ def save(blocks, path: Path, dim: str) -> Path:
             for number, block in enumerate(blocks):
                 own = block if not number else block.drop_vars([name for name, v in block.variables.items() if dim not in v.dims])
                 more = {"append_dim": dim} if number else {"encoding": _plain(block)}
-                own.drop_encoding().to_zarr(part, zarr_format=3, consolidated=False, mode="a" if number else "w", **more)
+                own.drop_encoding().to_zarr(part, zarr_format=3, consolidated=False, mode="a" if number else "w", **FULL, **more)
+            warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
+            zarr.consolidate_metadata(part)  # which xarray looks for, and misses in words
         lines = _lines(part, path.name)
         files.sidecar(path).unlink(missing_ok=True)
         if path.exists():
@@ -50,6 +55,8 @@ def open(path: Path):
 
     if not path.exists():
         raise FileNotFoundError(errno.ENOENT, "no such store", str(path))
+    if link := next((p for p in path.rglob("*") if p.is_symlink()), None):
+        raise DamageError(f"{link} is a link to another place, of which neither checksum nor codecs are known: it is not one of ours")
     if files.stated_checksum(path) != _lines(path, path.name):
         raise DamageError(f"{path} does not match its checksums: make it again (dynmem data), or copy it again with them")
     _refuse_codecs(path)

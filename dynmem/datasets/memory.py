@@ -7,12 +7,16 @@ from ..arrays import tensors
 from ..errors import NotFiniteError
 from ..flow import trajectory, whole_steps
 from ..labels import as_seed, dataset, describe_system
+from ..room import refuse_large
 from ..systems import BennaFusi, CascadeSynapse, Hopfield, Impulses, LeakySynapse, Noisy, RingAttractor, WongWang
+from .checks import refuse
 from .splits import MEANINGS, in_time
 
 EPOCHS = {"fixation": 0, "cue": 1, "delay": 2, "choice": 3}
 AXIS = {"flag_values": list(EPOCHS.values()), "flag_meanings": " ".join(EPOCHS)}
 LICENCE = "none needed: computed"
+TIMES = dict.fromkeys(("fixation", "cue", "delay", "choice", "diffusion"), (0, np.inf))
+FEWER = "pass fewer, or shorter, ones"
 STIMULUS = 0.0156  # nA to each population at a coherence of 0: 30 Hz times 5.2e-4 nA/Hz (Wong and Wang 2006)
 
 
@@ -31,11 +35,10 @@ def wong_wang_delay(*, trials=200, coherence=0.05, fixation=0.2, cue=1.0, delay=
     >>> bool(d.correct.mean() > 0.9)
     True
     """
-    if not 0 <= coherence <= 1:
-        raise ValueError(f"coherence = {coherence}: pass a number in [0, 1]")
-    time, epoch = _epochs(dt, fixation=fixation, cue=cue, delay=delay, choice=choice)
+    refuse(locals(), wholes={"trials": 10}, reals={"coherence": (0, 1)} | TIMES, positive=["dt"])
+    time, epoch = _epochs(dt, 2 * trials, fixation=fixation, cue=cue, delay=delay, choice=choice)
     drawing, disturbing = np.random.default_rng(rng).spawn(2)
-    cued = drawing.integers(2, size=_trials(trials))
+    cued = drawing.integers(2, size=trials)
     signs = np.where(np.arange(2) == cued[:, None], 1.0, -1.0)
     currents = STIMULUS * (1.0 + coherence * signs)
     network = WongWang()
@@ -70,12 +73,13 @@ def ring_attractor_delay(*, trials=200, units=64, fixation=1.0, cue=10.0, delay=
     >>> bool(abs(d.error).max() < 0.1)
     True
     """
+    refuse(locals(), wholes={"trials": 10, "units": 1}, reals={"strength": (-np.inf, np.inf)} | TIMES, positive=["dt"])
     from ..theory.brain import ring_diffusion
 
-    time, epoch = _epochs(dt, fixation=fixation, cue=cue, delay=delay, choice=choice)
+    time, epoch = _epochs(dt, trials * units, fixation=fixation, cue=cue, delay=delay, choice=choice)
     drawing, disturbing = np.random.default_rng(rng).spawn(2)
     network = RingAttractor(units=units)
-    angle, before = drawing.uniform(-np.pi, np.pi, (2, _trials(trials)))
+    angle, before = drawing.uniform(-np.pi, np.pi, (2, trials))
     cues = strength * np.cos(network.angles - angle[:, None])
     activity = _noisy_trials(network, network.bump(before), cues, epoch, dt, diffusion, disturbing)
     decoded = network.phase(activity)
@@ -109,11 +113,11 @@ def hopfield_recall(*, units=200, stored=10, trials=100, cue_overlap=0.6, steps=
     """
     from ..theory.associative import hopfield
 
-    if not -1 <= cue_overlap <= 1 or isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ValueError(f"cue_overlap = {cue_overlap}, steps = {steps}: pass an overlap in [-1, 1] and a whole number of steps, at least 1")
+    refuse(locals(), wholes={"units": 2, "stored": 1, "trials": 10, "steps": 1}, reals={"cue_overlap": (-1, 1), "temperature": (0, np.inf)})
+    refuse_large(8 * units * (units + stored + 2 * (steps + 1) * trials), f"{trials} trials of {units} units over {steps} steps", FEWER)
     making, drawing, disturbing = np.random.default_rng(rng).spawn(3)
     network = Hopfield.random(units, stored, making, temperature=temperature)
-    cued = drawing.integers(stored, size=_trials(trials))
+    cued = drawing.integers(stored, size=trials)
     own = network.patterns[cued]
     wrong = drawing.permuted(np.tile(np.arange(units), (trials, 1)), axis=1) < round(0.5 * (1.0 - cue_overlap) * units)
     heat = disturbing.logistic(size=(steps, trials, units)) if temperature else None
@@ -147,8 +151,8 @@ def synapse_traces(*, lags=100, synapses=1000, repeats=10, rate=0.1, levels=5, v
     """
     from ..theory import benna_fusi, cascade_synapse, leaky_synapse
 
-    if isinstance(lags, bool) or not isinstance(lags, int) or lags < 1:
-        raise ValueError(f"lags = {lags!r}: pass the longest lag, a whole number of at least 1")
+    refuse(locals(), wholes={"lags": 1, "synapses": 2, "repeats": 1, "levels": 1, "variables": 1}, reals={"rate": (0, 1)})
+    refuse_large(8 * (synapses * (lags + repeats + levels + variables) + levels**2 + variables**2), f"traces of {synapses} synapses", FEWER)
     axis, seeds = np.arange(lags + 1), np.random.default_rng(rng).spawn(3)
     kinds = {
         "exponential": (LeakySynapse(rate), leaky_synapse(axis, rate=rate)),
@@ -172,16 +176,10 @@ def synapse_traces(*, lags=100, synapses=1000, repeats=10, rate=0.1, levels=5, v
 # ---- what trials share -----------------------------------------------------------------------------------------------------------
 
 
-def _trials(trials):
-    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 10:
-        raise ValueError(f"trials = {trials!r}: pass a whole number of at least 10")
-    return trials
-
-
-def _epochs(dt, **lengths):
-    """Time of each sample and the epoch that it belongs to; the first sample is the start."""
-    if not (np.isfinite(dt) and dt > 0):
-        raise ValueError(f"dt = {dt}: pass a finite step above 0")
+def _epochs(dt, numbers, **lengths):
+    """Time of each sample, of so many numbers, and the epoch that it belongs to; the first sample is the start."""
+    duration = sum(lengths.values())
+    refuse_large(32 * numbers * duration / dt, f"trials of {duration:g} units of time, {numbers} numbers every {dt:g},", FEWER)
     steps = {name: whole_steps(length, dt, name) for name, length in lengths.items()}
     if short := [name for name in ("cue", "delay", "choice") if steps[name] < 1]:
         raise ValueError(f"{', '.join(f'{name} = {lengths[name]}' for name in short)}: shorter than one step of {dt}")
@@ -205,9 +203,10 @@ def _followed(system, x, noise):
     """States after each step of the noise, (steps, trials, n); ``trajectory`` asks for a rule that serves any batch, and here each trial hears
     a cue of its own."""
     states = []
-    for now in noise:
-        x = system.rule(x, now)
-        states.append(x)
+    with np.errstate(over="ignore", invalid="ignore"):  # said below
+        for now in noise:
+            x = system.rule(x, now)
+            states.append(x)
     if not np.isfinite(x).all():
         raise NotFiniteError(f"a trial of {type(system.flow).__name__} is lost: take a smaller dt, or less diffusion")
     return np.stack(states)

@@ -10,17 +10,21 @@ from .. import systems
 from ..errors import ConvergenceError, ShapeError
 from ..flow import FlowMap, suggest_step, trajectory
 from ..labels import as_seed, dataset, describe_system
+from ..room import refuse_large
 from ..system import Map
+from .checks import refuse
 from .clock import clock
 from .ephemeris import solar_system
-from .splits import MEANINGS, in_time
+from .splits import MEANINGS, ends, marks
 
 FINE = 1e-7  # error of the tangent map of an integration step, per unit of time
 TURN = np.pi / 2  # radians that the fastest component may turn between two samples: four samples a period
 DRIFT = 1e-6  # share of a conserved energy that may be lost within a block
 BLOCK = 500_000  # samples that are integrated at once
+PILOT = 20_000  # samples whose standard deviation sets the noise
+LONGEST = 1e10  # steps of a transient: hours
 UNITS = {"outer_solar_system": ("AU, AU/year", "year"), "wong_wang": ("1", "s")}  # of state and time, where they are not pure numbers
-SOURCE = "integrated by dynmem: Runge-Kutta of order 8 (Dormand and Prince), or the map itself"
+SOURCE = "Runge-Kutta of order 8 (Dormand and Prince)"
 
 
 @dataclass(frozen=True)
@@ -30,14 +34,14 @@ class Orbits:
     samples: of the orbit, evenly spaced. fraction: of the Lyapunov time 1/lambda_1 between two samples; for a system that is not chaotic,
     of the turn 2 pi/omega, omega the mean angular speed of its fastest component. dt: that spacing in the system's own unit, in its place.
     transient: time before the first sample, in Lyapunov times (default 20; 0 where energy is conserved). noise: standard deviation of
-    white observation noise, as a share of each component's own. train, validation: shares of the samples, in time, the test last; gap: time
-    between the parts, in Lyapunov times. rng: seed of the start and of the noise. A parameter of the system may be a list: the dim
-    ``parameter`` then holds an orbit for each value, all with the spacing of the shortest Lyapunov time.
+    white observation noise, as a share of each component's own over the first 20,000 samples. train, validation: shares of the samples, in
+    time, the test last; gap: time between the parts, in Lyapunov times. rng: seed of the start and of the noise. A parameter of the system
+    may be a list: the dim ``parameter`` then holds an orbit for each value, all with the spacing of the shortest Lyapunov time.
 
-    Returns x(time, state) as observed, clean(time, state) where there is noise, lyapunov(exponent), split(time). lambda_1 is the known one
-    (``dm.systems.known_exponents``) at the system's own parameters, else measured; the attributes say which. Raises ValueError for a spacing
-    that skips the dynamics: more than a Lyapunov time, or more than a quarter turn of the fastest component; ConvergenceError where a
-    conserved energy drifts.
+    Returns x(time, state) as observed; where there is noise, clean(time, state) and noise(state), its standard deviation; lyapunov(exponent),
+    split(time). lambda_1 is the known one (``dm.systems.known_exponents``) at the system's own parameters, else measured; the attributes say
+    which. Raises ValueError for a spacing that skips the dynamics: more than a Lyapunov time, or more than a quarter turn of the fastest
+    component; ConvergenceError where a conserved energy drifts; MemoryError, before it starts, for more samples than fit.
 
     >>> d = Orbits("lorenz63")(samples=500, noise=0.1)
     >>> round(d.attrs["lyapunov_time"], 4), d.attrs["signal_to_noise"]
@@ -54,24 +58,42 @@ class Orbits:
         taken = fields(type(systems.get(self.name)))
         return own | {f.name: getattr(systems.get(self.name), f.name) for f in taken if f.init}
 
+    @property
+    def settings(self) -> dict:
+        """The options that are not parameters of the system."""
+        return {name: value for name, value in self.options.items() if name not in {f.name for f in fields(type(systems.get(self.name)))}}
+
+    @property
+    def about(self):
+        """What it is in a line."""
+        return f"orbit: {systems.describe(self.name)['summary']}"
+
     def __call__(self, **given):
         plan = self.plan(**given)
+        refuse_large(2 * plan.nbytes, f"{plan.samples} samples of {self.name}",  # blocks, and all of them together
+                     "pass fewer, or write them to a file: dm.datasets.write, dynmem data")
         blocks = list(plan.blocks())
         return plan.labelled(*(np.concatenate(part, axis=-2) for part in zip(*blocks, strict=True)))
 
     def plan(self, *, samples=20_000, fraction=0.02, dt=None, transient=None, noise=0.0, train=0.7, validation=0.15, gap=3.0, rng=0, **parameters):
         """What is integrated and how: a ``Plan``."""
-        _check(samples, fraction, dt, transient, noise, gap)
+        found = [name for name, value in (("dt", dt), ("transient", transient)) if value is None]  # by the system
+        positive, least = [{"fraction", "dt"} - set(found), {"transient", "noise", "gap"} - set(found)]
+        refuse({"samples": samples, "fraction": fraction, "dt": dt, "transient": transient, "noise": noise, "train": train, "validation": validation,
+                "gap": gap, "rng": rng}, wholes={"samples": 10}, reals=dict.fromkeys(sorted(least), (0, np.inf)), positive=sorted(positive))
         members, values = _members(self.name, parameters)
         clocks = [clock(self.name, system, published=not parameters, rng=rng) for system in members]
         unit = min(each.unit for each in clocks)
         if not np.isfinite(unit) and dt is None:
-            raise ValueError(f"{self.name} comes to rest, so that it has no time of its own: pass dt, the time between two samples")
+            why = "is not chaotic here" if isinstance(members[0], Map) else "comes to rest"
+            raise ValueError(f"{self.name} {why}, so that it has no time of its own: pass dt, the time between two samples")
+        if dt is not None and isinstance(members[0], Map) and abs(dt / members[0].dt - max(1, round(dt / members[0].dt))) > 1e-9:
+            raise ValueError(f"dt = {dt}: {self.name} moves in steps of {members[0].dt:g}, pass a multiple of it")
         maps, every = _steps(members, fraction * unit if dt is None else dt)
         plan = Plan(self.name, tuple(maps), every, tuple(clocks), values, samples, noise, rng, transient)
         _refuse_skips(plan)
         gap_samples = round(gap * unit / plan.dt) if np.isfinite(unit) else 0
-        return replace(plan, split=in_time(samples, train=train, validation=validation, gap=gap_samples))
+        return replace(plan, ends=ends(samples, train=train, validation=validation, gap=gap_samples))
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,24 +109,33 @@ class Plan:
     noise: float
     rng: object
     transient: float | None
-    split: np.ndarray = None
+    ends: tuple = ()
 
     dt = property(lambda self: self.every * self.maps[0].dt)
     systems = property(lambda self: [m.flow if isinstance(m, FlowMap) else m for m in self.maps])
     several = property(lambda self: bool(self.values))
 
     @cached_property
+    def generators(self):
+        """Generators of the starts and of the noise."""
+        return np.random.default_rng(self.rng).spawn(2)
+
+    @cached_property
+    def starts(self):
+        """States of the first sample."""
+        seed = int(self.generators[0].integers(2**32))
+        return [self._settled(each, seed, steps) for each, steps in zip(self.maps, self.transients, strict=True)]
+
+    @cached_property
     def spread(self):
-        """Standard deviation of each component, (..., 1, n), of the orbit that set the clock."""
-        spread = np.stack([each.spread for each in self.clocks])[:, None, :]
-        return spread if self.several else spread[0]
+        """Standard deviation of each component, ([parameter,] 1, state), over the first samples, at most PILOT."""
+        count = min(PILOT, self.samples) * self.every
+        found = np.stack([trajectory(each, x, count)[: -1 : self.every].std(axis=0) for each, x in zip(self.maps, self.starts, strict=True)])
+        return found[:, None, :] if self.several else found
 
     def blocks(self) -> Iterator[tuple]:
         """Blocks of states ([parameter,] time, state), as observed, and clean ones where there is noise, one after another."""
-        starting, disturbing = np.random.default_rng(self.rng).spawn(2)
-        seed = int(starting.integers(2**32))
-        states = [self._settled(each, ticking, seed) for each, ticking in zip(self.maps, self.clocks, strict=True)]
-        done = 0
+        states, disturbing, done = self.starts, self.generators[1], 0
         while done < self.samples:
             count = min(BLOCK, self.samples - done)
             orbits = [trajectory(each, x, count * self.every) for each, x in zip(self.maps, states, strict=True)]
@@ -115,18 +146,30 @@ class Plan:
             yield (clean,) if not self.noise else (clean + self.noise * self.spread * disturbing.standard_normal(clean.shape), clean)
             done += count
 
-    def _settled(self, step, ticking, seed):
-        """State after the transient."""
+    @property
+    def transients(self):
+        """Steps before the first sample of each orbit."""
+        if self.transient is not None:
+            times = [self.transient * each.unit if self.transient else 0.0 for each in self.clocks]
+        else:
+            times = [0.0 if each.conservative or not np.isfinite(each.unit) else 20.0 * each.unit for each in self.clocks]
+        steps = [time / each.dt if time else 0.0 for time, each in zip(times, self.maps, strict=True)]
+        if max(steps) > LONGEST:
+            raise ValueError(f"transient = {self.transient} takes {max(steps):.3g} steps between samples (a system at rest has no time of its own): "
+                             f"pass a shorter one, of at most {LONGEST:.0e} steps")
+        return list(map(round, steps))
+
+    def _settled(self, step, seed, transient):
+        """State after the transient, of which no more than a block is in memory."""
         x = step.initial(np.random.default_rng(seed))
-        transient = self.transient
-        if transient is None:
-            transient = 0.0 if ticking.conservative or not np.isfinite(ticking.unit) else 20.0
-        return trajectory(step, x, round(transient * ticking.unit / step.dt))[-1] if transient else x
+        for done in range(0, transient, BLOCK):
+            x = trajectory(step, x, min(BLOCK, transient - done))[-1]
+        return x
 
     @property
     def nbytes(self):
-        """Bytes of the states."""
-        return 8 * self.samples * self.systems[0].size * len(self.maps) * (2 if self.noise else 1)
+        """Bytes of the states, of time and of the parts."""
+        return self.samples * (8 * self.systems[0].size * len(self.maps) * (2 if self.noise else 1) + 9)
 
     def datasets(self, attributes) -> Iterator:
         """The dataset in blocks along time, for one that is larger than memory."""
@@ -145,7 +188,7 @@ class Plan:
         rates, errors = exponents, _joined([each.errors for each in self.clocks])
         variables = {
             "x": ((*lead, "time", "state"), x, unit, "state as observed" if self.noise else "state"),
-            **({"clean": ((*lead, "time", "state"), clean, unit, "state without observation noise")} if self.noise else {}),
+            **(self._noise(lead, clean, unit) if self.noise else {}),
             "lyapunov": ((*lead, "exponent"), rates if self.several else rates[0], f"1/{time_unit}", "Lyapunov exponent"),
             "lyapunov_error": ((*lead, "exponent"), errors if self.several else errors[0], f"1/{time_unit}", "error of the Lyapunov exponent"),
         }
@@ -154,7 +197,7 @@ class Plan:
             "time": ("time", time * self.dt, time_unit, "time since the first sample"),
             "state": ("state", list(self.systems[0].states) or [f"x{i}" for i in range(n)], "1", "component of the state"),
             "exponent": ("exponent", np.arange(1, count + 1), "1", "index of the exponent, largest first"),
-            "split": ("time", self.split[time], "1", "part that the sample belongs to"),
+            "split": ("time", marks(time, self.ends), "1", "part that the sample belongs to"),
             **{k: ("parameter", v, "1", f"parameter {k}") for k, v in self.values.items()},
         }
         parameters = describe_system(self.systems[0]) | {k: v.tolist() for k, v in self.values.items()}
@@ -163,17 +206,30 @@ class Plan:
         made.split.attrs |= MEANINGS
         return made
 
+    def _noise(self, lead, clean, unit):
+        """What an orbit with noise holds besides."""
+        deviation = self.noise * (self.spread[:, 0] if self.several else self.spread[0])
+        return {"clean": ((*lead, "time", "state"), clean, unit, "state without observation noise"),
+                "noise": ((*lead, "state"), deviation, unit, "standard deviation of the observation noise")}
+
     def facts(self) -> dict:
-        """Attributes: exponents, Lyapunov time, noise, floor, law."""
-        first = self.clocks[0]
-        times = [float(each.unit) for each in self.clocks] if self.several else float(first.unit)
-        made = {"sampling_step": float(self.dt), "exponents": first.exponents.tolist(), "exponents_source": first.source, "made_by": SOURCE,
+        """Attributes: exponents, Lyapunov times, noise, floor, law."""
+        first, system = self.clocks[0], self.systems[0]
+        how = "iterated by dynmem" if isinstance(system, Map) else f"integrated by dynmem: {SOURCE}, error below {FINE:g} a unit of time"
+        transients = [steps * each.dt for each, steps in zip(self.maps, self.transients, strict=True)]
+        made = {"sampling_step": float(self.dt), "transient": listed(transients),
+                "exponents_source": "; ".join(dict.fromkeys(each.source for each in self.clocks)), "made_by": how,
                 "licence": "none needed: computed", "floor": float(self.noise),
                 "floor_meaning": "least error of a forecast, in standard deviations of each component: the observation noise",
                 "chance": 1.0, "chance_meaning": "error of the forecast that is always the mean, in the same unit",
                 "signal_to_noise": f"{1 / self.noise:g} ({-20 * np.log10(self.noise):.1f} dB)" if self.noise else "no observation noise"}
-        made |= {"lyapunov_time": times} if first.chaotic else {"characteristic_time": times}
-        return made | law(self.systems[0])
+        if not self.several:  # of several, the variable lyapunov holds them
+            made["exponents"] = listed(first.exponents)
+        if any(each.chaotic for each in self.clocks):
+            made["lyapunov_time"] = listed([each.unit if each.chaotic else np.inf for each in self.clocks])
+        if not all(each.chaotic for each in self.clocks):
+            made["characteristic_time"] = listed([np.nan if each.chaotic else each.unit for each in self.clocks])
+        return made | law(system)
 
 
 def law(system) -> dict:
@@ -186,11 +242,18 @@ def law(system) -> dict:
     try:
         right = list(equations(system, parameters="symbols"))
     except (ShapeError, ValueError, TypeError):
-        return {"law": (type(system).__doc__ or "").strip().partition("\n\n")[0]}
+        owner = next(kind for kind in type(system).__mro__ if {"rule", "force"} & set(vars(kind)))  # who writes the equation
+        return {"law": " ".join(dict.fromkeys((kind.__doc__ or "").strip().partition("\n\n")[0] for kind in (type(system), owner)))}
     rows = zip(system.states, right, strict=True)
     tex = [sympy.latex(sympy.Eq(sympy.Symbol(rf"{name}'" if isinstance(system, Map) else rf"\dot{{{name}}}"), f, evaluate=False))
            for name, f in zip(system.states, right, strict=True)]
     return {"law": ", ".join(left.format(name, f) for name, f in rows), "law_latex": r" \\ ".join(tex)}
+
+
+def listed(numbers):
+    """Numbers as an attribute that a file gives back as it was: netCDF knows no list of one."""
+    numbers = np.asarray(numbers, dtype=np.float64).tolist()
+    return numbers if len(numbers) != 1 else numbers[0]
 
 
 def _joined(arrays):
@@ -208,7 +271,7 @@ def _members(name, parameters):
     if not varied:
         return [systems.get(name, **parameters)], {}
     if len({len(v) for v in varied.values()}) > 1 or min(v.ndim for v in varied.values()) > 1 or not all(v.size for v in varied.values()):
-        raise ValueError(f"{', '.join(f'{k} has {len(v)} values' for k, v in varied.items())}: lists of parameters go together, value by value")
+        raise ValueError(f"{', '.join(f'{k} has {len(v)} values' for k, v in varied.items())}: lists of parameters are flat and of one length")
     rows = [{k: v[i].item() for k, v in varied.items()} for i in range(len(next(iter(varied.values()))))]
     members = [systems.get(name, **(parameters | row)) for row in rows]
     if len({m.size for m in members}) > 1:
@@ -247,21 +310,6 @@ def _refuse_drift(system, ticking, orbit):
         if not drift < DRIFT:
             raise ConvergenceError(f"the energy of {type(system).__name__} drifts by a share of {drift:.2g}: a close encounter, which even steps "
                                    "do not resolve; pass a smaller dt or fewer samples, or take dm.orbit(system, duration=..., rtol=1e-12)")
-
-
-def _check(samples, fraction, dt, transient, noise, gap):
-    """Everything that is wrong with the numbers, a line each."""
-    wrong = []
-    if isinstance(samples, bool) or not isinstance(samples, (int, np.integer)) or samples < 10:
-        wrong.append(f"samples = {samples!r}: pass a whole number of at least 10")
-    for name, value in (("fraction", fraction), ("dt", dt)):
-        if value is not None and not (np.isfinite(value) and value > 0):
-            wrong.append(f"{name} = {value}: pass a finite number above 0")
-    for name, value in (("transient", transient), ("noise", noise), ("gap", gap)):
-        if value is not None and not (np.isfinite(value) and value >= 0):
-            wrong.append(f"{name} = {value}: pass a finite number of at least 0")
-    if wrong:
-        raise ValueError("\n".join(wrong))
 
 
 DATASETS = {name: Orbits(name) for name in systems.names()} | {"solar_system": solar_system}

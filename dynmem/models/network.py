@@ -133,6 +133,11 @@ def names() -> list[str]:
     return sorted(MODELS)
 
 
+def about(name) -> str:
+    """The first sentence on a model."""
+    return MODELS[name].__doc__.partition("\n\n")[0]
+
+
 def get(name, *, units, inputs=0, layers=1, outputs=None, rng=0, placement=None, norm="layer", feedforward=0, activation="relu", **options):
     """A randomly initialised model by name; other options go to its ``random``.
 

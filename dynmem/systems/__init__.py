@@ -5,7 +5,7 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
-        "registry": ["get", "names", "describe", "known_exponents"],
+        "registry": ["get", "names", "describe", "about", "known_exponents"],
         "known": ["Known"],
         "maps": ["Baker", "Cat", "CoupledLogistic", "Henon", "Ikeda", "KaplanYorke", "Logistic", "Lozi", "Standard", "Tent"],
         "flows": ["Chen", "Chua", "DoublePendulum", "Duffing", "HenonHeiles", "HyperRoessler", "Lorenz63", "Lorenz96", "Roessler", "SprottJerk",

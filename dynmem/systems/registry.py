@@ -57,6 +57,11 @@ def describe(name) -> dict:
             "parameters": defaults, "source": made.source, "known": known_exponents(name)}
 
 
+def about(name) -> str:
+    """The first sentence on a system."""
+    return describe(name)["summary"]
+
+
 def known_exponents(name):
     """Exponents of a system at its default parameters with their source, a ``Known``, or None where none are known.
 

@@ -9,9 +9,9 @@ from .digits import Digits
 from .matching import DelayedMatch, NBack
 from .questions import Questions
 from .recall import AssociativeRecall, Induction
-from .registry import TASKS, get, names
+from .registry import TASKS, about, get, names
 from .switching import FlipFlop, Parity
 from .task import LOSSES, PARTS, RIGHT, TOLERANCE, Task, whole
 
 __all__ = ["Task", "Copy", "SelectiveCopy", "Adding", "DelayedMatch", "NBack", "FlipFlop", "Parity", "Induction", "AssociativeRecall", "Questions",
-           "Digits", "get", "names", "whole", "TASKS", "LAYOUTS", "LOSSES", "PARTS", "RIGHT", "TOLERANCE"]
+           "Digits", "get", "names", "about", "whole", "TASKS", "LAYOUTS", "LOSSES", "PARTS", "RIGHT", "TOLERANCE"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .task import Task, whole
+from .task import Task, chosen, whole
 
 LAYOUTS = {
     "arjovsky": "Arjovsky, Shah and Bengio (2016), arXiv:1511.06464, after Hochreiter and Schmidhuber (1997)",
@@ -45,17 +45,17 @@ class Copy(Task):
 
     def __post_init__(self):
         if self.scored is None:
-            object.__setattr__(self, "scored", "recalled" if self.layout == "graves" else "all")
+            object.__setattr__(self, "scored", "recalled" if chosen(self.layout, ("graves",)) else "all")
         super().__post_init__()
 
     def problems(self):
         """Sentences, one for each option that cannot be."""
-        binary = self.layout == "graves"
-        if self.layout not in tuple(LAYOUTS):
+        binary = chosen(self.layout, ("graves",))
+        if not chosen(self.layout, LAYOUTS):
             yield f"layout = {self.layout!r}: choose one of {', '.join(LAYOUTS)}"
-        if self.scored not in ("all", "recalled"):
+        if not chosen(self.scored, ("all", "recalled")):
             yield f"scored = {self.scored!r}: choose one of all, recalled"
-        if binary and self.scored == "all":
+        if binary and chosen(self.scored, ("all",)):
             yield "scored = 'all': layout 'graves' scores the recalled vectors only: leave it out"
         yield from whole(vars(self), delay=0 if binary else 1, symbols=2, length=1, bits=1)
         if binary and self.symbols != Copy.symbols:

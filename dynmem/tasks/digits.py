@@ -35,6 +35,7 @@ class Digits(Task):
     title = "sequential digits"
     source = ("Alpaydin and Kaynak (1998), Optical Recognition of Handwritten Digits, UCI, doi:10.24432/C50P49, CC BY 4.0, 1797 images by "
               "scikit-learn's load_digits; Le, Jaitly and Hinton (2015), arXiv:1504.00941")
+    licence = "CC BY 4.0"
     loss = "cross_entropy"
     inputs, outputs, apart = 1, CLASSES, True
     _varied = True  # few, but the images there are

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..errors import ShapeError
 from .matching import another
 from .task import Task, whole
 
@@ -57,7 +58,7 @@ class Questions(Task):
 
     def problems(self):
         """Sentences, one for each option that cannot be."""
-        if self.facts not in (1, 2, 3) or isinstance(self.facts, bool):
+        if list(whole(vars(self), facts=1)) or self.facts > 3:
             yield f"facts = {self.facts!r}: choose one of 1, 2, 3"
             return
         counts = {"persons": (2, PERSONS), "places": (2 + (self.facts == 3), PLACES), "objects": (1, OBJECTS)}
@@ -71,6 +72,7 @@ class Questions(Task):
             if isinstance(self.distance, int) and self.distance > self.sentences:
                 yield f"distance = {self.distance}: the story has {self.sentences} sentences, set sentences to {self.distance} or more"
 
+    words = property(lambda self: {"vocabulary": " ".join(self.vocabulary), "answers": " ".join(PLACES[: self.places])})
     nearest = property(lambda self: 2 if self.facts == 3 else 1, doc="Least distance that can be: three facts end with another one.")
     inputs = property(lambda self: len(self.vocabulary))
     outputs = property(lambda self: self.places)
@@ -152,6 +154,10 @@ class Questions(Task):
         return visited[asked][len(visited[asked]) - 2 - visited[asked][::-1].index(words[-2])]
 
     def _words(self, story):
+        story = np.asarray(story)
+        if story.shape != (self.steps,) or story.dtype.kind not in "iu" or not 0 <= story.min() <= story.max() < self.inputs:
+            raise ShapeError(f"a story of {self} is {self.steps} whole numbers from 0 to {self.inputs - 1}, one row of what arrays() returns; "
+                             f"got shape {story.shape}")
         return [self.vocabulary[token] for token in story]
 
 

@@ -86,9 +86,8 @@ class AssociativeRecall(Task):
 
     def problems(self):
         """Sentences, one for each option that cannot be."""
-        found = list(whole(vars(self), pairs=1, keys=2, values=2, delay=0))
-        if self.queries != self.pairs:
-            found += whole(vars(self), queries=1)
+        same = self.queries is self.pairs  # then one sentence will do
+        found = list(whole(vars(self), pairs=1, keys=2, values=2, delay=0, **({} if same else {"queries": 1})))
         if not found and self.pairs > self.keys:
             found.append(f"pairs = {self.pairs}: each needs a key of its own and there are {self.keys}, set keys to {self.pairs} or more")
         if not found and self.queries > self.pairs:

@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 
-from ..errors import UnknownNameError
+from ..errors import UnknownNameError, suggestion
 from .adding import Adding
 from .copying import Copy, SelectiveCopy
 from .digits import Digits
@@ -16,8 +16,11 @@ TASKS = {task.name: task for task in (
 )}  # fmt: skip
 
 
-def get(name, **options):
-    """Task of this name with these options; ValueError lists every option that cannot be, UnknownNameError the names there are.
+def get(name, /, **options):
+    """Task of this name with these options.
+
+    Raises UnknownNameError with the names there are, TypeError for options that it does not take, ValueError for values that cannot be; either
+    lists every option that is wrong.
 
     >>> get("copy", delay=100).steps
     120
@@ -26,13 +29,16 @@ def get(name, **options):
     if kind is None:
         raise UnknownNameError("task", name, TASKS)
     known = [f.name for f in fields(kind)]
-    problems = [f"{k} = {v!r}: no option of {name}, which has {', '.join(known)}" for k, v in options.items() if k not in known]
+    unknown = [k for k in options if k not in known]
     try:
-        task = kind(**{k: v for k, v in options.items() if k in known})
+        task, problems = kind(**{k: v for k, v in options.items() if k in known}), ""
     except ValueError as error:
-        problems.append(str(error))
+        task, problems = None, str(error)
+    if unknown:
+        hints = "".join(suggestion(k, known) for k in unknown)
+        raise TypeError(f"{name} takes no option {', '.join(unknown)}: it takes {', '.join(known)}{hints}\n{problems}".rstrip())
     if problems:
-        raise ValueError("\n".join(problems))
+        raise ValueError(problems)
     return task
 
 
@@ -43,3 +49,12 @@ def names():
     ['adding', 'associative_recall', 'copy', 'delayed_match']
     """
     return sorted(TASKS)
+
+
+def about(name):
+    """The task of this name in a line.
+
+    >>> about("parity")
+    'Parity: is the number of ones so far odd?'
+    """
+    return TASKS[name].__doc__.partition("\n\n")[0]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .task import Task, whole
+from .task import Task, chosen, whole
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Parity(Task):
 
     def problems(self):
         """Sentences, one for each option that cannot be."""
-        if self.scored not in ("all", "recalled"):
+        if not chosen(self.scored, ("all", "recalled")):
             yield f"scored = {self.scored!r}: choose one of all, recalled"
         yield from whole(vars(self), steps=2)
 

@@ -8,7 +8,11 @@ import numpy as np
 
 from ..arrays import softplus
 from ..errors import ShapeError
-from ..labels import dataset
+from ..labels import as_seed, dataset, not_a_seed
+from ..room import refuse_large
+
+MANY = 100_000  # sequences that are drawn at once for a part
+MOST = 2**31 - 1  # larger options are slips of the pen, and would not fit into whole numbers
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Task(ABC):
     """
 
     scored, sighted, apart = "recalled", True, False
+    licence, words = "none needed: drawn", {}  # what the numbers stand for, as attributes
 
     def __post_init__(self):
         for field in fields(self):
@@ -47,7 +52,7 @@ class Task(ABC):
         The same seed gives the same bits. ``part`` is None, for the whole law, or "train", "validation" or "test": eight, one and one
         tenths of all the sequences there are, told apart by a hash of the inputs, so that no two parts share a sequence, whatever their
         seeds. Raises ValueError where count is not a whole number of at least 1, where there is no such part, and where a task has so
-        few sequences that a part would follow a law of its own.
+        few sequences that a part would follow a law of its own; MemoryError, before anything is drawn, for what does not fit.
 
         >>> from dynmem.tasks import Copy
         >>> train, test = (Copy(delay=3).arrays(500, part=part)[0] for part in ("train", "test"))
@@ -55,19 +60,25 @@ class Task(ABC):
         set()
         """
         problems = list(whole({"count": count}, count=1))
-        if part is not None and part not in tuple(PARTS):
+        if part is not None and not chosen(part, PARTS):
             problems.append(f"part = {part!r}: choose one of {', '.join(PARTS)}, or None for the whole law")
+        problems += not_a_seed(rng)
         if problems:
             raise ValueError("\n".join(problems))
+        self._refuse_large(count, 2 if self.loss == "cross_entropy" else self.inputs + self.outputs)
         rng = np.random.default_rng(rng)
         return self.draw(int(count), rng) if part is None else self._draw_part(int(count), rng, PARTS[part])
+
+    def _refuse_large(self, count, size):
+        """Refuse sequences of which each step takes at least ``size`` bytes, where they do not fit into memory."""
+        refuse_large(int(count) * self.steps * size, f"{count} sequences of {self.steps} steps", "draw fewer at a time, or shorter ones")
 
     def _draw_part(self, count, rng, tenths):
         if not self._varied:
             raise ValueError(f"{self} has few different sequences, so its parts would not follow its law: make sequences longer or symbols more")
         kept, missing = [], count
         while missing > 0:
-            drawn = self.draw(int(10 / len(tenths) * missing) + 50, rng)
+            drawn = self.draw(min(int(10 / len(tenths) * missing) + 50, MANY), rng)
             mine = np.isin(fingerprints(drawn[0]) % np.uint64(10), tenths)
             kept.append([array[mine][:missing] for array in drawn])
             missing -= len(kept[-1][0])
@@ -76,17 +87,33 @@ class Task(ABC):
     @cached_property
     def _varied(self):
         """Whether 2048 draws hardly ever meet, as they do for more than about 10,000 sequences."""
-        return len(np.unique(fingerprints(self.draw(2048, np.random.default_rng(0))[0]))) > 0.9 * 2048
+        rng = np.random.default_rng(0)
+        return len(np.unique([fingerprints(self.draw(64, rng)[0]) for _ in range(32)])) > 0.9 * 2048  # few at a time: they may be long
 
     def encode(self, inputs, dtype=np.float64):
-        """Inputs as a network takes them, shape (count, steps, inputs): symbols become one-hot, vectors change their dtype."""
-        return np.eye(self.inputs, dtype=dtype)[inputs] if inputs.ndim == 2 else inputs.astype(dtype)
+        """Inputs as a network takes them, shape (count, steps, inputs): symbols become one-hot, vectors change their dtype.
+
+        Raises ShapeError for symbols that the task does not have.
+        """
+        inputs = np.asarray(inputs)
+        if inputs.ndim != 2:
+            return inputs.astype(dtype)
+        width = self.inputs
+        if inputs.dtype.kind not in "iu" or (inputs.size and not 0 <= inputs.min() <= inputs.max() < width):
+            raise ShapeError(f"inputs are no symbols of {self}: pass whole numbers from 0 to {width - 1}, as arrays() returns them")
+        if width <= 256:
+            return np.eye(width, dtype=dtype)[inputs]
+        encoded = np.zeros((*inputs.shape, width), dtype)  # a table of every symbol would be larger
+        np.put_along_axis(encoded, inputs[..., None].astype(np.intp), 1, axis=-1)
+        return encoded
 
     def sample(self, count, rng=0, part=None):
         """Dataset of ``count`` sequences: inputs(sample, step, input), targets(sample, step[, output]) and weights(step).
 
         The attributes hold floor, chance, dependency, the kind of loss and the part, besides title, source, options and seed.
         """
+        if not list(whole({"count": count}, count=1)):
+            self._refuse_large(count, 8 * (self.inputs + 1))
         inputs, targets = self.arrays(count, rng, part)
         classes = self.loss == "cross_entropy"
         dims = ("sample", "step", "output")[: targets.ndim]
@@ -97,8 +124,17 @@ class Task(ABC):
         }
         sizes = {"sample": count, "step": self.steps, "input": self.inputs, **({} if classes else {"output": self.outputs})}
         coords = {k: ((k,), np.arange(n), "steps" if k == "step" else "1", f"{k}, counted from 0") for k, n in sizes.items()}
-        facts = {"loss": self.loss, "floor": self.floor, "chance": self.chance, "dependency": self.dependency, "part": part or "all"}
-        return dataset(variables, coords, title=self.title, source=self.source, parameters=self.parameters, seed=rng, **facts)
+        facts = {"law": self.law, "loss": self.loss, "floor": self.floor, "chance": self.chance, "dependency": self.dependency, "part": part or "all",
+                 "floor_meaning": f"least mean {LOSS_NAMES[self.loss]} over the scored steps without a memory", "licence": self.licence,
+                 "chance_meaning": None if self.chance is None else "share of right answers of that predictor", **self.words}
+        facts = {name: value for name, value in facts.items() if value is not None}
+        return dataset(variables, coords, title=self.title, source=self.source, parameters=self.parameters, seed=as_seed(rng), **facts)
+
+    @property
+    def law(self) -> str:
+        """How sequences are drawn, in the words of the class."""
+        words = (type(self).__doc__ or "").partition("Source:")[0].partition(">>>")[0].partition("Data:")[0]
+        return " ".join(words.replace("``", "").split())
 
     @property
     def parameters(self) -> dict:
@@ -115,21 +151,30 @@ class Task(ABC):
     def mean_loss(self, outputs, targets) -> float:
         """Mean loss over the scored steps of outputs (logits, or values for a squared error), shape (..., steps, outputs).
 
+        NaN where an output is NaN. Raises ShapeError where shapes do not fit, and for classes that the task does not have.
+
         >>> from dynmem.tasks import Adding
         >>> task = Adding(steps=20)
         >>> _, targets = task.arrays(20_000)
         >>> round(task.mean_loss(np.ones((20, 1)), targets), 2)
         0.17
         """
-        each = LOSSES[self.loss](self._outputs(outputs), targets)
+        outputs, targets = self._answers(outputs, targets)
+        with np.errstate(invalid="ignore"):  # a lost network has a loss of NaN
+            each = LOSSES[self.loss](outputs, targets)
         return float(np.mean(each @ self.weights) / self.weights.sum())
 
     def accuracy(self, outputs, targets) -> float:
         """Fraction of right answers among the recalled ones; guessing gives ``chance``.
 
         Right means: the largest logit is the target's class, a bit's logit has its sign, a value is within TOLERANCE of the target.
+        NaN is never right. Raises ShapeError as ``mean_loss`` does.
         """
-        return float(np.mean(RIGHT[self.loss](self._outputs(outputs), targets)[:, self.recalled]))
+        outputs, targets = self._answers(outputs, targets)
+        right = RIGHT[self.loss](outputs, targets)
+        if self.loss == "cross_entropy":
+            return float(np.mean((right & ~np.isnan(outputs).any(-1))[..., self.recalled]))
+        return float(np.mean((right & ~np.isnan(outputs))[..., self.recalled, :]))
 
     asked, enough = 0.1, 0.02  # shares of the floor: what a loss must be below to be called learned, and below which ``fit`` may end
 
@@ -153,11 +198,19 @@ class Task(ABC):
         """What ``fit`` gives back for a trained model: itself, unless what was learned is more than a model (a forecast runs on its own output)."""
         return model
 
-    def _outputs(self, outputs):
-        outputs = np.asarray(outputs, dtype=np.float64)
+    def _answers(self, outputs, targets):
+        """Outputs and targets as arrays that fit this task and each other."""
+        outputs, targets = np.asarray(outputs, dtype=np.float64), np.asarray(targets)
         if outputs.shape[-2:] != (self.steps, self.outputs):
             raise ShapeError(f"outputs have shape {outputs.shape}, {self} needs (..., {self.steps}, {self.outputs}): steps, outputs")
-        return outputs
+        classes = self.loss == "cross_entropy"
+        own = (self.steps,) if classes else (self.steps, self.outputs)
+        lead, given = targets.shape[: targets.ndim - len(own)], outputs.shape[:-2]
+        if targets.shape[len(lead) :] != own or (lead != given and given != ()):
+            raise ShapeError(f"targets have shape {targets.shape}, expected {(*given, *own)}: as arrays() returns them, one for each of the outputs")
+        if classes and (targets.dtype.kind not in "biu" or not 0 <= targets.min(initial=0) <= targets.max(initial=0) < self.outputs):
+            raise ShapeError(f"targets are no classes of {self}: pass whole numbers from 0 to {self.outputs - 1}, as arrays() returns them")
+        return outputs, targets
 
 
 def whole(options, **least):
@@ -168,6 +221,13 @@ def whole(options, **least):
             yield f"{name} = {value!r}: must be a whole number, at least {minimum}"
         elif value < minimum:
             yield f"{name} = {value}: must be at least {minimum}"
+        elif value > MOST:
+            yield f"{name} = {value}: must be at most {MOST}"
+
+
+def chosen(value, known):
+    """Whether a value, of any kind, is one of these names."""
+    return isinstance(value, str) and value in known
 
 
 def fingerprints(inputs):
@@ -187,6 +247,8 @@ def _cross_entropy(outputs, targets):
     return np.logaddexp.reduce(outputs, axis=-1) - picked
 
 
+LOSS_NAMES = {"cross_entropy": "cross entropy in nats", "binary_cross_entropy": "binary cross entropy in nats a bit",
+              "mean_squared_error": "squared error"}
 LOSSES = {  # of outputs and targets, each step
     "cross_entropy": _cross_entropy,
     "binary_cross_entropy": lambda outputs, targets: np.mean(softplus(outputs) - targets * outputs, axis=-1),

@@ -33,6 +33,7 @@ class Samples(Task):
     name = "samples"
     title = "sequences given by the caller"
     source = "given by the caller"
+    law, licence = "not known", "of whoever gave them"
     scored = "all"
     recalled = slice(None)
     dependency = None  # the law behind the sequences is not known

@@ -1,0 +1,24 @@
+"""What fits into memory, asked before it is taken: a system may grant more than it has, and kill the process later."""
+
+import math
+import os
+
+
+def refuse_large(size, what, remedy):
+    """Raise MemoryError where ``size`` bytes are more than this machine has.
+
+    >>> refuse_large(1e18, "a billion billion bytes", "take fewer")
+    Traceback (most recent call last):
+    ...
+    MemoryError: a billion billion bytes take 1e+09 GB of memory, more than this machine has: take fewer
+    """
+    if size > memory():
+        raise MemoryError(f"{what} take {float(size) / 1e9:.3g} GB of memory, more than this machine has: {remedy}")
+
+
+def memory():
+    """Bytes of memory of this machine; infinite where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return math.inf

@@ -13,7 +13,7 @@ from .splits import PARTS, pieces
 
 LARGEST = 2_000_000_000  # bytes up to which the checksum of the content is taken
 WHAT = {"law": "law", "law_latex": "law (LaTeX)"}
-ASKED = {"loss": "loss", "dependency": "lag in steps", "decision": "answer at step", "vocabulary": "vocabulary", "answers": "answers",
+ASKED = {"goal": "goal", "loss": "loss", "dependency": "lag in steps", "decision": "answer at step", "vocabulary": "vocabulary", "answers": "answers",
          "part": "part", "source": "source", "size": "size", "speakers": "speakers", "licence": "licence", "made_by": "made by",
          "exponents": "exponents", "exponents_source": "exponents from", "lyapunov_time": "Lyapunov time", "characteristic_time": "own time",
          "sampling_step": "sampling step", "transient": "transient", "signal_to_noise": "signal to noise", "seed": "seed",

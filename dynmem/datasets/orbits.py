@@ -19,7 +19,8 @@ from .splits import MEANINGS, ends, marks
 
 FINE = 1e-7  # error of the tangent map of an integration step, per unit of time
 TURN = np.pi / 2  # radians that the fastest component may turn between two samples: four samples a period
-DRIFT = 1e-6  # share of a conserved energy that may be lost within a block
+DRIFT = 1e-10  # share of a conserved energy that may be lost within a block
+HALVINGS = 8  # of the steps, for close encounters
 BLOCK = 500_000  # samples that are integrated at once
 PILOT = 20_000  # samples whose standard deviation sets the noise
 LONGEST = 1e10  # steps of a transient: hours
@@ -138,9 +139,7 @@ class Plan:
         states, disturbing, done = self.starts, self.generators[1], 0
         while done < self.samples:
             count = min(BLOCK, self.samples - done)
-            orbits = [trajectory(each, x, count * self.every) for each, x in zip(self.maps, states, strict=True)]
-            for each, ticking, orbit in zip(self.systems, self.clocks, orbits, strict=True):
-                _refuse_drift(each, ticking, orbit)
+            orbits = [_faithful(*each, count * self.every) for each in zip(self.maps, self.clocks, states, strict=True)]
             states = [orbit[-1] for orbit in orbits]
             clean = np.stack([orbit[: -1 : self.every] for orbit in orbits]) if self.several else orbits[0][: -1 : self.every]
             yield (clean,) if not self.noise else (clean + self.noise * self.spread * disturbing.standard_normal(clean.shape), clean)
@@ -300,16 +299,24 @@ def _refuse_skips(plan):
                              + (f", or fraction of at most {max(most, own) / each.unit:.3g}" if np.isfinite(each.unit) else ""))
 
 
-def _refuse_drift(system, ticking, orbit):
-    """Refuse an orbit along which a conserved energy changes: steps of one length are wrong at close encounters."""
-    if ticking.conservative and hasattr(system, "energy"):
+def _faithful(step, ticking, x, steps):
+    """The orbit from x, in shorter steps where a conserved energy changes: those of one length are wrong at close encounters.
+
+    Raises ConvergenceError where the shortest are not short enough.
+    """
+    system = step.flow if isinstance(step, FlowMap) else step
+    for halving in range(1 + (HALVINGS if isinstance(step, FlowMap) else 0)):
+        orbit = trajectory(replace(step, substeps=step.substeps << halving) if halving else step, x, steps)
+        if not (ticking.conservative and hasattr(system, "energy")):
+            return orbit
         energy = system.energy(orbit)
         # what energies the components would have apart, since the whole may be 0
         apart = system.energy(np.random.default_rng(0).permuted(orbit[:2000], axis=0))
         drift = np.abs(energy - energy[0]).max() / np.median(np.abs(apart - energy[0]))
-        if not drift < DRIFT:
-            raise ConvergenceError(f"the energy of {type(system).__name__} drifts by a share of {drift:.2g}: a close encounter, which even steps "
-                                   "do not resolve; pass a smaller dt or fewer samples, or take dm.orbit(system, duration=..., rtol=1e-12)")
+        if drift < DRIFT:
+            return orbit
+    raise ConvergenceError(f"the energy of {type(system).__name__} drifts by a share of {drift:.2g}: a close encounter, which even steps "
+                           "do not resolve; pass a smaller dt or fewer samples, or take dm.orbit(system, duration=..., rtol=1e-12)")
 
 
 DATASETS = {name: Orbits(name) for name in systems.names()} | {"solar_system": solar_system}

@@ -60,6 +60,19 @@ def test_nearly_dependent_rows_stay_orthogonal(near, far, distance, blocks):
     held(F, blocks)
 
 
+@pytest.mark.parametrize("shared", [10, 500])
+@pytest.mark.parametrize("seed", [4, 14, 23])
+def test_rows_of_which_rounding_alone_is_new_stay_orthogonal_to_the_block_before(shared, seed):
+    """Of the second block too few directions are new: what fills them is rounding, much of it along the first block."""
+    rng, half = np.random.default_rng(seed), 64
+    known, new = np.split(np.linalg.qr(rng.standard_normal((2 * half, 2 * half)))[0], 2)
+    mixed = np.linalg.qr(rng.standard_normal((half, half)))[0]
+    size = np.concatenate([np.ones(half // 2), np.geomspace(1, 1e-17, half // 2)])
+    F = np.vstack([known, mixed * size @ new + shared * rng.standard_normal((half, half)) @ known / np.sqrt(half)])
+    Q, _, _ = factor(F, 2)
+    np.testing.assert_allclose(Q @ Q.T, np.eye(2 * half), atol=1e-9)
+
+
 @pytest.mark.parametrize(("k", "n"), SIZES)
 @pytest.mark.parametrize("size", [1e-300, 1e-200, 1e-160, 1e-140, 1e140, 1e160, 1e300])
 def test_growth_of_any_size(k, n, size):

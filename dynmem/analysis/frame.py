@@ -57,7 +57,7 @@ class Frame:
 
 
 def _block(F, before):
-    """One block of rows, freed from the rows ``before`` and orthonormalised; None where a row is lost."""
+    """One block of rows, freed from the rows ``before`` and orthonormalised; None where a row is lost, to rounding too."""
     with np.errstate(over="ignore"):
         squares = np.vecdot(F, F)
     if not (np.isfinite(squares).all() and squares.min() > FAINT):
@@ -78,22 +78,28 @@ def _finish(F, squares, before):
     factors = cholesky_qr(F, ROUGH)
     if factors is not None:
         Q, diagonal, share = factors
-        if share < SAFE:
-            Q, diagonal = _again(Q, diagonal, before)
-        return Q, np.log(diagonal), diagonal / np.sqrt(squares), share > SAFE
-    Q, logs, shares = _householder(F)
-    if not shares.all():
-        return None
-    return _again(Q, logs, before)[0], logs, np.exp(logs - 0.5 * np.log(squares)), False
+        logs, easy = np.log(diagonal), share > SAFE
+    else:
+        Q, logs, shares = _householder(F)
+        easy = False
+        if not shares.all():
+            return None
+    if not easy:
+        again = _again(Q, before)
+        if again is None:
+            return None
+        Q, logs = again[0], logs + np.log(again[1])
+    return Q, logs, np.exp(logs - 0.5 * np.log(squares)), easy
 
 
-def _again(Q, diagonal, before):
-    """Nearly orthonormal rows made orthonormal, among themselves and against the rows before, and the diagonal of the whole factor:
-    the error of the first pass is what the second one starts from (Yamamoto et al. 2015)."""
+def _again(Q, before):
+    """Nearly orthonormal rows made orthonormal, among themselves and against the rows before, and the diagonal of the factor: the error of
+    the first pass is what the second one starts from (Yamamoto et al. 2015). None where that is no small error: what the first pass had left of
+    a row were rounding errors, which lie in the span of the rows before as well as outside."""
     if len(before):
         Q = Q - (Q @ before.T) @ before
-    Q, correction, _ = cholesky_qr(Q, 0.0)
-    return Q, diagonal * correction
+    found = cholesky_qr(Q, 0.0)
+    return None if found is None or found[1].min() < 0.5 else found[:2]
 
 
 def _householder(F):

@@ -53,6 +53,12 @@ def flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def user_cache() -> Path:
+    """The folder dynmem of the user's cache: in XDG_CACHE_HOME where that is absolute, as its specification asks, else in ~/.cache."""
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else Path("~/.cache").expanduser()) / "dynmem"
+
+
 def checksum(data: bytes) -> str:
     """SHA-256 in hexadecimal."""
     return hashlib.sha256(data).hexdigest()

@@ -6,11 +6,10 @@ import pickle
 import stat
 import sys
 import types
-from pathlib import Path
 
 import numpy as np
 
-from .files import checksum
+from .files import checksum, user_cache
 
 
 def over_threads(part, members, workers):
@@ -73,8 +72,7 @@ def _clear(path):
 
 def cache_folder():
     """Where programs are kept: dynmem/programs in the user's cache folder (XDG_CACHE_HOME, or ~/.cache)."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "dynmem" / "programs"
+    return user_cache() / "programs"
 
 
 def _stored(name, text):
@@ -110,13 +108,18 @@ def _whole(path, data):
 def keep(name, code):
     """Keep machine code in the cache folder behind its checksum, if there is a place for it."""
     with contextlib.suppress(*NO_PLACE):
-        _whole(_private(cache_folder()) / f"{name}.o", checksum(code).encode() + code)
+        _whole(_private(cache_folder()) / f"{name}.o", _seal(name, code) + code)
 
 
 def kept(name):
-    """Machine code that was kept; None where there is none, or where it is not what it was."""
+    """Machine code that was kept; None where there is none, or where it is not what it was, or is another program's."""
     try:
         data = (_private(cache_folder()) / f"{name}.o").read_bytes()
     except NO_PLACE:
         return None
-    return data[64:] if data[:64] == checksum(data[64:]).encode() else None
+    return data[64:] if data[:64] == _seal(name, data[64:]) else None
+
+
+def _seal(name, code):
+    """Checksum of the code and of the name that it goes by: a file that was copied to another name is no good there."""
+    return checksum(name.encode() + code).encode()

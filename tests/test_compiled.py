@@ -10,7 +10,7 @@ import pytest
 from scipy.integrate import DOP853
 
 import dynmem as dm
-from dynmem import compiled
+from dynmem import compiled, machine
 from dynmem.compiled import program
 from dynmem.errors import NotFiniteError, ShapeError, SlowWarning
 from dynmem.flow import FlowMap, trajectory
@@ -218,6 +218,23 @@ def test_the_cache_is_used_and_damage_to_it_does_no_harm(tmp_path, root):
     for text in (tmp_path / "dynmem" / "programs").glob("*.py"):
         text.write_text("raise SystemExit('code read from disk has run')\n")
     assert run(tmp_path, cwd=root) == first
+
+
+def test_kept_code_goes_by_its_own_name(tmp_path, monkeypatch):
+    """A file that was copied to the name of another equation would run in its place."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    machine.keep("carry_one", b"code")
+    assert machine.kept("carry_one") == b"code"
+    folder = machine.cache_folder()
+    (folder / "carry_two.o").write_bytes((folder / "carry_one.o").read_bytes())
+    assert machine.kept("carry_two") is None
+
+
+def test_a_cache_folder_must_be_absolute(monkeypatch):
+    """As the XDG base directory specification asks: a relative one would be another in every working directory."""
+    monkeypatch.setenv("XDG_CACHE_HOME", "somewhere/else")
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert str(machine.cache_folder()) == "/home/someone/.cache/dynmem/programs"
 
 
 def test_a_cache_that_others_may_write_to_is_left_alone(tmp_path, root):

@@ -134,7 +134,7 @@ def _path(path) -> Path:
 
 def cache_folder() -> Path:
     """Where ``load(..., cache=True)`` keeps datasets: dynmem/datasets in the user's cache folder (XDG_CACHE_HOME, or ~/.cache)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dynmem" / "datasets"
+    return files.user_cache() / "datasets"
 
 
 def cached(name, given, make):

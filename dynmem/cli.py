@@ -152,8 +152,10 @@ def run_study(options: argparse.Namespace) -> int:
 
 
 def draw_figures(options: argparse.Namespace) -> int:
-    """``dynmem figures``: each from its study's store; one whose study has not run is named, with the command that runs it."""
+    """``dynmem figures``: each from its study's store; one whose study has not run is named, with the command that runs it, and so is one whose
+    study has failed at every point, with the reason."""
     from .study.store import Store
+    from .study.study import failures
 
     modules = {name: module_of("figures", name) for name in options.names}
     drawn, missing = {}, []
@@ -163,7 +165,12 @@ def draw_figures(options: argparse.Namespace) -> int:
             missing.append(name)
             complain(f"figure {name} needs {store.file}: make it by dynmem run {name}{_where(options.results)}{_trial(store)}", 1)
             continue
-        drawn[name] = str(draw(modules.get(name) or module_of("figures", name), store.load(), Path(options.output, f"{name}.png")))
+        results = store.load()
+        if len(failed := failures(results)) == results.status.size:
+            missing.append(name)
+            complain(f"figure {name}: every point of {store.file} failed, the first by {failed[0]['error']}", 1)
+            continue
+        drawn[name] = str(draw(modules.get(name) or module_of("figures", name), results, Path(options.output, f"{name}.png")))
         if not options.json:
             print(drawn[name])
     if options.json:

@@ -23,6 +23,7 @@ from .system import Map
 from .trace import TooLargeError, UntraceableError, parameter_values, record
 
 WIDEST = 8  # directions in a tile
+TUNING = {"speed_level": 2, "loop_unrolling": False}  # more takes LLVM longer and gains nothing
 FEW = 4  # states up to which it takes LLVM more time to put numbers side by side than they save
 LARGEST = 64  # states beyond which BLAS is as fast
 ENOUGH = 1e5  # operations, at numpy's speed a tenth of a second, from which on machine code pays for its compilation, more for long rules
@@ -210,7 +211,7 @@ def _machine_code(text, vectors, keeping):
     keeping: whether the code is kept for later processes."""
     llvm, processor = _llvm()
     machine = llvm.Target.from_default_triple().create_target_machine(opt=3, codemodel="jitdefault", **processor)  # the engine will own it
-    name = "carry_" + checksum(repr((text, vectors, processor, llvm.llvm_version_info)).encode())[:32]
+    name = "carry_" + checksum(repr((text, vectors, processor, llvm.llvm_version_info, TUNING)).encode())[:32]
     code = kept(name) if keeping else None
     if code is None:
         code = _compiled(llvm, machine, text, vectors)
@@ -225,9 +226,9 @@ def _machine_code(text, vectors, keeping):
 def _compiled(llvm, machine, text, vectors):
     """Machine code of a text, for the processor of ``machine``."""
     module = llvm.parse_assembly(text)
-    tuning = llvm.create_pipeline_tuning_options(speed_level=2)
+    tuning = llvm.create_pipeline_tuning_options(speed_level=TUNING["speed_level"])
     tuning.loop_vectorization = tuning.slp_vectorization = vectors
-    tuning.loop_unrolling = False
+    tuning.loop_unrolling = TUNING["loop_unrolling"]
     builder = llvm.create_pass_builder(machine, tuning)
     builder.getModulePassManager().run(module, builder)
     return machine.emit_object(module)

@@ -47,20 +47,24 @@ def suggest_step(flow, x0=None, u=None, *, tolerance=5e-6, largest=0.1, order=8,
     made = program(FlowMap(flows[0], largest, order=order), start.shape[1], duration / largest)
     values = made.parameters(flows) if made else None
     step, problem, before = largest, None, np.inf
-    some = slice(None, None, -(-len(flows) // SAMPLE))
+    many = len(flows) > SAMPLE
+    some, everyone = slice(None, None, -(-len(flows) // SAMPLE)), slice(None)
 
-    def error_of(part):
+    def error_of(part, step):
         numbers = None if values is None else values[part]
         return _step_error(flows[part], step, order, start[part], held, points, made, numbers, workers)
 
+    def falls_slowly(error, before):  # a smooth rule gains 2^order with each halving, one with corners 2 or so
+        return error > before / 8 and step < largest / 8
+
     while step > 1e-7 * largest:
-        needed = tolerance
         try:
-            error = error_of(some)  # what is too long for some is too long for all
-            if error > before / 8 and step < largest / 8:  # a smooth rule gains 2^order with each halving, one with corners 2 or so
-                needed = ROUGH
-            if error < needed and (len(flows) <= SAMPLE or error_of(slice(None)) < needed):
-                return step
+            error = error_of(some, step)  # what is too long for some is too long for all
+            if error < (ROUGH if falls_slowly(error, before) else tolerance):
+                total = error_of(everyone, step) if many else error
+                # that of the sample may fall slowly where that of all does not, at rounding for one
+                if total < tolerance or (total < ROUGH and falls_slowly(total, error_of(everyone, 2 * step) if many else before)):
+                    return step
         except NotFiniteError as lost:
             error, problem = np.inf, lost
         step, before = step / 2, error

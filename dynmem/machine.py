@@ -11,6 +11,7 @@ import numpy as np
 
 from .files import cache_base, checksum
 
+MOST = 500  # programs of machine code that are kept, of some 50 kB each
 NO_PLACE = (OSError, RuntimeError)  # no home, a full disk, a folder that is read only: compiled anew in each process
 
 
@@ -105,15 +106,26 @@ def _whole(path, data):
 
 
 def keep(name, code):
-    """Keep machine code in the cache folder behind its checksum, if there is a place for it."""
+    """Keep machine code in the cache folder behind its checksum, if there is a place for it; of more than ``MOST``, those used last."""
     with contextlib.suppress(*NO_PLACE):
-        _whole(_private(cache_folder()) / f"{name}.o", checksum(code).encode() + code)
+        folder = _private(cache_folder())
+        _whole(folder / f"{name}.o", _seal(name, code) + code)
+        for old in sorted(folder.glob("*.o"), key=lambda path: path.stat().st_mtime)[:-MOST]:
+            old.unlink(missing_ok=True)
 
 
 def kept(name):
-    """Machine code that was kept; None where there is none, or where it is not what it was."""
+    """Machine code that was kept; None where there is none, or where it is not what it was, or is another program's."""
     try:
-        data = (_private(cache_folder()) / f"{name}.o").read_bytes()
+        path = _private(cache_folder()) / f"{name}.o"
+        data = path.read_bytes()
     except NO_PLACE:
         return None
-    return data[64:] if data[:64] == checksum(data[64:]).encode() else None
+    with contextlib.suppress(OSError):
+        os.utime(path)  # used last
+    return data[64:] if data[:64] == _seal(name, data[64:]) else None
+
+
+def _seal(name, code):
+    """Checksum of the code and of the name that it goes by: a file that was copied to another name is no good there."""
+    return checksum(name.encode() + code).encode()

@@ -55,6 +55,15 @@ def test_figures_draw_what_was_run(done):
     assert (folder / "pictures/tiny.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_figure_of_a_study_that_failed_says_why(done, tmp_path):
+    folder, _ = done
+    ran = dynmem(folder, "run", "tiny", "--quick", "--output", "nothing", "--workers", 1, TINY_TROUBLE=f"raise:everywhere:9:{tmp_path}")
+    assert ran.returncode == 1 and "no luck with gain 0.5" in ran.stderr
+    drawn = dynmem(folder, "figures", "tiny", "--results", "nothing", "--output", "pictures")
+    assert (drawn.returncode, drawn.stdout) == (1, "")
+    assert drawn.stderr == "dynmem: figure tiny: every point of nothing/tiny.nc failed, the first by ValueError: no luck with gain 0.5\n"
+
+
 def test_a_study_runs_as_a_module_too(done):
     folder, _ = done
     command = [sys.executable, "-m", "studies.tiny", "--quick", "--set", "gain=1,2", "--output", "module", "--workers", "2", "--json"]

@@ -1,5 +1,6 @@
 """Machine code: the program of every small system does what its rule does, wherever it is run, and no cache can spoil it."""
 
+import os
 import subprocess
 import sys
 import warnings
@@ -10,7 +11,7 @@ import pytest
 from scipy.integrate import DOP853
 
 import dynmem as dm
-from dynmem import compiled
+from dynmem import compiled, machine
 from dynmem.compiled import program
 from dynmem.errors import NotFiniteError, ShapeError, SlowWarning
 from dynmem.flow import FlowMap, trajectory
@@ -220,6 +221,23 @@ def test_the_cache_is_used_and_damage_to_it_does_no_harm(tmp_path, root):
     assert run(tmp_path, cwd=root) == first
 
 
+def test_kept_code_goes_by_its_own_name(tmp_path, monkeypatch):
+    """A file that was copied to the name of another equation would run in its place."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    machine.keep("carry_one", b"code")
+    assert machine.kept("carry_one") == b"code"
+    folder = machine.cache_folder()
+    (folder / "carry_two.o").write_bytes((folder / "carry_one.o").read_bytes())
+    assert machine.kept("carry_two") is None
+
+
+def test_a_cache_folder_must_be_absolute(monkeypatch):
+    """As the XDG base directory specification asks: a relative one would be another in every working directory."""
+    monkeypatch.setenv("XDG_CACHE_HOME", "somewhere/else")
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert str(machine.cache_folder()) == "/home/someone/.cache/dynmem/programs"
+
+
 def test_a_cache_that_others_may_write_to_is_left_alone(tmp_path, root):
     folder = tmp_path / "dynmem" / "programs"
     folder.mkdir(parents=True)
@@ -240,3 +258,14 @@ def test_exponents_are_the_same_by_machine_code_and_by_numpy(monkeypatch):
     slow = dm.lyapunov_spectrum(system, [8.0, 8.0, 20.0], duration=60, transient=20)
     np.testing.assert_allclose(fast.lyapunov, slow.lyapunov, atol=2e-6)
     assert fast.attrs["parameters"] == slow.attrs["parameters"]
+
+
+def test_of_many_programs_those_used_last_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(machine, "MOST", 3)
+    for i in range(3):
+        machine.keep(f"carry_{i}", bytes([i]))
+        os.utime(tmp_path / "dynmem" / "programs" / f"carry_{i}.o", (i, i))
+    assert machine.kept("carry_0") == b"\0"
+    machine.keep("carry_3", b"\3")
+    assert [machine.kept(f"carry_{i}") for i in range(4)] == [b"\0", None, b"\2", b"\3"]

@@ -208,6 +208,25 @@ def test_machine_code_is_counted_by_the_rule():
     assert found.by_rule and found.operations.equals(plain.operations) and found.sequential_steps.equals(plain.sequential_steps)
 
 
+WIDTH, MODES = 8, 16
+SCANS = {  # multiply-adds of a layer in a step, on paper
+    "lru": 2 * WIDTH * WIDTH + 2 * WIDTH * WIDTH + WIDTH * WIDTH,  # B and C of WIDTH complex modes, D
+    "selective": 2 * WIDTH + 2 * MODES * WIDTH,  # a step of rank 1; B and C
+    "mamba": 3 * 2 * WIDTH * WIDTH + 2 * 2 * WIDTH + 2 * MODES * 2 * WIDTH,  # in, gate and out; the same of twice the channels
+}
+
+
+@pytest.mark.parametrize("name", SCANS)
+def test_a_stack_of_scans_costs_each_layer_once(name):
+    """Also where the layers' run is machine code: none is gone through twice, and above a layer none waits for its last step."""
+    stack = dm.models.get(name, units=WIDTH, inputs=WIDTH, outputs=2, layers=2, rng=0)
+    found, alone = counted_cost(stack, lengths=[5, 50]), [counted_cost(layer, lengths=[5, 50]) for layer in stack.layers]
+    np.testing.assert_array_equal(found.multiply_adds, found.length * (2 * SCANS[name] + 2 * WIDTH))
+    assert found.by_rule and (found.sequential_steps <= sum(each.sequential_steps for each in alone) + 2).all()
+    one = dm.models.get(name, units=WIDTH, inputs=WIDTH, outputs=2, rng=0)
+    assert counted_cost(one).step_multiply_adds == SCANS[name] + 2 * WIDTH  # the rule of a stack does not ask its last layer for an output
+
+
 def test_cost_of_a_system_of_nature():
     found = counted_cost(dm.FlowMap(BUILD["lorenz map"]().flow, 0.01), lengths=100)
     assert found.multiply_adds == 0 and found.elementwise == 100 * found.step_elementwise and found.parameters == 0

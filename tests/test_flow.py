@@ -182,3 +182,22 @@ def test_options():
         with pytest.raises(ValueError, match="must be a finite time of at least 0"):
             orbit(Henon(), duration=bad)
     assert whole_steps(1.0, 0.1) == 10
+
+
+@dataclass(frozen=True, eq=False)
+class Spring(dm.Flow):
+    """x' = w (x_2, -x_1)."""
+
+    w: float = 1.0
+    size = 2
+
+    def rule(self, x, u):
+        return dm.stack((self.w * x[..., 1], -self.w * x[..., 0]))
+
+
+@pytest.mark.parametrize("w", [20.0, 160.0, 400.0])
+@pytest.mark.parametrize("place", [0, 1, 39])
+def test_the_step_of_an_ensemble_is_that_of_its_most_demanding_member(w, place):
+    """Also where the members that are tried first are at rounding, so that their error does not fall any more."""
+    flows = [Spring(w if i == place else 1.0) for i in range(40)]
+    assert suggest_step(flows, [1.0, 0.0]) == suggest_step(Spring(w), [1.0, 0.0])

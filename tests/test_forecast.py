@@ -11,7 +11,7 @@ from dynmem.errors import DamageError, NotFiniteError, ShapeError, UnknownNameEr
 from dynmem.training import forecast as module, load, save, teach
 from dynmem.training.forecast import Forecaster, echo, forcing_interval, learned_dynamics, state_distance, valid_time
 from dynmem.training.readout import ridge_readout
-from dynmem.training.teaching import LISTENING, Forced
+from dynmem.training.teaching import LISTENING, Forced, _tested
 
 
 @pytest.fixture(scope="module")
@@ -278,3 +278,16 @@ def test_bad_input_says_what_to_do(lorenz, call, error, message):
 def test_too_short_a_part_says_how_many_are_needed(esn, lorenz):
     with pytest.raises(ValueError, match="load more samples"):
         valid_time(esn, lorenz.isel(time=slice(0, 20_000)), starts=50)
+
+
+@pytest.mark.parametrize("samples, steps, count", [(3000, 40, 64), (500, 40, 23), (60, 50, 2)])
+def test_windows_that_judge_a_forecast_score_no_step_twice(samples, steps, count):
+    """Else they are no independent sample, and the error of their mean is too small; of less than two there would be none."""
+    seen = []
+
+    def measure(said, true):
+        seen.extend(true[:, LISTENING:, 0].flatten().tolist())
+        return true[:, 0, 0]
+
+    _tested(lambda heard: heard, torch.arange(float(samples))[:, None], steps, measure)
+    assert len(seen) == count * (steps - LISTENING) and (count == 2 or len(set(seen)) == len(seen))

@@ -439,6 +439,9 @@ def test_every_bad_option_at_once():
     lines = str(caught.value).splitlines()
     assert len(lines) == 10 and "warmup = -1: must be at least 0" in lines and "learning_rate = -1: must be a positive number" in lines
     assert "optimizer = 'adamm': choose one of adam, adamw, rmsprop, sgd" in lines
+    for stop in ("half", None, float("nan"), -0.1, 1.0):
+        with pytest.raises(ValueError, match="stop = .*: must be True, False or a share of the floor below 1"):
+            fit(copy_model(), EASY, steps=1, stop=stop)
 
 
 def test_a_checkpoint_that_cannot_be_written_is_told_before_training(tmp_path, monkeypatch):

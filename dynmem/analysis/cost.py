@@ -1,5 +1,7 @@
 """What a model costs on paper: parameters, state, operations and sequential steps, counted by running its own rule; widths that match."""
 
+from dataclasses import dataclass, fields, is_dataclass, replace
+
 import numpy as np
 
 from ..counting import Counted, Tally
@@ -17,7 +19,8 @@ def counted_cost(model, *, lengths=1024):
     """Parameters, state, operations, memory and sequential steps of a model, for one step and for whole sequences.
 
     No formula of its own: the rule runs once on arrays that count (``dynmem.counting``), and so does ``run`` for each length where a model takes
-    all steps at once. A model whose ``run`` is machine code (a compiled scan) does the rule's operations at each step, and so is counted.
+    all steps at once. A layer whose ``run`` is machine code (a compiled scan) does the rule's operations at each step, and so is counted, each
+    layer over the whole sequence.
     What is computed of the weights alone, before any input, is not. Operations are 2 multiply_adds + elementwise.
 
     Parameters: model, a Map; lengths, one or several numbers of steps, of one sequence.
@@ -25,7 +28,7 @@ def counted_cost(model, *, lengths=1024):
     Returns a Dataset over ``length``: multiply_adds, elementwise, operations, activations (numbers that the operations make: at most what a
     backward pass keeps), sequential_steps (the longest chain of array operations that wait for one another); and parameters, state_size,
     step_multiply_adds, step_elementwise, step_operations (rule and output of one step, between which a stack goes through its lower layers
-    twice), by_rule (whether the rule was counted at every step, in place of ``run``).
+    twice), by_rule (whether the rule of some layer was counted at every step, in place of ``run``).
     Raises TypeError for a torch module (``dm.models.from_torch`` converts it) and for a rule that leaves the vocabulary.
 
     >>> import dynmem as dm
@@ -37,12 +40,9 @@ def counted_cost(model, *, lengths=1024):
     if system.size is None:
         raise ShapeError(f"{type(system).__name__} names no states: set states = (...), so that its cost is known")
     lengths = np.unique([whole("lengths", value, 1) for value in np.atleast_1d(np.asarray(lengths, dtype=object))])
-    step = _step(system)
+    step, by_rule = _step(system), _run(system, 1) is None
     try:
-        whole_runs = [_run(system, int(length)) for length in lengths]
-        by_rule = any(run is None for run in whole_runs)
-        if by_rule:
-            whole_runs = [_repeated(system, int(length)) for length in lengths]
+        whole_runs = [_run(_countable(system), int(length)) for length in lengths]
     except MemoryError as error:
         raise MemoryError(f"a sequence of {lengths.max():,} steps does not fit into memory ({error}): count shorter ones, from which the cost "
                           "of longer ones follows") from None
@@ -53,7 +53,7 @@ def counted_cost(model, *, lengths=1024):
         "step_multiply_adds": ((), step.multiply_adds, "1/step", "multiply-adds of rule and output in one step"),
         "step_elementwise": ((), step.elementwise, "1/step", "elementwise operations of rule and output in one step"),
         "step_operations": ((), _operations(step), "1/step", "operations of rule and output in one step"),
-        "by_rule": ((), by_rule, "1", "whether the rule was counted at each step, since run is machine code"),
+        "by_rule": ((), by_rule, "1", "whether the rule of a layer was counted at each step, since run is machine code"),
         "multiply_adds": ("length", [t.multiply_adds for t in tallies], "1", "multiply-adds of a sequence"),
         "elementwise": ("length", [t.elementwise for t in tallies], "1", "elementwise operations of a sequence"),
         "operations": ("length", [_operations(t) for t in tallies], "1", "operations of a sequence"),
@@ -102,17 +102,32 @@ def _run(system, length):
     return tally, max(y.depth, getattr(last, "depth", 0))
 
 
-def _sequence(system, length):
-    """Tally and chain of a sequence, by ``run`` or else by the rule."""
-    return _run(system, length) or _repeated(system, length)
+@dataclass(frozen=True, eq=False)
+class ByRule(Map):
+    """A system that goes through a sequence step by step."""
+
+    system: Map
+    inputs, outputs, size = (property(lambda self, name=name: getattr(self.system, name)) for name in ("inputs", "outputs", "size"))
+    states = property(lambda self: self.system.states)
+    dt = property(lambda self: self.system.dt)
+
+    def rule(self, x, u):
+        return self.system.rule(x, u)
+
+    def output(self, x, u):
+        return self.system.output(x, u)
 
 
-def _repeated(system, length):
-    """The same of the rule, step by step."""
-    tally = Tally()
-    with np.errstate(all="ignore"):
-        y, last = system.unroll(Counted(np.zeros((length, system.inputs)), tally), _start(system, tally))
-    return tally, max(y.depth, last.depth)
+def _countable(system):
+    """The system, with those of the systems inside it by their rule whose ``run`` leaves the arrays that count: a stack that went through its
+    steps as a whole would count its lower layers twice, and make the layers wait for one another."""
+    if _run(system, 1) is not None:
+        return system
+    inside = {each.name: getattr(system, each.name) for each in fields(system)} if is_dataclass(system) else {}
+    parts = {name: tuple(map(_countable, value)) if isinstance(value, tuple) else _countable(value) for name, value in inside.items()
+             if isinstance(value, Map) or (isinstance(value, tuple) and value and all(isinstance(part, Map) for part in value))}
+    changed = replace(system, **parts) if parts else system
+    return changed if parts and _run(changed, 1) is not None else ByRule(system)
 
 
 def match(names, *, budget, on="parameters", length=256, inputs=1, outputs=None, layers=1, multiple=1, most=8192, options=None, **shared):
@@ -144,7 +159,7 @@ def match(names, *, budget, on="parameters", length=256, inputs=1, outputs=None,
         return get(name, units=units, inputs=inputs, outputs=outputs, layers=layers, **(shared | options.get(name, {})))
 
     def count(model, kind=on):
-        return parameters(model) if kind == "parameters" else model.size if kind == "state" else _operations(_sequence(model, length)[0])
+        return parameters(model) if kind == "parameters" else model.size if kind == "state" else _operations(_run(_countable(model), length)[0])
 
     if isinstance(budget, (tuple, list)) and len(budget) == 2:
         budget = count(build(*budget))

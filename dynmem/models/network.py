@@ -85,9 +85,10 @@ class Network(Map):
         after = []
         if u is not None and x.shape[:-1] != u.shape[:-1]:
             x = x + 0.0 * u[..., :1]  # one batch for the states of all layers, of those too that do not hear the input
-        for layer, part in zip(self.layers, self.parts(x), strict=True):
+        for i, (layer, part) in enumerate(zip(self.layers, self.parts(x), strict=True)):
+            if i:  # what the last layer says is no part of the state
+                u = self.layers[i - 1].output(after[-1], u)
             after.append(layer.rule(part, u))
-            u = layer.output(after[-1], u)
         return after[0] if len(after) == 1 else concat(after)
 
     def output(self, x, u):

@@ -7,6 +7,8 @@ import numpy as np
 from ..datasets import speech as recordings, text as texts
 from ..datasets.splits import PARTS
 from ..errors import ShapeError
+from ..tasks import whole
+from .options import refuse
 from .samples import Samples
 
 WATCHED = 8  # one in so many of the sequences to train on chooses the best weights, where the corpus has no part for it
@@ -87,6 +89,7 @@ def next_token(data, *, steps=64):
     (32, True)
     """
     holding(data, ("token",), "dm.datasets.load('text')")
+    refuse(whole({"steps": steps}, steps=1))
     used, tokens = np.unique(data.token.values, return_inverse=True)
     pieces = np.split(tokens, data.start.values[1:])
     rows, test = (_windows([p for p, out in zip(pieces, data.held_out.values, strict=True) if out == part], steps) for part in (False, True))

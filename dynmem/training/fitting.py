@@ -278,7 +278,7 @@ def _check(options):
     problems += positive(options, "learning_rate")
     if options["clip"] is not None:
         problems += (f"{problem}, or None for no clipping" for problem in positive(options, "clip"))
-    if not 0 <= options["stop"] < 1 and options["stop"] is not True:
+    if not isinstance(options["stop"], bool) and (list(positive(options, "stop", least=0)) or options["stop"] >= 1):
         problems.append(f"stop = {options['stop']!r}: must be True, False or a share of the floor below 1")
     if options["optimizer"] not in OPTIMIZERS:
         problems.append(f"optimizer = {options['optimizer']!r}: choose one of {', '.join(OPTIMIZERS)}")

@@ -103,9 +103,12 @@ def forecaster(model, data):
 def scales(data):
     """Mean, scale and gain of each component in the training part of an orbit, and the time of a step: what a ``Forecaster`` takes besides a model.
 
-    The gain of a component that moves evenly, such as a phase, is its increment. Raises ValueError where one stands still.
+    The gain of a component that moves evenly, such as a phase, is its increment. Raises ValueError where one stands still, NotFiniteError where one
+    is missing.
     """
     y = values(data, "train")
+    if not np.isfinite(y).all():
+        raise NotFiniteError("the training part of the orbit holds NaN or infinity: leave out or fill what is missing")
     spread = y.std(0)
     if (still := ~(spread > EVEN * np.abs(y).max(0))).any():
         names = [str(name) for name in as_orbit(data).state.values[still]]

@@ -54,7 +54,9 @@ def task_of(data, /, **options):
     >>> history.learned, history.dataset_floor_meaning
     (1, 'share of wrong entries that is left in a large network of this load')
     """
-    if isinstance(data, Task) and not options:
+    if isinstance(data, Task):
+        if options:
+            raise TypeError(f"{type(data).__name__} is a task already and takes no option {', '.join(options)}: make it with them, by dm.tasks.get")
         return data
     if isinstance(data, str):
         if data in tasks.names():
@@ -77,11 +79,13 @@ def task_of(data, /, **options):
 def forecast(data, *, steps=50, every=10):
     """Windows of ``steps`` steps, beginning at each ``every``-th sample of a part: the increment of the state, scored after the first 20 steps.
 
+    Those of validation and test begin so far apart that no step is scored twice, or their standard errors would be too small.
     In units of the standard increment: the loss of the forecast that moves by the mean is 1.
     """
     refuse(whole({"steps": steps, "every": every}, steps=LISTENING + 1, every=1))
     known = scales(data)
-    parts = [_windows(values(data, name), known, steps, every, name) for name in ("train", "validation", "test")]
+    apart = max(every, steps - LISTENING)
+    parts = [_windows(values(data, name), known, steps, gap, name) for name, gap in (("train", every), ("validation", apart), ("test", apart))]
     return Forecasts(*parts[0], loss="mean_squared_error", validation=parts[1], test=parts[2], due=LISTENING, scales=known, **_facts(data))
 
 

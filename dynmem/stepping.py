@@ -79,6 +79,7 @@ def runge_kutta(step, A, B):
         step.combine(v, v, "%q", B, lanes=True)
 
     def both(v):
+        """A step of the state and the one before of a tile, their stages in turn."""
         for s in range(len(A)):
             move_stage(s, at_once=True)
             push_stage(v, s)
@@ -101,10 +102,10 @@ def runge_kutta(step, A, B):
 
 
 def drifts_and_kicks(step, pairs):
-    """The same for a symplectic step of q' = v, v' = force(q)."""
+    """The same, but for both at once, for a symplectic step of q' = v, v' = force(q)."""
     half = step.code.size // 2
 
-    def both(v, slopes, rule, lanes):
+    def apply(v, slopes, rule, lanes):
         stage = 0
         for drift, kick in pairs:
             if drift:  # the slopes of q are the second half of the state itself
@@ -114,11 +115,11 @@ def drifts_and_kicks(step, pairs):
                 step.combine(v, v, slopes, [0.0] * stage + [kick], lanes, first=half, count=half, offset=half)
                 stage += 1
 
-    return lambda: both("%x", "%k", step.rule, False), lambda v: both(v, "%q", step.tangent, True), None
+    return lambda: apply("%x", "%k", step.rule, False), lambda v: apply(v, "%q", step.tangent, True), None
 
 
 def single(step):
-    """The same for a map."""
+    """The same, but for both at once, for a map."""
 
     def move():
         step.rule("%x", 0)

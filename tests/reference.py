@@ -248,6 +248,18 @@ STATES = {"scaled legendre": [0.3, -0.2, 0.5, 0.1, 6.0],
 
 
 @dataclass(frozen=True, eq=False)
+class Product(dm.Map):
+    """x -> M_t x with the matrix M_t as the input."""
+
+    n: int = 2
+    inputs = property(lambda self: self.n**2)
+    size = property(lambda self: self.n)
+
+    def rule(self, x, u):
+        return x @ u.reshape(self.n, self.n).T
+
+
+@dataclass(frozen=True, eq=False)
 class Henon_layer(Henon):
     """A user's own map on top of a stack, its output depending on what the layer below feeds it."""
 

@@ -1,7 +1,5 @@
 """Lyapunov spectra of networks: products of random matrices, linear, tanh, orthogonal and gated cells, against theory and Householder QR."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 from scipy.special import digamma, polygamma
@@ -12,19 +10,7 @@ from dynmem.analysis import lyapunov_spectrum
 from dynmem.analysis.frame import random_frame
 from dynmem.models import GRU, LSTM, Linear, Orthogonal, Tanh
 from dynmem.tangent import push
-from tests.reference import exponents
-
-
-@dataclass(frozen=True, eq=False)
-class Product(dm.Map):
-    """x -> M_t x with the matrix M_t as the input."""
-
-    n: int = 2
-    inputs = property(lambda self: self.n**2)
-    size = property(lambda self: self.n)
-
-    def rule(self, x, u):
-        return x @ u.reshape(self.n, self.n).T
+from tests.reference import Product, exponents
 
 
 def householder(system, x, *, skip, steps, drive=None, rng=0, k=None, flip=False):

@@ -11,22 +11,7 @@ from dynmem.analysis import conditional_exponents, kaplan_yorke, lyapunov_spectr
 from dynmem.models import LSTM, Linear, Relu, Tanh
 from dynmem.systems.registry import table
 from dynmem.training import Trainable, fitting
-
-
-@dataclass(frozen=True, eq=False)
-class Driven(dm.Map):
-    """x -> M_t x with the matrix M_t as the input."""
-
-    n: int = 1
-    inputs = property(lambda self: self.n**2)
-    size = property(lambda self: self.n)
-
-    def rule(self, x, u):
-        return x @ u.reshape(self.n, self.n).T
-
-
-def exponents(system, x0=None, **options):
-    return lyapunov_spectrum(system, x0, **options).lyapunov.values
+from tests.reference import Product, exponents
 
 
 def test_a_stable_fixed_point_reported_as_zero():
@@ -64,8 +49,8 @@ def test_maps_of_one_dimension_crash():
 def test_the_log_of_a_mean_for_the_mean_of_a_log():
     """Factors 0.25 and 2 in turn: the mean of the logs is ln(0.5)/2 < 0, the log of the mean ln(1.125) > 0."""
     drive = np.tile([[0.25], [2.0]], (200, 1))
-    assert exponents(Driven(), np.zeros(1), duration=300, transient=100, drive=drive).item() == pytest.approx(0.5 * np.log(0.5), abs=1e-12)
-    logs = dm.gradient_norms(Driven(), drive, lags=[10]).log_state_gradient
+    assert exponents(Product(1), np.zeros(1), duration=300, transient=100, drive=drive).item() == pytest.approx(0.5 * np.log(0.5), abs=1e-12)
+    logs = dm.gradient_norms(Product(1), drive, lags=[10]).log_state_gradient
     assert logs.item() == pytest.approx(5 * np.log(0.5), abs=1e-9)
 
 
@@ -85,7 +70,7 @@ def test_transposed_jacobians_in_forward_order():
         drive = np.tile(np.reshape(order, (3, 16)), (400, 1))
         values = np.linalg.eigvals(order[2] @ order[1] @ order[0])
         leading = int((np.abs(values) > np.abs(values).max() * (1 - 1e-9)).sum())  # one, or a pair that turns: its mean is steady
-        found = exponents(Driven(4), np.zeros(4), duration=900, transient=300, drive=drive, exponents=2)
+        found = exponents(Product(4), np.zeros(4), duration=900, transient=300, drive=drive, exponents=2)
         assert found[:leading].mean() == pytest.approx(expected, abs=1e-6)
 
 
@@ -143,7 +128,7 @@ def test_a_spectral_radius_below_one_taken_as_sufficient():
 
 
 def test_a_spectral_radius_above_one_taken_as_necessary():
-    """A leaky network of radius 3 that is stable: |1 - d + d mu| < 1 decides. Driven hard, one of radius 2 has negative conditional exponents."""
+    """A leaky network of radius 3 that is stable: |1 - d + d mu| < 1 decides. Product hard, one of radius 2 has negative conditional exponents."""
     leaky = Tanh(-3.0 * np.eye(2), leak=0.25)
     assert dm.spectral_radius(leaky.W) == 3.0 and exponents(leaky, np.zeros(2), duration=50).max() < -30.0
     driven = Tanh.random(20, 20, rng=0, gain=2.0)

@@ -119,8 +119,7 @@ def fit(model, task, *, steps, units=32, rng=0, batch=64, learning_rate=1e-3, op
     verdict = {"floor": floor, "asked": task.asked, "learned": int(not callable(loss) and task.learned(*tested[:2]))}
     settings = {"model": model, "batch": batch, "learning_rate": learning_rate, "optimizer": optimizer, "clip": clip, "warmup": warmup,
                 "held_out": held_out, "training_steps": steps, "evaluate_every": evaluate_every, "dtype": str(trainable.dtype), "fixed": fixed,
-                "train": train,
-                "loss": "given by the caller" if callable(loss) else task.loss}
+                "train": train, "loss": "given by the caller" if callable(loss) else task.loss}
     return task.trained(trainable.frozen()), _history(rows, best, tested, task, settings, rng, verdict, threads)
 
 

@@ -50,9 +50,9 @@ def teach(model, data, *, steps=2000, units=32, forcing=None, window=None, batch
     gradients pass through its own dynamics, yet no longer than errors take to double. Loss: mean squared error over the scored
     steps, in units of the standard increment, so that 1 is a forecast that never moves.
 
-    model: a Map with as many inputs as outputs, a name of ``dm.models``, of so many ``units``, or a ``Forecaster`` that is taught on; window:
-    steps (default the listening and
-    two intervals, at least 100); noise: standard deviation of white noise on what is heard of the truth, in standard deviations of the data.
+    model: a Map with as many inputs as outputs, a name of ``dm.models``, of so many ``units``, or a ``Forecaster`` that is taught on; window: steps
+    (default the listening and two intervals, at least 100); noise: standard deviation of white noise on what is heard of the truth, in standard
+    deviations of the data.
     Returns the ``Forecaster``, and a Dataset over ``step``: training_loss and gradient_norm; test_loss and test_error on 64 windows of the test
     part (fewer where they would overlap), heard in the same way; attributes floor (1), asked, and learned, 1 where test_loss + 2 test_error <
     asked floor, else 0.
@@ -80,10 +80,7 @@ def teach(model, data, *, steps=2000, units=32, forcing=None, window=None, batch
         model = forecaster(as_model(model, y.shape[1], y.shape[1], units, drawing.spawn(1)[0]), data)
     fits(model, y)
     untaught, z, test = model, model.standard(y), model.standard(values(data, "test"))
-    for name, part, least in (("training", z, window + 2), ("test", test, LISTENING + 3)):
-        if len(part) < least:
-            raise ShapeError(f"the {name} part has {len(part)} samples, too few for windows of {least - 2} steps: load more, or pass a shorter "
-                             "window")
+    _check_lengths(z, test, window)
     module = Forced(untaught.model, untaught.gain, forcing, dtype)
     gain, scored = module.gain, slice(LISTENING, None)
     descent = torch.optim.Adam(module.parameters(), lr=learning_rate)
@@ -123,6 +120,14 @@ def _tested(module, orbit, steps, measure):
     with torch.no_grad():
         losses = measure(module(drawn[:, :-1]), drawn[:, 1:]).double().numpy()
     return float(losses.mean()), float(losses.std(ddof=1) / np.sqrt(count))
+
+
+def _check_lengths(z, test, window):
+    """Refuse parts that are shorter than a window."""
+    for name, part, least in (("training", z, window + 2), ("test", test, LISTENING + 3)):
+        if len(part) < least:
+            raise ShapeError(f"the {name} part has {len(part)} samples, too few for windows of {least - 2} steps: load more, or pass a shorter "
+                             "window")
 
 
 def _check(options):

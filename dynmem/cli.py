@@ -199,7 +199,7 @@ def draw(module, dataset, path: Path) -> Path:
 
     from matplotlib import pyplot
 
-    from .files import space_watched, write
+    from .runtime.files import space_watched, write
 
     figure, picture = module.draw(dataset), BytesIO()
     figure.savefig(picture, format="png", metadata={"Software": None})

@@ -6,9 +6,9 @@ from functools import cached_property
 import numpy as np
 
 from .arrays import cayley, tensors
+from .autodiff.jacobian import jacobian
 from .errors import NotFiniteError, ShapeError
 from .system import Flow, as_input, as_state, as_system
-from .tangent import jacobian
 
 
 @dataclass(frozen=True, eq=False)

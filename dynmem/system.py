@@ -11,6 +11,7 @@ import numpy as np
 
 from .arrays import namespace, stack, steps, tensors
 from .errors import NotFiniteError, ShapeError
+from .runtime.validation import whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,3 +210,14 @@ def as_input(system, u, name="u"):
     if not np.isfinite(u).all():
         raise NotFiniteError(f"{name} holds NaN or infinity")
     return u
+
+
+def component_index(system, component, n):
+    """Index of one of n components given by its name or index."""
+    if isinstance(component, str):
+        if component not in system.states:
+            raise ValueError(f"{type(system).__name__} has no component {component!r}: it has {', '.join(system.states) or 'no names'}")
+        return list(system.states).index(component)
+    if whole("component", component, 0) >= n:
+        raise ValueError(f"component {component}: {type(system).__name__} has {n}, counted from 0")
+    return int(component)

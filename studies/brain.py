@@ -13,8 +13,8 @@ import xarray as xr
 
 import dynmem as dm
 from dynmem.analysis import memory_lifetime, memory_trace, noisy_recall, retrieved_overlap
-from dynmem.flow import trajectory
 from dynmem.labels import dataset
+from dynmem.orbits import trajectory
 from dynmem.study import Study
 from dynmem.systems import BennaFusi, CascadeSynapse, FlipFlop, Hopfield, Impulses, LeakySynapse, LineAttractor, Noisy, RingAttractor, WongWang
 

@@ -37,7 +37,7 @@ class HiddenOnly(dm.Map):
 
 def hidden_only_exponents(lstm, noise, *, transient, duration, rng):
     """Spectrum of the products of d h_t / d h_(t-1) along the orbit that the noise, an array (steps, inputs), drives."""
-    from dynmem.flow import trajectory
+    from dynmem.orbits import trajectory
 
     states = trajectory(lstm, np.zeros(lstm.size), len(noise), noise)
     cells = states[:-1, lstm.units :]

@@ -16,11 +16,11 @@ import numpy as np
 import xarray as xr
 
 import dynmem as dm
+from dynmem.autodiff.jacobian import push
 from dynmem.errors import NotFiniteError, ShortRunWarning
 from dynmem.study import Study
-from dynmem.tangent import push
 from dynmem.training.forecast import Forecaster, echo, forecaster, learned_dynamics, valid_time
-from dynmem.training.teaching import teach
+from dynmem.training.teacher_forcing import teach
 
 MODELS = {  # options of dm.models.get, and the learning rate
     "esn": ({"units": 300, "spectral_radius": 0.5, "input_gain": 0.3}, None),

@@ -22,12 +22,12 @@ from dynmem.arrays import concat, sqrt
 from dynmem.datasets.ephemeris import solar_system
 from dynmem.datasets.splits import in_time, part
 from dynmem.errors import NotFiniteError, ShortRunWarning
-from dynmem.flow import trajectory
+from dynmem.orbits import trajectory
 from dynmem.study import Study
 from dynmem.systems import NBody, OuterSolarSystem, ephemeris
 from dynmem.systems.symplectic import halves
 from dynmem.training.forecast import echo
-from dynmem.training.teaching import teach
+from dynmem.training.teacher_forcing import teach
 
 STEP = 20.0 / ephemeris.YEAR  # years between samples of the sky
 EVERY = {"Mercury": 1, "Venus": 1, "Earth": 1, "Mars": 1, "Jupiter": 4, "Saturn": 4, "Uranus": 4, "Neptune": 4}  # of them for one of a planet

@@ -6,8 +6,8 @@ import sympy
 
 import dynmem as dm
 from dynmem import arrays
-from dynmem.dual import Dual
-from dynmem.pushpull import Push
+from dynmem.autodiff.dual import Dual
+from dynmem.autodiff.tangents import Push
 
 X = np.array([0.3, -0.7, 1.2])
 POSITIVE = {"log", "sqrt"}

@@ -5,6 +5,7 @@ import importlib
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -12,10 +13,12 @@ import dynmem
 
 ROOT = Path(dynmem.__file__).parent
 HEAVY = ("torch", "xarray", "sympy", "matplotlib", "numba", "pandas", "dask", "h5netcdf", "scipy")
-FLOORS = ["errors", "room", "files", "arrays", "counting", "pushpull", "dual", "system", "labels", "symbolic", "trace", "tangent", "dop853",
-          "runge_kutta", "assembly", "stepping", "machine", "kernels", "compiled", "scan", "flow", "linear", "check", "models", "systems", "analysis",
-          "theory", "tasks", "datasets", "training", "study", "comparison", "plotting", "cli", "__main__"]
-
+# Lowest first: a file imports from its own floor and from those before it.
+FLOORS = [
+    "errors", "runtime", "arrays", "system", "symbolic", "autodiff", "labels", "integrate", "compiler", "scan", "orbits", "linear", "contract",
+    "comparison", "models", "systems", "tasks", "analysis", "theory", "datasets", "training", "study", "plotting", "cli", "__main__",
+]
+INSIDE_ANALYSIS = ["convergence", "drive", "lyapunov", "stability", "bifurcations", "gradients", "memory", "series", "cost"]
 
 def loaded(*arguments):
     """Heavy modules that a fresh interpreter has loaded at the end of a run of ``python -X importtime ARGUMENTS``."""
@@ -46,41 +49,83 @@ def test_every_public_name_exists():
             assert getattr(dynmem, name) is not None
 
 
-def imported(path):
-    """Floors a file imports from, functions included: (floor, line)."""
+def module_of(path):
+    """Dotted name below dynmem: ``analysis.lyapunov.qr``; a package for its ``__init__``."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_of(path): path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"}
+
+
+def imported(name):
+    """(module, line, whether at the top of the file) of each module of dynmem that a file imports."""
+    path = FILES[name]
     package = path.relative_to(ROOT).parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - node.level + 1]
-            parts = (*base, *(node.module or "").split(".")) if node.module else base
-            for first in [parts[0]] if parts else [alias.name for alias in node.names]:
-                yield first, node.lineno
+            base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
         elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "dynmem":
-            rest = node.module.split(".")[1:]
-            for first in rest[:1] or [alias.name for alias in node.names]:
-                yield first, node.lineno
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                if alias.name.startswith("dynmem."):
-                    yield alias.name.split(".")[1], node.lineno
-
-
-FILES = [str(p.relative_to(ROOT)) for p in sorted(ROOT.rglob("*.py")) if p != ROOT / "__init__.py"]
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_floors(name):
-    path = ROOT / name
-    own = path.relative_to(ROOT).parts[0].removesuffix(".py")
-    assert own in FLOORS, f"{own} has no floor: give it one in this file"
-    for floor, line in imported(path):
-        if floor == own or floor == "__version__":
+            base = node.module.split(".")[1:]
+        else:
             continue
-        assert floor in FLOORS, f"{path.name}:{line} imports {floor}, which has no floor"
-        assert FLOORS.index(floor) < FLOORS.index(own), f"{path.name}:{line}: {own} imports {floor}, which lies above it"
+        base = [part for part in base if part]
+        for alias in node.names:
+            for candidate in (".".join([*base, alias.name]), ".".join(base)):
+                if candidate in FILES:
+                    yield candidate, node.lineno
+                    break
 
 
-@pytest.mark.parametrize("name", sorted({str(Path(f).with_suffix("")).replace("/", ".").removesuffix(".__init__") for f in FILES} - {"__main__"}))
-def test_every_file_imports(name):
+EDGES = {name: sorted(set(imported(name))) for name in FILES}
+
+
+def climbs(floors, below=""):
+    """Imports that go up a list of floors, or that have no floor."""
+    for name, edges in EDGES.items():
+        for target, line in edges:
+            own, other = (n.removeprefix(below).partition(".")[0] for n in (name, target))
+            if not (name.startswith(below) and target.startswith(below)) or own == other:
+                continue
+            if own not in floors or other not in floors or floors.index(other) > floors.index(own):
+                yield f"{name}:{line} imports {target}"
+
+
+def test_floors():
+    assert not list(climbs(FLOORS))
+
+
+def test_floors_inside_analysis():
+    assert not list(climbs(INSIDE_ANALYSIS, "analysis."))
+
+
+def test_no_two_files_import_each_other():
+    """Also round three or more files: a depth-first search over all imports, those inside functions too."""
+    done, path = set(), []
+
+    def visit(name):
+        assert name not in path, f"circle of imports: {' -> '.join([*path[path.index(name):], name])}"
+        if name not in done:
+            path.append(name)
+            for target, _ in EDGES[name]:
+                if target != name:
+                    visit(target)
+            done.add(path.pop())
+
+    for name in FILES:
+        visit(name)
+
+
+def test_no_module_shadows_a_name_that_its_package_exports():
+    for package in ["dynmem", *(f"dynmem.{name}" for name in FILES if FILES[name].name == "__init__.py")]:
+        exported = set(getattr(importlib.import_module(package), "__all__", ()))
+        modules = {name.rpartition(".")[2] for name in FILES if f"dynmem.{name}".rpartition(".")[0] == package}
+        assert not {name for name in exported & modules if not isinstance(getattr(importlib.import_module(package), name), ModuleType)}
+
+
+def test_every_file_imports():
     """Also those that no name at the top leads to before it is used."""
-    importlib.import_module(f"dynmem.{name}")
+    for name in FILES:
+        if name != "__main__":
+            importlib.import_module(f"dynmem.{name}")

@@ -7,8 +7,7 @@ from scipy import signal
 import dynmem as dm
 from dynmem.errors import NotFiniteError, ShapeError
 from dynmem.linear import LinearSystem, linearize
-
-from .reference import ForcedDuffing, Henon, Lorenz, row
+from tests.reference import ForcedDuffing, Henon, Lorenz, row
 
 
 def system(n=4, inputs=2, outputs=3, seed=0, dt=None):

@@ -10,8 +10,7 @@ import dynmem as dm
 from dynmem import symbolic
 from dynmem.errors import ShapeError
 from dynmem.models import GRU, LSTM, Linear, Network, Orthogonal, Relu, Tanh
-
-from .reference import Henon, Logistic, Lorenz, Lorenz96, Pendulum, row
+from tests.reference import Henon, Logistic, Lorenz, Lorenz96, Pendulum, row
 
 
 def test_the_derivative_of_the_lstm_cell_is_its_forget_gate():

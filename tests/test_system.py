@@ -9,8 +9,7 @@ import pytest
 import dynmem as dm
 from dynmem.errors import NotFiniteError, ShapeError
 from dynmem.system import as_input, as_state, as_system, map_arrays
-
-from .reference import BUILD, Cat, Lorenz, Lorenz96, Pendulum, row
+from tests.reference import BUILD, Cat, Lorenz, Lorenz96, Pendulum, row
 
 
 @pytest.mark.parametrize("name", BUILD)
@@ -116,8 +115,8 @@ def test_map_arrays_reaches_every_array_and_recomputes_what_is_cached():
 
 def test_a_system_without_a_state_has_nothing_to_hold_to_a_batch():
     """Its empty states broke the reshaping: an orbit of memoryless layers, and all that follows one, failed."""
-    from dynmem.flow import trajectory
     from dynmem.models import Dense
+    from dynmem.orbits import trajectory
 
     dense = Dense.random(2, 3)
     assert trajectory(dense, np.zeros((4, 0)), 5, np.ones((5, 4, 3))).shape == (6, 4, 0)

@@ -7,7 +7,7 @@ from os import PathLike
 
 import numpy as np
 
-from .lossless import refuse_others
+from .attributes import refuse_others
 from .registry import table
 from .splits import PARTS, pieces
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..labels import dataset
-from ..room import refuse_large
+from ..runtime.memory import refuse_large
 from ..systems import ephemeris
 from .checks import refuse
 from .splits import MEANINGS, in_time

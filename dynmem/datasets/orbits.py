@@ -8,14 +8,14 @@ import numpy as np
 
 from .. import systems
 from ..errors import ConvergenceError, ShapeError
-from ..flow import FlowMap, suggest_step, trajectory
 from ..labels import as_seed, dataset, describe_system
-from ..room import refuse_large
+from ..orbits import FlowMap, suggest_step, trajectory
+from ..runtime.memory import refuse_large
 from ..system import Map
 from .checks import refuse
-from .clock import clock
 from .ephemeris import solar_system
 from .splits import MEANINGS, ends, marks
+from .timescales import clock
 
 FINE = 1e-7  # error of the tangent map of an integration step, per unit of time
 TURN = np.pi / 2  # radians that the fastest component may turn between two samples: four samples a period

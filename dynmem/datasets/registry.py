@@ -84,7 +84,7 @@ def load(name, /, *, cache=False, **given):
     if unknown := sorted(set(given) - set(known)):
         raise TypeError(f"{name} takes no option {', '.join(unknown)}: it takes {', '.join(known) or 'none'}")
     if cache:
-        from .store import cached
+        from .cache import cached
 
         return cached(name, given, lambda: _made(name, given))
     return _made(name, given)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import DamageError
 from ..labels import dataset
-from ..room import refuse_large
+from ..runtime.memory import refuse_large
 from .splits import MEANINGS, PARTS
 
 LONGEST, COEFFICIENTS, SPEAKERS = 29, 12, 9

@@ -23,6 +23,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "residual": ["Activation", "Block", "Dense", "FeedForward", "Norm"],
         "esn": ["ESN"],
         "network": ["Network", "get", "names", "about", "resampled"],
-        "from_torch": ["from_torch"],
+        "conversion": ["from_torch"],
     },
 )

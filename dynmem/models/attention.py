@@ -6,8 +6,9 @@ import numpy as np
 
 from ..arrays import concat, namespace, softmax, tensors, transpose, where
 from ..errors import NotFiniteError, ShapeError
+from ..runtime.validation import real, whole
 from ..system import Map
-from .cell import one_batch, one_batch_of_steps, real, whole
+from .cell import one_batch, one_batch_of_steps
 
 POSITIONS = ("none", "rotary", "alibi", "learned", "absolute")
 LOW = -1e30  # a score far below any real one: its exponential is exactly 0

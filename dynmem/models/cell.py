@@ -6,6 +6,7 @@ import numpy as np
 
 from ..arrays import exp, tanh, tensors
 from ..errors import NotFiniteError, ShapeError
+from ..runtime.validation import real, whole
 from ..system import Map
 
 LARGEST = 300  # logarithm of what is computed from weights
@@ -120,24 +121,6 @@ class Cell(Map):
         units, inputs = whole("units", units, 1), whole("inputs", inputs, 0)
         rng, sizes, bound = np.random.default_rng(rng), {"N": units, "gN": cls.gates * units, "D": inputs}, 1 / np.sqrt(units)
         return {name: rng.uniform(-bound, bound, tuple(sizes[k] for k in formula.split(","))) for name, formula in cls.shapes.items()}
-
-
-def whole(name, value, least):
-    """value as an int of at least ``least``."""
-    if not _is_number(value) or isinstance(value, bool) or not np.isfinite(value) or int(value) != value or value < least:
-        raise ValueError(f"{name} = {value!r:.60}: must be a whole number of at least {least}")
-    return int(value)
-
-
-def real(name, value):
-    """value as a float, if it is one real number."""
-    if not _is_number(value):
-        raise ValueError(f"{name} = {value!r:.60}: must be one real number")
-    return float(value)
-
-
-def _is_number(value):
-    return not isinstance(value, (list, tuple)) and np.ndim(value) == 0 and np.asarray(value).dtype.kind in "biuf"
 
 
 def keep(system, **shapes):

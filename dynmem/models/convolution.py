@@ -8,8 +8,9 @@ import numpy as np
 
 from ..arrays import concat, relu, sqrt, tensors
 from ..errors import NotFiniteError, ShapeError
+from ..runtime.validation import whole
 from ..system import Map, as_system
-from .cell import one_batch, one_batch_of_steps, whole
+from .cell import one_batch, one_batch_of_steps
 from .residual import Dense
 
 INITS = ("he", "uniform")

@@ -7,8 +7,9 @@ import numpy as np
 
 from ..arrays import as_complex, concat, cos, exp, sin, split, sqrt
 from ..linear import LinearSystem
+from ..runtime.validation import real, whole
 from ..system import Map
-from .cell import above_zero, expm1, keep, log_uniform, logarithms, matrix_shape, one_batch_of_steps, real, whole
+from .cell import above_zero, expm1, keep, log_uniform, logarithms, matrix_shape, one_batch_of_steps
 from .hippo import normal_plus_low_rank
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .cell import real
+from ..runtime.validation import real
 from .rnn import Tanh
 
 

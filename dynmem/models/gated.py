@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import concat, sigmoid, split, tanh
-from .cell import Cell, real
+from ..runtime.validation import real
+from .cell import Cell
 
 
 def lstm_gates(i, f, g, o):

@@ -8,8 +8,9 @@ import numpy as np
 from ..arrays import stack, tensors
 from ..errors import ShapeError, UnknownNameError
 from ..linear import LinearSystem
+from ..runtime.validation import real, whole
 from ..system import Map
-from .cell import above_zero, real, whole
+from .cell import above_zero
 
 MEASURES = ("legs", "legt", "lagt", "fourier")
 DECAY = {"legs": 0.5, "legt": 0.0, "lagt": 0.0, "fourier": 0.0}  # of the normal part

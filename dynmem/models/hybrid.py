@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import concat, softmax, stack, tanh, where
+from ..runtime.validation import real, whole
 from .attention import LOW, constant_like
-from .cell import Cell, one_batch, real, whole
+from .cell import Cell, one_batch
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,9 @@ from functools import cached_property
 import numpy as np
 
 from ..arrays import concat, exp, namespace, sum, transpose, where  # noqa: A004
+from ..runtime.validation import whole
 from ..system import Map
-from .cell import keep, logarithms, matrix_shape, one_batch_of_steps, whole
+from .cell import keep, logarithms, matrix_shape, one_batch_of_steps
 
 CHUNK = 64  # steps whose mutual attention is one product of matrices
 EPSILON = 1e-6  # keeps an empty memory from dividing by zero, as in the authors' code

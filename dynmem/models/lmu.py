@@ -7,8 +7,9 @@ import numpy as np
 
 from ..arrays import concat, namespace, tanh
 from ..errors import ShapeError
+from ..runtime.validation import real, whole
 from ..system import Map
-from .cell import above_zero, keep, matrix_shape, real, whole
+from .cell import above_zero, keep, matrix_shape
 from .hippo import legendre_delay
 
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from ..arrays import concat, sigmoid
 from ..errors import ShapeError, UnknownNameError
+from ..runtime.validation import whole
 from ..system import Map, as_system
-from .cell import keep, matrix_shape, one_batch, one_batch_of_steps, whole
+from .cell import keep, matrix_shape, one_batch, one_batch_of_steps
 from .diagonal import LRU, S5
 from .selective import Selective
 from .ssm import S4D

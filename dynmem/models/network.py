@@ -7,9 +7,9 @@ import numpy as np
 
 from ..arrays import concat, tensors
 from ..errors import NotFiniteError, ShapeError, UnknownNameError
+from ..runtime.validation import whole
 from ..system import Map, as_system
 from .attention import Attention
-from .cell import whole
 from .convolution import ConvolutionBlock
 from .diagonal import LRU, S5
 from .esn import ESN

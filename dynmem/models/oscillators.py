@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..arrays import concat, split, tanh
+from ..runtime.validation import real, whole
 from ..system import Flow
-from .cell import Cell, above_zero, real, whole
+from .cell import Cell, above_zero
 
 DAMPINGS = ("implicit", "explicit")
 

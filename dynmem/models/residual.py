@@ -6,8 +6,9 @@ import numpy as np
 
 from ..arrays import erf, relu, sqrt, tanh
 from ..errors import ShapeError
+from ..runtime.validation import whole
 from ..system import Map, as_system
-from .cell import keep, whole
+from .cell import keep
 
 ACTIVATIONS = {"relu": relu, "tanh": tanh, "gelu": lambda z: 0.5 * z * (1.0 + erf(z / np.sqrt(2.0))), "identity": lambda z: z}
 NORMS, PLACEMENTS = ("layer", "rms"), ("pre", "post", "none")

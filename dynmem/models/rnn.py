@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 
 from ..arrays import cayley, relu, sign, tanh, transpose
-from .cell import Cell, real, whole
+from ..runtime.validation import real, whole
+from .cell import Cell
 
 PLAIN = {"W": "N,N", "V": "N,D", "b": "N"}
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from ..arrays import as_complex, concat, exp, namespace, solve, stack, transpose
 from ..errors import ShapeError
+from ..runtime.validation import whole
 from .blockwise import blockwise, fourier
-from .cell import whole
 from .hippo import normal_plus_low_rank
 from .ssm import SLOWEST, StateSpace, divided, mode_pairs
 

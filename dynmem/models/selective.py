@@ -7,8 +7,9 @@ import numpy as np
 
 from ..arrays import exp, softplus, sum  # noqa: A004
 from ..errors import ShapeError
+from ..runtime.validation import whole
 from ..system import Map
-from .cell import expm1, keep, log_uniform, logarithms, matrix_shape, one_batch_of_steps, whole
+from .cell import expm1, keep, log_uniform, logarithms, matrix_shape, one_batch_of_steps
 
 INPUT_STEPS = ("euler", "exact")
 

@@ -7,10 +7,11 @@ import numpy as np
 
 from ..arrays import as_complex, concat, cos, exp, namespace, sin, stack, transpose
 from ..linear import LinearSystem
+from ..runtime.validation import whole
 from ..scan import channel_scan
 from ..system import Map
 from .blockwise import causal_convolution
-from .cell import above_zero, expm1, keep, log_uniform, logarithms, matrix_shape, one_batch_of_steps, whole
+from .cell import above_zero, expm1, keep, log_uniform, logarithms, matrix_shape, one_batch_of_steps
 from .hippo import normal_plus_low_rank
 
 INITS = ("lin", "inv", "legs", "real")

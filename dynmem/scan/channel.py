@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 
 from ..errors import ShapeError
-from .build import CHUNK, LANES, from_lanes, in_lanes, kernel, run, threads_to_use
-from .doors import alike, expect, is_torch, ready, recorded, spread
+from .arguments import alike, expect, is_torch, ready, recorded, spread
+from .launch import CHUNK, LANES, from_lanes, in_lanes, kernel, run, threads_to_use
 
 
 def channel_scan(a, b, c, u, x0=None, *, threads=None):
@@ -85,6 +85,6 @@ def _joined(real, imaginary, batch, H):
 
 @cache
 def _scan():
-    from .gradient import as_function
+    from .autograd import as_function
 
     return as_function("channel_scan", forward, backward, lambda tensors, outputs: (*tensors[:4], outputs[2]))

@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 
 from ..errors import ShapeError
-from .build import kernel, run, threads_to_use
-from .doors import alike, is_torch, ready, spread
+from .arguments import alike, is_torch, ready, spread
+from .launch import kernel, run, threads_to_use
 
 
 def linear_scan(a, b, x0=None, *, threads=None):
@@ -79,6 +79,6 @@ def _blocks(x, least=64, enough=4):
 
 @cache
 def _scan():
-    from .gradient import as_function
+    from .autograd import as_function
 
     return as_function("linear_scan", forward, backward, lambda tensors, outputs: (tensors[0], tensors[2], outputs[0]))

@@ -1,4 +1,4 @@
-"""The loops of the scans: text that ``build`` completes for one precision and hands to numba.
+"""The loops of the scans: text that ``launch`` completes for one precision and hands to numba.
 
 What stands between the two rulers is put in place of these lines for another precision. Every array of a kernel is memory of its own, which
 ``Restrict`` lets LLVM know: it then keeps coefficients and state in registers and needs no test for overlap, which costs more than a short
@@ -13,11 +13,11 @@ import numba
 import numpy as np
 from numba.core.compiler import Compiler
 
-from dynmem.machine import late
+from dynmem.runtime.jit import late
 
-# ---------------------------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 REAL, INTEGER, EXACT, LANES, CHUNK = np.float64, np.int64, False, 32, 64
-# ---------------------------------------------------------------------------------------------------------------------------------------
+# ------------------------------------------------------------------------------------------
 
 
 class Restrict(Compiler):

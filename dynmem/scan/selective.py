@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 
 from ..errors import ShapeError
-from .build import CHUNK, LANES, from_lanes, in_lanes, kernel, run, threads_to_use
-from .doors import alike, expect, is_torch, ready, recorded, spread
+from .arguments import alike, expect, is_torch, ready, recorded, spread
+from .launch import CHUNK, LANES, from_lanes, in_lanes, kernel, run, threads_to_use
 
 
 def selective_scan(delta, A, B, C, u, x0=None, exact=False, *, threads=None):
@@ -81,6 +81,6 @@ def _rates(A):
 
 @cache
 def _scan():
-    from .gradient import as_function
+    from .autograd import as_function
 
     return as_function("selective_scan", forward, backward, lambda tensors, outputs: (*tensors[:5], outputs[2]))

@@ -1,6 +1,6 @@
 """Studies: a grid of parameters, a function that measures one point, and a store that survives what may happen to it."""
 
-from ..files import NoSpaceError, load, save
+from ..runtime.files import NoSpaceError, load, save
 from .parameters import ConfigurationError, Plan
 from .run import Stopped
 from .store import ChangedError, Store

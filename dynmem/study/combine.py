@@ -9,7 +9,7 @@ from .parameters import Plan
 if TYPE_CHECKING:
     from xarray import Dataset
 
-    from .study import Study
+    from .question import Question
 
 POINT = "point of the grid"  # a dim that no measure gives by chance
 
@@ -99,7 +99,7 @@ def _unfold(variable, axes: tuple[str, ...], shape: tuple[int, ...]):
     return xr.Variable(axes + rest, ordered.values.reshape(shape + ordered.shape[1:]), variable.attrs)
 
 
-def describe(dataset: "Dataset", study: "Study", configuration: Mapping, finish: str) -> "Dataset":
+def describe(dataset: "Dataset", study: "Question", configuration: Mapping, finish: str) -> "Dataset":
     """The combined Dataset with its title, source, seeds and provenance; it never tells the time, so that equal runs are equal bytes."""
     parameters = {**configuration["grid"], **configuration["settings"]}
     seeds = parameters.get("seed", [])

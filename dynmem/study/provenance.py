@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 # these parts of dynmem cannot touch a measured number
-OUTSIDE = {"__main__.py", "cli.py", "files.py", "plotting.py", "study"}
+OUTSIDE = ("__main__.py", "cli.py", "plotting.py", "runtime/files.py", "study/")
 DOCUMENTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -59,7 +59,7 @@ def code(measure: Callable, *later: Callable | None) -> dict[str, str]:
     except (OSError, TypeError):
         own = [function_code(measure)]  # written at a prompt or in a notebook
     package = Path(__file__).parents[1]
-    files = sorted(path for path in package.rglob("*.py") if path.relative_to(package).parts[0] not in OUTSIDE)
+    files = sorted(path for path in package.rglob("*.py") if not path.relative_to(package).as_posix().startswith(OUTSIDE))
     whole = [f"{path.relative_to(package).as_posix()} {fingerprint(path.read_text(encoding='utf-8'))}" for path in files]
     return {"study": _join(own), "dynmem": _join(whole)}
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ShortRunWarning
-from ..files import NoSpaceError, encode, save
+from ..runtime.files import NoSpaceError, encode, save
 from . import provenance
 from .combine import check_point, combine, describe
 from .parameters import Plan
@@ -24,7 +24,7 @@ from .workers import Outcome, outcomes
 if TYPE_CHECKING:
     from xarray import Dataset
 
-    from .study import Study
+    from .question import Question
 
 SMALLEST_POINT = 16384  # bytes of an almost empty netCDF-4 file and its record
 
@@ -123,7 +123,7 @@ def measured(measure: Callable[..., "Dataset"], settings: Mapping, axes: tuple[s
 class Run:
     """What a run of a study has at hand."""
 
-    study: "Study"
+    study: "Question"
     plan: Plan
     store: Store
     report: Progress

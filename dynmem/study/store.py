@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import BusyError, DamageError
-from ..files import canonical, checksum, decode, load, seal, sidecar, unseal, write
+from ..runtime.files import canonical, checksum, decode, load, seal, sidecar, unseal, write
 
 NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,100}")
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..arrays import concat, sqrt
 from ..errors import ShapeError
-from ..flow import FlowMap
+from ..orbits import FlowMap
 from ..system import Flow, Map, as_system
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..arrays import softplus
 from ..errors import ShapeError
 from ..labels import as_seed, dataset, not_a_seed
-from ..room import refuse_large
+from ..runtime.memory import refuse_large
 
 MANY = 100_000  # sequences that are drawn at once for a part
 MOST = 2**31 - 1  # larger options are slips of the pen, and would not fit into whole numbers

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from ..analysis.attention import dilution_report, paths_report
+from ..analysis.gradients.attention_paths import dilution_report, paths_report
 from ..errors import ShapeError
 from ..labels import dataset
 from ..models import Attention
 from . import gaussian
 from .checks import count, lag_axis, not_negative, numbers, square_matrix
 from .linear import linear_spectrum
-from .mean_field import tanh_variance
+from .tanh_moments import tanh_variance
 
 PATHS = ("recurrence", "attention", "convolution")
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 
+from ..autodiff.jacobian import jacobian
 from ..errors import ConvergenceError
 from ..labels import dataset
 from ..systems.attractors import FlipFlop, LineAttractor, RingAttractor
 from ..systems.neural import CTRNN, WongWang
-from ..tangent import jacobian
 from .checks import count, finite, not_negative, number, positive, vector
-from .reports import lyapunov_report
+from .results import lyapunov_report
 
 
 def recall_report(time, mean, variance, *, title, source, parameters, **variables):

@@ -6,7 +6,7 @@ import numpy as np
 
 from .checks import positive
 from .linear import linear_spectrum
-from .reports import lyapunov_report
+from .results import lyapunov_report
 
 
 def standard_map_spectrum(kick):

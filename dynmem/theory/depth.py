@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..analysis.depth import layer_report, spectrum_report, stream_report
+from ..analysis.gradients.depth import layer_report, spectrum_report, stream_report
 from ..labels import dataset
 from ..models.network import deepnorm
 from .checks import count, positive

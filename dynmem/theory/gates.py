@@ -7,7 +7,7 @@ import numpy as np
 
 from ..labels import dataset
 from .checks import count, finite, fraction, not_negative, numbers, square_matrix, vector
-from .reports import horizon_entry, lyapunov_report
+from .results import horizon_entry, lyapunov_report
 
 CAN = "Can, Krishnamurthy and Schwab (2020)"
 

@@ -16,7 +16,7 @@ from scipy.optimize import brentq
 from ..errors import ConvergenceError
 from . import gaussian
 from .checks import spread
-from .mean_field import tanh_susceptibility, tanh_variance
+from .tanh_moments import tanh_susceptibility, tanh_variance
 
 LONGEST = 200_000  # lags
 STRONGEST = 100.0  # gain; the grids of two-time means grow as its square, here to half a minute

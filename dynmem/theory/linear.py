@@ -3,7 +3,7 @@
 import numpy as np
 
 from .checks import count, lag_axis, not_negative, positive, square_matrix
-from .reports import gradient_report, horizon_entry, lyapunov_report
+from .results import gradient_report, horizon_entry, lyapunov_report
 
 SLOPE = {"identity": 1.0, "relu": 1.0, "tanh": 1.0, "sigmoid": 0.25}  # the largest derivative of each nonlinearity
 

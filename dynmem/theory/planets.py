@@ -5,7 +5,7 @@ import numpy as np
 from ..errors import ConvergenceError
 from ..labels import dataset
 from .checks import number, numbers, positive
-from .reports import lyapunov_report
+from .results import lyapunov_report
 
 POINTS = ("L1", "L2", "L3", "L4", "L5")
 SZEBEHELY = "Szebehely (1967), Theory of Orbits, ch. 4 and 5"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..analysis.receptive import field_report
+from ..analysis.gradients.receptive_field import field_report
 from .checks import count, not_negative, number
 
 LONGEST = 2**22  # lags that an answer may hold

@@ -9,7 +9,7 @@ import numpy as np
 from ..labels import dataset
 from ..systems.synapses import BennaFusi, CascadeSynapse, LeakySynapse
 from .checks import count, lag_axis, positive
-from .reports import lyapunov_report
+from .results import lyapunov_report
 
 
 def leaky_synapse(lags, *, rate=0.1, binary=False):

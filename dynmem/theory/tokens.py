@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..analysis.tokens import token_report
+from ..analysis.gradients.token_paths import token_report
 from .checks import count, not_negative, vector
 
 

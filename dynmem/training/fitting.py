@@ -17,9 +17,9 @@ from ..labels import as_seed, dataset
 from ..system import Map
 from ..tasks import Task, whole
 from . import checkpoint as checkpoints
+from .array_task import Samples
 from .forecast import Forecaster
 from .options import as_model, generator, positive, refuse
-from .samples import Samples
 from .trainable import Trainable
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop, "sgd": torch.optim.SGD}
@@ -179,7 +179,7 @@ def _one_each(losses, count):
 def as_task(task, loss, model):
     """The task itself, or the task that a name, a Dataset or arrays (inputs, targets) make."""
     if isinstance(task, str) or hasattr(task, "data_vars"):
-        from .goals import task_of
+        from .dataset_tasks import task_of
 
         task = task_of(task)
     if isinstance(task, Task):

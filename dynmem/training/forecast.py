@@ -8,8 +8,8 @@ from ..analysis import lyapunov_spectrum
 from ..arrays import concat
 from ..datasets.splits import part
 from ..errors import NotFiniteError, ShapeError
-from ..flow import trajectory
 from ..labels import as_seed, dataset
+from ..orbits import trajectory
 from ..system import Map, as_system
 from ..tasks import whole
 from .options import as_model, generator, positive, refuse

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import dynmem as dm
-
-from .harness import medians
+from tests.benchmarks.harness import medians
 
 PEER = 2000  # samples of scipy's, which is slow
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from dynmem import gradient_norms
-from dynmem.analysis.threads import one_thread
 from dynmem.models import Tanh
+from dynmem.runtime.threads import one_thread
 from tests.benchmarks.harness import medians, product
 
 

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 
 from dynmem import lyapunov_spectrum
-from dynmem.analysis.frame import random_frame
-from dynmem.analysis.threads import one_thread
+from dynmem.analysis.lyapunov.qr import random_frame
+from dynmem.autodiff.jacobian import as_tensor, push
 from dynmem.models import LSTM, Tanh
+from dynmem.runtime.threads import one_thread
 from dynmem.system import map_arrays
-from dynmem.tangent import as_tensor, push
 from tests.benchmarks.harness import medians, product
 
 STEPS = {64: 2000, 128: 1000, 256: 400, 512: 120}  # by the size of the state

@@ -1,0 +1,1 @@
+"""What does a model cost? Operations counted, seconds measured."""

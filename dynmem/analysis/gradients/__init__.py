@@ -1,0 +1,1 @@
+"""How far back does a gradient reach? Gradients over the lag, horizons, paths, receptive fields, depth."""

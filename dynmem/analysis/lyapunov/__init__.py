@@ -1,0 +1,1 @@
+"""How fast do differences grow? Lyapunov exponents and vectors, conditional exponents, chaos indicators."""

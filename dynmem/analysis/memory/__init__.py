@@ -1,0 +1,1 @@
+"""How much of the past can be read back? Memory capacity and recall."""

@@ -1,0 +1,1 @@
+"""Where does a system stay? Fixed points, cycles and spectra."""

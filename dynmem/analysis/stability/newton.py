@@ -1,0 +1,138 @@
+"""Newton's method from many starts at once: the zeros of f^p(x) - x of a map, or of the velocity of a flow."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...autodiff.jacobian import push
+from ...system import Flow, System
+
+CHUNK = 1 << 21  # numbers in a batch of Jacobians
+HALVINGS = 12
+RELATIVE = 1e-10  # singular values below this share of the largest are left out of a step
+
+
+@dataclass(frozen=True)
+class Equation:
+    """g(x) = 0: the velocity of a Flow, or f^p(x) - x of a Map, taken on the circle for components with a ``modulus``."""
+
+    system: System
+    period: int = 1
+    u: np.ndarray | None = None
+    modulus: np.ndarray | None = None  # (n,), infinite for components on a line
+
+    def image(self, x, times):
+        """f^times(x)."""
+        for _ in range(times):
+            x = self.system.rule(x, self.u)
+        return x
+
+    def residual(self, x, period=None):
+        """g, shape (..., n)."""
+        if isinstance(self.system, Flow):
+            return np.asarray(self.system.rule(x, self.u))
+        return self.difference(self.image(x, period or self.period), x)
+
+    def linear(self, x):
+        """g (m, n) and its Jacobian (m, n, n)."""
+        count, n = x.shape
+        rows = np.broadcast_to(np.eye(n)[:, None, :], (n, count, n)).copy()
+        value = x
+        for _ in range(1 if isinstance(self.system, Flow) else self.period):
+            value, rows = push(self.system, value, rows, self.u)
+        J = np.moveaxis(rows, 0, -1)
+        if isinstance(self.system, Flow):
+            return value, J
+        return self.difference(value, x), J - np.eye(n)
+
+    def derivative(self, x):
+        """Jacobian of the flow, or of f^p, at x (m, n): shape (m, n, n)."""
+        J = self.linear(x)[1]
+        return J if isinstance(self.system, Flow) else J + np.eye(x.shape[-1])
+
+    def difference(self, x, y):
+        """x - y, the short way round on circles."""
+        if self.modulus is None:
+            return x - y
+        with np.errstate(invalid="ignore"):
+            turns = np.where(np.isfinite(self.modulus), np.round((x - y) / self.modulus), 0.0)
+        return x - y - np.where(turns == 0.0, 0.0, turns * np.where(np.isfinite(self.modulus), self.modulus, 0.0))
+
+    def wrapped(self, x):
+        """x with components on circles brought into [0, modulus)."""
+        if self.modulus is None:
+            return x
+        circle = np.isfinite(self.modulus)
+        return np.where(circle, np.mod(x, np.where(circle, self.modulus, 1.0)), x)
+
+    def near_zero(self, x):
+        """x with components a rounding error below the modulus brought to 0, where the circle closes."""
+        return x if self.modulus is None else x - np.where(self.modulus - x < 1e-9 * self.modulus, self.modulus, 0.0)
+
+    def allowed(self, x, tolerance):
+        """Residual below which x counts as a solution: relative to 1 + |x| for a map; for a flow, whose velocity may fade far away, close to
+        absolute."""
+        return tolerance * (1.0 + (1e-3 if isinstance(self.system, Flow) else 1.0) * np.linalg.norm(x, axis=-1))
+
+
+def solve(equation, starts, *, iterations=60, tolerance=1e-10):
+    """Newton's method with step halving from every start (m, n).
+
+    Returns x (m, n), the size of the last full step (m,), which tells the error, and converged (m,).
+    """
+    count = max(1, CHUNK // starts.shape[1] ** 2)
+    with np.errstate(all="ignore"):
+        parts = [_solve(equation, starts[i : i + count], iterations, tolerance) for i in range(0, len(starts), count)]
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+
+def _solve(equation, x, iterations, tolerance):
+    x, last = x.copy(), np.full(len(x), np.inf)
+    active = np.arange(len(x))
+    polish = np.full(len(x), 2)  # full steps after convergence, down to rounding
+    for _ in range(iterations):
+        g, J = equation.linear(x[active])
+        usable = np.isfinite(g).all(axis=1) & np.isfinite(J).all(axis=(1, 2))
+        active, g, J = active[usable], g[usable], J[usable]
+        if not len(active):
+            break
+        near = np.linalg.norm(g, axis=1) <= equation.allowed(x[active], tolerance)
+        x[active], last[active], moved = _advance(equation, x[active], g, J)
+        polish[active[near]] -= 1
+        active = active[moved & (polish[active] > 0)]
+    g = np.linalg.norm(equation.residual(x), axis=1)
+    return x, last, g <= equation.allowed(x, tolerance)
+
+
+def _advance(equation, x, g, J):
+    """States after a Newton step that is halved until |g| falls, the sizes of the full steps, and whether any part of it helped."""
+    step = newton_step(J, g)
+    before, moved = np.linalg.norm(g, axis=1), np.zeros(len(x), bool)
+    new, waiting = x.copy(), np.arange(len(x))
+    for halving in range(HALVINGS + 1):
+        share = 0.5**halving
+        trial = equation.wrapped(x[waiting] + share * step[waiting])
+        after = np.linalg.norm(equation.residual(trial), axis=1)
+        better = after < (1.0 - 0.1 * share) * before[waiting]
+        done = waiting[better]
+        new[done], moved[done] = trial[better], True
+        waiting = waiting[~better]
+        if not len(waiting):
+            break
+    return new, np.linalg.norm(step, axis=1), moved
+
+
+def newton_step(J, g):
+    """-J^-1 g for a batch; where J is singular, or all but, the shortest step that solves the rest."""
+    try:
+        step = -np.linalg.solve(J, g[..., None])[..., 0]
+    except np.linalg.LinAlgError:
+        step = np.full_like(g, np.nan)
+    size = np.linalg.norm(J, axis=(-2, -1)) * np.linalg.norm(step, axis=-1)
+    poor = ~(size * RELATIVE <= np.linalg.norm(g, axis=-1))
+    if poor.any():
+        U, s, V = np.linalg.svd(J[poor])
+        kept = s > RELATIVE * s[:, :1]
+        along = np.where(kept, np.einsum("mji,mj->mi", U, g[poor]) / np.where(kept, s, 1.0), 0.0)
+        step[poor] = -np.einsum("mij,mi->mj", V, along)
+    return step

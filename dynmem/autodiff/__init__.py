@@ -1,0 +1,1 @@
+"""Forward and reverse mode of a rule: dual numbers, Jacobians, tangent and cotangent products."""

@@ -1,0 +1,1 @@
+"""A flow in time: Runge-Kutta steps as maps."""

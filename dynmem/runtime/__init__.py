@@ -1,0 +1,1 @@
+"""What has no dynamics in it: validation, files, memory, threads, and just-in-time compilation."""

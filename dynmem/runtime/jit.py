@@ -1,0 +1,118 @@
+"""Texts made here as machine code: compiled by numba, kept in the user's cache folder under the hash of the text, run on several threads."""
+
+import contextlib
+import os
+import pickle
+import stat
+import sys
+import types
+
+from .files import cache_base, checksum
+
+MOST = 500  # programs of machine code that are kept, of some 50 kB each
+NO_PLACE = (OSError, RuntimeError)  # no home, a full disk, a folder that is read only: compiled anew in each process
+
+
+def late(signature, **options):
+    """numba.njit with one signature, compiled when a caller is: one that comes from the cache needs nothing, and without a signature numba
+    would compile a function anew for each constant that it is called with."""
+    import numba
+
+    def dispatcher(function):
+        made = numba.njit(**options)(function)
+
+        def template(args, kws):
+            if not made.overloads:
+                made.compile(signature)
+                made.disable_compile()
+            return type(made).get_call_template(made, args, kws)
+
+        made.get_call_template = template
+        return made
+
+    return dispatcher
+
+
+def machine_code(name, text, function, signature=None):
+    """One function of a text, by default with the signature that it carries. The text is always the one made here, never one read from disk;
+    numba keeps its machine code beside the copy on disk."""
+    import numba
+
+    path = _stored(name, text)
+    module = types.ModuleType(name)
+    module.__file__ = str(path or f"<{name}>")
+    sys.modules[name] = module
+    exec(compile(text, module.__file__, "exec"), module.__dict__)
+    function = getattr(module, function)
+    signature = function.signature if signature is None else signature
+    for _ in range(2 if path is not None else 0):
+        try:
+            return numba.njit([signature], cache=True, **module.FAST)(function)
+        except (EOFError, pickle.UnpicklingError, ValueError, TypeError, LookupError, OSError, RuntimeError, AttributeError, ImportError):
+            _clear(path)  # what is kept there is damaged, or cannot be kept
+    return numba.njit([signature], **module.FAST)(function)
+
+
+def _clear(path):
+    """Remove what numba keeps of a program."""
+    for kept in path.parent.glob(f"__pycache__/{path.stem}.*"):
+        with contextlib.suppress(OSError):
+            kept.unlink()
+
+
+def cache_folder():
+    """Where programs are kept: dynmem/programs in the user's cache folder (XDG_CACHE_HOME, or ~/.cache)."""
+    return cache_base() / "dynmem" / "programs"
+
+
+def _stored(name, text):
+    """The copy of the text that numba's cache asks for; None where there is no room for one."""
+    try:
+        path = _private(cache_folder()) / f"{name}.py"
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            _whole(path, text.encode())
+        return path
+    except NO_PLACE:
+        return None
+
+
+def _private(folder):
+    """The folder, made where it is not there; OSError where others may write to it, since what is kept in it runs."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    state = folder.stat()
+    if hasattr(os, "getuid") and (state.st_uid != os.getuid() or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+        raise PermissionError(f"{folder} can be written by others")
+    return folder
+
+
+def _whole(path, data):
+    """Write a file aside and rename it."""
+    aside = path.with_suffix(f".{os.getpid()}")
+    aside.write_bytes(data)
+    os.replace(aside, path)
+
+
+def keep(name, code):
+    """Keep machine code in the cache folder behind its checksum, if there is a place for it; of more than ``MOST``, those used last."""
+    with contextlib.suppress(*NO_PLACE):
+        folder = _private(cache_folder())
+        _whole(folder / f"{name}.o", _seal(name, code) + code)
+        for old in sorted(folder.glob("*.o"), key=lambda path: path.stat().st_mtime)[:-MOST]:
+            old.unlink(missing_ok=True)
+
+
+def kept(name):
+    """Machine code that was kept; None where there is none, or where it is not what it was, or is another program's."""
+    try:
+        path = _private(cache_folder()) / f"{name}.o"
+        data = path.read_bytes()
+    except NO_PLACE:
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)  # used last
+    return data[64:] if data[:64] == _seal(name, data[64:]) else None
+
+
+def _seal(name, code):
+    """Checksum of the code and of the name that it goes by: a file that was copied to another name is no good there."""
+    return checksum(name.encode() + code).encode()

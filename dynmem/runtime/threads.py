@@ -1,0 +1,67 @@
+"""BLAS on one thread inside sequential loops, the cores over independent work."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+
+import numpy as np
+
+
+@cache
+def _controller():
+    import numpy.linalg  # noqa: F401  the pools must be loaded before they can be found
+    import scipy.linalg  # noqa: F401
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def cores():
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def one_thread():
+    """Context in which BLAS keeps to one thread: numpy's and scipy's pools otherwise fight over the cores."""
+    return _controller().limit(limits=1, user_api="blas")
+
+
+def spread(function, items, workers=None):
+    """[function(item) for item in items] on threads, one a core; BLAS and numpy let go of the interpreter while they compute."""
+    workers = min(len(items), workers or cores())
+    with one_thread():
+        if workers == 1:
+            return [function(item) for item in items]
+        with ThreadPoolExecutor(workers) as pool:
+            return list(pool.map(function, items))
+
+
+def over_threads(part, members, workers):
+    """``part(a, b)`` over all of ``members``, in four pieces a thread; machine code lets go of the interpreter."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    edges = np.linspace(0, members, min(members, 4 * workers if workers > 1 else 1) + 1).astype(int)
+    if workers == 1:
+        return part(0, members)
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(part, edges[:-1], edges[1:]))
+
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+@contextmanager
+def _environment_of_one_thread() -> Iterator[None]:
+    """What libraries and processes read when they start."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

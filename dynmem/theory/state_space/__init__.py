@@ -1,0 +1,1 @@
+"""State-space models on paper: kernels and spectra."""

@@ -1,0 +1,130 @@
+"""Spectra against scipy, closed forms of small matrices, and the inequalities that every matrix obeys."""
+
+
+import numpy as np
+import pytest
+import scipy.linalg
+from hypothesis import given, settings, strategies as st
+
+import dynmem as dm
+from dynmem.analysis.stability.spectrum import kreiss_constant
+from dynmem.errors import NotFiniteError, ShapeError
+from dynmem.models import LSTM, Linear, Orthogonal, Tanh
+from tests.reference import Lorenz, Lorenz96, Pendulum
+
+
+def matrix(n, seed, *, radius=0.9, shear=2.0):
+    """A random matrix far from normal, of the given spectral radius."""
+    A = np.random.default_rng(seed).standard_normal((n, n)) / np.sqrt(n) + shear * np.triu(np.ones((n, n)), 1) / n
+    return A * radius / np.abs(np.linalg.eigvals(A)).max()
+
+
+def test_known_spectra():
+    assert dm.spectral_radius(np.diag([0.5, -0.9])) == 0.9 and dm.spectral_radius(np.array([[0.0, 2.0], [-2.0, 0.0]])) == pytest.approx(2.0)
+    assert dm.spectral_radius(Orthogonal.random(5, rng=0)) == pytest.approx(1.0, abs=1e-12)
+    assert dm.spectral_radius(Linear(np.eye(3) * 0.7)) == pytest.approx(0.7)
+    assert dm.spectral_radius(dm.LinearSystem(np.diag([-3.0, 1.0]))) == 3.0
+    jordan = dm.spectrum(np.array([[0.5, 10.0], [0.0, 0.5]]))
+    assert jordan.departure_from_normality == pytest.approx(10.0) and jordan.power_norm[0] == 1
+    np.testing.assert_allclose(jordan.singular_value, scipy.linalg.svdvals([[0.5, 10.0], [0.0, 0.5]]))
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 40])
+def test_against_scipy(n):
+    A = matrix(n, 3)
+    result = dm.spectrum(A, lags=12)
+    np.testing.assert_allclose(np.sort_complex(result.eigenvalue.values), np.sort_complex(scipy.linalg.eigvals(A)), atol=1e-8)
+    assert (np.diff(np.abs(result.eigenvalue.values)) < 1e-12).all()
+    np.testing.assert_allclose(result.singular_value, scipy.linalg.svdvals(A), atol=1e-12)
+    powers = [np.linalg.norm(np.linalg.matrix_power(A, j), 2) for j in range(13)]
+    np.testing.assert_allclose(result.power_norm, powers, rtol=1e-10)
+    assert result.transient_growth == pytest.approx(max(powers)) and result.spectral_norm == pytest.approx(powers[1])
+    T = scipy.linalg.schur(A, output="complex")[0]
+    assert result.departure_from_normality == pytest.approx(np.linalg.norm(np.triu(T, 1)), abs=1e-6)
+
+
+def test_spectrum_at_a_point():
+    cell, x = Tanh.random(5, rng=0, gain=1.5), np.linspace(-1, 1, 5)
+    np.testing.assert_allclose(dm.spectrum(cell, x).singular_value, scipy.linalg.svdvals(dm.jacobian(cell, x)))
+    lorenz = Lorenz(rho=20.0)
+    c = np.sqrt(lorenz.beta * 19)
+    assert dm.spectrum(lorenz, [c, c, 19.0], lags=5).eigenvalue.real.max() == pytest.approx(-0.1547918, abs=1e-6)
+    assert dm.spectral_radius(LSTM.zeros(2), np.zeros(4)) == 0.5
+    decay = dm.spectrum(dm.LinearSystem(np.diag([-0.5, -2.0])), lags=4)
+    np.testing.assert_allclose(decay.power_norm, np.exp(-0.5 * np.arange(5)))
+    assert decay.eigenvalue.attrs["units"] == "1/time unit" and decay.kreiss_constant == pytest.approx(1.0)
+    assert dm.spectrum(Pendulum(), [0.0, 0.0], lags=3).kreiss_constant > 0.99
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_normal_matrices(seed):
+    """Symmetric, orthogonal, circulant: no departure, Kreiss constant 1, no transient growth."""
+    rng = np.random.default_rng(seed)
+    S = rng.standard_normal((8, 8))
+    symmetric = 0.9 * (S + S.T) / np.abs(np.linalg.eigvalsh(S + S.T)).max()
+    circulant = scipy.linalg.circulant(rng.standard_normal(8))
+    circulant *= 0.8 / np.abs(np.linalg.eigvals(circulant)).max()
+    for A in (symmetric, circulant, 0.99 * Orthogonal.random(8, rng=seed).W):
+        result = dm.spectrum(A)
+        assert result.departure_from_normality == pytest.approx(0.0, abs=1e-6)
+        assert result.kreiss_constant == pytest.approx(1.0, abs=1e-6) and result.transient_growth == pytest.approx(1.0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 12), st.floats(0.0, 20.0), st.floats(0.1, 0.99), st.integers(0, 10_000))
+def test_kreiss_matrix_theorem(n, shear, radius, seed):
+    """K <= max |A^k| <= e n K (Kreiss 1962; Spijker 1991), and the same for exp(A t)."""
+    A = matrix(n, seed, radius=radius, shear=shear)
+    K = kreiss_constant(A)
+    powers = dm.spectrum(A, lags=400).transient_growth.item()
+    assert powers * (1 + 1e-6) >= K and powers <= np.e * n * K * (1 + 1e-6)
+    continuous, times = A - 1.2 * radius * np.eye(n), np.linspace(0, 20 / radius, 200)
+    step, power, largest = scipy.linalg.expm(continuous * times[1]), np.eye(n), 1.0
+    for _ in times:
+        power = step @ power
+        largest = max(largest, np.linalg.norm(power, 2))
+    K = kreiss_constant(continuous, continuous=True)
+    assert largest * (1 + 1e-2) >= K and largest <= np.e * n * K * (1 + 1e-6)
+
+
+def test_kreiss_constant_of_a_jordan_block():
+    """Against a search by brute force, real and complex, and turned by a phase: the supremum lies in that direction."""
+    A = np.array([[0.6, 5.0], [0.0, 0.6]])
+    r = 1.0 + np.geomspace(1e-3, 30, 4000)
+    expected = max((z - 1) * np.linalg.norm(np.linalg.inv(z * np.eye(2) - A), 2) for z in r)
+    assert kreiss_constant(A) == pytest.approx(expected, rel=1e-4)
+    for phase in (-2.0, 1.0, 3.1):
+        assert kreiss_constant(np.exp(1j * phase) * A) == pytest.approx(expected, rel=1e-4)
+    rotation = np.array([[np.cos(2), -np.sin(2)], [np.sin(2), np.cos(2)]])
+    pair = np.kron(np.array([[0.6, 5.0], [0.0, 0.6]]), rotation)  # a turned block and its conjugate
+    pair[:2, :2], pair[2:, 2:], pair[:2, 2:] = 0.6 * rotation, 0.6 * rotation, 5.0 * rotation
+    assert kreiss_constant(pair) == pytest.approx(expected, rel=1e-4)
+    assert kreiss_constant(np.diag([1.1, 0.2])) == np.inf and kreiss_constant(np.eye(1), continuous=True) == np.inf
+
+
+def test_kreiss_constant_of_many_modes():
+    """More modes than directions searched: the slowest lead, wherever they lie."""
+    blocks = [0.3 * np.exp(1j * angle) for angle in np.linspace(-3, 3, 100)]
+    A = np.diag(np.array([*blocks, 0.8 * np.exp(2.5j), 0.8 * np.exp(2.5j)]))
+    A[-2, -1] = 5.0
+    expected = kreiss_constant(A[-2:, -2:])
+    assert kreiss_constant(A) == pytest.approx(expected, rel=1e-6)
+
+
+def test_what_has_no_spectrum():
+    for wrong in (np.ones((2, 3)), np.ones(3), np.ones((2, 2, 2))):
+        with pytest.raises(ShapeError, match=r"must be square|must be a matrix"):
+            dm.spectral_radius(wrong)
+        with pytest.raises(ShapeError, match=r"must be square|must be a matrix"):
+            dm.spectrum(wrong)
+    with pytest.raises(NotFiniteError, match="NaN"):
+        dm.spectrum(np.full((2, 2), np.nan))
+    with pytest.raises(ShapeError, match="names no states: pass x"):
+        dm.spectrum(Lorenz96())
+    with pytest.raises(ShapeError, match="Lorenz has 3 states"):
+        dm.spectral_radius(Lorenz(), np.zeros(4))
+    for lags in (-1, 2.5):
+        with pytest.raises(ValueError, match="lags"):
+            dm.spectrum(np.eye(2), lags=lags)
+    growing = dm.spectrum(np.diag([1e200, 1.0]), lags=5)
+    assert growing.transient_growth == np.inf and growing.kreiss_constant == np.inf

@@ -25,6 +25,7 @@ slow: $(STAMP)  ## run the tests that take more than a few seconds (none at all 
 
 lint: $(STAMP)  ## check the style
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 
 figures: $(STAMP)  ## draw every figure from the stored results
 	$(BIN)/dynmem figures

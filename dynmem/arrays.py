@@ -1,7 +1,9 @@
-"""The vocabulary a rule may use: one set of functions that runs on numpy, dual numbers, torch and sympy symbols.
+"""The vocabulary a rule may use: one set of functions that runs on numpy, dual numbers, torch and
+sympy symbols.
 
-A rule is written once, with arithmetic, ``@``, slices and the functions below, and each function hands its argument
-to the namespace it belongs to. Arrays of sympy symbols are numpy arrays of dtype object.
+A rule is written once, with arithmetic, ``@``, slices and the functions below, and each function
+hands its argument to the namespace it belongs to. Arrays of sympy symbols are numpy arrays of dtype
+object.
 """
 
 import builtins
@@ -9,11 +11,29 @@ from functools import cache
 
 import numpy as np
 
-ELEMENTWISE = ("tanh", "sigmoid", "exp", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "arctan", "erf", "abs", "sign", "relu")
+ELEMENTWISE = (
+    "tanh",
+    "sigmoid",
+    "exp",
+    "log",
+    "log1p",
+    "sqrt",
+    "sin",
+    "cos",
+    "tan",
+    "sinh",
+    "cosh",
+    "arctan",
+    "erf",
+    "abs",
+    "sign",
+    "relu",
+)
 
 
 def namespace(*arrays):
-    """Namespace of the first argument that is not plain numpy: duals, torch or symbols, else numpy itself.
+    """Namespace of the first argument that is not plain numpy: duals, torch or symbols, else numpy
+    itself.
 
     >>> namespace(np.zeros(3)).__name__
     'Numpy'
@@ -42,7 +62,14 @@ class Numpy:
 
     tanh, exp, log, log1p, sqrt = np.tanh, np.exp, np.log, np.log1p, np.sqrt
     sin, cos, tan, sinh, cosh, arctan = np.sin, np.cos, np.tan, np.sinh, np.cosh, np.arctan
-    abs, sign, where, concat, solve, sum = np.abs, np.sign, np.where, np.concatenate, np.linalg.solve, np.sum
+    abs, sign, where, concat, solve, sum = (
+        np.abs,
+        np.sign,
+        np.where,
+        np.concatenate,
+        np.linalg.solve,
+        np.sum,
+    )
     transpose = staticmethod(lambda x: np.swapaxes(x, -1, -2))
     detach = staticmethod(lambda x: x)
     complex = staticmethod(lambda real, imaginary: real + 1j * imaginary)
@@ -51,11 +78,15 @@ class Numpy:
     @staticmethod
     def stack(arrays, axis=0):
         """np.stack, but a constant component spreads over the batch of the others."""
-        return np.stack(arrays if len({np.shape(a) for a in arrays}) == 1 else np.broadcast_arrays(*arrays), axis=axis)
+        return np.stack(
+            arrays if len({np.shape(a) for a in arrays}) == 1 else np.broadcast_arrays(*arrays),
+            axis=axis,
+        )
 
     @staticmethod
     def sigmoid(x):
-        small = np.exp(-np.abs(x))  # never overflows, and keeps its digits far below zero, where (1 + tanh(x/2))/2 has none
+        # never overflows, and keeps its digits far below zero, where (1 + tanh(x/2))/2 has none
+        small = np.exp(-np.abs(x))
         return np.where(x < 0, small, 1.0) / (1.0 + small)
 
     @staticmethod
@@ -76,18 +107,43 @@ def _torch():
     class Torch:
         """torch under the vocabulary's names."""
 
-        tanh, sigmoid, exp, log, log1p, sqrt = torch.tanh, torch.sigmoid, torch.exp, torch.log, torch.log1p, torch.sqrt
-        sin, cos, tan, sinh, cosh, arctan = torch.sin, torch.cos, torch.tan, torch.sinh, torch.cosh, torch.arctan
-        abs, sign, relu, erf, solve, sum = torch.abs, torch.sign, torch.relu, torch.erf, torch.linalg.solve, torch.sum
+        tanh, sigmoid, exp, log, log1p, sqrt = (
+            torch.tanh,
+            torch.sigmoid,
+            torch.exp,
+            torch.log,
+            torch.log1p,
+            torch.sqrt,
+        )
+        sin, cos, tan, sinh, cosh, arctan = (
+            torch.sin,
+            torch.cos,
+            torch.tan,
+            torch.sinh,
+            torch.cosh,
+            torch.arctan,
+        )
+        abs, sign, relu, erf, solve, sum = (
+            torch.abs,
+            torch.sign,
+            torch.relu,
+            torch.erf,
+            torch.linalg.solve,
+            torch.sum,
+        )
         transpose = staticmethod(lambda x: x.mT)
         detach = staticmethod(lambda x: x.detach())
         complex = torch.complex
 
         @staticmethod
         def _alike(arrays):
-            """Constants as tensors of the dtype of the tensors among them: torch's own default would round 0.1 to float32."""
+            """Constants as tensors of the dtype of the tensors among them: torch's own default
+            would round 0.1 to float32."""
             dtype = next((a.dtype for a in arrays if isinstance(a, torch.Tensor)), torch.float64)
-            return [a if isinstance(a, torch.Tensor) else torch.as_tensor(a, dtype=dtype) for a in arrays]
+            return [
+                a if isinstance(a, torch.Tensor) else torch.as_tensor(a, dtype=dtype)
+                for a in arrays
+            ]
 
         @staticmethod
         def where(condition, x, y):
@@ -117,16 +173,27 @@ def _symbols():
         return staticmethod(lambda x: lifted(x) if isinstance(x, np.ndarray) else function(x))
 
     def choose(condition, x, y):
-        return sympy.Piecewise((x, condition), (y, True)) if isinstance(condition, sympy.Basic) else x if condition else y
+        return (
+            sympy.Piecewise((x, condition), (y, True))
+            if isinstance(condition, sympy.Basic)
+            else x
+            if condition
+            else y
+        )
 
     lifted_choose = np.frompyfunc(choose, 3, 1)
 
     class Symbols:
         """sympy under the vocabulary's names, on arrays of dtype object."""
 
-        tanh, exp, log, sqrt, abs = map(each, (sympy.tanh, sympy.exp, sympy.log, sympy.sqrt, sympy.Abs))
-        sign = each(lambda x: sympy.Piecewise((1, x > 0), (-1, x < 0), (0, True)))  # its derivative is 0, not a delta function
-        sin, cos, tan, sinh, cosh, arctan = map(each, (sympy.sin, sympy.cos, sympy.tan, sympy.sinh, sympy.cosh, sympy.atan))
+        tanh, exp, log, sqrt, abs = map(
+            each, (sympy.tanh, sympy.exp, sympy.log, sympy.sqrt, sympy.Abs)
+        )
+        # its derivative is 0, not a delta function
+        sign = each(lambda x: sympy.Piecewise((1, x > 0), (-1, x < 0), (0, True)))
+        sin, cos, tan, sinh, cosh, arctan = map(
+            each, (sympy.sin, sympy.cos, sympy.tan, sympy.sinh, sympy.cosh, sympy.atan)
+        )
         erf = each(sympy.erf)
         log1p = each(lambda x: sympy.log(1 + x))
         sigmoid = each(lambda x: (1 + sympy.tanh(x / 2)) / 2)
@@ -137,7 +204,9 @@ def _symbols():
 
         @staticmethod
         def solve(a, b):
-            return np.array(sympy.Matrix(a).LUsolve(sympy.Matrix(b)), dtype=object).reshape(np.shape(b))
+            return np.array(sympy.Matrix(a).LUsolve(sympy.Matrix(b)), dtype=object).reshape(
+                np.shape(b)
+            )
 
     return Symbols
 
@@ -151,13 +220,18 @@ def _elementwise(name):
     return function
 
 
-tanh, sigmoid, exp, log, log1p, sqrt = (_elementwise(n) for n in ("tanh", "sigmoid", "exp", "log", "log1p", "sqrt"))
-sin, cos, tan, sinh, cosh, arctan = (_elementwise(n) for n in ("sin", "cos", "tan", "sinh", "cosh", "arctan"))
+tanh, sigmoid, exp, log, log1p, sqrt = (
+    _elementwise(n) for n in ("tanh", "sigmoid", "exp", "log", "log1p", "sqrt")
+)
+sin, cos, tan, sinh, cosh, arctan = (
+    _elementwise(n) for n in ("sin", "cos", "tan", "sinh", "cosh", "arctan")
+)
 erf, abs, sign, relu = (_elementwise(n) for n in ("erf", "abs", "sign", "relu"))  # noqa: A001
 
 
 def where(condition, x, y):
-    """x where the condition holds, else y; the condition is a comparison and carries no derivative."""
+    """x where the condition holds, else y; the condition is a comparison and carries no
+    derivative."""
     return namespace(x, y, condition).where(condition, x, y)
 
 
@@ -172,7 +246,8 @@ def minimum(x, y):
 
 
 def stack(arrays, axis=-1):
-    """Stack along a new axis, by default the last: ``stack((x, y))`` makes a state of two components.
+    """Stack along a new axis, by default the last: ``stack((x, y))`` makes a state of two
+    components.
 
     >>> stack((1.0, 2.0)).tolist()
     [1.0, 2.0]
@@ -198,7 +273,9 @@ def split(x, parts: int):
     """
     size, rest = divmod(x.shape[-1], parts)
     if rest:
-        raise ValueError(f"the last axis has {x.shape[-1]} entries, which {parts} equal parts do not divide")
+        raise ValueError(
+            f"the last axis has {x.shape[-1]} entries, which {parts} equal parts do not divide"
+        )
     return tuple(x[..., i * size : (i + 1) * size] for i in range(parts))
 
 
@@ -233,7 +310,8 @@ def steps(u):
     >>> [step.tolist() for step in steps(np.eye(2))]
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    return u.unbind(-2) if hasattr(u, "unbind") else np.moveaxis(u, -2, 0)  # of torch not u[:, t]: its backward pass is quadratic in T
+    # of torch not u[:, t]: its backward pass is quadratic in T
+    return u.unbind(-2) if hasattr(u, "unbind") else np.moveaxis(u, -2, 0)
 
 
 def transpose(x):
@@ -255,7 +333,8 @@ def identity_like(a):
 
 
 def cayley(a):
-    """Cayley transform (I + a)^-1 (I - a), shape (n, n); it takes a skew-symmetric a to an orthogonal matrix.
+    """Cayley transform (I + a)^-1 (I - a), shape (n, n); it takes a skew-symmetric a to an
+    orthogonal matrix.
 
     The same map is the bilinear step of a linear flow: cayley(-step A / 2). It is its own inverse.
 
@@ -273,14 +352,29 @@ def as_complex(real, imaginary):
 
 
 def tensors(x):
-    """Plain numpy float64 (or complex) array of any argument that is a number, a list, or a torch tensor."""
+    """Plain numpy float64 (or complex) array of any argument that is a number, a list, or a torch
+    tensor."""
     if type(x).__module__.partition(".")[0] == "torch":
         x = x.detach().cpu().numpy()
     array = np.asarray(x)
     return array.astype(np.float64) if array.dtype.kind in "biuf" else array
 
 
-VOCABULARY = (*ELEMENTWISE, "where", "maximum", "minimum", "stack", "concat", "sum", "split", "roll", "softmax", "softplus", "transpose",
-              "solve", "cayley")
+VOCABULARY = (
+    *ELEMENTWISE,
+    "where",
+    "maximum",
+    "minimum",
+    "stack",
+    "concat",
+    "sum",
+    "split",
+    "roll",
+    "softmax",
+    "softplus",
+    "transpose",
+    "solve",
+    "cayley",
+)
 __all__ = [*VOCABULARY, "namespace", "tensors", "VOCABULARY"]
 assert builtins.all(name in globals() for name in VOCABULARY)

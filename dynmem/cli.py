@@ -18,11 +18,13 @@ from .errors import UnknownNameError
 from .study.command import add_options, complain, guarded
 
 FOLDERS = {"studies": "study", "figures": "figure"}  # packages whose modules are found by name
-REGISTRIES = {"systems": "system", "models": "model", "tasks": "task", "datasets": "dataset"}  # modules of dynmem that know their names
+# modules of dynmem that know their names
+REGISTRIES = {"systems": "system", "models": "model", "tasks": "task", "datasets": "dataset"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0, 1 when it failed, 2 when it was asked for something impossible."""
+    """Run a command and return its exit code: 0, 1 when it failed, 2 when it was asked for
+    something impossible."""
     return guarded(lambda: _command(parser().parse_args(argv)))
 
 
@@ -33,13 +35,17 @@ def _command(options: argparse.Namespace) -> int:
 def parser() -> argparse.ArgumentParser:
     """Parser of the whole command line."""
     top = argparse.ArgumentParser(
-        prog="dynmem", description="How long does a memory last? Studies of sequence models as dynamical systems.", allow_abbrev=False
+        prog="dynmem",
+        description="How long does a memory last? Studies of sequence models as dynamical systems.",
+        allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=f"dynmem {__version__}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def add(name, function, words):
-        command = commands.add_parser(name, help=words, description=words[0].upper() + words[1:] + ".", allow_abbrev=False)
+        command = commands.add_parser(
+            name, help=words, description=words[0].upper() + words[1:] + ".", allow_abbrev=False
+        )
         command.set_defaults(command=function)
         return command
 
@@ -51,40 +57,77 @@ def parser() -> argparse.ArgumentParser:
     add_options(running)
     drawing = add("figures", draw_figures, "draw figures from finished studies")
     drawing.add_argument("names", nargs="*", metavar="NAME", help="their names (default: all)")
-    drawing.add_argument("--results", default="results", metavar="DIR", help="folder of the finished studies (default: results)")
-    drawing.add_argument("--output", default="figures/gallery", metavar="DIR", help="folder of the pictures (default: figures/gallery)")
+    drawing.add_argument(
+        "--results",
+        default="results",
+        metavar="DIR",
+        help="folder of the finished studies (default: results)",
+    )
+    drawing.add_argument(
+        "--output",
+        default="figures/gallery",
+        metavar="DIR",
+        help="folder of the pictures (default: figures/gallery)",
+    )
     drawing.add_argument("--json", action="store_true", help="print what a program may read")
-    making = add("data", write_data, "make a dataset and write it to a file, its checksum beside it")
+    making = add(
+        "data", write_data, "make a dataset and write it to a file, its checksum beside it"
+    )
     making.add_argument("name", metavar="NAME", help="its name, as in `dynmem list datasets`")
-    making.add_argument("--output", required=True, metavar="FILE", help="file that ends in .nc (netCDF-4), or folder that ends in .zarr")
-    making.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="another value of an option; may be repeated")
+    making.add_argument(
+        "--output",
+        required=True,
+        metavar="FILE",
+        help="file that ends in .nc (netCDF-4), or folder that ends in .zarr",
+    )
+    making.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="OPTION=VALUE",
+        help="another value of an option; may be repeated",
+    )
     making.add_argument("--replace", action="store_true", help="write over what is there")
     making.add_argument("--json", action="store_true", help="print what a program may read")
-    mending = add("repair", repair_store, "remove what is damaged in a store, so that the next run makes it again")
+    mending = add(
+        "repair",
+        repair_store,
+        "remove what is damaged in a store, so that the next run makes it again",
+    )
     mending.add_argument("study", metavar="STUDY", help="its name")
-    mending.add_argument("--output", default="results", metavar="DIR", help="folder of the store (default: results)")
+    mending.add_argument(
+        "--output", default="results", metavar="DIR", help="folder of the store (default: results)"
+    )
     return top
 
 
-# ---- finding things by name ------------------------------------------------------------------------------------------------------
+# ---- finding things by name ----------------------------------------------------------------------
 
 
 def find_folder(package: str) -> list[str]:
-    """Places of the package ``studies`` or ``figures``: of the checkout that is the current folder, else of the installation."""
+    """Places of the package ``studies`` or ``figures``: of the checkout that is the current folder,
+    else of the installation."""
     here = Path.cwd()
-    if (here / package / "__init__.py").is_file() and (here / "dynmem" / "__init__.py").is_file() and str(here) not in sys.path:
+    if (
+        (here / package / "__init__.py").is_file()
+        and (here / "dynmem" / "__init__.py").is_file()
+        and str(here) not in sys.path
+    ):
         sys.path.insert(0, str(here))
     spec = importlib.util.find_spec(package)
     return [] if spec is None else list(spec.submodule_search_locations or [])
 
 
 def names_in(package: str) -> dict[str, str]:
-    """Names of the modules of a package, each with the first line of its docstring; nothing is imported."""
+    """Names of the modules of a package, each with the first line of its docstring; nothing is
+    imported."""
     found = {}
     for module in pkgutil.iter_modules(find_folder(package)):
         if not module.name.startswith("_"):
             source = Path(module.module_finder.path, module.name + ".py")
-            found[module.name] = first_line(source.read_text(encoding="utf-8")) if source.is_file() else ""
+            found[module.name] = (
+                first_line(source.read_text(encoding="utf-8")) if source.is_file() else ""
+            )
     return dict(sorted(found.items()))
 
 
@@ -105,23 +148,29 @@ def names_of(kind: str) -> dict[str, str]:
     if kind in FOLDERS:
         return names_in(kind)
     module = importlib.import_module(f"dynmem.{kind}")
-    return {name: textwrap.shorten(module.about(name).replace("``", ""), 110, placeholder=" ...") for name in module.names()}
+    return {
+        name: textwrap.shorten(module.about(name).replace("``", ""), 110, placeholder=" ...")
+        for name in module.names()
+    }
 
 
 def module_of(package: str, name: str):
-    """The module of a study or figure; an unknown name brings the known ones and the one that was probably meant."""
+    """The module of a study or figure; an unknown name brings the known ones and the one that was
+    probably meant."""
     from .study.parameters import ConfigurationError
     from .study.store import check_name
 
     known = names_in(package)
     if check_name(name) not in known:
         if not known:
-            raise ConfigurationError([f"no {package} are installed, and there are none in this folder"])
+            raise ConfigurationError(
+                [f"no {package} are installed, and there are none in this folder"]
+            )
         raise UnknownNameError(FOLDERS[package], name, known)
     return importlib.import_module(f"{package}.{name}")
 
 
-# ---- the commands ----------------------------------------------------------------------------------------------------------------
+# ---- the commands --------------------------------------------------------------------------------
 
 
 def list_names(options: argparse.Namespace) -> int:
@@ -129,7 +178,14 @@ def list_names(options: argparse.Namespace) -> int:
     kinds = [options.kind] if options.kind else [*REGISTRIES, *FOLDERS]
     found = {kind: names_of(kind) for kind in kinds}
     if options.json:
-        print(json.dumps({kind: [{"name": name, "about": about} for name, about in names.items()] for kind, names in found.items()}))
+        print(
+            json.dumps(
+                {
+                    kind: [{"name": name, "about": about} for name, about in names.items()]
+                    for kind, names in found.items()
+                }
+            )
+        )
         return 0
     for kind, names in found.items():
         if not options.kind:
@@ -142,7 +198,9 @@ def list_names(options: argparse.Namespace) -> int:
 
 def bold(words: str) -> str:
     """Words in bold on a terminal that takes it, unless NO_COLOR is set."""
-    plain = not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    plain = (
+        not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    )
     return words if plain else f"\033[1m{words}\033[0m"
 
 
@@ -152,8 +210,9 @@ def run_study(options: argparse.Namespace) -> int:
 
 
 def draw_figures(options: argparse.Namespace) -> int:
-    """``dynmem figures``: each from its study's store; one whose study has not run is named, with the command that runs it, and so is one whose
-    study has failed at every point, with the reason."""
+    """``dynmem figures``: each from its study's store; one whose study has not run is named, with
+    the command that runs it, and so is one whose study has failed at every point, with the
+    reason."""
     from .study.store import Store
     from .study.study import failures
 
@@ -163,14 +222,28 @@ def draw_figures(options: argparse.Namespace) -> int:
         store = Store(name, Path(options.results))
         if not store.file.exists():
             missing.append(name)
-            complain(f"figure {name} needs {store.file}: make it by dynmem run {name}{_where(options.results)}{_trial(store)}", 1)
+            complain(
+                f"figure {name} needs {store.file}: make it by dynmem run "
+                f"{name}{_where(options.results)}{_trial(store)}",
+                1,
+            )
             continue
         results = store.load()
         if len(failed := failures(results)) == results.status.size:
             missing.append(name)
-            complain(f"figure {name}: every point of {store.file} failed, the first by {failed[0]['error']}", 1)
+            complain(
+                f"figure {name}: every point of {store.file} failed, the first by "
+                f"{failed[0]['error']}",
+                1,
+            )
             continue
-        drawn[name] = str(draw(modules.get(name) or module_of("figures", name), results, Path(options.output, f"{name}.png")))
+        drawn[name] = str(
+            draw(
+                modules.get(name) or module_of("figures", name),
+                results,
+                Path(options.output, f"{name}.png"),
+            )
+        )
         if not options.json:
             print(drawn[name])
     if options.json:
@@ -187,7 +260,11 @@ def _where(folder: str) -> str:
 def _trial(store) -> str:
     """Words on a quick run beside the full one that is missing."""
     quick = store.file.parent / "quick"
-    return f", or draw its quick run with --results {quick}" if (quick / store.file.name).exists() else ""
+    return (
+        f", or draw its quick run with --results {quick}"
+        if (quick / store.file.name).exists()
+        else ""
+    )
 
 
 def draw(module, dataset, path: Path) -> Path:
@@ -217,7 +294,9 @@ def write_data(options: argparse.Namespace) -> int:
 
     given = dataset_options(options.set, datasets.options(options.name))
     if os.path.lexists(options.output) and not options.replace:
-        return complain(f"{options.output} is there: choose another name, or write over it with --replace", 2)
+        return complain(
+            f"{options.output} is there: choose another name, or write over it with --replace", 2
+        )
     try:
         path = datasets.write(options.name, options.output, **given)
     except (ValueError, TypeError, ArithmeticError, ConvergenceError, MemoryError) as error:
@@ -226,7 +305,12 @@ def write_data(options: argparse.Namespace) -> int:
         return complain(str(error), 1)
     with datasets.open(path) as dataset:
         if options.json:
-            about = {"file": str(path), "sizes": dict(dataset.sizes), "checksum_file": f"{path}.sha256", "attributes": plain_attributes(dataset)}
+            about = {
+                "file": str(path),
+                "sizes": dict(dataset.sizes),
+                "checksum_file": f"{path}.sha256",
+                "attributes": plain_attributes(dataset),
+            }
             print(json.dumps(about))
         else:
             print(f"{path}\n{datasets.describe(dataset)}")
@@ -235,11 +319,15 @@ def write_data(options: argparse.Namespace) -> int:
 
 def plain_attributes(dataset) -> dict:
     """Attributes of a Dataset as JSON can hold them."""
-    return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in dataset.attrs.items()}
+    return {
+        name: value.tolist() if hasattr(value, "tolist") else value
+        for name, value in dataset.attrs.items()
+    }
 
 
 def dataset_options(texts: Sequence[str], known: dict) -> dict:
-    """Options from ``name=value``, or ``name=v1,v2,...`` for a parameter that varies, each read as the kind that its default has."""
+    """Options from ``name=value``, or ``name=v1,v2,...`` for a parameter that varies, each read as
+    the kind that its default has."""
     from .study.parameters import ConfigurationError, read_value, unknown
 
     given, wrong = {}, []
@@ -252,10 +340,15 @@ def dataset_options(texts: Sequence[str], known: dict) -> dict:
         elif name not in known:
             wrong.append(unknown(name, known))
         elif kind not in (int, float, bool, str) and default is not None:
-            wrong.append(f"{name}: an array cannot be set from a command line: call dm.datasets.load")
+            wrong.append(
+                f"{name}: an array cannot be set from a command line: call dm.datasets.load"
+            )
         else:
             try:
-                read = [read_any(value.strip()) if default is None else read_value(value.strip(), kind) for value in values.split(",")]
+                read = [
+                    read_any(value.strip()) if default is None else read_value(value.strip(), kind)
+                    for value in values.split(",")
+                ]
                 given[name] = read if len(read) > 1 else read[0]
             except ValueError as error:
                 wrong.append(f"{name} = {values!r}: {error}")
@@ -288,7 +381,10 @@ def repair_store(options: argparse.Namespace) -> int:
     with store.lock():
         removed = store.repair()
     if removed:
-        print(f"store {store.name}: removed {', '.join(removed)}; run it again to make {'it' if len(removed) == 1 else 'them'} anew")
+        print(
+            f"store {store.name}: removed {', '.join(removed)}; run it again to make "
+            f"{'it' if len(removed) == 1 else 'them'} anew"
+        )
     else:
         print(f"store {store.name}: nothing is damaged")
     return 0

@@ -12,19 +12,23 @@ from .labels import dataset, describe_system
 from .orbits import FlowMap
 from .system import as_input, as_state, as_system, map_arrays
 
-DIRECTIONS = 8  # enough to span small systems; large ones are probed at random, without their Jacobian
+# enough to span small systems; large ones are probed at random, without their Jacobian
+DIRECTIONS = 8
 HEAVY = 64  # parameters above which a formula is long and slow and is not compared
 
 
 def check_system(system, x=None, u=None, rng=0):
-    """Hold a system to its contract at the state x (n,) and the input u (inputs,), by default drawn with ``rng``.
+    """Hold a system to its contract at the state x (n,) and the input u (inputs,), by default drawn
+    with ``rng``.
 
-    The rule returns a state of the same shape, finite and the same each time, and changes nothing in place; a batch is a loop; numpy,
-    duals and torch give the same values; the tangents of rule and output, with respect to state and input, agree with central
-    differences, torch and (up to 8 states) symbols; push and pull are adjoint.
+    The rule returns a state of the same shape, finite and the same each time, and changes nothing
+    in place; a batch is a loop; numpy, duals and torch give the same values; the tangents of rule
+    and output, with respect to state and input, agree with central differences, torch and (up to 8
+    states) symbols; push and pull are adjoint.
 
-    Returns a Dataset over ``check``: error, relative to the larger of 1 and the value (NaN where an engine does not run this rule, with
-    the reason in ``note``), and tolerance. Raises ContractError with the check that failed, its number and what it means.
+    Returns a Dataset over ``check``: error, relative to the larger of 1 and the value (NaN where an
+    engine does not run this rule, with the reason in ``note``), and tolerance. Raises ContractError
+    with the check that failed, its number and what it means.
 
     >>> import dynmem as dm
     >>> bool((check_system(dm.models.Tanh.random(3, 2)).error.fillna(0) <= 1e-6).all())
@@ -33,29 +37,46 @@ def check_system(system, x=None, u=None, rng=0):
     system = as_system(system)
     generator = np.random.default_rng(rng)
     x = as_state(system, system.initial(generator) if x is None else x)
-    u = as_input(system, generator.standard_normal(system.inputs) if u is None and system.inputs else u)
+    u = as_input(
+        system, generator.standard_normal(system.inputs) if u is None and system.inputs else u
+    )
     found = []
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for name, (measure, tolerance, meaning) in CHECKS.items():
             try:
-                error, note = measure(system, x, u, np.random.default_rng(generator.integers(2**32)))
+                error, note = measure(
+                    system, x, u, np.random.default_rng(generator.integers(2**32))
+                )
             except Exception as problem:  # whatever a user's rule raises
-                raise ContractError(f"{system} fails the check {name!r}: {meaning} ({type(problem).__name__}: {problem})") from problem
+                raise ContractError(
+                    f"{system} fails the check {name!r}: {meaning} "
+                    f"({type(problem).__name__}: {problem})"
+                ) from problem
             if not (error <= tolerance or (np.isnan(error) and note)):
-                raise ContractError(f"{system} fails the check {name!r} with error {error:.3g}, allowed {tolerance:.3g}: {meaning}"
-                                    + (f" ({note})" if note else ""))
+                raise ContractError(
+                    f"{system} fails the check {name!r} with error {error:.3g}, "
+                    f"allowed {tolerance:.3g}: {meaning}" + (f" ({note})" if note else "")
+                )
             found.append((error, tolerance, note))
     errors, tolerances, notes = zip(*found, strict=True)
     check = {"check": ("check", list(CHECKS), "1", "check")}
-    return dataset({"error": ("check", list(errors), "1", "relative error"),
-                    "tolerance": ("check", list(tolerances), "1", "largest error allowed"),
-                    "note": ("check", list(notes), "1", "why a check does not apply")},
-                   check, title=f"contract of {type(system).__name__}", source="dynmem", parameters=describe_system(system),
-                   seed=rng)
+    return dataset(
+        {
+            "error": ("check", list(errors), "1", "relative error"),
+            "tolerance": ("check", list(tolerances), "1", "largest error allowed"),
+            "note": ("check", list(notes), "1", "why a check does not apply"),
+        },
+        check,
+        title=f"contract of {type(system).__name__}",
+        source="dynmem",
+        parameters=describe_system(system),
+        seed=rng,
+    )
 
 
 def _error(found, expected):
-    """Largest difference over the larger of 1 and the largest value; infinite where shapes differ or a number is not finite."""
+    """Largest difference over the larger of 1 and the largest value; infinite where shapes differ
+    or a number is not finite."""
     if np.shape(found) != np.shape(expected):
         return np.inf
     if not np.size(expected):
@@ -65,7 +86,8 @@ def _error(found, expected):
 
 
 def _sides(system, x, u):
-    """Rule and output, each as a function of the state and, where driven, of the input: (function, point)."""
+    """Rule and output, each as a function of the state and, where driven, of the input: (function,
+    point)."""
     for call in (system.rule, system.output):
         yield (lambda p, call=call: call(p, u)), x
         if u is not None:
@@ -88,21 +110,38 @@ def _push(function, point, rows):
 def _shape(system, x, u, rng):
     after, seen = np.asarray(system.rule(x, u)), np.asarray(system.output(x, u))
     if after.shape != x.shape:
-        return np.inf, f"state {x.shape}, result {after.shape}: stack the components with dm.stack((...))"
+        return (
+            np.inf,
+            f"state {x.shape}, result {after.shape}: stack the components with dm.stack((...))",
+        )
     if seen.shape != (system.outputs or x.shape[-1],):
         return np.inf, f"output {seen.shape}, but outputs = {system.outputs}"
     return 0.0, ""
 
 
 def _finite(system, x, u, rng):
-    lost = [name for name, call in (("rule", system.rule), ("output", system.output)) if not np.isfinite(call(x, u)).all()]
-    return (np.inf, f"{' and '.join(lost)} not finite at x = {np.array2string(x, precision=4, threshold=8)}") if lost else (0.0, "")
+    lost = [
+        name
+        for name, call in (("rule", system.rule), ("output", system.output))
+        if not np.isfinite(call(x, u)).all()
+    ]
+    return (
+        (
+            np.inf,
+            f"{' and '.join(lost)} not finite at x = "
+            f"{np.array2string(x, precision=4, threshold=8)}",
+        )
+        if lost
+        else (0.0, "")
+    )
 
 
 def _unchanged(system, x, u, rng):
     before = x.copy(), None if u is None else u.copy()
     system.rule(x, u), system.output(x, u)
-    return float(not (np.array_equal(x, before[0]) and (u is None or np.array_equal(u, before[1])))), ""
+    return float(
+        not (np.array_equal(x, before[0]) and (u is None or np.array_equal(u, before[1])))
+    ), ""
 
 
 def _deterministic(system, x, u, rng):
@@ -114,21 +153,37 @@ def _batch(system, x, u, rng):
     inputs = None if u is None else u + 1e-3 * rng.standard_normal((2, 3, *u.shape))
     worst = 0.0
     for call in (system.rule, system.output):
-        one = [[call(states[i, j], None if u is None else inputs[i, j]) for j in range(3)] for i in range(2)]
+        one = [
+            [call(states[i, j], None if u is None else inputs[i, j]) for j in range(3)]
+            for i in range(2)
+        ]
         worst = max(worst, _error(call(states, inputs), np.array(one)))
     return worst, ""
 
 
 def _values(system, x, u, rng):
-    return max(_error(_push(f, p, _directions(p, rng))[0], f(p)) for f, p in _sides(system, x, u)), ""
+    return max(
+        _error(_push(f, p, _directions(p, rng))[0], f(p)) for f, p in _sides(system, x, u)
+    ), ""
 
 
 def _differences(system, x, u, rng):
     worst = 0.0
     for function, point in _sides(system, x, u):
         rows, step = _directions(point, rng), 1e-5 * max(1.0, np.max(np.abs(point), initial=0.0))
-        central = [(np.asarray(function(point + step * v)) - function(point - step * v)) / (2 * step) for v in rows]
-        worst = max([worst, *(_error(t, c) for t, c in zip(_push(function, point, rows)[1], central, strict=True))])
+        central = [
+            (np.asarray(function(point + step * v)) - function(point - step * v)) / (2 * step)
+            for v in rows
+        ]
+        worst = max(
+            [
+                worst,
+                *(
+                    _error(t, c)
+                    for t, c in zip(_push(function, point, rows)[1], central, strict=True)
+                ),
+            ]
+        )
     return worst, ""
 
 
@@ -147,14 +202,21 @@ def _torch(system, x, u, rng):
     import torch
 
     twin, worst = map_arrays(system, as_tensor), 0.0
-    pairs = zip(_sides(system, x, u), _sides(twin, as_tensor(x), None if u is None else as_tensor(u)), strict=True)
+    pairs = zip(
+        _sides(system, x, u),
+        _sides(twin, as_tensor(x), None if u is None else as_tensor(u)),
+        strict=True,
+    )
     try:
         for (function, point), (mirrored, at) in pairs:
             value, back = record(function, point)
             out, torch_back = torch.func.vjp(mirrored, at)
             worst = max(worst, _error(tensors(out), value))
             for gradient in rng.standard_normal((3, *value.shape)):
-                worst = max(worst, _error(tensors(torch_back(as_tensor(gradient))[0]), back(gradient[None])[0]))
+                worst = max(
+                    worst,
+                    _error(tensors(torch_back(as_tensor(gradient))[0]), back(gradient[None])[0]),
+                )
     except (TypeError, RuntimeError, AttributeError) as error:
         return np.nan, f"the rule does not run on torch: {str(error).splitlines()[0]}"
     return worst, ""
@@ -163,7 +225,9 @@ def _torch(system, x, u, rng):
 def _symbols(system, x, u, rng):
     sizes = [0]
     map_arrays(system, lambda array: sizes.append(array.size))
-    composed = hasattr(system, "flow") or any(isinstance(value, FlowMap) for value in vars(system).values())
+    composed = hasattr(system, "flow") or any(
+        isinstance(value, FlowMap) for value in vars(system).values()
+    )
     if x.shape[-1] > symbolic.LIMIT or sum(sizes) > HEAVY or composed:
         return np.nan, "the formula would be long"
     rows = np.eye(x.shape[-1])
@@ -175,13 +239,33 @@ def _symbols(system, x, u, rng):
 
 
 CHECKS = {
-    "unchanged": (_unchanged, 0.0, "rule and output leave x and u as they were: no assignment in place"),
-    "shape": (_shape, 0.0, "rule returns a state of the shape it was given, output has `outputs` components"),
-    "finite": (_finite, 0.0, "rule and output are finite at the sample point: pass x and u where they are defined"),
-    "deterministic": (_deterministic, 0.0, "the same state gives the same result, bit for bit: randomness comes in as input"),
+    "unchanged": (
+        _unchanged,
+        0.0,
+        "rule and output leave x and u as they were: no assignment in place",
+    ),
+    "shape": (
+        _shape,
+        0.0,
+        "rule returns a state of the shape it was given, output has `outputs` components",
+    ),
+    "finite": (
+        _finite,
+        0.0,
+        "rule and output are finite at the sample point: pass x and u where they are defined",
+    ),
+    "deterministic": (
+        _deterministic,
+        0.0,
+        "the same state gives the same result, bit for bit: randomness comes in as input",
+    ),
     "batch": (_batch, 1e-12, "leading axes are batch: index with x[..., i], multiply with x @ W.T"),
     "duals": (_values, 1e-12, "dual numbers carry the values of numpy"),
-    "differences": (_differences, 1e-6, "tangents agree with central differences: the rule is smooth at the sample point"),
+    "differences": (
+        _differences,
+        1e-6,
+        "tangents agree with central differences: the rule is smooth at the sample point",
+    ),
     "adjoint": (_adjoint, 1e-11, "push and pull are adjoint"),
     "torch": (_torch, 1e-11, "torch gives the values and gradients of the duals"),
     "symbols": (_symbols, 1e-10, "the Jacobian of the symbols is that of the duals"),

@@ -1,15 +1,20 @@
-"""Errors that say what was expected, what came, and what to do. Each derives from the built-in error it refines."""
+"""Errors that say what was expected, what came, and what to do. Each derives from the built-in
+error it refines."""
 
 
 def suggestion(name, known) -> str:
-    """The known name that was probably meant, or several as alike, whatever their case, as a question.
+    """The known name that was probably meant, or several as alike, whatever their case, as a
+    question.
 
     >>> suggestion("LSTM", ["lstm", "gru"]), suggestion("lorenz", ["henon", "lorenz63", "lorenz96"]), suggestion("rnn", ["lstm", "gru"])
     (' (did you mean lstm?)', ' (did you mean lorenz63 or lorenz96?)', '')
     """
     import difflib  # only where something went wrong
 
-    likeness = {str(one): difflib.SequenceMatcher(None, str(one).lower(), str(name).lower()).ratio() for one in known}
+    likeness = {
+        str(one): difflib.SequenceMatcher(None, str(one).lower(), str(name).lower()).ratio()
+        for one in known
+    }
     best = max(likeness.values(), default=0.0)
     close = sorted(one for one, value in likeness.items() if value == best)
     return f" (did you mean {' or '.join(close)}?)" if best >= 0.6 else ""
@@ -20,10 +25,15 @@ class ShapeError(ValueError):
 
 
 class UnknownNameError(LookupError):
-    """No system, model, task, dataset, study or figure has this name; the message lists those there are, and the one probably meant."""
+    """No system, model, task, dataset, study or figure has this name; the message lists those there
+    are, and the one probably meant."""
 
     def __init__(self, kind: str, name: str, known):
-        choice = f"choose one of {', '.join(sorted(known))}{suggestion(name, known)}" if known else "there is none"
+        choice = (
+            f"choose one of {', '.join(sorted(known))}{suggestion(name, known)}"
+            if known
+            else "there is none"
+        )
         super().__init__(f"no {kind} is called {name!r}: {choice}")
 
 

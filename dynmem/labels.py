@@ -10,7 +10,8 @@ from .system import System, _plain
 def dataset(variables, coords=None, *, title, source, parameters=None, seed=None, **attributes):
     """Dataset of ``{name: (dims, values, units, long_name)}``, for variables and coordinates alike.
 
-    The attributes hold the title, the source (reference), the parameters as JSON, the seed and dynmem's version.
+    The attributes hold the title, the source (reference), the parameters as JSON, the seed and
+    dynmem's version.
 
     >>> d = dataset({"chi": ((), 0.9, "1", "susceptibility")}, title="demo", source="none")
     >>> d.chi.attrs["units"], json.loads(d.attrs["parameters"])
@@ -24,10 +25,20 @@ def dataset(variables, coords=None, *, title, source, parameters=None, seed=None
         dims, values, units, long_name = entry
         return xr.Variable(dims, values, {"units": units, "long_name": long_name})
 
-    attributes = {"title": title, "source": source, "parameters": as_json(parameters or {}), "dynmem_version": __version__, **attributes}
+    attributes = {
+        "title": title,
+        "source": source,
+        "parameters": as_json(parameters or {}),
+        "dynmem_version": __version__,
+        **attributes,
+    }
     if seed is not None:
         attributes["seed"] = as_seed(seed)
-    return xr.Dataset({k: label(v) for k, v in variables.items()}, {k: label(v) for k, v in (coords or {}).items()}, attributes)
+    return xr.Dataset(
+        {k: label(v) for k, v in variables.items()},
+        {k: label(v) for k, v in (coords or {}).items()},
+        attributes,
+    )
 
 
 def as_json(parameters) -> str:
@@ -36,12 +47,14 @@ def as_json(parameters) -> str:
 
 
 def describe(value):
-    """A value as JSON can hold it: a system by its name and parameters, a large array by its shape."""
+    """A value as JSON can hold it: a system by its name and parameters, a large array by its
+    shape."""
     return _plain(value)
 
 
 def as_seed(rng):
-    """What a store records of ``rng``: the integer, or words on the generator that was handed in; of such words, themselves.
+    """What a store records of ``rng``: the integer, or words on the generator that was handed in;
+    of such words, themselves.
 
     >>> as_seed(np.int64(3)), as_seed(as_seed(np.random.default_rng(3))), as_seed(None)
     (3, 'a Generator passed by the caller', 'none: drawn anew each time')

@@ -13,10 +13,12 @@ from .system import Flow, as_input, as_state, as_system
 
 @dataclass(frozen=True, eq=False)
 class LinearSystem:
-    """A linear system: continuous (``dt`` None) dx/dt = A x + B u, y = C x + D u, or discrete x_t = A x_(t-1) + B u_t, y_t = C x_t + D u_t.
+    """A linear system: continuous (``dt`` None) dx/dt = A x + B u, y = C x + D u, or discrete x_t =
+    A x_(t-1) + B u_t, y_t = C x_t + D u_t.
 
-    The discrete output sees the state that u_t has just changed, as recurrent networks and S4 (Gu et al. 2022, eq. 4) write it; ``lagged``
-    gives the control engineer's x_(t+1) = A x_t + B u_t. Shapes: A (n, n), B (n, inputs), C (outputs, n), D (outputs, inputs).
+    The discrete output sees the state that u_t has just changed, as recurrent networks and S4 (Gu
+    et al. 2022, eq. 4) write it; ``lagged`` gives the control engineer's x_(t+1) = A x_t + B u_t.
+    Shapes: A (n, n), B (n, inputs), C (outputs, n), D (outputs, inputs).
 
     >>> LinearSystem(np.array([[0.5]]), np.array([[1.0]]), dt=1.0).kernel(4).ravel().tolist()
     [1.0, 0.5, 0.25, 0.125]
@@ -32,15 +34,23 @@ class LinearSystem:
         A = _matrix("A", self.A)
         n = len(A)
         if A.shape != (n, n) or not n:
-            raise ShapeError(f"A must be square, got shape {A.shape}: eigenvalues belong to a map of a space to itself")
+            raise ShapeError(
+                f"A must be square, got shape {A.shape}: eigenvalues belong to a map "
+                "of a space to itself"
+            )
         B = np.zeros((n, 0)) if self.B is None else _matrix("B", self.B)
         C = np.eye(n) if self.C is None else _matrix("C", self.C)
         D = np.zeros((len(C), B.shape[1])) if self.D is None else _matrix("D", self.D)
         if len(B) != n or C.shape[1] != n or D.shape != (len(C), B.shape[1]):
-            raise ShapeError(f"A {A.shape}, B {B.shape}, C {C.shape}, D {D.shape} do not fit: expected (n, n), (n, inputs), (outputs, n), "
-                             "(outputs, inputs)")
+            raise ShapeError(
+                f"A {A.shape}, B {B.shape}, C {C.shape}, D {D.shape} do not fit: "
+                "expected (n, n), (n, inputs), (outputs, n), "
+                "(outputs, inputs)"
+            )
         if not (self.dt is None or _positive(self.dt)):
-            raise ValueError(f"dt = {self.dt!r}: must be a number above 0, or None for a continuous system")
+            raise ValueError(
+                f"dt = {self.dt!r}: must be a number above 0, or None for a continuous system"
+            )
         for name, matrix in zip("ABCD", (A, B, C, D), strict=True):
             object.__setattr__(self, name, matrix)
 
@@ -48,7 +58,8 @@ class LinearSystem:
 
     @cached_property
     def eigenvalues(self):
-        """Eigenvalues of A, shape (n,), largest modulus (discrete) or largest real part (continuous) first."""
+        """Eigenvalues of A, shape (n,), largest modulus (discrete) or largest real part
+        (continuous) first."""
         values = np.linalg.eigvals(self.A)
         return values[np.argsort(-(values.real if self.dt is None else np.abs(values)))]
 
@@ -61,19 +72,25 @@ class LinearSystem:
     def exponents(self):
         """Lyapunov exponents, shape (n,): real parts of the eigenvalues, or ln|eigenvalue| / dt."""
         with np.errstate(divide="ignore"):
-            return self.eigenvalues.real if self.dt is None else np.log(np.abs(self.eigenvalues)) / self.dt
+            return (
+                self.eigenvalues.real
+                if self.dt is None
+                else np.log(np.abs(self.eigenvalues)) / self.dt
+            )
 
     @property
     def lagged(self):
-        """(A, B, C, D) for x_(t+1) = A x_t + B u_t, y_t = C x_t + D u_t with the same response, as scipy.signal writes it."""
+        """(A, B, C, D) for x_(t+1) = A x_t + B u_t, y_t = C x_t + D u_t with the same response, as
+        scipy.signal writes it."""
         self._discrete("lagged")
         return self.A, self.B, self.C @ self.A, self.C @ self.B + self.D
 
     def discretise(self, dt, method="zoh"):
-        """Discrete system of step dt. zoh: exact for inputs held over the step; bilinear: (I - dt A/2)^-1 (I + dt A/2), the Cayley
-        transform of -dt A/2; euler: I + dt A.
+        """Discrete system of step dt. zoh: exact for inputs held over the step; bilinear: (I - dt
+        A/2)^-1 (I + dt A/2), the Cayley transform of -dt A/2; euler: I + dt A.
 
-        Raises ValueError for an unknown method, a step that is not positive, or a system that is discrete already.
+        Raises ValueError for an unknown method, a step that is not positive, or a system that is
+        discrete already.
 
         >>> [round(LinearSystem(-np.eye(1)).discretise(0.1, m).A.item(), 6) for m in ("zoh", "bilinear", "euler")]
         [0.904837, 0.904762, 0.9]
@@ -98,12 +115,19 @@ class LinearSystem:
         return LinearSystem(A, B, self.C, self.D, dt)
 
     def kernel(self, length):
-        """Convolution kernel C A^j B (+ D at j = 0), shape (length, outputs, inputs), of a discrete system."""
+        """Convolution kernel C A^j B (+ D at j = 0), shape (length, outputs, inputs), of a discrete
+        system."""
         self._discrete("kernel")
         if not _positive(length) or length % 1:
             raise ValueError(f"length = {length!r}: must be a whole number of steps of at least 1")
         length = int(length)
-        out, state = np.empty((length, len(self.C), self.B.shape[1]), np.result_type(self.A, self.B, self.C, self.D)), self.B
+        out, state = (
+            np.empty(
+                (length, len(self.C), self.B.shape[1]),
+                np.result_type(self.A, self.B, self.C, self.D),
+            ),
+            self.B,
+        )
         for j in range(length):
             out[j] = self.C @ state
             state = self.A @ state
@@ -111,12 +135,16 @@ class LinearSystem:
         return out
 
     def run(self, u, x0=None):
-        """Outputs (..., T, outputs) and last state (..., n) by the recurrence, for inputs u (..., T, inputs) from x0 (zero)."""
+        """Outputs (..., T, outputs) and last state (..., n) by the recurrence, for inputs u (...,
+        T, inputs) from x0 (zero)."""
         self._discrete("run")
         u = as_input(self, u)
         x = np.zeros((*u.shape[:-2], len(self.A))) if x0 is None else tensors(x0)
         if x.shape[-1:] != (len(self.A),) or not u.shape[-2]:
-            raise ShapeError(f"x0 of shape {x.shape} and {u.shape[-2]} steps: a run takes x0 of shape (..., {len(self.A)}) and at least one step")
+            raise ShapeError(
+                f"x0 of shape {x.shape} and {u.shape[-2]} steps: a run takes x0 of "
+                f"shape (..., {len(self.A)}) and at least one step"
+            )
         outputs = []
         for t in range(u.shape[-2]):
             x = x @ self.A.T + u[..., t, :] @ self.B.T
@@ -124,19 +152,23 @@ class LinearSystem:
         return np.stack(outputs, axis=-2), x
 
     def convolve(self, u):
-        """The same outputs (..., T, outputs) as one causal convolution by FFT, zero padded, from the state zero."""
+        """The same outputs (..., T, outputs) as one causal convolution by FFT, zero padded, from
+        the state zero."""
         self._discrete("convolve")
         u = as_input(self, u)
         length = u.shape[-2]
         kernel = self.kernel(length)
         real = np.isrealobj(kernel) and np.isrealobj(u)
         forward, backward = (np.fft.rfft, np.fft.irfft) if real else (np.fft.fft, np.fft.ifft)
-        product = np.einsum("foi,...fi->...fo", forward(kernel, 2 * length, axis=0), forward(u, 2 * length, axis=-2))
+        product = np.einsum(
+            "foi,...fi->...fo", forward(kernel, 2 * length, axis=0), forward(u, 2 * length, axis=-2)
+        )
         return backward(product, 2 * length, axis=-2)[..., :length, :]
 
     @property
     def time_constants(self):
-        """Times (n,) over which the modes fall to 1/e, longest first, -1 / exponents; infinite for what does not decay.
+        """Times (n,) over which the modes fall to 1/e, longest first, -1 / exponents; infinite for
+        what does not decay.
 
         >>> LinearSystem(np.diag([-0.5, -2.0])).time_constants.tolist()
         [2.0, 0.5]
@@ -145,8 +177,9 @@ class LinearSystem:
             return np.where(self.exponents < 0, -1.0 / self.exponents, np.inf)
 
     def transfer(self, s):
-        """Transfer function at the points s (...), shape (..., outputs, inputs): C (s - A)^-1 B + D of a continuous system, and of a
-        discrete one, whose output sees the state that the input has just changed, C (1 - A/z)^-1 B + D, the z-transform of ``kernel``.
+        """Transfer function at the points s (...), shape (..., outputs, inputs): C (s - A)^-1 B + D
+        of a continuous system, and of a discrete one, whose output sees the state that the input
+        has just changed, C (1 - A/z)^-1 B + D, the z-transform of ``kernel``.
 
         >>> LinearSystem([[-1.0]], [[1.0]]).transfer(1.0).item().real
         0.5
@@ -154,20 +187,33 @@ class LinearSystem:
         s = np.asarray(s, dtype=complex)[..., None, None]
         eye = np.eye(len(self.A))
         if self.dt is not None and not s.all():
-            raise ValueError("the transfer function of a discrete system is a series in 1/z: leave z = 0 out")
+            raise ValueError(
+                "the transfer function of a discrete system is a series in 1/z: leave z = 0 out"
+            )
         pencil = s * eye - self.A if self.dt is None else eye - self.A / s
         try:
-            return self.C @ np.linalg.solve(pencil, np.broadcast_to(self.B, (*pencil.shape[:-2], *self.B.shape))) + self.D
+            return (
+                self.C
+                @ np.linalg.solve(
+                    pencil, np.broadcast_to(self.B, (*pencil.shape[:-2], *self.B.shape))
+                )
+                + self.D
+            )
         except np.linalg.LinAlgError:
-            raise ValueError("one of the points is an eigenvalue of A, where the transfer function has a pole: leave it out") from None
+            raise ValueError(
+                "one of the points is an eigenvalue of A, where the transfer "
+                "function has a pole: leave it out"
+            ) from None
 
     def frequency_response(self, omega):
-        """Transfer function at the angular frequencies omega (...) in radians per unit of time, on the imaginary axis or the unit circle."""
+        """Transfer function at the angular frequencies omega (...) in radians per unit of time, on
+        the imaginary axis or the unit circle."""
         omega = np.asarray(omega, dtype=float)
         return self.transfer(1j * omega if self.dt is None else np.exp(1j * omega * self.dt))
 
     def impulse_response(self, times):
-        """Response C exp(A t) B to a unit impulse, shape (times, outputs, inputs), of a continuous system; D, an impulse itself, is left out."""
+        """Response C exp(A t) B to a unit impulse, shape (times, outputs, inputs), of a continuous
+        system; D, an impulse itself, is left out."""
         if self.dt is not None:
             raise ValueError("the impulse response of a discrete system is its kernel(length)")
         from scipy.linalg import expm
@@ -175,16 +221,23 @@ class LinearSystem:
         return np.array([self.C @ expm(t * self.A) @ self.B for t in np.ravel(tensors(times))])
 
     def gramian(self, kind="controllability"):
-        """Controllability (or observability) Gramian (n, n) of a stable system, by scipy's Lyapunov solvers."""
+        """Controllability (or observability) Gramian (n, n) of a stable system, by scipy's Lyapunov
+        solvers."""
         from scipy.linalg import solve_continuous_lyapunov, solve_discrete_lyapunov
 
         if kind not in ("controllability", "observability"):
             raise ValueError(f"kind is controllability or observability, got {kind!r}")
         if self.exponents[0] >= 0:
-            raise ValueError(f"a Gramian needs a stable system, the first exponent is {self.exponents[0]:.6g}")
+            raise ValueError(
+                f"a Gramian needs a stable system, the first exponent is {self.exponents[0]:.6g}"
+            )
         A, B = (self.A, self.B) if kind == "controllability" else (self.A.conj().T, self.C.conj().T)
         noise = B @ B.conj().T
-        return solve_continuous_lyapunov(A, -noise) if self.dt is None else solve_discrete_lyapunov(A, noise)
+        return (
+            solve_continuous_lyapunov(A, -noise)
+            if self.dt is None
+            else solve_discrete_lyapunov(A, noise)
+        )
 
     def _discrete(self, what):
         if self.dt is None:
@@ -208,8 +261,8 @@ def _matrix(name, value):
 def linearize(system, x, u=None) -> LinearSystem:
     """Linear system that a small perturbation of the state x (n,) and the input u (inputs,) obeys.
 
-    For a Map A = df/dx and B = df/du at (x, u), C = dy/dx and D = dy/du at the next state; for a Flow all at (x, u), and dt is None.
-    A driven system with ``u=None`` is taken at zero input.
+    For a Map A = df/dx and B = df/du at (x, u), C = dy/dx and D = dy/du at the next state; for a
+    Flow all at (x, u), and dt is None. A driven system with ``u=None`` is taken at zero input.
 
     >>> import dynmem as dm
     >>> linearize(dm.models.Tanh.random(3, 1, gain=0.5), np.zeros(3)).B.shape

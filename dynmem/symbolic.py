@@ -1,7 +1,8 @@
 """Equations and exact Jacobians as sympy matrices and LaTeX, derived from the rule itself.
 
-Symbols are a view for small systems, up to ``LIMIT`` states: the formula of a 32-unit network takes minutes and nobody reads it.
-Every symbol is made here, from names checked to be plain identifiers; no text of a user is ever parsed.
+Symbols are a view for small systems, up to ``LIMIT`` states: the formula of a 32-unit network takes
+minutes and nobody reads it. Every symbol is made here, from names checked to be plain identifiers;
+no text of a user is ever parsed.
 """
 
 from dataclasses import fields
@@ -15,23 +16,33 @@ LIMIT = 8
 
 
 def symbols(system: System, size=None):
-    """State and input symbols of a system, as object arrays of shape (n,) and (inputs,); the input is None where there is none."""
+    """State and input symbols of a system, as object arrays of shape (n,) and (inputs,); the input
+    is None where there is none."""
     size = system.size or size
     if size is None:
-        raise ShapeError(f"{type(system).__name__} names no states: pass size=n, or set states = (...)")
+        raise ShapeError(
+            f"{type(system).__name__} names no states: pass size=n, or set states = (...)"
+        )
     if size > LIMIT:
-        raise ShapeError(f"{type(system).__name__} has {size} states, symbols are made for up to {LIMIT}: look at one unit, or use "
-                         "engine='dual'")
+        raise ShapeError(
+            f"{type(system).__name__} has {size} states, symbols are made for up to "
+            f"{LIMIT}: look at one unit, or use "
+            "engine='dual'"
+        )
     names = system.states if len(system.states) == size else [f"x{i}" for i in range(size)]
     letter = "u" if not any(name.startswith("u") for name in map(str, names)) else "input"
     both = _array([*names, *(f"{letter}{i}" for i in range(system.inputs))])
     if len(set(both)) < len(both):
-        raise ValueError(f"the states {', '.join(map(str, names))} do not all have different names: formulas would mix them up")
+        raise ValueError(
+            f"the states {', '.join(map(str, names))} do not all have different "
+            "names: formulas would mix them up"
+        )
     return both[:size], both[size:] if system.inputs else None
 
 
 def equations(system, *, parameters="numbers", size=None):
-    """Right-hand side as a column ``sympy.Matrix``; with ``parameters="symbols"`` the parameters stand as symbols of their names.
+    """Right-hand side as a column ``sympy.Matrix``; with ``parameters="symbols"`` the parameters
+    stand as symbols of their names.
 
     >>> import dynmem as dm
     >>> equations(dm.models.Tanh.zeros(1), parameters="symbols")
@@ -45,7 +56,8 @@ def equations(system, *, parameters="numbers", size=None):
 
 
 def jacobian(system, *, wrt="state", parameters="numbers", size=None):
-    """Jacobian of the rule as a ``sympy.Matrix``: d f_i / d x_j, or d f_i / d u_j with ``wrt="input"``.
+    """Jacobian of the rule as a ``sympy.Matrix``: d f_i / d x_j, or d f_i / d u_j with
+    ``wrt="input"``.
 
     >>> import dynmem as dm
     >>> jacobian(dm.models.Tanh.zeros(1), parameters="symbols")
@@ -55,12 +67,19 @@ def jacobian(system, *, wrt="state", parameters="numbers", size=None):
 
     x, u = symbols(as_system(system), size)
     if wrt == "input" and u is None:
-        raise ShapeError(f"{type(system).__name__} takes no input: wrt='input' has nothing to differentiate by")
-    matrix = equations(system, parameters=parameters, size=size).jacobian(sympy.Matrix(x if wrt == "state" else u))
-    folded = matrix.atoms(sympy.Derivative)  # sympy leaves the derivative of a remainder undone: it is that of the dividend
+        raise ShapeError(
+            f"{type(system).__name__} takes no input: wrt='input' has nothing to differentiate by"
+        )
+    matrix = equations(system, parameters=parameters, size=size).jacobian(
+        sympy.Matrix(x if wrt == "state" else u)
+    )
+    # sympy leaves the derivative of a remainder undone: it is that of the dividend
+    folded = matrix.atoms(sympy.Derivative)
     if not folded:
         return matrix
-    return matrix.xreplace({d: d.expr.args[0].diff(*d.variables) for d in folded if isinstance(d.expr, sympy.Mod)}).doit()
+    return matrix.xreplace(
+        {d: d.expr.args[0].diff(*d.variables) for d in folded if isinstance(d.expr, sympy.Mod)}
+    ).doit()
 
 
 def latex(system, *, parameters="symbols", size=None) -> str:
@@ -76,42 +95,65 @@ def latex(system, *, parameters="symbols", size=None) -> str:
 
 
 def fixed_points(system, *, size=None):
-    """Fixed points that sympy finds in closed form, as a list of tuples: f(x) = x for a Map, f(x) = 0 for a Flow, at zero input.
+    """Fixed points that sympy finds in closed form, as a list of tuples: f(x) = x for a Map, f(x) =
+    0 for a Flow, at zero input.
 
-    Raises NotImplementedError where sympy knows no closed solution, and at once where a function stands inside another, as in gated
-    networks, since sympy would search without end.
+    Raises NotImplementedError where sympy knows no closed solution, and at once where a function
+    stands inside another, as in gated networks, since sympy would search without end.
     """
     import sympy
 
     from .system import Map
 
     x, u = symbols(as_system(system), size)
-    right = sympy.Matrix(np.atleast_1d(_with_parameters(system, "numbers").rule(x, None if u is None else 0 * u)))
+    right = sympy.Matrix(
+        np.atleast_1d(_with_parameters(system, "numbers").rule(x, None if u is None else 0 * u))
+    )
     functions = {f for f in right.atoms(sympy.Function) if not isinstance(f, sympy.Piecewise)}
     if any(f.args[0].atoms(sympy.Function) for f in functions):
-        raise NotImplementedError(f"the equations of {type(system).__name__} have no closed solution: find it by iteration")
+        raise NotImplementedError(
+            f"the equations of {type(system).__name__} have no closed "
+            "solution: find it by iteration"
+        )
     try:  # rational numbers in place of floats would make powers of thousands of tanh(0.1257 h)
-        found = sympy.solve(right - sympy.Matrix(x) if isinstance(system, Map) else right, list(x), dict=True, rational=False)
+        found = sympy.solve(
+            right - sympy.Matrix(x) if isinstance(system, Map) else right,
+            list(x),
+            dict=True,
+            rational=False,
+        )
     except TypeError as error:
-        raise NotImplementedError(f"sympy does not solve the equations of {type(system).__name__}: find it by iteration") from error
+        raise NotImplementedError(
+            f"sympy does not solve the equations of {type(system).__name__}: find it by iteration"
+        ) from error
     return [tuple(point.get(s, s) for s in x) for point in found]
 
 
 def evaluate(matrix, system, x, u=None):
-    """Numbers of a matrix of formulas at states x (..., n) and inputs u (..., inputs): shape (..., rows, columns)."""
+    """Numbers of a matrix of formulas at states x (..., n) and inputs u (..., inputs): shape (...,
+    rows, columns)."""
     import sympy
 
     states, inputs = symbols(system, x.shape[-1])
     driven = inputs is not None
     arguments = [*states, *(inputs if driven else ())]
-    plain = dict(zip(arguments, sympy.symbols(f"_:{len(arguments)}", cls=sympy.Dummy), strict=True))  # names never reach generated code
+    # names never reach generated code
+    plain = dict(zip(arguments, sympy.symbols(f"_:{len(arguments)}", cls=sympy.Dummy), strict=True))
     pairs, (reduced,) = sympy.cse(matrix, symbols=sympy.numbered_symbols("_", cls=sympy.Dummy))
     pairs, reduced = [(name, part.xreplace(plain)) for name, part in pairs], reduced.xreplace(plain)
-    function = sympy.lambdify(list(plain.values()), reduced, "numpy", cse=lambda formula: (pairs, formula))
+    function = sympy.lambdify(
+        list(plain.values()), reduced, "numpy", cse=lambda formula: (pairs, formula)
+    )
     u = np.zeros((*x.shape[:-1], len(inputs))) if driven and u is None else u
-    points = np.concatenate([x, np.broadcast_to(u, (*x.shape[:-1], len(inputs)))], axis=-1) if driven else x
+    points = (
+        np.concatenate([x, np.broadcast_to(u, (*x.shape[:-1], len(inputs)))], axis=-1)
+        if driven
+        else x
+    )
     flat = points.reshape(-1, points.shape[-1])
-    return np.stack([np.asarray(function(*p), dtype=float) for p in flat]).reshape(*x.shape[:-1], *matrix.shape)
+    return np.stack([np.asarray(function(*p), dtype=float) for p in flat]).reshape(
+        *x.shape[:-1], *matrix.shape
+    )
 
 
 def _with_parameters(system, parameters, taken=()):
@@ -119,23 +161,35 @@ def _with_parameters(system, parameters, taken=()):
         return map_arrays(system, _exactly)
     if parameters != "symbols":
         raise ValueError(f"parameters is 'numbers' or 'symbols', got {parameters!r}")
-    changed = {f.name: _named(f, getattr(system, f.name)) for f in fields(system) if not _neutral(system, f.name)}
+    changed = {
+        f.name: _named(f, getattr(system, f.name))
+        for f in fields(system)
+        if not _neutral(system, f.name)
+    }
     twin = map_arrays(system, lambda a: a)
     for name, value in changed.items():
         clash = {str(s) for s in taken} & {str(s) for s in np.ravel(value)}
         if clash:
-            raise ValueError(f"{', '.join(sorted(clash))} names a state and a parameter of {type(system).__name__}: rename one")
+            raise ValueError(
+                f"{', '.join(sorted(clash))} names a state and a parameter of "
+                f"{type(system).__name__}: rename one"
+            )
         object.__setattr__(twin, name, value)
     return twin
 
 
 def _exactly(array):
     """Exact numbers in an object array; arrays of integers, which may be indices, stay."""
-    return np.array([_exact(v) for v in array.flat], dtype=object).reshape(array.shape) if array.dtype.kind == "f" else array
+    return (
+        np.array([_exact(v) for v in array.flat], dtype=object).reshape(array.shape)
+        if array.dtype.kind == "f"
+        else array
+    )
 
 
 def _neutral(system, name):
-    """A parameter at the value that takes it out of the equation, such as a leak of 1, stays a number."""
+    """A parameter at the value that takes it out of the equation, such as a leak of 1, stays a
+    number."""
     return name in system.neutral and getattr(system, name) == system.neutral[name]
 
 
@@ -147,16 +201,23 @@ def _exact(value):
 
 
 def _named(field, value):
-    """A parameter as a symbol: W for one entry, W_ij for a matrix; counts and options that are no numbers stay."""
+    """A parameter as a symbol: W for one entry, W_ij for a matrix; counts and options that are no
+    numbers stay."""
     name = field.name
     if isinstance(value, np.ndarray):
         if value.size == 1:
             return _array([name]).reshape(value.shape)
         comma = "_" if max(value.shape) > 10 and value.ndim > 1 else ""
-        return _array([name + "_" + comma.join(map(str, index)) for index in np.ndindex(value.shape)]).reshape(value.shape)
-    if isinstance(value, (float, np.floating)) or (type(value) is int and field.type in (float, "float")):
+        return _array(
+            [name + "_" + comma.join(map(str, index)) for index in np.ndindex(value.shape)]
+        ).reshape(value.shape)
+    if isinstance(value, (float, np.floating)) or (
+        type(value) is int and field.type in (float, "float")
+    ):
         return _array([name])[0]
-    if isinstance(value, System) or (isinstance(value, tuple) and any(isinstance(v, System) for v in value)):
+    if isinstance(value, System) or (
+        isinstance(value, tuple) and any(isinstance(v, System) for v in value)
+    ):
         raise ValueError("symbolic parameters are made for a single system: take one of its layers")
     return value
 
@@ -184,7 +245,10 @@ def _array(names):
 
     for name in names:
         if not (isinstance(name, str) and name.isidentifier()):
-            raise ValueError(f"{name!r} is not a name: state names are letters, digits and _, and start with a letter")
+            raise ValueError(
+                f"{name!r} is not a name: state names are letters, digits and _, and "
+                "start with a letter"
+            )
     out = np.empty(len(names), dtype=object).view(Formulas)
     out[:] = [sympy.Symbol(name, real=True) for name in names]
     return out

@@ -1,4 +1,5 @@
-"""Naming the speaker after a silence: accuracy against the silence, and against the gradient at the start."""
+"""Naming the speaker after a silence: accuracy against the silence, and against the gradient at the
+start."""
 
 import numpy as np
 
@@ -7,12 +8,18 @@ from dynmem.plotting import COLOURS, house_style, name_of, panels
 OWN = {"lru": "#e09f3e", "s4d": "#2a6f97"}
 NAMES = {"lru": "LRU, ring 0.9 to 0.999", "s4d": "S4D", "tanh": "tanh"}
 NOTE = (
-    "Nine Japanese men; 270 utterances of 7 to 29 frames to train on, of which 36 choose the best weights, and 370 for the test; the answer is "
-    "due after so many silent frames of 6.4 ms. Left: accuracy (lines: mean over seeds, dots: seeds) after the same training for all; dashed: "
-    "always naming the most frequent speaker. Filled dots have learned: their test loss lies, with two standard errors, below half of what "
-    "guessing costs, {learned} of {all}; open ones have not. Right: the same dots over ln |d x_T / d x_(T-silence)| (largest singular value, "
-    "network at rest) of the untrained network. Where next to nothing of a gradient crosses the silence, less than about e^-15, nothing is "
-    "learned. It is needed, and not enough: the largest singular value is that of the slowest mode, and an LRU whose few slowest modes cross a "
+    "Nine Japanese men; 270 utterances of 7 to 29 frames to train on, of which 36 choose the best "
+    "weights, and 370 for the test; the answer is "
+    "due after so many silent frames of 6.4 ms. Left: accuracy (lines: mean over seeds, dots: "
+    "seeds) after the same training for all; dashed: "
+    "always naming the most frequent speaker. Filled dots have learned: their test loss lies, "
+    "with two standard errors, below half of what "
+    "guessing costs, {learned} of {all}; open ones have not. Right: the same dots over ln |d x_T "
+    "/ d x_(T-silence)| (largest singular value, "
+    "network at rest) of the untrained network. Where next to nothing of a gradient crosses the "
+    "silence, less than about e^-15, nothing is "
+    "learned. It is needed, and not enough: the largest singular value is that of the slowest "
+    "mode, and an LRU whose few slowest modes cross a "
     "long silence names fewer speakers than S4D, which has many."
 )
 MISSING = "no speech: the package aeon is not installed\n(pip install 'dynmem[speech]')"
@@ -22,11 +29,18 @@ def draw(results):
     """Figure of the study ``speech``."""
     note = NOTE.format(learned=int(results.learned.sum()), all=results.learned.size)
     with house_style():
-        figure, (left, right) = panels(2, title="Who spoke? The answer after a silence", note=note, width=5.0)
+        figure, (left, right) = panels(
+            2, title="Who spoke? The answer after a silence", note=note, width=5.0
+        )
         silence = results.silence.values.astype(float)
         for model in results.model.values.tolist():
             at, colour = results.sel(model=model), OWN.get(model, COLOURS.get(model, "#333333"))
-            left.plot(silence, at.accuracy.mean("seed"), color=colour, label=NAMES.get(model, name_of(model)))
+            left.plot(
+                silence,
+                at.accuracy.mean("seed"),
+                color=colour,
+                label=NAMES.get(model, name_of(model)),
+            )
             far = at.sel(silence=at.silence > 0)
             _dots(left, at.accuracy, at.silence, at.learned, colour)
             _dots(right, far.accuracy, far.log_gradient, far.learned, colour)
@@ -38,12 +52,21 @@ def draw(results):
         left.set_xscale("symlog", linthresh=10, linscale=0.6)
         left.set_xlim(-0.8, 1.15 * max(silence.max(), 1.0))
         left.set_xticks(silence, [f"{s:g}" for s in silence])
-        left.set(xlabel="silence (frames)", ylabel="speakers named rightly in the test", ylim=(0, 1.02), title="over the silence")
+        left.set(
+            xlabel="silence (frames)",
+            ylabel="speakers named rightly in the test",
+            ylim=(0, 1.02),
+            title="over the silence",
+        )
         left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, fontsize=8)
         right.set_xscale("symlog", linthresh=1)
         right.set_xlim(right=0.5)
-        right.set(xlabel="ln of the gradient over the silence, untrained", ylabel="speakers named rightly in the test", ylim=(0, 1.02),
-                  title="over the gradient at the start")
+        right.set(
+            xlabel="ln of the gradient over the silence, untrained",
+            ylabel="speakers named rightly in the test",
+            ylim=(0, 1.02),
+            title="over the gradient at the start",
+        )
         return figure
 
 

@@ -1,8 +1,10 @@
-"""What the studies of recurrent networks share: the models by name, the copy task, one recipe of training, and memory while waiting.
+"""What the studies of recurrent networks share: the models by name, the copy task, one recipe of
+training, and memory while waiting.
 
-Every model is trained by the same recipe (Adam, clipping at 1, the same steps and sequences), so that what differs is the architecture and its
-start. Only the learning rate differs: 1e-2 for gated networks, 3e-3 for plain ones, whose one matrix acts at every step (the orthogonal network
-reaches 0.09 of the floor at delay 80 with the larger rate and 0.001 with the smaller).
+Every model is trained by the same recipe (Adam, clipping at 1, the same steps and sequences), so
+that what differs is the architecture and its start. Only the learning rate differs: 1e-2 for gated
+networks, 3e-3 for plain ones, whose one matrix acts at every step (the orthogonal network reaches
+0.09 of the floor at delay 80 with the larger rate and 0.001 with the smaller).
 """
 
 from dataclasses import replace
@@ -21,12 +23,25 @@ MODELS = {
     "gru": ("gru", {"init": "uniform"}),
 }
 DESCRIPTIONS = {
-    "tanh": "tanh, torch's initialisation", "tanh_orthogonal": "tanh, orthogonal start", "orthogonal": "orthogonal by constraint, modReLU",
-    "lstm": "LSTM, forget bias 1", "lstm_chrono": "LSTM, chrono bias up to the task's length", "gru": "GRU, torch's initialisation",
+    "tanh": "tanh, torch's initialisation",
+    "tanh_orthogonal": "tanh, orthogonal start",
+    "orthogonal": "orthogonal by constraint, modReLU",
+    "lstm": "LSTM, forget bias 1",
+    "lstm_chrono": "LSTM, chrono bias up to the task's length",
+    "gru": "GRU, torch's initialisation",
 }
 ON_COPY = {  # what a study of these models on the copy task says of its axes
-    "units": {"model": ("1", "model"), "delay": ("step", "delay of the copy task"), "seed": ("1", "seed")},
-    "limits": {"delay": (1, 10_000), "seed": (0, None), "units": (2, 1024), "steps": (1, 1_000_000)},
+    "units": {
+        "model": ("1", "model"),
+        "delay": ("step", "delay of the copy task"),
+        "seed": ("1", "seed"),
+    },
+    "limits": {
+        "delay": (1, 10_000),
+        "seed": (0, None),
+        "units": (2, 1024),
+        "steps": (1, 1_000_000),
+    },
     "source": "models: " + "; ".join(f"{name}: {text}" for name, text in DESCRIPTIONS.items()),
 }
 RECIPE = {"batch": 64, "clip": 1.0, "held_out": 256, "evaluate_every": 100, "stop": 0.05}
@@ -35,7 +50,8 @@ PLAIN_RATE = 3e-3
 
 
 def copy_task(delay):
-    """Copy of two symbols out of four after ``delay`` steps, scored where they are recalled: floor ln 4."""
+    """Copy of two symbols out of four after ``delay`` steps, scored where they are recalled: floor
+    ln 4."""
     return dm.tasks.get("copy", delay=delay, symbols=4, length=2, scored="recalled")
 
 
@@ -44,7 +60,9 @@ def build(name, task, units, rng):
     kind, options = MODELS[name]
     if "chrono" in options:
         options = options | {"chrono": max(3.0, float(task.steps))}
-    return dm.models.get(kind, units=units, inputs=task.inputs, outputs=task.outputs, rng=rng, **options)
+    return dm.models.get(
+        kind, units=units, inputs=task.inputs, outputs=task.outputs, rng=rng, **options
+    )
 
 
 def train(system, task, *, steps, rng):
@@ -62,8 +80,15 @@ def waiting(task):
 
 def waiting_spectrum(system, task, *, rng, duration=1000, exponents=4):
     """Lyapunov spectrum while the network waits, from the state after a sequence has been read."""
-    return dm.lyapunov_spectrum(system, read_state(system, task, rng), duration=duration, transient=0.2 * duration, exponents=exponents,
-                                drive=waiting(task), rng=rng)
+    return dm.lyapunov_spectrum(
+        system,
+        read_state(system, task, rng),
+        duration=duration,
+        transient=0.2 * duration,
+        exponents=exponents,
+        drive=waiting(task),
+        rng=rng,
+    )
 
 
 def waiting_exponent(system, task, *, rng):
@@ -72,15 +97,26 @@ def waiting_exponent(system, task, *, rng):
 
 
 def waiting_gradients(system, task, *, rng, lags):
-    """Largest gradient d x_lag / d x_0 over the steps after the symbols were read: what is left of the best remembered direction."""
+    """Largest gradient d x_lag / d x_0 over the steps after the symbols were read: what is left of
+    the best remembered direction."""
     start = read_state(system, task, rng)
-    return dm.gradient_norms(system, waiting(task), x0=start, lags=lags, transient=0, anchor="start", norm="spectral", rng=rng)
+    return dm.gradient_norms(
+        system,
+        waiting(task),
+        x0=start,
+        lags=lags,
+        transient=0,
+        anchor="start",
+        norm="spectral",
+        rng=rng,
+    )
 
 
 def predicted_spectrum(system, task, *, rng):
     """Theory for the network while it waits: the field of the blank symbol counts as bias."""
     cell, blank = system.layers[0], waiting(task)(None, 1)[0]
-    if not isinstance(cell, dm.models.Orthogonal):  # there b is no field but a threshold, and the field leaves an isometry one
+    # there b is no field but a threshold, and the field leaves an isometry one
+    if not isinstance(cell, dm.models.Orthogonal):
         cell = replace(cell, b=cell.b + cell.V @ blank)
     return dm.theory.lyapunov_spectrum(cell, rng=rng)
 
@@ -96,11 +132,17 @@ def read_state(system, task, rng):
 
 def single(**entries):
     """Dataset of numbers: name -> (value, units, long name)."""
-    return xr.Dataset({name: ((), value, {"units": units, "long_name": text}) for name, (value, units, text) in entries.items()})
+    return xr.Dataset(
+        {
+            name: ((), value, {"units": units, "long_name": text})
+            for name, (value, units, text) in entries.items()
+        }
+    )
 
 
 def learnable_delay(learned):
-    """Longest delay up to which every shorter one was learned too, over the dim ``delay``; 0 where not even the shortest was."""
+    """Longest delay up to which every shorter one was learned too, over the dim ``delay``; 0 where
+    not even the shortest was."""
     solved = learned.sortby("delay").cumprod("delay").astype(bool)
     found = (solved * solved.delay).max("delay")
     return found.assign_attrs(units="step", long_name="longest learnable delay")

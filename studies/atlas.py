@@ -1,7 +1,9 @@
-"""How long does a recurrent network remember? The memory atlas: theory, measurement and training side by side.
+"""How long does a recurrent network remember? The memory atlas: theory, measurement and training
+side by side.
 
-For each model: (a) what theory predicts of its memory at the start, the first exponent while it waits and the horizon -1/lambda_1; (b) what its
-Jacobians show, the exponents and the lag at which the largest gradient has fallen to 1/e; (c) whether it learns to copy two symbols at rising delays,
+For each model: (a) what theory predicts of its memory at the start, the first exponent while it
+waits and the horizon -1/lambda_1; (b) what its Jacobians show, the exponents and the lag at which
+the largest gradient has fallen to 1/e; (c) whether it learns to copy two symbols at rising delays,
 and what its exponent is once trained.
 """
 
@@ -38,16 +40,40 @@ def measure(model, delay, seed, units, steps):
     found = single(
         predicted=(theory.lyapunov.values[0], "1/step", "first exponent, predicted at the start"),
         measured=(spectrum.lyapunov.values[0], "1/step", "first exponent, measured at the start"),
-        measured_error=(spectrum.standard_error.values[0], "1/step", "standard error of the first exponent"),
+        measured_error=(
+            spectrum.standard_error.values[0],
+            "1/step",
+            "standard error of the first exponent",
+        ),
         trained=(after.lyapunov.values[0], "1/step", "first exponent, trained"),
-        predicted_horizon=(dm.theory.memory_horizon(theory).horizon.item(), "step", "memory horizon, predicted at the start"),
-        measured_horizon=(dm.memory_horizon(gradients).horizon.item(), "step", "memory horizon, measured at the start"),
-        trained_horizon=(dm.memory_horizon(trained_gradients).horizon.item(), "step", "memory horizon, trained"),
-        loss_over_floor=(float(history.held_out_loss.min()) / task.floor, "1", "held-out loss over the memoryless floor"),
+        predicted_horizon=(
+            dm.theory.memory_horizon(theory).horizon.item(),
+            "step",
+            "memory horizon, predicted at the start",
+        ),
+        measured_horizon=(
+            dm.memory_horizon(gradients).horizon.item(),
+            "step",
+            "memory horizon, measured at the start",
+        ),
+        trained_horizon=(
+            dm.memory_horizon(trained_gradients).horizon.item(),
+            "step",
+            "memory horizon, trained",
+        ),
+        loss_over_floor=(
+            float(history.held_out_loss.min()) / task.floor,
+            "1",
+            "held-out loss over the memoryless floor",
+        ),
         accuracy=(float(history.accuracy.max()), "1", "share of symbols recalled"),
         learned=(history.attrs["learned"], "1", "whether the delay was learned"),
         training_steps=(history.attrs["steps"], "1", "training steps until it stopped"),
-        parameters=(sum(a.numel() for a in dm.training.Trainable(start).weights().values()), "1", "trained numbers"),
+        parameters=(
+            sum(a.numel() for a in dm.training.Trainable(start).weights().values()),
+            "1",
+            "trained numbers",
+        ),
     )
     for name, profile in (("gradient", gradients), ("trained_gradient", trained_gradients)):
         found[name] = profile.log_state_gradient
@@ -63,18 +89,32 @@ def finish(results):
 def summary(results):
     """Table: one row a model."""
     delays = results.delay.values
-    head = f"{'':24}{'first exponent while waiting':>34}{'horizon (steps)':>24}   copy task, loss over floor at delay"
-    names = (f"{'model':24}{'theory':>10}{'measured':>12}{'trained':>12}{'theory':>12}{'measured':>12}   "
-             + "".join(f"{d:>8}" for d in delays) + f"{'learns up to':>15}")
+    head = (
+        f"{'':24}{'first exponent while waiting':>34}{'horizon (steps)':>24}   copy task, loss "
+        "over floor at delay"
+    )
+    names = (
+        f"{'model':24}{'theory':>10}{'measured':>12}{'trained':>12}{'theory':>12}{'measured':>12} "
+        "  " + "".join(f"{d:>8}" for d in delays) + f"{'learns up to':>15}"
+    )
     rows = [head, names]
     for model in results.model.values:
         at = results.sel(model=model, seed=results.seed.values[0])
         longest = at.isel(delay=-1)
-        losses = "".join(f"{v:>7.2f}{'*' if ok else ' '}" for v, ok in zip(at.loss_over_floor.values, at.learned.values, strict=True))
-        rows.append(f"{model:24}{float(longest.predicted):10.4f}{float(longest.measured):12.4f}{float(longest.trained):12.4f}"
-                    f"{float(longest.predicted_horizon):12.4g}{float(longest.measured_horizon):12.4g}   {losses}{int(at.learnable_delay):>15}")
-    rows.append(f"exponents per step, at delay {delays[-1]}; * learned: held-out loss below a tenth of the floor ln 4 (memoryless guess); "
-                "inf: never to 1/e within 1000 steps")
+        losses = "".join(
+            f"{v:>7.2f}{'*' if ok else ' '}"
+            for v, ok in zip(at.loss_over_floor.values, at.learned.values, strict=True)
+        )
+        rows.append(
+            f"{model:24}{float(longest.predicted):10.4f}{float(longest.measured):12.4f}{float(longest.trained):12.4f}"
+            f"{float(longest.predicted_horizon):12.4g}{float(longest.measured_horizon):12.4g}   "
+            f"{losses}{int(at.learnable_delay):>15}"
+        )
+    rows.append(
+        f"exponents per step, at delay {delays[-1]}; * learned: held-out loss below a "
+        "tenth of the floor ln 4 (memoryless guess); "
+        "inf: never to 1/e within 1000 steps"
+    )
     return "\n".join(rows)
 
 

@@ -1,10 +1,12 @@
 """What does each memory of the brain forget, and by which law?
 
-Six memories under noise, load or later memories, each beside its theory. A line attractor in noise forgets the exact value: its variance grows
-as 2 D t, or leaks away with 1/(1 - w) (Seung 1996). A ring attractor keeps the shape of its bump and forgets the angle by diffusion
-(Ben-Yishai et al. 1995; Burak and Fiete 2012). A Hopfield network remembers every pattern up to a load of 0.138 and none beyond (Amit,
-Gutfreund and Sompolinsky 1985). Synapses forget what they stored under what they store next: exponentially, by a cascade, or as t^(-1/2)
-(Fusi, Drew and Abbott 2005; Benna and Fusi 2016). Competing populations hold a choice while the background current lets them (Wong and Wang
+Six memories under noise, load or later memories, each beside its theory. A line attractor in noise
+forgets the exact value: its variance grows as 2 D t, or leaks away with 1/(1 - w) (Seung 1996). A
+ring attractor keeps the shape of its bump and forgets the angle by diffusion (Ben-Yishai et al.
+1995; Burak and Fiete 2012). A Hopfield network remembers every pattern up to a load of 0.138 and
+none beyond (Amit, Gutfreund and Sompolinsky 1985). Synapses forget what they stored under what they
+store next: exponentially, by a cascade, or as t^(-1/2) (Fusi, Drew and Abbott 2005; Benna and Fusi
+2016). Competing populations hold a choice while the background current lets them (Wong and Wang
 2006). A bit flips at Kramers' rate, exponential in the inverse of the noise.
 """
 
@@ -16,7 +18,18 @@ from dynmem.analysis import memory_lifetime, memory_trace, noisy_recall, retriev
 from dynmem.labels import dataset
 from dynmem.orbits import trajectory
 from dynmem.study import Study
-from dynmem.systems import BennaFusi, CascadeSynapse, FlipFlop, Hopfield, Impulses, LeakySynapse, LineAttractor, Noisy, RingAttractor, WongWang
+from dynmem.systems import (
+    BennaFusi,
+    CascadeSynapse,
+    FlipFlop,
+    Hopfield,
+    Impulses,
+    LeakySynapse,
+    LineAttractor,
+    Noisy,
+    RingAttractor,
+    WongWang,
+)
 
 FEEDBACKS = (1.0, 0.98, 0.9)
 NOISE = 1e-3  # diffusion of the line attractor's rate
@@ -32,8 +45,15 @@ SIZES = (1e3, 3e3, 1e4, 3e4)
 
 def measure(seed, trials, units, synapses, duration):
     """All six memories with one seed, and what theory says of each."""
-    parts = [line(seed, trials, duration), ring(seed, trials, duration), ring_spectrum(seed), hopfield(seed, units),
-             synapses_of(seed, synapses), wong_wang(seed), flip_flop(seed, trials)]
+    parts = [
+        line(seed, trials, duration),
+        ring(seed, trials, duration),
+        ring_spectrum(seed),
+        hopfield(seed, units),
+        synapses_of(seed, synapses),
+        wong_wang(seed),
+        flip_flop(seed, trials),
+    ]
     return xr.merge(parts, combine_attrs="drop_conflicts", join="outer", compat="no_conflicts")
 
 
@@ -42,10 +62,14 @@ def line(seed, trials, duration):
     made = []
     for feedback in FEEDBACKS:
         noisy = Noisy(LineAttractor(feedback), dt=0.1, diffusion=NOISE)
-        found = noisy_recall(noisy, [1.0], duration=duration, trials=10 * trials, points=20, rng=seed)
+        found = noisy_recall(
+            noisy, [1.0], duration=duration, trials=10 * trials, points=20, rng=seed
+        )
         theory = dm.theory.line_attractor(found.time.values, feedback=feedback, diffusion=NOISE)
         made.append(_twins(found, theory, "line", ("variance", "mean_readout")))
-    return xr.concat(made, xr.Variable("feedback", list(FEEDBACKS), {"units": "1", "long_name": "feedback w"}))
+    return xr.concat(
+        made, xr.Variable("feedback", list(FEEDBACKS), {"units": "1", "long_name": "feedback w"})
+    )
 
 
 def ring(seed, trials, duration):
@@ -54,8 +78,24 @@ def ring(seed, trials, duration):
     angle = np.random.default_rng(seed).uniform(0, 2 * np.pi)
     start = trajectory(dm.FlowMap(system, 0.1), system.bump(angle), 1000)[-1]
     noisy = Noisy(system, dt=0.1, diffusion=RING_NOISE)
-    found = noisy_recall(noisy, start, duration=duration, trials=trials, points=20, readout=system.phase, period=2 * np.pi, rng=seed)
-    return _twins(found, dm.theory.ring_diffusion(found.time.values, diffusion=RING_NOISE, start=system.phase(start)), "ring", ("variance",))
+    found = noisy_recall(
+        noisy,
+        start,
+        duration=duration,
+        trials=trials,
+        points=20,
+        readout=system.phase,
+        period=2 * np.pi,
+        rng=seed,
+    )
+    return _twins(
+        found,
+        dm.theory.ring_diffusion(
+            found.time.values, diffusion=RING_NOISE, start=system.phase(start)
+        ),
+        "ring",
+        ("variance",),
+    )
 
 
 def ring_spectrum(seed):
@@ -64,30 +104,63 @@ def ring_spectrum(seed):
     for modulation in MODULATIONS:
         system = RingAttractor(modulation=modulation)
         start = trajectory(dm.FlowMap(system, 0.1), system.initial(seed), 3000)[-1]
-        found = dm.lyapunov_spectrum(system, start, duration=30, transient=40, exponents=3, dt=0.1, rng=seed)
-        theory = dm.theory.ring_flat(modulation=modulation) if modulation <= 2 else dm.theory.ring_bump(modulation=modulation)
+        found = dm.lyapunov_spectrum(
+            system, start, duration=30, transient=40, exponents=3, dt=0.1, rng=seed
+        )
+        theory = (
+            dm.theory.ring_flat(modulation=modulation)
+            if modulation <= 2
+            else dm.theory.ring_bump(modulation=modulation)
+        )
         made.append(_twins(found, theory.isel(exponent=slice(3)), "ring", ("lyapunov",)))
-    return xr.concat(made, xr.Variable("modulation", list(MODULATIONS), {"units": "1", "long_name": "modulation J1"}))
+    return xr.concat(
+        made,
+        xr.Variable("modulation", list(MODULATIONS), {"units": "1", "long_name": "modulation J1"}),
+    )
 
 
 def hopfield(seed, units):
     """Overlap of retrieved patterns over the load, at temperature 0."""
     networks = [Hopfield.random(units, round(load * units), rng=seed) for load in LOADS]
-    found = [retrieved_overlap(net, probes=min(10, len(net.patterns)), sweeps=400, rng=seed) for net in networks]
+    found = [
+        retrieved_overlap(net, probes=min(10, len(net.patterns)), sweeps=400, rng=seed)
+        for net in networks
+    ]
     theory = dm.theory.hopfield(LOADS)
     variables = {
-        "hopfield_overlap": ("load", [d.mean_overlap.item() for d in found], "1", "overlap of the retrieved state with its pattern"),
-        "hopfield_overlap_error": ("load", [d.mean_overlap_error.item() for d in found], "1", "standard error of the overlap"),
+        "hopfield_overlap": (
+            "load",
+            [d.mean_overlap.item() for d in found],
+            "1",
+            "overlap of the retrieved state with its pattern",
+        ),
+        "hopfield_overlap_error": (
+            "load",
+            [d.mean_overlap_error.item() for d in found],
+            "1",
+            "standard error of the overlap",
+        ),
         "hopfield_overlap_theory": ("load", theory.overlap.values, "1", "predicted overlap"),
     }
     return _dataset(variables, {"load": ("load", list(LOADS), "1", "patterns per unit")})
 
 
 RULES = {
-    "exponential": (LeakySynapse(RATE), True, lambda lags: dm.theory.leaky_synapse(lags, rate=RATE, binary=True)),
-    "cascade": (CascadeSynapse(LEVELS), True, lambda lags: dm.theory.cascade_synapse(lags, levels=LEVELS)),
-    "power law": (Impulses(BennaFusi(VARIABLES), dt=1.0), False,
-                  lambda lags: dm.theory.benna_fusi(lags, variables=VARIABLES, stored=LAGS[-1] + 1)),
+    "exponential": (
+        LeakySynapse(RATE),
+        True,
+        lambda lags: dm.theory.leaky_synapse(lags, rate=RATE, binary=True),
+    ),
+    "cascade": (
+        CascadeSynapse(LEVELS),
+        True,
+        lambda lags: dm.theory.cascade_synapse(lags, levels=LEVELS),
+    ),
+    "power law": (
+        Impulses(BennaFusi(VARIABLES), dt=1.0),
+        False,
+        lambda lags: dm.theory.benna_fusi(lags, variables=VARIABLES, stored=LAGS[-1] + 1),
+    ),
 }
 
 
@@ -95,23 +168,50 @@ def synapses_of(seed, synapses):
     """Traces of three kinds of synapses, and how long N of them remember."""
     made = []
     for system, binary, twin in RULES.values():
-        found = memory_trace(system, lags=LAGS, synapses=synapses, stored=LAGS[-1] + 1, repeats=100, binary=binary, rng=seed)
+        found = memory_trace(
+            system,
+            lags=LAGS,
+            synapses=synapses,
+            stored=LAGS[-1] + 1,
+            repeats=100,
+            binary=binary,
+            rng=seed,
+        )
         theory, fine = twin(LAGS), twin(np.unique(np.logspace(0, 5, 300).astype(int)))
         part = _twins(found, theory, "synapse", ("signal_to_noise", "trace"))
-        part["lifetime"], part["lifetime_theory"] = memory_lifetime(found, SIZES).lifetime, memory_lifetime(fine, SIZES).lifetime
+        part["lifetime"], part["lifetime_theory"] = (
+            memory_lifetime(found, SIZES).lifetime,
+            memory_lifetime(fine, SIZES).lifetime,
+        )
         made.append(part)
-    return xr.concat(made, xr.Variable("rule", list(RULES), {"units": "1", "long_name": "law of plasticity"}))
+    return xr.concat(
+        made, xr.Variable("rule", list(RULES), {"units": "1", "long_name": "law of plasticity"})
+    )
 
 
 def wong_wang(seed, starts=24):
-    """Where two competing populations come to rest, from starts drawn at random, over the background current."""
+    """Where two competing populations come to rest, from starts drawn at random, over the
+    background current."""
     ends = []
     for background in BACKGROUNDS:
         x = np.random.default_rng(seed).uniform(0.0, 0.8, (starts, 2))
-        ends.append(trajectory(dm.FlowMap(WongWang(background=background), 0.02), x, 1000, np.zeros(2))[-1])
-    return _dataset({"wong_wang_rest": (("background", "start", "state"), ends, "1", "share of open NMDA gates at rest")},
-                    {"background": ("background", list(BACKGROUNDS), "nA", "background current I0"),
-                     "state": ("state", list(WongWang.states), "1", "population")})
+        ends.append(
+            trajectory(dm.FlowMap(WongWang(background=background), 0.02), x, 1000, np.zeros(2))[-1]
+        )
+    return _dataset(
+        {
+            "wong_wang_rest": (
+                ("background", "start", "state"),
+                ends,
+                "1",
+                "share of open NMDA gates at rest",
+            )
+        },
+        {
+            "background": ("background", list(BACKGROUNDS), "nA", "background current I0"),
+            "state": ("state", list(WongWang.states), "1", "population"),
+        },
+    )
 
 
 def flip_flop(seed, trials):
@@ -120,26 +220,52 @@ def flip_flop(seed, trials):
     start = np.random.default_rng(seed).choice([-0.9575, 0.9575], 20)
     kept, theory = [], [dm.theory.flip_flop([0.0], diffusion=D) for D in BIT_NOISES]
     for D, twin in zip(BIT_NOISES, theory, strict=True):
-        found = noisy_recall(Noisy(system, dt=0.2, diffusion=D), start, duration=float(twin.escape_time.round()), trials=max(trials // 4, 10),
-                             points=4, readout=lambda x: np.sign(x) * np.sign(start), rng=seed)
+        found = noisy_recall(
+            Noisy(system, dt=0.2, diffusion=D),
+            start,
+            duration=float(twin.escape_time.round()),
+            trials=max(trials // 4, 10),
+            points=4,
+            readout=lambda x: np.sign(x) * np.sign(start),
+            rng=seed,
+        )
         kept.append(_decay_time(found.time.values, found.mean_readout.values))
     variables = {
-        "bit_time": ("noise", kept, "time unit", "time in which the correlation of a bit with its start falls by 1/e"),
-        "bit_time_theory": ("noise", [d.escape_time.item() for d in theory], "time unit", "mean time to the ridge"),
-        "bit_time_kramers": ("noise", [d.kramers_time.item() for d in theory], "time unit", "the same by Kramers' formula"),
+        "bit_time": (
+            "noise",
+            kept,
+            "time unit",
+            "time in which the correlation of a bit with its start falls by 1/e",
+        ),
+        "bit_time_theory": (
+            "noise",
+            [d.escape_time.item() for d in theory],
+            "time unit",
+            "mean time to the ridge",
+        ),
+        "bit_time_kramers": (
+            "noise",
+            [d.kramers_time.item() for d in theory],
+            "time unit",
+            "the same by Kramers' formula",
+        ),
     }
-    return _dataset(variables, {"noise": ("noise", list(BIT_NOISES), "1/time unit", "noise D of a bit")})
+    return _dataset(
+        variables, {"noise": ("noise", list(BIT_NOISES), "1/time unit", "noise D of a bit")}
+    )
 
 
 def _decay_time(times, values):
-    """Time constant of the second half of a decay, when the fluctuations within a well, which come first, have passed."""
+    """Time constant of the second half of a decay, when the fluctuations within a well, which come
+    first, have passed."""
     half, end = len(values) // 2, len(values) - 1
     with np.errstate(divide="ignore", invalid="ignore"):
         return (times[end] - times[half]) / np.log(values[half] / values[end])
 
 
 def _twins(found, theory, prefix, names):
-    """Measured and predicted variables side by side: prefix_NAME, prefix_NAME_error, prefix_NAME_theory."""
+    """Measured and predicted variables side by side: prefix_NAME, prefix_NAME_error,
+    prefix_NAME_theory."""
     made = {}
     for name in names:
         made[f"{prefix}_{name}"], made[f"{prefix}_{name}_theory"] = found[name], theory[name]
@@ -150,7 +276,9 @@ def _twins(found, theory, prefix, names):
 
 
 def _dataset(variables, coords):
-    return dataset(variables, coords, title="memory in the brain", source=SOURCE).drop_attrs(deep=False)
+    return dataset(variables, coords, title="memory in the brain", source=SOURCE).drop_attrs(
+        deep=False
+    )
 
 
 def summary(results):
@@ -164,25 +292,58 @@ def summary(results):
 
     for w in mean.feedback.values:
         at = last.sel(feedback=w)
-        row(f"line attractor, w = {w:g}", "variance at the end", at.line_variance_theory, at.line_variance)
-    row("ring attractor", "variance of the angle at the end", last.ring_variance_theory, last.ring_variance)
+        row(
+            f"line attractor, w = {w:g}",
+            "variance at the end",
+            at.line_variance_theory,
+            at.line_variance,
+        )
+    row(
+        "ring attractor",
+        "variance of the angle at the end",
+        last.ring_variance_theory,
+        last.ring_variance,
+    )
     for J1 in (1.8, 4.0):
         at = mean.sel(modulation=J1)
         for i in (0, 1):
-            row(f"ring attractor, J1 = {J1:g}", f"exponent {i + 1}", at.ring_lyapunov_theory[i], at.ring_lyapunov[i])
+            row(
+                f"ring attractor, J1 = {J1:g}",
+                f"exponent {i + 1}",
+                at.ring_lyapunov_theory[i],
+                at.ring_lyapunov[i],
+            )
     for load in (0.1, 0.125, 0.17):
         at = mean.sel(load=load)
-        row("Hopfield network", f"overlap at load {load:g}", at.hopfield_overlap_theory, at.hopfield_overlap)
+        row(
+            "Hopfield network",
+            f"overlap at load {load:g}",
+            at.hopfield_overlap_theory,
+            at.hopfield_overlap,
+        )
     for rule in mean.rule.values:
         at = mean.sel(rule=rule, synapses=3e3)
-        row(f"synapses, {rule}", "lifetime with 3,000 synapses (memories)", at.lifetime_theory, at.lifetime)
+        row(
+            f"synapses, {rule}",
+            "lifetime with 3,000 synapses (memories)",
+            at.lifetime_theory,
+            at.lifetime,
+        )
     for D in (mean.noise.values[0], mean.noise.values[-1]):
-        row("bit in noise", f"lifetime at D = {D:g}", mean.bit_time_theory.sel(noise=D), mean.bit_time.sel(noise=D))
+        row(
+            "bit in noise",
+            f"lifetime at D = {D:g}",
+            mean.bit_time_theory.sel(noise=D),
+            mean.bit_time.sel(noise=D),
+        )
     return "\n".join(rows)
 
 
-SOURCE = ("Seung (1996); Ben-Yishai, Bar-Or and Sompolinsky (1995); Amit, Gutfreund and Sompolinsky (1985); Fusi, Drew and Abbott (2005); "
-          "Benna and Fusi (2016); Wong and Wang (2006); Kramers (1940)")
+SOURCE = (
+    "Seung (1996); Ben-Yishai, Bar-Or and Sompolinsky (1995); Amit, Gutfreund and "
+    "Sompolinsky (1985); Fusi, Drew and Abbott (2005); "
+    "Benna and Fusi (2016); Wong and Wang (2006); Kramers (1940)"
+)
 STUDY = Study(
     name="brain",
     question="What does each memory of the brain forget, and by which law?",
@@ -190,7 +351,13 @@ STUDY = Study(
     settings={"trials": 200, "units": 2500, "synapses": 10_000, "duration": 20.0},
     quick={"seed": [0], "trials": 20, "units": 200, "synapses": 500, "duration": 4.0},
     units={"seed": ("1", "seed of noise, patterns and memories")},
-    limits={"seed": (0, None), "trials": (2, 100_000), "units": (50, 20_000), "synapses": (10, 10_000_000), "duration": (1.0, 10_000.0)},
+    limits={
+        "seed": (0, None),
+        "trials": (2, 100_000),
+        "units": (50, 20_000),
+        "synapses": (10, 10_000_000),
+        "duration": (1.0, 10_000.0),
+    },
     source=SOURCE,
     measure=measure,
     summary=summary,

@@ -1,11 +1,14 @@
 """How far does a trained network forecast chaos, and does it make the chaos its own?
 
-Five models are taught the Lorenz attractor from one orbit: an echo-state network, whose readout is solved for, and GRU, LSTM, a linear recurrent
-unit and a stack of S4D by gradient descent. Each then runs on its own output. Three things are measured and laid beside the truth: how many
-Lyapunov times the forecast stays valid; the Lyapunov spectrum of what was learned; and the gradient d y_(t + lag)/d y_t along the network's own
-orbit, which theory says must grow as exp(lambda_1 lag) once the network is right: whoever learns chaos has exploding gradients (Mikhaeil, Monfared
-and Durstewitz 2022). Their remedy, the truth heard only once in the time in which errors double (ln 2/lambda_1), is tried on each trained network
-in a second stage. The floor is the forecast that never moves; learned is a forecast that stays valid, less two standard errors, ten times as long.
+Five models are taught the Lorenz attractor from one orbit: an echo-state network, whose readout is
+solved for, and GRU, LSTM, a linear recurrent unit and a stack of S4D by gradient descent. Each then
+runs on its own output. Three things are measured and laid beside the truth: how many Lyapunov times
+the forecast stays valid; the Lyapunov spectrum of what was learned; and the gradient d y_(t +
+lag)/d y_t along the network's own orbit, which theory says must grow as exp(lambda_1 lag) once the
+network is right: whoever learns chaos has exploding gradients (Mikhaeil, Monfared and Durstewitz
+2022). Their remedy, the truth heard only once in the time in which errors double (ln 2/lambda_1),
+is tried on each trained network in a second stage. The floor is the forecast that never moves;
+learned is a forecast that stays valid, less two standard errors, ten times as long.
 """
 
 import time
@@ -27,7 +30,18 @@ MODELS = {  # options of dm.models.get, and the learning rate
     "gru": ({"units": 64}, 5e-3),
     "lstm": ({"units": 64}, 5e-3),
     "lru": ({"units": 32, "layers": 2, "placement": "pre", "feedforward": 64}, 5e-3),
-    "s4d": ({"units": 32, "layers": 2, "placement": "pre", "feedforward": 64, "modes": 4, "step_min": 0.1, "step_max": 1.0}, 5e-3),
+    "s4d": (
+        {
+            "units": 32,
+            "layers": 2,
+            "placement": "pre",
+            "feedforward": 64,
+            "modes": 4,
+            "step_min": 0.1,
+            "step_max": 1.0,
+        },
+        5e-3,
+    ),
 }
 STAGES = ("every step", "then at the doubling time")
 AGAIN = 3e-5  # learning rate of the second stage: larger ones lose the attractor
@@ -38,21 +52,39 @@ EVERY = 8  # lags at which the gradient is measured in a Lyapunov time
 
 
 def measure(model, seed, system, samples, steps, further, starts, times, reach):
-    """One model and seed, after each stage: valid time, exponents, and gradients along its own orbit."""
+    """One model and seed, after each stage: valid time, exponents, and gradients along its own
+    orbit."""
     data = dm.datasets.load(system, samples=samples)
-    stages = [judge(taught, data, starts, times, reach, seed, spent) for taught, spent in taught_by_stage(model, data, seed, steps, further)]
-    stages += [stages[0].map(lambda v: v * np.nan)] * (len(STAGES) - len(stages))  # a readout that is solved for has no second stage
+    stages = [
+        judge(taught, data, starts, times, reach, seed, spent)
+        for taught, spent in taught_by_stage(model, data, seed, steps, further)
+    ]
+    # a readout that is solved for has no second stage
+    stages += [stages[0].map(lambda v: v * np.nan)] * (len(STAGES) - len(stages))
     result = xr.concat(stages, "stage", combine_attrs="override").assign_coords(stage=list(STAGES))
     result.stage.attrs = {"units": "1", "long_name": "truth heard in training"}
     floor = valid_time(still(data), data, starts=starts, longest=reach).mean_valid_time.item()
     learned = result.valid_time - 2.0 * result.valid_time_error > ASKED * floor
-    true, _ = log_gradients(dm.FlowMap(dm.systems.get(system), data.attrs["sampling_step"]), data, starts, reach)
+    true, _ = log_gradients(
+        dm.FlowMap(dm.systems.get(system), data.attrs["sampling_step"]), data, starts, reach
+    )
     return result.assign(
         floor=labelled((), floor, "Lyapunov time", "valid time of the forecast that never moves"),
         asked=labelled((), ASKED, "1", "times that floor that a forecast must stay valid"),
-        learned=labelled("stage", np.where(result.valid_time.isnull(), np.nan, learned), "1", "whether it does, by two standard errors"),
+        learned=labelled(
+            "stage",
+            np.where(result.valid_time.isnull(), np.nan, learned),
+            "1",
+            "whether it does, by two standard errors",
+        ),
         true_log_gradient=labelled("lag", true, "1", "ln |d y_(t+lag)/d y_t| of the system itself"),
-        true_lyapunov=labelled("exponent", data.attrs["exponents"][:EXPONENTS], "1/time unit", "Lyapunov exponent of the system"))
+        true_lyapunov=labelled(
+            "exponent",
+            data.attrs["exponents"][:EXPONENTS],
+            "1/time unit",
+            "Lyapunov exponent of the system",
+        ),
+    )
 
 
 def still(data):
@@ -92,18 +124,58 @@ def judged(valid, spent, reach, learned=None, logs=None, slopes=None):
     """The variables of one forecaster; NaN where it has no attractor."""
     lost, lags = learned is None, gradient_lags(reach)
     exponents, nothing = np.arange(1, EXPONENTS + 1), np.full(EXPONENTS, np.nan)
-    return xr.Dataset({
-        "valid_time": labelled((), valid.mean_valid_time, "Lyapunov time", "valid time of the forecast"),
-        "valid_time_error": labelled((), valid.mean_valid_time_error, "Lyapunov time", "standard error of the valid time, over starts"),
-        "lyapunov": labelled("exponent", nothing if lost else learned.lyapunov, "1/time unit", "Lyapunov exponent of the learned dynamics"),
-        "lyapunov_error": labelled("exponent", nothing if lost else learned.standard_error, "1/time unit", "its standard error"),
-        "attractor_distance": labelled((), np.nan if lost else learned.state_distance / learned.state_distance_floor, "1",
-                                       "divergence of the learned attractor, over that of another stretch of the true orbit"),
-        "log_gradient": labelled("lag", np.full(len(lags), np.nan) if lost else logs, "1", "ln |d y_(t+lag)/d y_t|, mean over starts"),
-        "gradient_slope": labelled((), np.nan if lost else slopes.mean(), "1/time unit", "growth of the gradient"),
-        "gradient_slope_error": labelled((), np.nan if lost else slopes.std(ddof=1) / np.sqrt(len(slopes)), "1/time unit", "its standard error"),
-        "seconds": labelled((), spent, "s", "processor time of the training"),
-    }, {"exponent": labelled("exponent", exponents, "1", "index of the exponent"), "lag": labelled("lag", lags, "Lyapunov time", "lag")})
+    return xr.Dataset(
+        {
+            "valid_time": labelled(
+                (), valid.mean_valid_time, "Lyapunov time", "valid time of the forecast"
+            ),
+            "valid_time_error": labelled(
+                (),
+                valid.mean_valid_time_error,
+                "Lyapunov time",
+                "standard error of the valid time, over starts",
+            ),
+            "lyapunov": labelled(
+                "exponent",
+                nothing if lost else learned.lyapunov,
+                "1/time unit",
+                "Lyapunov exponent of the learned dynamics",
+            ),
+            "lyapunov_error": labelled(
+                "exponent",
+                nothing if lost else learned.standard_error,
+                "1/time unit",
+                "its standard error",
+            ),
+            "attractor_distance": labelled(
+                (),
+                np.nan if lost else learned.state_distance / learned.state_distance_floor,
+                "1",
+                "divergence of the learned attractor, over that of another "
+                "stretch of the true orbit",
+            ),
+            "log_gradient": labelled(
+                "lag",
+                np.full(len(lags), np.nan) if lost else logs,
+                "1",
+                "ln |d y_(t+lag)/d y_t|, mean over starts",
+            ),
+            "gradient_slope": labelled(
+                (), np.nan if lost else slopes.mean(), "1/time unit", "growth of the gradient"
+            ),
+            "gradient_slope_error": labelled(
+                (),
+                np.nan if lost else slopes.std(ddof=1) / np.sqrt(len(slopes)),
+                "1/time unit",
+                "its standard error",
+            ),
+            "seconds": labelled((), spent, "s", "processor time of the training"),
+        },
+        {
+            "exponent": labelled("exponent", exponents, "1", "index of the exponent"),
+            "lag": labelled("lag", lags, "Lyapunov time", "lag"),
+        },
+    )
 
 
 def labelled(dims, values, units, text):
@@ -116,18 +188,30 @@ def gradient_lags(reach):
 
 
 def log_gradients(system, data, starts, reach):
-    """ln of the largest gradient d y_(t+lag)/d y_t (start, lag) along free-running orbits from many starts, and each one's slope over the later
-    lags, per unit of time. system: a forecaster, which is warmed by the data first, or the true map."""
-    unit, dt, lags, y = data.attrs["lyapunov_time"], data.attrs["sampling_step"], gradient_lags(reach), data.x.values
+    """ln of the largest gradient d y_(t+lag)/d y_t (start, lag) along free-running orbits from many
+    starts, and each one's slope over the later lags, per unit of time. system: a forecaster, which
+    is warmed by the data first, or the true map."""
+    unit, dt, lags, y = (
+        data.attrs["lyapunov_time"],
+        data.attrs["sampling_step"],
+        gradient_lags(reach),
+        data.x.values,
+    )
     wanted = np.round(lags * unit / dt).astype(int)
     heard = np.stack([y[at - WARM : at] for at in np.linspace(WARM, len(y), starts).astype(int)])
-    x, scale = (system.warmed(heard), system.scale) if isinstance(system, Forecaster) else (heard[:, -1], np.ones(y.shape[1]))
+    x, scale = (
+        (system.warmed(heard), system.scale)
+        if isinstance(system, Forecaster)
+        else (heard[:, -1], np.ones(y.shape[1]))
+    )
     k, logs = len(scale), []
     rows = np.zeros((k, *x.shape))  # in the basis of the values heard last
     rows[np.arange(k), :, np.arange(k) - k] = 1.0 / scale[:, None]
     for step in range(wanted[-1] + 1):
         if step in wanted:
-            logs.append(np.log(np.linalg.norm(np.moveaxis(rows[..., -k:] * scale, 0, -1), 2, axis=(-2, -1))))
+            logs.append(
+                np.log(np.linalg.norm(np.moveaxis(rows[..., -k:] * scale, 0, -1), 2, axis=(-2, -1)))
+            )
         x, rows = push(system, x, rows)
     if not np.isfinite(logs).all():
         raise NotFiniteError(f"the free run of {type(system).__name__} is not finite")
@@ -138,24 +222,39 @@ def log_gradients(system, data, starts, reach):
 def summary(results):
     """Table by model and stage: valid time, exponents, growth of the gradient, mean over seeds."""
     true = results.true_lyapunov.isel(model=0, seed=0).values
-    rows = [f"{'model':>6} {'truth heard':<26}{'valid time':>16}{'lambda_1':>9}{'lambda_2':>9}{'lambda_3':>9}{'gradient':>17}{'attractor':>11}"
-            f"{'seconds':>9}{'learned':>9}",
-            f"{'':>6} {'the forecast never moves':<26}{float(results.floor.mean()):8.2f}",
-            f"{'':>6} {'the system itself':<26}{'':>16}" + "".join(f"{value:9.3f}" for value in true) + f"{true[0]:10.3f}"]
+    rows = [
+        f"{'model':>6} "
+        f"{'truth heard':<26}{'valid time':>16}{'lambda_1':>9}{'lambda_2':>9}{'lambda_3':>9}{'gradient':>17}{'attractor':>11}"
+        f"{'seconds':>9}{'learned':>9}",
+        f"{'':>6} {'the forecast never moves':<26}{float(results.floor.mean()):8.2f}",
+        f"{'':>6} {'the system itself':<26}{'':>16}"
+        + "".join(f"{value:9.3f}" for value in true)
+        + f"{true[0]:10.3f}",
+    ]
     for model in results.model.values:
         for stage in results.stage.values:
             at = results.sel(model=model, stage=stage)
             mean = at.mean("seed")
             if bool(mean.valid_time.isnull()):
                 continue
-            rows.append(f"{model:>6} {stage:<26}{float(mean.valid_time):8.2f} +- {float(mean.valid_time_error):4.2f}"
-                        + "".join(f"{value:9.3f}" for value in mean.lyapunov.values)
-                        + f"{float(mean.gradient_slope):10.3f} +-{float(mean.gradient_slope_error):4.2f}{float(mean.attractor_distance):11.2f}"
-                        f"{float(mean.seconds):9.1f}{int(at.learned.sum()):4d} of {at.sizes['seed']}")
-    rows.append("learned: seeds whose valid time, less two standard errors over starts, is above "
-                f"{float(results.asked.max()):g} times that of the forecast that never moves")
-    rows.append("valid time in Lyapunov times; exponents and growth of the gradient per unit of time; attractor: divergence over that of another "
-                "stretch of the true orbit (1 is perfect); seconds of one processor")
+            rows.append(
+                f"{model:>6} {stage:<26}{float(mean.valid_time):8.2f} +- "
+                f"{float(mean.valid_time_error):4.2f}"
+                + "".join(f"{value:9.3f}" for value in mean.lyapunov.values)
+                + f"{float(mean.gradient_slope):10.3f} "
+                f"+-{float(mean.gradient_slope_error):4.2f}{float(mean.attractor_distance):11.2f}"
+                f"{float(mean.seconds):9.1f}{int(at.learned.sum()):4d} of "
+                f"{at.sizes['seed']}"
+            )
+    rows.append(
+        "learned: seeds whose valid time, less two standard errors over starts, is above "
+        f"{float(results.asked.max()):g} times that of the forecast that never moves"
+    )
+    rows.append(
+        "valid time in Lyapunov times; exponents and growth of the gradient per unit of "
+        "time; attractor: divergence over that of another "
+        "stretch of the true orbit (1 is perfect); seconds of one processor"
+    )
     return "\n".join(rows)
 
 
@@ -163,12 +262,38 @@ STUDY = Study(
     name="chaos_forecast",
     question="How far does a trained network forecast chaos, and does it make the chaos its own?",
     grid={"model": list(MODELS), "seed": [0, 1]},
-    settings={"system": "lorenz63", "samples": 40_000, "steps": 2000, "further": 40, "starts": 48, "times": 200, "reach": 12},
-    quick={"model": ["esn", "gru"], "seed": [0], "samples": 8000, "steps": 30, "further": 2, "starts": 16, "times": 20, "reach": 5},
+    settings={
+        "system": "lorenz63",
+        "samples": 40_000,
+        "steps": 2000,
+        "further": 40,
+        "starts": 48,
+        "times": 200,
+        "reach": 12,
+    },
+    quick={
+        "model": ["esn", "gru"],
+        "seed": [0],
+        "samples": 8000,
+        "steps": 30,
+        "further": 2,
+        "starts": 16,
+        "times": 20,
+        "reach": 5,
+    },
     units={"model": ("1", "model"), "seed": ("1", "seed of weights, windows and tangents")},
-    limits={"seed": (0, None), "system": ["lorenz63", "roessler", "chen", "thomas"], "samples": (4000, 1_000_000), "steps": (1, 1_000_000),
-            "further": (1, 100_000), "starts": (16, 10_000), "times": (10, 100_000), "reach": (2, 40)},
-    source="Mikhaeil, Monfared and Durstewitz (2022), NeurIPS 35; Pathak et al. (2018), Phys. Rev. Lett. 120, 024102",
+    limits={
+        "seed": (0, None),
+        "system": ["lorenz63", "roessler", "chen", "thomas"],
+        "samples": (4000, 1_000_000),
+        "steps": (1, 1_000_000),
+        "further": (1, 100_000),
+        "starts": (16, 10_000),
+        "times": (10, 100_000),
+        "reach": (2, 40),
+    },
+    source="Mikhaeil, Monfared and Durstewitz (2022), NeurIPS 35; Pathak et al. (2018), Phys. "
+    "Rev. Lett. 120, 024102",
     measure=measure,
     summary=summary,
 )

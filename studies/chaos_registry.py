@@ -1,8 +1,9 @@
 """Do the chaotic systems that come with dynmem have the exponents that the literature gives them?
 
-Public collections of attractors state exponents that break their own sum rule. Here each system is measured, all exponents where that is
-feasible, and held to three things: the published spectrum, the exact sum of the exponents (constant divergence or determinant), and the mean
-growth of volume along the orbit.
+Public collections of attractors state exponents that break their own sum rule. Here each system is
+measured, all exponents where that is feasible, and held to three things: the published spectrum,
+the exact sum of the exponents (constant divergence or determinant), and the mean growth of volume
+along the orbit.
 """
 
 import numpy as np
@@ -29,27 +30,77 @@ RUNS = {  # duration, transient, exponents (None: all), step (None: chosen by th
 def measure(system, seed, scale):
     """One system from one start: its leading exponents, beside what is published and exact."""
     made, (duration, transient, exponents, dt) = dm.systems.get(system), RUNS[system]
-    found = dm.lyapunov_spectrum(made, duration=max(10.0, scale * duration), transient=transient, exponents=exponents, dt=dt, rng=seed)
+    found = dm.lyapunov_spectrum(
+        made,
+        duration=max(10.0, scale * duration),
+        transient=transient,
+        exponents=exponents,
+        dt=dt,
+        rng=seed,
+    )
     known, per = dm.systems.known_exponents(system), found.lyapunov.attrs["units"]
     whole = found.sizes["exponent"] == made.size
     stated = padded(known.exponents if known else ())
     allowed = padded(known.tolerances if known else ())
     variables = {
         "lyapunov": ("exponent", padded(found.lyapunov.values), per, "Lyapunov exponent"),
-        "standard_error": ("exponent", padded(found.standard_error.values), per, "standard error of the exponent"),
+        "standard_error": (
+            "exponent",
+            padded(found.standard_error.values),
+            per,
+            "standard error of the exponent",
+        ),
         "published": ("exponent", stated, per, "published exponent"),
         "tolerance": ("exponent", allowed, per, "error allowed by the source"),
-        "own": ((), bool(known and known.source.startswith("own")), "1", "whether the published exponents are an independent run of our own"),
+        "own": (
+            (),
+            bool(known and known.source.startswith("own")),
+            "1",
+            "whether the published exponents are an independent run of our own",
+        ),
         "dimension": ((), float(found.kaplan_yorke_dimension), "1", "Kaplan-Yorke dimension"),
-        "published_dimension": ((), (known.dimension if known else None) or np.nan, "1", "published Kaplan-Yorke dimension"),
+        "published_dimension": (
+            (),
+            (known.dimension if known else None) or np.nan,
+            "1",
+            "published Kaplan-Yorke dimension",
+        ),
         "entropy": ((), float(found.entropy_rate), f"nats{per[1:]}", "entropy rate"),
-        "total": ((), float(found.lyapunov.sum()) if whole else np.nan, per, "sum of all exponents"),
-        "exact_total": ((), float(getattr(made, "exponent_sum", np.nan)), per, "exact sum of all exponents"),
-        "sum_residual": ((), float(found.sum_residual), per, "sum of the exponents less the mean growth of volume"),
+        "total": (
+            (),
+            float(found.lyapunov.sum()) if whole else np.nan,
+            per,
+            "sum of all exponents",
+        ),
+        "exact_total": (
+            (),
+            float(getattr(made, "exponent_sum", np.nan)),
+            per,
+            "exact sum of all exponents",
+        ),
+        "sum_residual": (
+            (),
+            float(found.sum_residual),
+            per,
+            "sum of the exponents less the mean growth of volume",
+        ),
     }
-    coords = {"exponent": ("exponent", np.arange(1, SHOWN + 1), "1", "index of the exponent, largest first")}
-    return dataset(variables, coords, title="exponents of the registry, measured and published", source=found.attrs["source"], seed=seed,
-                   parameters={"system": system, "scale": scale})
+    coords = {
+        "exponent": (
+            "exponent",
+            np.arange(1, SHOWN + 1),
+            "1",
+            "index of the exponent, largest first",
+        )
+    }
+    return dataset(
+        variables,
+        coords,
+        title="exponents of the registry, measured and published",
+        source=found.attrs["source"],
+        seed=seed,
+        parameters={"system": system, "scale": scale},
+    )
 
 
 def padded(values):
@@ -60,7 +111,8 @@ def padded(values):
 
 
 def over_seeds(results):
-    """Mean over the starts, and its standard error: the larger of what the runs say and what the starts show."""
+    """Mean over the starts, and its standard error: the larger of what the runs say and what the
+    starts show."""
     count = results.sizes["seed"]
     inner = np.sqrt((results.standard_error**2).sum("seed")) / count
     outer = results.lyapunov.std("seed", ddof=1) / np.sqrt(count) if count > 1 else 0 * inner
@@ -68,7 +120,8 @@ def over_seeds(results):
 
 
 def verdict(at):
-    """Whether each published exponent is met, within the error it allows and three standard errors of the measurement."""
+    """Whether each published exponent is met, within the error it allows and three standard errors
+    of the measurement."""
     stated = np.isfinite(at.published)
     if not stated.any():
         return "nothing published"
@@ -80,13 +133,23 @@ def verdict(at):
 def summary(results):
     """Table over the systems: leading exponent, dimension, sum rule, verdict."""
     mean = over_seeds(results)
-    rows = [f"{'system':<22}{'first':>10} {'+-':>8}{'published':>11}{'D_KY':>8}{'publ.':>8}{'sum - exact':>13}{'sum - volume':>14}  "
-            f"all published exponents ({results.sizes['seed']} start(s))"]
+    rows = [
+        f"{'system':<22}{'first':>10} "
+        f"{'+-':>8}{'published':>11}{'D_KY':>8}{'publ.':>8}{'sum - exact':>13}{'sum - volume':>14}  "
+        f"all published exponents ({results.sizes['seed']} start(s))"
+    ]
     for name in mean.system.values:
         at = mean.sel(system=name)
-        first, error, stated = (float(at[key][0]) for key in ("lyapunov", "standard_error", "published"))
-        cells = [blank(stated, "11.5f"), blank(float(at.dimension), "8.3f"), blank(float(at.published_dimension), "8.3f"),
-                 blank(float(at.total - at.exact_total), "13.1e"), blank(float(at.sum_residual), "14.1e")]
+        first, error, stated = (
+            float(at[key][0]) for key in ("lyapunov", "standard_error", "published")
+        )
+        cells = [
+            blank(stated, "11.5f"),
+            blank(float(at.dimension), "8.3f"),
+            blank(float(at.published_dimension), "8.3f"),
+            blank(float(at.total - at.exact_total), "13.1e"),
+            blank(float(at.sum_residual), "14.1e"),
+        ]
         rows.append(f"{name:<22}{first:10.5f} {error:8.5f}{''.join(cells)}  {verdict(at)}")
     return "\n".join(rows)
 
@@ -98,10 +161,15 @@ def blank(value, form):
 
 STUDY = Study(
     name="chaos_registry",
-    question="Do the chaotic systems that come with dynmem have the exponents that the literature gives them?",
+    question="Do the chaotic systems that come with dynmem have the exponents that the literature "
+    "gives them?",
     grid={"system": list(RUNS), "seed": [0, 1]},
     settings={"scale": 1.0},
-    quick={"system": ["henon", "kaplan_yorke", "logistic", "lorenz63", "mackey_glass", "tent"], "seed": [0], "scale": 0.05},
+    quick={
+        "system": ["henon", "kaplan_yorke", "logistic", "lorenz63", "mackey_glass", "tent"],
+        "seed": [0],
+        "scale": 0.05,
+    },
     units={"system": ("1", "system"), "seed": ("1", "seed of the start and of the frame")},
     limits={"seed": (0, None), "scale": (1e-3, 1e3)},
     source="the sources of the systems; Sprott (2003); Wolf et al. (1985)",

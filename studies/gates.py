@@ -1,16 +1,27 @@
 """Which networks learn to remember, and does theory say so beforehand?
 
-Six recurrent networks of one size learn, by one recipe, to copy two symbols after rising delays, several seeds each. Theory gives each its
-memory horizon -1/lambda_1 before a single step of training; the measurement is the largest delay that training reaches. A gradient that has
-faded below the noise of the minibatch teaches nothing, so a horizon far shorter than the delay should mean failure (Pascanu et al. 2013;
-Tallec and Ollivier 2018).
+Six recurrent networks of one size learn, by one recipe, to copy two symbols after rising delays,
+several seeds each. Theory gives each its memory horizon -1/lambda_1 before a single step of
+training; the measurement is the largest delay that training reaches. A gradient that has faded
+below the noise of the minibatch teaches nothing, so a horizon far shorter than the delay should
+mean failure (Pascanu et al. 2013; Tallec and Ollivier 2018).
 """
 
 import numpy as np
 
 import dynmem as dm
 from dynmem.study import Study
-from studies._recurrent import MODELS, ON_COPY, build, copy_task, learnable_delay, predicted_spectrum, single, train, waiting_spectrum
+from studies._recurrent import (
+    MODELS,
+    ON_COPY,
+    build,
+    copy_task,
+    learnable_delay,
+    predicted_spectrum,
+    single,
+    train,
+    waiting_spectrum,
+)
 
 
 def measure(model, delay, seed, units, steps):
@@ -23,12 +34,36 @@ def measure(model, delay, seed, units, steps):
     after = waiting_spectrum(trained, task, rng=seed, exponents=1)
     best = int(np.argmin(history.held_out_loss.values))
     return single(
-        predicted_horizon=(dm.theory.memory_horizon(theory).horizon.item(), "step", "memory horizon -1/lambda_1 by theory, untrained"),
-        measured_horizon=(dm.theory.memory_horizon(before).horizon.item(), "step", "memory horizon -1/lambda_1 measured, untrained"),
-        exponent_before=(before.lyapunov.values[0], "1/step", "first exponent while waiting, untrained"),
-        exponent_after=(after.lyapunov.values[0], "1/step", "first exponent while waiting, trained"),
-        loss_over_floor=(float(history.held_out_loss[best]) / task.floor, "1", "held-out loss over the memoryless floor"),
-        loss_error=(float(history.held_out_error[best]) / task.floor, "1", "standard error of the loss over the floor"),
+        predicted_horizon=(
+            dm.theory.memory_horizon(theory).horizon.item(),
+            "step",
+            "memory horizon -1/lambda_1 by theory, untrained",
+        ),
+        measured_horizon=(
+            dm.theory.memory_horizon(before).horizon.item(),
+            "step",
+            "memory horizon -1/lambda_1 measured, untrained",
+        ),
+        exponent_before=(
+            before.lyapunov.values[0],
+            "1/step",
+            "first exponent while waiting, untrained",
+        ),
+        exponent_after=(
+            after.lyapunov.values[0],
+            "1/step",
+            "first exponent while waiting, trained",
+        ),
+        loss_over_floor=(
+            float(history.held_out_loss[best]) / task.floor,
+            "1",
+            "held-out loss over the memoryless floor",
+        ),
+        loss_error=(
+            float(history.held_out_error[best]) / task.floor,
+            "1",
+            "standard error of the loss over the floor",
+        ),
         learned=(history.attrs["learned"], "1", "whether the delay was learned"),
     )
 
@@ -42,20 +77,35 @@ def finish(results):
 def summary(results):
     """Table: share of seeds that learned each delay, beside the predicted horizon."""
     delays = results.delay.values
-    rows = [f"{'model':18}{'horizon: theory':>16}{'measured':>10}   seeds that learned, at delay " + "".join(f"{d:>7}" for d in delays)
-            + "   learnable delay"]
+    rows = [
+        f"{'model':18}{'horizon: theory':>16}{'measured':>10}   seeds that learned, at delay "
+        + "".join(f"{d:>7}" for d in delays)
+        + "   learnable delay"
+    ]
     for model in results.model.values:
         at = results.sel(model=model)
         longest = at.isel(delay=-1)
-        shares = "".join(f"{int(at.learned.sel(delay=d).sum()):>3} of {at.sizes['seed']}" if at.sizes["seed"] < 10 else "" for d in delays)
-        rows.append(f"{model:18}{float(longest.predicted_horizon.median()):16.3g}{float(longest.measured_horizon.median()):10.3g}{'':31}{shares}   "
-                    + ", ".join(str(int(v)) for v in at.learnable_delay.values))
+        shares = "".join(
+            f"{int(at.learned.sel(delay=d).sum()):>3} of {at.sizes['seed']}"
+            if at.sizes["seed"] < 10
+            else ""
+            for d in delays
+        )
+        rows.append(
+            f"{model:18}{float(longest.predicted_horizon.median()):16.3g}{float(longest.measured_horizon.median()):10.3g}{'':31}{shares}   "
+            + ", ".join(str(int(v)) for v in at.learnable_delay.values)
+        )
     together = np.isfinite(results.predicted_horizon).all(("delay", "seed"))
     if int(together.sum()) > 2:
         some = results.sel(model=results.model[together])
-        order = _rank_correlation(some.measured_horizon.isel(delay=-1).median("seed").values, some.learnable_delay.mean("seed").values)
-        rows.append("rank correlation of the measured horizon with the learnable delay, over the "
-                    f"{int(together.sum())} models with a finite one: {order:.2f}")
+        order = _rank_correlation(
+            some.measured_horizon.isel(delay=-1).median("seed").values,
+            some.learnable_delay.mean("seed").values,
+        )
+        rows.append(
+            "rank correlation of the measured horizon with the learnable delay, over the "
+            f"{int(together.sum())} models with a finite one: {order:.2f}"
+        )
     return "\n".join(rows)
 
 
@@ -70,7 +120,13 @@ STUDY = Study(
     question="Which networks learn to remember, and does theory say so beforehand?",
     grid={"model": list(MODELS), "delay": [5, 10, 20, 40, 80, 160], "seed": [0, 1, 2]},
     settings={"units": 64, "steps": 1500},
-    quick={"model": ["tanh", "orthogonal", "gru"], "delay": [2, 5], "seed": [0], "units": 16, "steps": 60},
+    quick={
+        "model": ["tanh", "orthogonal", "gru"],
+        "delay": [2, 5],
+        "seed": [0],
+        "units": 16,
+        "steps": 60,
+    },
     **ON_COPY,
     measure=measure,
     finish=finish,

@@ -1,9 +1,11 @@
-"""Which planets, asteroids and triple stars are chaotic, and how soon do they forget where they started?
+"""Which planets, asteroids and triple stars are chaotic, and how soon do they forget where they
+started?
 
-Theory: where resonances overlap, orbits are chaotic (Wisdom 1980 for two planets and for asteroids, Mardling and Aarseth 2001 for triples);
-where they do not, motion stays on tori and tangent vectors grow as the time.
-Measurement: maps of MEGNO over thousands of starts, three problems from the restricted to the general one, each with its conserved
-quantity watched: a start that changes it by more than 1e-4 met another body so closely that a fixed step is no longer exact.
+Theory: where resonances overlap, orbits are chaotic (Wisdom 1980 for two planets and for asteroids,
+Mardling and Aarseth 2001 for triples); where they do not, motion stays on tori and tangent vectors
+grow as the time. Measurement: maps of MEGNO over thousands of starts, three problems from the
+restricted to the general one, each with its conserved quantity watched: a start that changes it by
+more than 1e-4 met another body so closely that a fixed step is no longer exact.
 """
 
 import numpy as np
@@ -15,34 +17,57 @@ from dynmem.study import Study
 JUPITER = 9.53e-4  # mass of Jupiter over that of the Sun and Jupiter
 TRUSTED = 1e-4  # largest change of the conserved quantity
 PERIOD = 2 * np.pi  # of Jupiter, of the inner planet; of the inner binary times sqrt(1.5)
-PLACES = {"asteroid": (0.45, 0.95, "semi-major axis (Jupiter's)"), "two planets": (1.1, 2.2, "ratio of the periods"),
-          "triple star": (2.0, 7.0, "outer semi-major axis (inner one's)")}
+PLACES = {
+    "asteroid": (0.45, 0.95, "semi-major axis (Jupiter's)"),
+    "two planets": (1.1, 2.2, "ratio of the periods"),
+    "triple star": (2.0, 7.0, "outer semi-major axis (inner one's)"),
+}
 
 
 def measure(problem, eccentricity, columns, periods):
-    """One row of a map: mean MEGNO, Lyapunov time and error of the conserved quantity over the place of the body."""
+    """One row of a map: mean MEGNO, Lyapunov time and error of the conserved quantity over the
+    place of the body."""
     low, high, _ = PLACES[problem]
     place = np.linspace(low, high, columns)
-    found = {"asteroid": asteroid, "two planets": two_planets, "triple star": triple_star}[problem](place, eccentricity, periods * PERIOD)
+    found = {"asteroid": asteroid, "two planets": two_planets, "triple star": triple_star}[problem](
+        place, eccentricity, periods * PERIOD
+    )
     last = found.isel(time=-1, drop=True).rename(batch0="column")
-    made = xr.Dataset({"place": ("column", place, {"units": "1", "long_name": "place of the body"})})
+    made = xr.Dataset(
+        {"place": ("column", place, {"units": "1", "long_name": "place of the body"})}
+    )
     made["mean_megno"] = last.mean_megno.clip(max=1e6)
-    made["rate"] = (PERIOD / last.lyapunov_time).assign_attrs(units="1/period", long_name="Lyapunov exponent, 0 where it cannot be told from order")
+    made["rate"] = (PERIOD / last.lyapunov_time).assign_attrs(
+        units="1/period", long_name="Lyapunov exponent, 0 where it cannot be told from order"
+    )
     made["error"] = last.conserved_error.clip(max=1e6)
-    made["chaotic"] = (last.lyapunov_time < np.inf).assign_attrs(units="1", long_name="whether MEGNO tells chaos")
-    gone = np.isfinite(last.lost)  # the orbit became infinite: it met another body, which a fixed step does not resolve
+    made["chaotic"] = (last.lyapunov_time < np.inf).assign_attrs(
+        units="1", long_name="whether MEGNO tells chaos"
+    )
+    # the orbit became infinite: it met another body, which a fixed step does not resolve
+    gone = np.isfinite(last.lost)
     for name, value in (("mean_megno", 1e6), ("rate", 0.0), ("error", 1e6), ("chaotic", True)):
-        made[name] = made[name].where(~gone, value).astype(made[name].dtype).assign_attrs(made[name].attrs)
+        made[name] = (
+            made[name].where(~gone, value).astype(made[name].dtype).assign_attrs(made[name].attrs)
+        )
     return made
 
 
 def asteroid(axis, eccentricity, duration):
-    """Massless bodies inside Jupiter's orbit, from their pericentre at opposition, in the frame that turns with Jupiter."""
+    """Massless bodies inside Jupiter's orbit, from their pericentre at opposition, in the frame
+    that turns with Jupiter."""
     system = dm.systems.RestrictedThreeBody(JUPITER)
     at_rest = dm.systems.orbit_state(axis, eccentricity, mu=1 - JUPITER, pericentre=np.pi)
     x, y, vx, vy = np.moveaxis(at_rest, -1, 0)
     turning = np.stack((x - JUPITER, y, vx + y, vy - x), axis=-1)
-    return dm.megno(dm.FlowMap(system, PERIOD / 80, order=8), turning, duration=duration, points=2, conserved=system.jacobi, workers=1)
+    return dm.megno(
+        dm.FlowMap(system, PERIOD / 80, order=8),
+        turning,
+        duration=duration,
+        points=2,
+        conserved=system.jacobi,
+        workers=1,
+    )
 
 
 def two_planets(ratio, eccentricity, duration):
@@ -57,28 +82,48 @@ def triple_star(axis, eccentricity, duration):
     """A binary of masses 1 and 1/2 and a third body of mass 1/2."""
     system = dm.systems.HierarchicalTriple()
     step = dm.systems.Symplectic(system, PERIOD / 40, order=6)
-    return dm.megno(step, system.states_of(axis, eccentricity), duration=duration, points=2, conserved=system.energy, workers=1)
+    return dm.megno(
+        step,
+        system.states_of(axis, eccentricity),
+        duration=duration,
+        points=2,
+        conserved=system.energy,
+        workers=1,
+    )
 
 
 def summary(results):
     """Table: how much of each map is chaotic, and its Lyapunov times."""
-    rows = [f"{'problem':14}{'starts':>8}{'regular':>10}{'chaotic':>10}{'encounter':>11}   Lyapunov time in periods: 10 %, median, 90 %"
-            "      median error of the regular"]
+    rows = [
+        f"{'problem':14}{'starts':>8}{'regular':>10}{'chaotic':>10}{'encounter':>11}   "
+        "Lyapunov time in periods: 10 %, median, 90 %"
+        "      median error of the regular"
+    ]
     for problem in results.problem.values:
         at = results.sel(problem=problem)
         met, chaotic = at.error.values > TRUSTED, at.chaotic.values.astype(bool)
         times = 1.0 / at.rate.values[at.rate.values > 0]
-        spread = ", ".join(f"{v:.3g}" for v in np.quantile(times, (0.1, 0.5, 0.9))) if times.size else "none"
-        rows.append(f"{problem:14}{met.size:8}{(~chaotic).mean():10.3f}{(chaotic & ~met).mean():10.3f}{met.mean():11.3f}   {spread:45}"
-                    f"{np.median(at.error.values[~chaotic]) if (~chaotic).any() else np.nan:12.1e}")
-    rows.append(f"encounter: conserved quantity changed by more than {TRUSTED:g}, a fixed step is not exact there; times longer than the run are "
-                "not told from order")
+        spread = (
+            ", ".join(f"{v:.3g}" for v in np.quantile(times, (0.1, 0.5, 0.9)))
+            if times.size
+            else "none"
+        )
+        rows.append(
+            f"{problem:14}{met.size:8}{(~chaotic).mean():10.3f}{(chaotic & ~met).mean():10.3f}{met.mean():11.3f}   {spread:45}"
+            f"{np.median(at.error.values[~chaotic]) if (~chaotic).any() else np.nan:12.1e}"
+        )
+    rows.append(
+        f"encounter: conserved quantity changed by more than {TRUSTED:g}, a fixed step is "
+        "not exact there; times longer than the run are "
+        "not told from order"
+    )
     return "\n".join(rows)
 
 
 STUDY = Study(
     name="planets",
-    question="Which planets, asteroids and triple stars are chaotic, and how soon do they forget where they started?",
+    question="Which planets, asteroids and triple stars are chaotic, and how soon do they forget "
+    "where they started?",
     grid={"problem": list(PLACES), "eccentricity": [round(0.01 * i, 2) for i in range(30)]},
     settings={"columns": 100, "periods": 500.0},
     quick={"eccentricity": [0.0, 0.2], "columns": 10, "periods": 20.0},

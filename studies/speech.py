@@ -1,10 +1,13 @@
 """How long a silence can lie between hearing who speaks and saying it?
 
-Nine men say two Japanese vowels (Kudo, Toyama and Shimbo 1999: 270 utterances to train on, of which 36 choose the best weights, and 370 for the
-test); the answer is due a chosen number of silent frames after the utterance has ended. Learned is a test loss that lies, with two standard errors,
-below half of what guessing costs. Without silence every architecture names the speaker; the longer the silence, the more it takes a memory
-that is there before training: a gradient over the silence that has vanished at the start teaches nothing. Measured besides: that gradient,
-d x_T / d x_(T - silence), of the untrained network at rest. The speech is real and comes in the wheel of aeon: pip install 'dynmem[speech]'.
+Nine men say two Japanese vowels (Kudo, Toyama and Shimbo 1999: 270 utterances to train on, of which
+36 choose the best weights, and 370 for the test); the answer is due a chosen number of silent
+frames after the utterance has ended. Learned is a test loss that lies, with two standard errors,
+below half of what guessing costs. Without silence every architecture names the speaker; the longer
+the silence, the more it takes a memory that is there before training: a gradient over the silence
+that has vanished at the start teaches nothing. Measured besides: that gradient, d x_T / d x_(T -
+silence), of the untrained network at rest. The speech is real and comes in the wheel of aeon: pip
+install 'dynmem[speech]'.
 """
 
 import numpy as np
@@ -23,13 +26,20 @@ MODELS = {
 }
 RATE = 3e-3
 NAMES = ("accuracy", "loss", "loss_error", "learned", "asked", "chance", "log_gradient")
-WORDS = {"accuracy": "speakers named rightly in the test", "loss": "test loss over that of guessing", "loss_error": "its standard error",
-         "learned": "loss and two errors below the share of guessing that is asked", "asked": "share of the loss of guessing that is asked",
-         "chance": "share of the most frequent speaker", "log_gradient": "ln of the gradient over the silence, before training"}
+WORDS = {
+    "accuracy": "speakers named rightly in the test",
+    "loss": "test loss over that of guessing",
+    "loss_error": "its standard error",
+    "learned": "loss and two errors below the share of guessing that is asked",
+    "asked": "share of the loss of guessing that is asked",
+    "chance": "share of the most frequent speaker",
+    "log_gradient": "ln of the gradient over the silence, before training",
+}
 
 
 def measure(model, silence, seed, units, steps, batch, missing):
-    """Accuracy on the utterances of the test after training, and the gradient over the silence before it."""
+    """Accuracy on the utterances of the test after training, and the gradient over the silence
+    before it."""
     try:
         task = dm.training.speech_task(silence)
     except ImportError:
@@ -37,10 +47,32 @@ def measure(model, silence, seed, units, steps, batch, missing):
             return answer(*[np.nan] * len(NAMES))
         raise
     system = build(model, task, units, seed)
-    gradient = dm.gradient_norms(system, lags=[silence], transient=0, norm="spectral", rng=seed).log_state_gradient.item() if silence else 0.0
-    _, history = dm.fit(system, task, steps=steps, batch=batch, rng=seed, learning_rate=RATE, evaluate_every=max(1, steps // 5), progress=False)
-    return answer(history.test_accuracy, history.test_loss / task.floor, history.test_error / task.floor, history.learned, history.asked,
-                  history.dataset_chance, gradient)
+    gradient = (
+        dm.gradient_norms(
+            system, lags=[silence], transient=0, norm="spectral", rng=seed
+        ).log_state_gradient.item()
+        if silence
+        else 0.0
+    )
+    _, history = dm.fit(
+        system,
+        task,
+        steps=steps,
+        batch=batch,
+        rng=seed,
+        learning_rate=RATE,
+        evaluate_every=max(1, steps // 5),
+        progress=False,
+    )
+    return answer(
+        history.test_accuracy,
+        history.test_loss / task.floor,
+        history.test_error / task.floor,
+        history.learned,
+        history.asked,
+        history.dataset_chance,
+        gradient,
+    )
 
 
 def build(name, task, units, rng):
@@ -48,30 +80,46 @@ def build(name, task, units, rng):
     kind, options = MODELS[name]
     if "chrono" in options:
         options = options | {"chrono": float(task.steps)}
-    return dm.models.get(kind, units=units, inputs=task.inputs, outputs=task.outputs, rng=rng, **options)
+    return dm.models.get(
+        kind, units=units, inputs=task.inputs, outputs=task.outputs, rng=rng, **options
+    )
 
 
 def answer(*values):
     """Dataset of the numbers of a point."""
-    return xr.Dataset({name: ((), float(value), {"units": "1", "long_name": WORDS[name]}) for name, value in zip(NAMES, values, strict=True)})
+    return xr.Dataset(
+        {
+            name: ((), float(value), {"units": "1", "long_name": WORDS[name]})
+            for name, value in zip(NAMES, values, strict=True)
+        }
+    )
 
 
 def summary(results):
     """Table: accuracy by model and silence, mean over seeds."""
     if bool(results.accuracy.isnull().all()):
-        return ("nothing was measured: the speech comes in the wheel of aeon, which is not installed: pip install 'dynmem[speech]', or "
-                "pip install --no-deps aeon")
+        return (
+            "nothing was measured: the speech comes in the wheel of aeon, which is not "
+            "installed: pip install 'dynmem[speech]', or "
+            "pip install --no-deps aeon"
+        )
     seeds = results.sizes["seed"]
-    rows = [f"accuracy on the 370 utterances of the test, mean over seeds (always the most frequent speaker: {float(results.chance.max()):.3f}); in "
-            "brackets ln of the gradient over the silence at the start;",
-            f"of {seeds} seeds, how many have learned: a test loss that lies, with two standard errors, below {float(results.asked.max()):g} of "
-            "that of guessing",
-            f"{'silence':>12}" + "".join(f"{int(s):>20}" for s in results.silence.values)]
+    rows = [
+        "accuracy on the 370 utterances of the test, mean over seeds (always the most "
+        f"frequent speaker: {float(results.chance.max()):.3f}); in "
+        "brackets ln of the gradient over the silence at the start;",
+        f"of {seeds} seeds, how many have learned: a test loss that lies, with two standard "
+        f"errors, below {float(results.asked.max()):g} of "
+        "that of guessing",
+        f"{'silence':>12}" + "".join(f"{int(s):>20}" for s in results.silence.values),
+    ]
     for model in results.model.values:
         at = results.sel(model=model)
         mean, learned = at.mean("seed"), at.learned.sum("seed").values
-        cells = "".join(f"{float(a):8.3f} ({float(g):5.0f}) {int(n)}/{seeds}" for a, g, n in
-                        zip(mean.accuracy.values, mean.log_gradient.values, learned, strict=True))
+        cells = "".join(
+            f"{float(a):8.3f} ({float(g):5.0f}) {int(n)}/{seeds}"
+            for a, g, n in zip(mean.accuracy.values, mean.log_gradient.values, learned, strict=True)
+        )
         rows.append(f"{model:>12}{cells}")
     return "\n".join(rows)
 
@@ -81,10 +129,29 @@ STUDY = Study(
     question="How long a silence can lie between hearing who speaks and saying it?",
     grid={"model": list(MODELS), "silence": [0, 10, 30, 100, 200], "seed": [0, 1]},
     settings={"units": 32, "steps": 250, "batch": 32, "missing": "stop"},
-    quick={"model": ["lstm", "lru"], "silence": [0, 20], "seed": [0], "units": 8, "steps": 10, "missing": "skip"},
-    units={"model": ("1", "model"), "silence": ("frame", "silence before the answer"), "seed": ("1", "seed")},
-    limits={"silence": (0, 100_000), "seed": (0, None), "units": (2, 1024), "steps": (1, 1_000_000), "batch": (1, 270), "missing": ["stop", "skip"]},
-    source="Kudo, Toyama and Shimbo (1999), Pattern Recognition Letters 20, 1103; doi:10.24432/C5NS47 (CC BY 4.0)",
+    quick={
+        "model": ["lstm", "lru"],
+        "silence": [0, 20],
+        "seed": [0],
+        "units": 8,
+        "steps": 10,
+        "missing": "skip",
+    },
+    units={
+        "model": ("1", "model"),
+        "silence": ("frame", "silence before the answer"),
+        "seed": ("1", "seed"),
+    },
+    limits={
+        "silence": (0, 100_000),
+        "seed": (0, None),
+        "units": (2, 1024),
+        "steps": (1, 1_000_000),
+        "batch": (1, 270),
+        "missing": ["stop", "skip"],
+    },
+    source="Kudo, Toyama and Shimbo (1999), Pattern Recognition Letters 20, 1103; "
+    "doi:10.24432/C5NS47 (CC BY 4.0)",
     measure=measure,
     summary=summary,
 )

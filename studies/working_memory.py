@@ -1,12 +1,15 @@
 """Does a trained network hold its memory in the attractor that theory names?
 
-Two tasks ask for 2^bits memories. Flip-flop (Sussillo and Barak 2013): each bit is the sign of its last pulse; theory is one bistable unit a bit
-(``dm.theory.flip_flop``), whose product has 3^bits fixed points, of which 2^bits are stable and C(bits, k) 2^(bits - k) have k directions that
-grow. Delayed match (Fuster and Alexander 1971): one of 2^bits symbols, held over a silence; theory of persistent activity is a stable point for
-each (Amit 1989). After training, all fixed points of the network under the silent input are sought by Newton's method from states that it visited
-and between them; and its states are left in silence for ten and for a hundred times as long as in training: a memory that is an attractor stays,
-one that is a slow passage (Orhan and Ma 2019) does not. A task is learned where the test loss lies, with two standard errors, below a tenth of that
-of whoever remembers nothing.
+Two tasks ask for 2^bits memories. Flip-flop (Sussillo and Barak 2013): each bit is the sign of its
+last pulse; theory is one bistable unit a bit (``dm.theory.flip_flop``), whose product has 3^bits
+fixed points, of which 2^bits are stable and C(bits, k) 2^(bits - k) have k directions that grow.
+Delayed match (Fuster and Alexander 1971): one of 2^bits symbols, held over a silence; theory of
+persistent activity is a stable point for each (Amit 1989). After training, all fixed points of the
+network under the silent input are sought by Newton's method from states that it visited and between
+them; and its states are left in silence for ten and for a hundred times as long as in training: a
+memory that is an attractor stays, one that is a slow passage (Orhan and Ma 2019) does not. A task
+is learned where the test loss lies, with two standard errors, below a tenth of that of whoever
+remembers nothing.
 """
 
 from math import comb
@@ -23,41 +26,85 @@ MODELS = {  # a start that carries gradients over the silence, and the learning 
     "gru": ({"init": "uniform", "chrono": 22.0}, 1e-2),
 }
 DIRECTIONS = 4  # points are counted by directions that grow: 0, 1, 2, 3 or more
-PLANE, VISITS, DRAWN = 3, 400, 64  # components, states and fixed points that are kept for the picture
+# components, states and fixed points that are kept for the picture
+PLANE, VISITS, DRAWN = 3, 400, 64
 SAME = 0.05  # distance, over the spread of the states, below which two ends are one
 LONG = 20  # silence in training, in steps
 
 
 def measure(task, model, bits, seed, units, steps, starts):
-    """One network: what it learned, the fixed points in silence, and what it still says after long silences."""
+    """One network: what it learned, the fixed points in silence, and what it still says after long
+    silences."""
     setting = build_task(task, bits)
     options, rate = MODELS[model]
-    untrained = dm.models.get(model, units=units, inputs=setting.inputs, outputs=setting.outputs, rng=seed, **options)
-    trained, history = dm.fit(untrained, setting, steps=steps, rng=seed, learning_rate=rate, batch=64, held_out=256, evaluate_every=100,
-                              stop=0.005, progress=False)
+    untrained = dm.models.get(
+        model, units=units, inputs=setting.inputs, outputs=setting.outputs, rng=seed, **options
+    )
+    trained, history = dm.fit(
+        untrained,
+        setting,
+        steps=steps,
+        rng=seed,
+        learning_rate=rate,
+        batch=64,
+        held_out=256,
+        evaluate_every=100,
+        stop=0.005,
+        progress=False,
+    )
     visited = states(trained, setting, seed)
-    points = dm.fixed_points(trained, starts=between(visited, starts, seed), u=silent(setting), rng=seed)
-    grow = np.sum(points.exponent.values > 1e-6, axis=1) if points.sizes["point"] else np.zeros(0, int)
+    points = dm.fixed_points(
+        trained, starts=between(visited, starts, seed), u=silent(setting), rng=seed
+    )
+    grow = (
+        np.sum(points.exponent.values > 1e-6, axis=1) if points.sizes["point"] else np.zeros(0, int)
+    )
     held, ends = kept(trained, setting, visited, seed)
     theory = predicted(task, bits)
     stable = points.x.values[grow == 0]
-    slowest = np.abs(points.eigenvalue.values[grow == 0]).max(1) if len(stable) else np.array([np.nan])
+    slowest = (
+        np.abs(points.eigenvalue.values[grow == 0]).max(1) if len(stable) else np.array([np.nan])
+    )
     count = np.bincount(np.minimum(grow, DIRECTIONS - 1), minlength=DIRECTIONS)
-    return xr.Dataset({
-        "points": labelled("growing", count, "1", "fixed points found"),
-        "predicted_points": labelled("growing", theory, "1", "fixed points of the attractor that theory names"),
-        "memories": labelled((), distinct(stable, visited), "1", "stable fixed points, apart from each other"),
-        "ends": labelled((), ends, "1", "places where the memories end after a long silence"),
-        "slowest": labelled((), np.median(slowest), "1", "largest |eigenvalue| of a stable point, median over points"),
-        "unseen": labelled((), float(points.unseen), "1", "chance that one more start finds a new point"),
-        "recall": labelled("silence", held, "1", "share of right answers after a silence"),
-        "loss": labelled((), history.test_loss / setting.floor, "1", "test loss over that without memory"),
-        "loss_error": labelled((), history.test_error / setting.floor, "1", "its standard error"),
-        **plane(points, grow, visited),
-        "learned": labelled((), history.attrs["learned"], "1", "whether the task was learned"),
-    }, {"component": labelled("component", np.arange(1, PLANE + 1), "1", "principal component of the states"),
-        "growing": labelled("growing", np.arange(DIRECTIONS), "1", "directions that grow"),
-        "silence": labelled("silence", LONG * np.array([1, 10, 100]), "step", "silence before the answer")})
+    return xr.Dataset(
+        {
+            "points": labelled("growing", count, "1", "fixed points found"),
+            "predicted_points": labelled(
+                "growing", theory, "1", "fixed points of the attractor that theory names"
+            ),
+            "memories": labelled(
+                (), distinct(stable, visited), "1", "stable fixed points, apart from each other"
+            ),
+            "ends": labelled((), ends, "1", "places where the memories end after a long silence"),
+            "slowest": labelled(
+                (),
+                np.median(slowest),
+                "1",
+                "largest |eigenvalue| of a stable point, median over points",
+            ),
+            "unseen": labelled(
+                (), float(points.unseen), "1", "chance that one more start finds a new point"
+            ),
+            "recall": labelled("silence", held, "1", "share of right answers after a silence"),
+            "loss": labelled(
+                (), history.test_loss / setting.floor, "1", "test loss over that without memory"
+            ),
+            "loss_error": labelled(
+                (), history.test_error / setting.floor, "1", "its standard error"
+            ),
+            **plane(points, grow, visited),
+            "learned": labelled((), history.attrs["learned"], "1", "whether the task was learned"),
+        },
+        {
+            "component": labelled(
+                "component", np.arange(1, PLANE + 1), "1", "principal component of the states"
+            ),
+            "growing": labelled("growing", np.arange(DIRECTIONS), "1", "directions that grow"),
+            "silence": labelled(
+                "silence", LONG * np.array([1, 10, 100]), "step", "silence before the answer"
+            ),
+        },
+    )
 
 
 def labelled(dims, values, units, text):
@@ -66,15 +113,27 @@ def labelled(dims, values, units, text):
 
 
 def plane(points, grow, visited):
-    """What the picture shows: states and fixed points, the stable ones first, in the principal components of the states; NaN beyond."""
-    mean, axes = visited.mean(0), np.linalg.svd(visited - visited.mean(0), full_matrices=False)[2][:PLANE]
+    """What the picture shows: states and fixed points, the stable ones first, in the principal
+    components of the states; NaN beyond."""
+    mean, axes = (
+        visited.mean(0),
+        np.linalg.svd(visited - visited.mean(0), full_matrices=False)[2][:PLANE],
+    )
     order = np.argsort(grow, kind="stable")[:DRAWN]
     shown, kinds = np.full((DRAWN, PLANE), np.nan), np.full(DRAWN, np.nan)
     shown[: len(order)], kinds[: len(order)] = (points.x.values[order] - mean) @ axes.T, grow[order]
     seen = (visited[np.linspace(0, len(visited) - 1, VISITS).astype(int)] - mean) @ axes.T
-    return {"visited": labelled(("visit", "component"), seen, "1", "states visited, in principal components"),
-            "point_at": labelled(("fixed_point", "component"), shown, "1", "fixed points, in principal components"),
-            "point_growing": labelled("fixed_point", kinds, "1", "directions that grow at a fixed point")}
+    return {
+        "visited": labelled(
+            ("visit", "component"), seen, "1", "states visited, in principal components"
+        ),
+        "point_at": labelled(
+            ("fixed_point", "component"), shown, "1", "fixed points, in principal components"
+        ),
+        "point_growing": labelled(
+            "fixed_point", kinds, "1", "directions that grow at a fixed point"
+        ),
+    }
 
 
 def build_task(name, bits):
@@ -85,13 +144,16 @@ def build_task(name, bits):
 
 
 def predicted(name, bits):
-    """Fixed points by the number of directions that grow: the product of one bistable unit a bit, or a stable point a symbol, and no more said."""
+    """Fixed points by the number of directions that grow: the product of one bistable unit a bit,
+    or a stable point a symbol, and no more said."""
     if name == "delayed_match":
         return np.array([2.0**bits] + [np.nan] * (DIRECTIONS - 1))
     unit = dm.theory.flip_flop([0.0])
     ridges = int((unit.eigenvalue > 0).sum())
     rests = unit.sizes["point"] - ridges
-    return np.array([float(comb(bits, k) * ridges**k * rests ** (bits - k)) for k in range(DIRECTIONS)])
+    return np.array(
+        [float(comb(bits, k) * ridges**k * rests ** (bits - k)) for k in range(DIRECTIONS)]
+    )
 
 
 def silent(task):
@@ -113,8 +175,8 @@ def states(system, task, rng):
 
 
 def between(visited, count, rng):
-    """Starts for Newton's method: a third of them states that were visited, the others weighted means of two to eight such, where the ridges
-    between memories lie."""
+    """Starts for Newton's method: a third of them states that were visited, the others weighted
+    means of two to eight such, where the ridges between memories lie."""
     rng = np.random.default_rng(rng)
     found = visited[rng.choice(len(visited), count)]
     for i in range(count // 3, count):
@@ -124,7 +186,8 @@ def between(visited, count, rng):
 
 
 def kept(system, task, visited, rng):
-    """Share of right answers after silences of LONG, 10 LONG and 100 LONG steps, and the number of places where the states are by then."""
+    """Share of right answers after silences of LONG, 10 LONG and 100 LONG steps, and the number of
+    places where the states are by then."""
     inputs, targets = task.arrays(256, np.random.default_rng(rng))
     u, quiet, x = task.encode(inputs), silent(task), np.zeros((256, system.size))
     cue = u.shape[1] if task.name == "flip_flop" else 1
@@ -137,7 +200,11 @@ def kept(system, task, visited, rng):
             last = quiet if task.name == "flip_flop" else u[:, -1]
             said = system.output(x if task.name == "flip_flop" else system.rule(x, last), last)
             answer = targets[:, -1]
-            scores.append(np.mean((said > 0) == answer) if task.name == "flip_flop" else np.mean(said.argmax(-1) == answer))
+            scores.append(
+                np.mean((said > 0) == answer)
+                if task.name == "flip_flop"
+                else np.mean(said.argmax(-1) == answer)
+            )
     return np.array(scores), distinct(x, visited)
 
 
@@ -145,27 +212,54 @@ def distinct(points, among):
     """How many of the points lie apart, by more than a share of the spread of other states."""
     found = []
     for point in points:
-        if all(np.linalg.norm(point - other) > SAME * np.linalg.norm(among.std(0)) for other in found):
+        if all(
+            np.linalg.norm(point - other) > SAME * np.linalg.norm(among.std(0)) for other in found
+        ):
             found.append(point)
     return len(found)
 
 
 def summary(results):
     """Table by task, model and number of memories: mean over seeds, beside theory."""
-    heads = "".join(f"{head:>9}" for head in ("learned", "loss", "stable", "theory", "saddles", "theory", "ends", "slowest"))
-    rows = [f"{'task':>14} {'model':>6} {'bits':>6}{heads}" + "".join(f"{f'recall {int(s)}':>13}" for s in results.silence.values)]
+    heads = "".join(
+        f"{head:>9}"
+        for head in ("learned", "loss", "stable", "theory", "saddles", "theory", "ends", "slowest")
+    )
+    rows = [
+        f"{'task':>14} {'model':>6} {'bits':>6}{heads}"
+        + "".join(f"{f'recall {int(s)}':>13}" for s in results.silence.values)
+    ]
     for task in results.task.values:
         for model in results.model.values:
             for bits in results.bits.values:
                 found = results.sel(task=task, model=model, bits=bits)
-                at, count = found.mean("seed"), f"{int(found.learned.sum())} of {results.sizes['seed']}"
-                saddles, theory = float(at.points[1:].sum()), float(at.predicted_points[1:].sum(skipna=False))
-                rows.append(f"{task:>14} {model:>6} {int(bits):6d}{count:>9}{float(at.loss):9.4f}{float(at.memories):9.2f}"
-                            f"{float(at.predicted_points[0]):9.0f}{saddles:9.2f}{theory:9.0f}{float(at.ends):9.2f}{float(at.slowest):9.4f}"
-                            + "".join(f"{value:13.3f}" for value in at.recall.values))
-    return "\n".join([*rows, "learned: seeds whose test loss lies, with two standard errors, below a tenth of that without memory; loss: over that "
-                      "without memory, mean over seeds", "stable, saddles: fixed points in silence; ends: places where the states are after 2000 "
-                      "silent steps; recall: share of right answers after so many; slowest: largest |eigenvalue| of a stable point"])
+                at, count = (
+                    found.mean("seed"),
+                    f"{int(found.learned.sum())} of {results.sizes['seed']}",
+                )
+                saddles, theory = (
+                    float(at.points[1:].sum()),
+                    float(at.predicted_points[1:].sum(skipna=False)),
+                )
+                rows.append(
+                    f"{task:>14} {model:>6} "
+                    f"{int(bits):6d}{count:>9}{float(at.loss):9.4f}{float(at.memories):9.2f}"
+                    f"{float(at.predicted_points[0]):9.0f}{saddles:9.2f}{theory:9.0f}{float(at.ends):9.2f}{float(at.slowest):9.4f}"
+                    + "".join(f"{value:13.3f}" for value in at.recall.values)
+                )
+    return "\n".join(
+        [
+            *rows,
+            "learned: seeds whose test loss lies, with two standard errors, "
+            "below a tenth of that without memory; loss: over that "
+            "without memory, mean over seeds",
+            "stable, saddles: fixed points in "
+            "silence; ends: places where the states "
+            "are after 2000 "
+            "silent steps; recall: share of right answers after so many; slowest: "
+            "largest |eigenvalue| of a stable point",
+        ]
+    )
 
 
 STUDY = Study(
@@ -173,10 +267,30 @@ STUDY = Study(
     question="Does a trained network hold its memory in the attractor that theory names?",
     grid={"task": list(TASKS), "model": list(MODELS), "bits": [1, 2, 3], "seed": [0, 1]},
     settings={"units": 48, "steps": 1000, "starts": 600},
-    quick={"task": list(TASKS), "model": ["gru"], "bits": [1], "seed": [0], "units": 8, "steps": 150, "starts": 60},
-    units={"task": ("1", "task"), "model": ("1", "model"), "bits": ("bit", "what is to be held"), "seed": ("1", "seed")},
-    limits={"bits": (1, 4), "seed": (0, None), "units": (2, 512), "steps": (1, 1_000_000), "starts": (10, 2000)},
-    source="Sussillo and Barak (2013), Neural Computation 25, 626; Orhan and Ma (2019), Nat. Neurosci. 22, 275; Amit (1989), Modeling Brain Function",
+    quick={
+        "task": list(TASKS),
+        "model": ["gru"],
+        "bits": [1],
+        "seed": [0],
+        "units": 8,
+        "steps": 150,
+        "starts": 60,
+    },
+    units={
+        "task": ("1", "task"),
+        "model": ("1", "model"),
+        "bits": ("bit", "what is to be held"),
+        "seed": ("1", "seed"),
+    },
+    limits={
+        "bits": (1, 4),
+        "seed": (0, None),
+        "units": (2, 512),
+        "steps": (1, 1_000_000),
+        "starts": (10, 2000),
+    },
+    source="Sussillo and Barak (2013), Neural Computation 25, 626; Orhan and Ma (2019), Nat. "
+    "Neurosci. 22, 275; Amit (1989), Modeling Brain Function",
     measure=measure,
     summary=summary,
 )

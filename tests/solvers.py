@@ -1,4 +1,5 @@
-"""The right outputs of every task, each found from the inputs alone by the plainest code there is."""
+"""The right outputs of every task, each found from the inputs alone by the plainest code there
+is."""
 
 import numpy as np
 
@@ -22,13 +23,16 @@ def copy(task, inputs):
     outputs = np.full((len(inputs), task.steps, task.outputs), -SURE)
     if task.layout != "graves":
         outputs[:, : -task.length, task.symbols] = SURE
-    cue = inputs[:, : task.steps - task.dependency, : task.symbols if task.layout != "graves" else task.bits]
+    cue = inputs[
+        :, : task.steps - task.dependency, : task.symbols if task.layout != "graves" else task.bits
+    ]
     outputs[:, task.dependency :, : cue.shape[-1]] = SURE * (2 * cue - 1)
     return outputs
 
 
 def by_symbols(answers):
-    """A solver from a function of the task and the symbols of one sequence, which returns the classes at the last steps."""
+    """A solver from a function of the task and the symbols of one sequence, which returns the
+    classes at the last steps."""
 
     def solver(task, inputs):
         outputs = np.full((len(inputs), task.steps, task.outputs), -SURE)
@@ -67,12 +71,22 @@ def story(task, symbols):
 SOLVERS = {
     "adding": adding,
     "copy": copy,
-    "selective_copy": by_symbols(lambda task, symbols: [s for s in symbols[: task.delay] if s < task.symbols]),
+    "selective_copy": by_symbols(
+        lambda task, symbols: [s for s in symbols[: task.delay] if s < task.symbols]
+    ),
     "delayed_match": by_symbols(lambda task, symbols: [int(symbols[0] == symbols[-1])]),
-    "n_back": by_symbols(lambda task, symbols: [int(a == b) for a, b in zip(symbols, symbols[task.back :], strict=False)]),
+    "n_back": by_symbols(
+        lambda task, symbols: [
+            int(a == b) for a, b in zip(symbols, symbols[task.back :], strict=False)
+        ]
+    ),
     "flip_flop": by_bits(held),
     "parity": by_bits(lambda inputs: inputs.cumsum(axis=1) % 2),
-    "induction": by_symbols(lambda task, symbols: [symbols[symbols.index(symbols[-1]) + 1] if symbols[-1] in symbols[:-1] else 0]),
+    "induction": by_symbols(
+        lambda task, symbols: [
+            symbols[symbols.index(symbols[-1]) + 1] if symbols[-1] in symbols[:-1] else 0
+        ]
+    ),
     "associative_recall": by_symbols(recall),
     "questions": by_symbols(story),
 }

@@ -25,7 +25,8 @@ def done(tmp_path_factory):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder with the packages, where ``cli.main`` is called in this process up to the point where it would import them."""
+    """A folder with the packages, where ``cli.main`` is called in this process up to the point
+    where it would import them."""
     monkeypatch.chdir(write_packages(tmp_path))
     monkeypatch.setattr(cli, "find_folder", lambda package: [str(tmp_path / package)])
     monkeypatch.setitem(sys.modules, "figures.tiny", types.ModuleType("figures.tiny"))
@@ -36,7 +37,7 @@ def said(capsys) -> str:
     return capsys.readouterr().err
 
 
-# ---- the whole way ---------------------------------------------------------------------------------------------------------------
+# ---- the whole way -------------------------------------------------------------------------------
 
 
 def test_run_prints_the_summary_and_where_the_results_are(done):
@@ -57,34 +58,81 @@ def test_figures_draw_what_was_run(done):
 
 def test_a_figure_of_a_study_that_failed_says_why(done, tmp_path):
     folder, _ = done
-    ran = dynmem(folder, "run", "tiny", "--quick", "--output", "nothing", "--workers", 1, TINY_TROUBLE=f"raise:everywhere:9:{tmp_path}")
+    ran = dynmem(
+        folder,
+        "run",
+        "tiny",
+        "--quick",
+        "--output",
+        "nothing",
+        "--workers",
+        1,
+        TINY_TROUBLE=f"raise:everywhere:9:{tmp_path}",
+    )
     assert ran.returncode == 1 and "no luck with gain 0.5" in ran.stderr
     drawn = dynmem(folder, "figures", "tiny", "--results", "nothing", "--output", "pictures")
     assert (drawn.returncode, drawn.stdout) == (1, "")
-    assert drawn.stderr == "dynmem: figure tiny: every point of nothing/tiny.nc failed, the first by ValueError: no luck with gain 0.5\n"
+    assert drawn.stderr == (
+        "dynmem: figure tiny: every point of nothing/tiny.nc failed, the first "
+        "by ValueError: no luck with gain 0.5\n"
+    )
 
 
 def test_a_study_runs_as_a_module_too(done):
     folder, _ = done
-    command = [sys.executable, "-m", "studies.tiny", "--quick", "--set", "gain=1,2", "--output", "module", "--workers", "2", "--json"]
-    ran = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=60)
+    command = [
+        sys.executable,
+        "-m",
+        "studies.tiny",
+        "--quick",
+        "--set",
+        "gain=1,2",
+        "--output",
+        "module",
+        "--workers",
+        "2",
+        "--json",
+    ]
+    ran = subprocess.run(
+        command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=60
+    )
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout)
-    assert told == {"study": "tiny", "store": "module/tiny.nc", "sizes": {"gain": 2, "seed": 1, "step": 2, "mode": 24}, "failed": []}
+    assert told == {
+        "study": "tiny",
+        "store": "module/tiny.nc",
+        "sizes": {"gain": 2, "seed": 1, "step": 2, "mode": 24},
+        "failed": [],
+    }
 
 
 def test_failed_points_are_named_and_the_exit_code_is_1(done, tmp_path):
     folder, _ = done
-    ran = dynmem(folder, "run", "tiny", "--quick", "--output", "failed", "--workers", 1, TINY_TROUBLE=f"raise:1.0,0:1:{tmp_path}")
+    ran = dynmem(
+        folder,
+        "run",
+        "tiny",
+        "--quick",
+        "--output",
+        "failed",
+        "--workers",
+        1,
+        TINY_TROUBLE=f"raise:1.0,0:1:{tmp_path}",
+    )
     assert ran.returncode == 1
     assert ran.stderr == "point 1 (gain=1.0, seed=0) failed: ValueError: no luck with gain 1.0\n"
     assert ran.stdout.endswith("results: failed/tiny.nc\n")
 
 
 def test_help_and_version_are_quick():
-    for option, words in (("--help", "How long does a memory last?"), ("--version", f"dynmem {__version__}")):
+    for option, words in (
+        ("--help", "How long does a memory last?"),
+        ("--version", f"dynmem {__version__}"),
+    ):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        ran = subprocess.run([sys.executable, "-m", "dynmem", option], cwd=ROOT, capture_output=True, text=True)
+        ran = subprocess.run(
+            [sys.executable, "-m", "dynmem", option], cwd=ROOT, capture_output=True, text=True
+        )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert ran.returncode == 0 and words in ran.stdout
         # processor time: the clock on the wall depends on what else the machine does
@@ -94,22 +142,33 @@ def test_help_and_version_are_quick():
 def test_nothing_heavy_is_imported_for_help():
     heavy = {"numpy", "torch", "xarray", "scipy", "matplotlib", "sympy"}
     code = f"import sys, dynmem.cli; dynmem.cli.parser(); print(sorted({heavy} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout == "[]\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+        ).stdout
+        == "[]\n"
+    )
 
 
-# ---- list ------------------------------------------------------------------------------------------------------------------------
+# ---- list ----------------------------------------------------------------------------------------
 
 
 def test_list_reads_the_questions_without_importing(here, capsys):
-    (here / "studies" / "other.py").write_text('"""Never imported?"""\nraise SystemExit("imported")\n')
+    (here / "studies" / "other.py").write_text(
+        '"""Never imported?"""\nraise SystemExit("imported")\n'
+    )
     (here / "studies" / "_hidden.py").write_text("")
     assert cli.main(["list", "studies"]) == 0
-    assert capsys.readouterr().out == "other          Never imported?\ntiny           How does a small matrix act?\n"
+    assert capsys.readouterr().out == (
+        "other          Never imported?\ntiny           How does a small matrix act?\n"
+    )
 
 
 def test_list_as_json(here, capsys):
     assert cli.main(["list", "figures", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"figures": [{"name": "tiny", "about": "Norms over steps."}]}
+    assert json.loads(capsys.readouterr().out) == {
+        "figures": [{"name": "tiny", "about": "Norms over steps."}]
+    }
 
 
 def test_list_survives_a_study_with_a_syntax_error(here, capsys):
@@ -128,32 +187,64 @@ def test_list_knows_what_dynmem_holds(kind, capsys):
 
 def test_data_writes_a_file_and_says_what_it_is(tmp_path, capsys):
     file = tmp_path / "henon.nc"
-    assert cli.main(["data", "henon", "--output", str(file), "--set", "samples=50", "--set", "a=1.3,1.4"]) == 0
+    assert (
+        cli.main(
+            ["data", "henon", "--output", str(file), "--set", "samples=50", "--set", "a=1.3,1.4"]
+        )
+        == 0
+    )
     shown = capsys.readouterr().out
-    assert shown.startswith(f"{file}\norbit of Henon\n") and "checksum" in shown and "parameter 2" in shown
+    assert (
+        shown.startswith(f"{file}\norbit of Henon\n")
+        and "checksum" in shown
+        and "parameter 2" in shown
+    )
     assert cli.main(["data", "henon", "--output", str(file), "--set", "samples=60"]) == 2
-    assert f"{file} is there: choose another name, or write over it with --replace" in capsys.readouterr().err
-    assert cli.main(["data", "henon", "--output", str(file), "--set", "samples=60", "--json", "--replace"]) == 0
+    assert (
+        f"{file} is there: choose another name, or write over it with --replace"
+        in capsys.readouterr().err
+    )
+    assert (
+        cli.main(
+            ["data", "henon", "--output", str(file), "--set", "samples=60", "--json", "--replace"]
+        )
+        == 0
+    )
     told = json.loads(capsys.readouterr().out)
     assert told["sizes"]["time"] == 60 and told["attributes"]["dataset"] == "henon"
 
 
-@pytest.mark.parametrize(("arguments", "code", "words"), [
-    (["henan", "--output", "x.nc"], 2, "no dataset is called 'henan'"),
-    (["henon", "--output", "x.csv"], 2, "ends in .csv: a dataset is written to .nc"),
-    (["henon", "--output", "none/x.nc"], 1, "no such folder"),
-    (["henon", "--output", "x.nc", "--set", "sample=5"], 2, "did you mean samples?"),
-    (["henon", "--output", "x.nc", "--set", "samples"], 2, "write it as option=value"),
-    (["henon", "--output", "x.nc", "--set", "samples=many"], 2, "samples = 'many'"),
-    (["kepler", "--output", "x.nc", "--set", "dt=100"], 2, "skips the dynamics"),
-    (["henon", "--output", "x.nc", "--set", "noise=0.1,0.2"], 2, "noise = [0.1, 0.2]: pass a finite number"),
-    (["henon", "--output", "x.nc", "--set", "dt=soon"], 2, "dt = 'soon': pass a finite number"),
-    (["hopfield_recall", "--output", "x.nc", "--set", f"trials={10**12}"], 2, "GB of memory"),
-    (["wong_wang_delay", "--output", "x.nc", "--set", "delay=1e12"], 2, "GB of memory, more than this machine has: pass fewer, or shorter, ones"),
-    (["text", "--output", "x.nc", "--set", "held_out=0.5"], 2, "held_out = 0.5: pass names of documents"),
-    (["lorenz63", "--output", "x.nc", "--set", f"samples={10**13}"], 1, "GB are to be written"),
-    (["n_body", "--output", "x.nc", "--set", "masses=1,2"], 2, "call dm.datasets.load"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["henan", "--output", "x.nc"], 2, "no dataset is called 'henan'"),
+        (["henon", "--output", "x.csv"], 2, "ends in .csv: a dataset is written to .nc"),
+        (["henon", "--output", "none/x.nc"], 1, "no such folder"),
+        (["henon", "--output", "x.nc", "--set", "sample=5"], 2, "did you mean samples?"),
+        (["henon", "--output", "x.nc", "--set", "samples"], 2, "write it as option=value"),
+        (["henon", "--output", "x.nc", "--set", "samples=many"], 2, "samples = 'many'"),
+        (["kepler", "--output", "x.nc", "--set", "dt=100"], 2, "skips the dynamics"),
+        (
+            ["henon", "--output", "x.nc", "--set", "noise=0.1,0.2"],
+            2,
+            "noise = [0.1, 0.2]: pass a finite number",
+        ),
+        (["henon", "--output", "x.nc", "--set", "dt=soon"], 2, "dt = 'soon': pass a finite number"),
+        (["hopfield_recall", "--output", "x.nc", "--set", f"trials={10**12}"], 2, "GB of memory"),
+        (
+            ["wong_wang_delay", "--output", "x.nc", "--set", "delay=1e12"],
+            2,
+            "GB of memory, more than this machine has: pass fewer, or shorter, ones",
+        ),
+        (
+            ["text", "--output", "x.nc", "--set", "held_out=0.5"],
+            2,
+            "held_out = 0.5: pass names of documents",
+        ),
+        (["lorenz63", "--output", "x.nc", "--set", f"samples={10**13}"], 1, "GB are to be written"),
+        (["n_body", "--output", "x.nc", "--set", "masses=1,2"], 2, "call dm.datasets.load"),
+    ],
+)
 def test_data_refuses_in_words(here, capsys, arguments, code, words):
     before = sorted(here.iterdir())
     assert cli.main(["data", *arguments]) == code
@@ -165,13 +256,17 @@ def test_options_without_a_default_are_read_as_what_they_look_like():
     known = dm.datasets.options("text") | dm.datasets.options("lorenz63")
     given = cli.dataset_options(["held_out=7", "dt=0.01", "transient=3"], known)
     assert given == {"held_out": 7, "dt": 0.01, "transient": 3}
-    assert cli.dataset_options(["held_out=lambda,print"], known) == {"held_out": ["lambda", "print"]}
+    assert cli.dataset_options(["held_out=lambda,print"], known) == {
+        "held_out": ["lambda", "print"]
+    }
 
 
 def test_a_reader_that_leaves_is_no_error(done):
     folder, _ = done
     command = f"{sys.executable} -m dynmem list studies | true"
-    ran = subprocess.run(["bash", "-c", command], cwd=folder, env=environment(folder), capture_output=True, text=True)
+    ran = subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environment(folder), capture_output=True, text=True
+    )
     assert ran.stderr == ""
 
 
@@ -184,7 +279,7 @@ def test_bold_only_where_it_is_wanted(monkeypatch):
     assert cli.bold("x") == "x"
 
 
-# ---- what a user may get wrong ---------------------------------------------------------------------------------------------------
+# ---- what a user may get wrong -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -194,7 +289,10 @@ def test_bold_only_where_it_is_wanted(monkeypatch):
         (["run", ".."], "'..' is not a name: letters, digits, . _ -"),
         (["run", "../tiny"], "'../tiny' is not a name: letters, digits, . _ -"),
         (["run", ""], "'' is not a name: letters, digits, . _ -"),
-        (["figures", "tinny"], "no figure is called 'tinny': choose one of tiny (did you mean tiny?)"),
+        (
+            ["figures", "tinny"],
+            "no figure is called 'tinny': choose one of tiny (did you mean tiny?)",
+        ),
         (["figures", "tiny", ".."], "'..' is not a name: letters, digits, . _ -"),
         (["repair", "../tiny"], "'../tiny' is not a name: letters, digits, . _ -"),
     ],
@@ -206,7 +304,15 @@ def test_a_wrong_name_is_answered_with_the_right_ones(here, capsys, arguments, w
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["walk"], ["run"], ["run", "tiny", "--wrokers", "2"], ["run", "tiny", "--work", "2"], ["list", "dogs"]]
+    "arguments",
+    [
+        [],
+        ["walk"],
+        ["run"],
+        ["run", "tiny", "--wrokers", "2"],
+        ["run", "tiny", "--work", "2"],
+        ["list", "dogs"],
+    ],
 )
 def test_a_wrong_command_exits_with_2(here, capsys, arguments):
     with pytest.raises(SystemExit) as left:
@@ -225,7 +331,10 @@ def test_a_wrong_command_exits_with_2(here, capsys, arguments):
         (["gain=1e999"], ["gain = inf: must be a finite number"]),
         (["gain=-0.1"], ["gain = -0.1: must be at least 0"]),
         (["gain=1,1.0"], ["gain = 1.0 is given twice"]),
-        (["gain=__import__('os').system('touch hacked')"], ["gain = \"__import__('os').system('touch hacked')\": must be a number"]),
+        (
+            ["gain=__import__('os').system('touch hacked')"],
+            ["gain = \"__import__('os').system('touch hacked')\": must be a number"],
+        ),
         (["gain=1_0"], ["gain = '1_0': must be a number"]),
         (["gain=1", "gain=2"], ["gain is set twice"]),
         (["seed=1.5"], ["seed = '1.5': must be a whole number"]),
@@ -234,11 +343,18 @@ def test_a_wrong_command_exits_with_2(here, capsys, arguments):
         (["steps=0"], ["steps = 0: must be at least 1"]),
         (["steps=1,2"], ["steps = '1,2': must be a whole number"]),
         (["delay=3"], ["delay: no such parameter: choose one of gain, seed, steps"]),
-        (["sed=3"], ["sed: no such parameter: choose one of gain, seed, steps (did you mean seed?)"]),
+        (
+            ["sed=3"],
+            ["sed: no such parameter: choose one of gain, seed, steps (did you mean seed?)"],
+        ),
         (["=3"], [": no such parameter: choose one of gain, seed, steps"]),
         (
             ["gain=x", "steps=0", "delay=1"],
-            ["gain = 'x': must be a number", "delay: no such parameter: choose one of gain, seed, steps", "steps = 0: must be at least 1"],
+            [
+                "gain = 'x': must be a number",
+                "delay: no such parameter: choose one of gain, seed, steps",
+                "steps = 0: must be at least 1",
+            ],
         ),
     ],
 )
@@ -270,9 +386,29 @@ def test_values_are_read_as_the_kind_they_have(tmp_path, monkeypatch, capsys):
     from tests.tiny import import_study
 
     study = import_study(tmp_path / "code", monkeypatch)
-    assert study.main(["--set", "gain=1e-1, 2", "--set", "seed=+3", "--set", "steps=2", "--output", str(tmp_path), "--workers", "1"]) == 0
+    assert (
+        study.main(
+            [
+                "--set",
+                "gain=1e-1, 2",
+                "--set",
+                "seed=+3",
+                "--set",
+                "steps=2",
+                "--output",
+                str(tmp_path),
+                "--workers",
+                "1",
+            ]
+        )
+        == 0
+    )
     dataset = study.load(output=tmp_path)
-    assert dataset.gain.values.tolist() == [0.1, 2.0] and dataset.seed.values.tolist() == [3] and dataset.sizes["step"] == 2
+    assert (
+        dataset.gain.values.tolist() == [0.1, 2.0]
+        and dataset.seed.values.tolist() == [3]
+        and dataset.sizes["step"] == 2
+    )
 
 
 def test_a_file_in_the_place_of_the_folder_is_one_sentence(tmp_path, monkeypatch, capsys):
@@ -291,7 +427,9 @@ def test_another_configuration_exits_with_2(tmp_path, monkeypatch, capsys):
     options = ["--output", str(tmp_path), "--workers", "1", "--quick"]
     assert study.main(options) == 0
     assert study.main([*options, "--set", "steps=3"]) == 2
-    assert said(capsys).startswith("dynmem: steps was 2 in the store, 3 now: use another --output, or --fresh")
+    assert said(capsys).startswith(
+        "dynmem: steps was 2 in the store, 3 now: use another --output, or --fresh"
+    )
     assert study.main([*options, "--set", "steps=3", "--fresh"]) == 0
 
 
@@ -299,11 +437,15 @@ def test_a_figure_without_results_says_how_to_make_them(here, capsys):
     assert cli.main(["figures"]) == 1
     assert said(capsys) == "dynmem: figure tiny needs results/tiny.nc: make it by dynmem run tiny\n"
     assert cli.main(["figures", "tiny", "--results", "results/quick"]) == 1
-    assert said(capsys) == "dynmem: figure tiny needs results/quick/tiny.nc: make it by dynmem run tiny --quick\n"
+    assert said(capsys) == (
+        "dynmem: figure tiny needs results/quick/tiny.nc: make it by dynmem run tiny --quick\n"
+    )
     (here / "results" / "quick").mkdir(parents=True)
     (here / "results" / "quick" / "tiny.nc").touch()
     assert cli.main(["figures", "tiny"]) == 1
-    assert said(capsys).endswith("dynmem run tiny, or draw its quick run with --results results/quick\n")
+    assert said(capsys).endswith(
+        "dynmem run tiny, or draw its quick run with --results results/quick\n"
+    )
 
 
 def test_repair_of_nothing_says_so(here, capsys):
@@ -316,7 +458,9 @@ def test_a_missing_package_is_named(here, capsys):
         raise ModuleNotFoundError("No module named 'jax'", name="jax")
 
     assert cli.guarded(missing) == 1
-    assert said(capsys) == "dynmem: the package jax is needed and not installed: python -m pip install jax\n"
+    assert said(capsys) == (
+        "dynmem: the package jax is needed and not installed: python -m pip install jax\n"
+    )
 
 
 def test_a_fault_of_the_program_keeps_its_traceback():

@@ -21,7 +21,10 @@ def test_exact_theory_agrees(measured):
 
 
 def test_wrong_theory_differs(measured):
-    assert (dm.compare(dm.theory.linear_spectrum(1.01 * W), measured, tolerance=1e-4).verdict == "differ").all()
+    assert (
+        dm.compare(dm.theory.linear_spectrum(1.01 * W), measured, tolerance=1e-4).verdict
+        == "differ"
+    ).all()
 
 
 def test_only_shared_labels_are_compared(measured):
@@ -38,12 +41,21 @@ def test_trained_stands_beside(measured):
 def test_infinities_of_one_sign_agree_and_nan_is_undefined(measured):
     both = measured.assign(lyapunov=measured.lyapunov.copy(data=[np.log(0.9), -np.inf, np.nan]))
     theory = measured.assign(lyapunov=measured.lyapunov.copy(data=[np.log(0.9), -np.inf, 0.0]))
-    assert dm.compare(theory, both, tolerance=1e-9).verdict.values.tolist() == ["agree", "agree", "undefined"]
+    assert dm.compare(theory, both, tolerance=1e-9).verdict.values.tolist() == [
+        "agree",
+        "agree",
+        "undefined",
+    ]
 
 
 def test_gradients_compare_too():
     system = dm.models.Linear(W)
-    result = dm.compare(dm.theory.gradient_norms(system, lags=50), dm.gradient_norms(system, lags=50), of="log_state_gradient", tolerance=1e-12)
+    result = dm.compare(
+        dm.theory.gradient_norms(system, lags=50),
+        dm.gradient_norms(system, lags=50),
+        of="log_state_gradient",
+        tolerance=1e-12,
+    )
     assert (result.verdict == "agree").all() and result.sizes["lag"] == 51
 
 
@@ -52,5 +64,9 @@ def test_what_is_missing_is_named(measured):
         dm.compare(measured, measured, of="horizon")
     with pytest.raises(ValueError, match="share no label"):
         dm.compare(measured.assign_coords(exponent=[7, 8, 9]), measured)
-    with pytest.raises(TypeError, match=r"predicted must be a Dataset of dm.theory or dm.analysis, got float"):
+    with pytest.raises(
+        TypeError,
+        match=r"predicted must be a Dataset of dm.theory or "
+        r"dm.analysis, got float",
+    ):
         dm.compare(0.1, measured)

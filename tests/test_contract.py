@@ -1,4 +1,5 @@
-"""Every system of tests/reference.py keeps the contract, and systems that break it are told which clause."""
+"""Every system of tests/reference.py keeps the contract, and systems that break it are told which
+clause."""
 
 import math
 from dataclasses import dataclass
@@ -74,8 +75,16 @@ class BackendDependent(Own):
 
 @pytest.mark.parametrize(
     "system, clause",
-    [(Flat, "shape"), (Infinite, "finite"), (InPlace, "unchanged"), (Random, "deterministic"), (NoBatch, "batch"),
-     (BackendDependent, "duals"), (Numbers, "batch"), (Detached, "differences")],
+    [
+        (Flat, "shape"),
+        (Infinite, "finite"),
+        (InPlace, "unchanged"),
+        (Random, "deterministic"),
+        (NoBatch, "batch"),
+        (BackendDependent, "duals"),
+        (Numbers, "batch"),
+        (Detached, "differences"),
+    ],
 )
 def test_a_broken_contract_names_its_clause(system, clause):
     with pytest.raises(ContractError, match=f"fails the check '{clause}'"):

@@ -15,16 +15,61 @@ ROOT = Path(dynmem.__file__).parent
 HEAVY = ("torch", "xarray", "sympy", "matplotlib", "numba", "pandas", "dask", "h5netcdf", "scipy")
 # Lowest first: a file imports from its own floor and from those before it.
 FLOORS = [
-    "errors", "runtime", "arrays", "system", "symbolic", "autodiff", "labels", "integrate", "compiler", "scan", "orbits", "linear", "contract",
-    "comparison", "models", "systems", "tasks", "analysis", "theory", "datasets", "training", "study", "plotting", "cli", "__main__",
+    "errors",
+    "runtime",
+    "arrays",
+    "system",
+    "symbolic",
+    "autodiff",
+    "labels",
+    "integrate",
+    "compiler",
+    "scan",
+    "orbits",
+    "linear",
+    "contract",
+    "comparison",
+    "models",
+    "systems",
+    "tasks",
+    "analysis",
+    "theory",
+    "datasets",
+    "training",
+    "study",
+    "plotting",
+    "cli",
+    "__main__",
 ]
-INSIDE_ANALYSIS = ["convergence", "drive", "lyapunov", "stability", "bifurcations", "gradients", "memory", "series", "cost"]
+INSIDE_ANALYSIS = [
+    "convergence",
+    "drive",
+    "lyapunov",
+    "stability",
+    "bifurcations",
+    "gradients",
+    "memory",
+    "series",
+    "cost",
+]
+
 
 def loaded(*arguments):
-    """Heavy modules that a fresh interpreter has loaded at the end of a run of ``python -X importtime ARGUMENTS``."""
-    done = subprocess.run([sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, timeout=60, cwd=ROOT.parent)
+    """Heavy modules that a fresh interpreter has loaded at the end of a run of ``python -X
+    importtime ARGUMENTS``."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT.parent,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
-    names = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines() if line.startswith("import time:")}
+    names = {
+        line.rpartition("|")[2].strip().partition(".")[0]
+        for line in done.stderr.splitlines()
+        if line.startswith("import time:")
+    }
     return sorted(names & set(HEAVY))
 
 
@@ -45,7 +90,11 @@ def test_an_equation_needs_numpy_alone():
 
 def test_every_public_name_exists():
     for name in dynmem.__all__:
-        if name not in dynmem.__dict__ and not (ROOT / name).exists() and not (ROOT / f"{name}.py").exists():
+        if (
+            name not in dynmem.__dict__
+            and not (ROOT / name).exists()
+            and not (ROOT / f"{name}.py").exists()
+        ):
             assert getattr(dynmem, name) is not None
 
 
@@ -55,11 +104,14 @@ def module_of(path):
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-FILES = {module_of(path): path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"}
+FILES = {
+    module_of(path): path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"
+}
 
 
 def imported(name):
-    """(module, line, whether at the top of the file) of each module of dynmem that a file imports."""
+    """(module, line, whether at the top of the file) of each module of dynmem that a file
+    imports."""
     path = FILES[name]
     package = path.relative_to(ROOT).parts[:-1]
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -101,11 +153,14 @@ def test_floors_inside_analysis():
 
 
 def test_no_two_files_import_each_other():
-    """Also round three or more files: a depth-first search over all imports, those inside functions too."""
+    """Also round three or more files: a depth-first search over all imports, those inside functions
+    too."""
     done, path = set(), []
 
     def visit(name):
-        assert name not in path, f"circle of imports: {' -> '.join([*path[path.index(name):], name])}"
+        assert name not in path, (
+            f"circle of imports: {' -> '.join([*path[path.index(name) :], name])}"
+        )
         if name not in done:
             path.append(name)
             for target, _ in EDGES[name]:
@@ -118,10 +173,21 @@ def test_no_two_files_import_each_other():
 
 
 def test_no_module_shadows_a_name_that_its_package_exports():
-    for package in ["dynmem", *(f"dynmem.{name}" for name in FILES if FILES[name].name == "__init__.py")]:
+    for package in [
+        "dynmem",
+        *(f"dynmem.{name}" for name in FILES if FILES[name].name == "__init__.py"),
+    ]:
         exported = set(getattr(importlib.import_module(package), "__all__", ()))
-        modules = {name.rpartition(".")[2] for name in FILES if f"dynmem.{name}".rpartition(".")[0] == package}
-        assert not {name for name in exported & modules if not isinstance(getattr(importlib.import_module(package), name), ModuleType)}
+        modules = {
+            name.rpartition(".")[2]
+            for name in FILES
+            if f"dynmem.{name}".rpartition(".")[0] == package
+        }
+        assert not {
+            name
+            for name in exported & modules
+            if not isinstance(getattr(importlib.import_module(package), name), ModuleType)
+        }
 
 
 def test_every_file_imports():

@@ -13,14 +13,25 @@ from tests.reference import ForcedDuffing, Henon, Lorenz, row
 def system(n=4, inputs=2, outputs=3, seed=0, dt=None):
     rng = np.random.default_rng(seed)
     A = rng.standard_normal((n, n))
-    A = A - (np.linalg.eigvals(A).real.max() + 0.3) * np.eye(n) if dt is None else 0.9 * A / np.abs(np.linalg.eigvals(A)).max()
-    return LinearSystem(A, rng.standard_normal((n, inputs)), rng.standard_normal((outputs, n)), rng.standard_normal((outputs, inputs)), dt)
+    A = (
+        A - (np.linalg.eigvals(A).real.max() + 0.3) * np.eye(n)
+        if dt is None
+        else 0.9 * A / np.abs(np.linalg.eigvals(A)).max()
+    )
+    return LinearSystem(
+        A,
+        rng.standard_normal((n, inputs)),
+        rng.standard_normal((outputs, n)),
+        rng.standard_normal((outputs, inputs)),
+        dt,
+    )
 
 
 @pytest.mark.parametrize("method", ["zoh", "bilinear", "euler"])
 @pytest.mark.parametrize("dt", [0.01, 0.5, 3.0])
 def test_discretisation_is_scipys(method, dt):
-    """scipy's bilinear form moves half a step into C and D, so A and B are compared, and the response below."""
+    """scipy's bilinear form moves half a step into C and D, so A and B are compared, and the
+    response below."""
     flow = system()
     ours = flow.discretise(dt, method)
     A, B, *_ = signal.cont2discrete((flow.A, flow.B, flow.C, flow.D), dt, method)
@@ -60,34 +71,50 @@ def test_kernel_sums_to_the_frequency_response():
     for w in (0.0, 0.3, 2.0):
         z = np.exp(1j * w)
         summed = np.einsum("joi,j->oi", ours.kernel(600), z ** -np.arange(600.0))
-        np.testing.assert_allclose(summed, ours.C @ np.linalg.solve(np.eye(4) - ours.A / z, ours.B) + ours.D, atol=1e-10)
+        np.testing.assert_allclose(
+            summed, ours.C @ np.linalg.solve(np.eye(4) - ours.A / z, ours.B) + ours.D, atol=1e-10
+        )
         A, B, C, D = ours.lagged
-        np.testing.assert_allclose(summed, C @ np.linalg.solve(z * np.eye(4) - A, B) + D, atol=1e-10)
+        np.testing.assert_allclose(
+            summed, C @ np.linalg.solve(z * np.eye(4) - A, B) + D, atol=1e-10
+        )
 
 
-@pytest.mark.parametrize("n, inputs, outputs, length", [(1, 1, 1, 1), (4, 2, 3, 100), (64, 1, 1, 1024)])
+@pytest.mark.parametrize(
+    "n, inputs, outputs, length", [(1, 1, 1, 1), (4, 2, 3, 100), (64, 1, 1, 1024)]
+)
 def test_recurrence_is_convolution(n, inputs, outputs, length):
     ours = system(n, inputs, outputs, dt=1.0)
     u = np.random.default_rng(2).standard_normal((2, length, inputs))
     y, last = ours.run(u)
     assert np.max(np.abs(ours.convolve(u) - y)) / np.max(np.abs(y)) < 1e-12
-    again, _ = ours.run(u[:, length // 2 :], ours.run(u[:, : length // 2])[1] if length > 1 else None)
+    again, _ = ours.run(
+        u[:, length // 2 :], ours.run(u[:, : length // 2])[1] if length > 1 else None
+    )
     np.testing.assert_allclose(again[:, -1], y[:, -1], atol=1e-12 * np.max(np.abs(y)))
     assert last.shape == (2, n)
 
 
 def test_complex_systems():
     """Diagonal state-space models have complex eigenvalues: nothing may be cast away."""
-    ours = LinearSystem(np.diag([0.9 * np.exp(0.5j), 0.5j]), np.ones((2, 1)), np.ones((1, 2)), dt=1.0)
+    ours = LinearSystem(
+        np.diag([0.9 * np.exp(0.5j), 0.5j]), np.ones((2, 1)), np.ones((1, 2)), dt=1.0
+    )
     u = np.random.default_rng(0).standard_normal((50, 1))
     y = ours.run(u)[0]
     assert np.abs(y.imag).max() > 0.1
     np.testing.assert_allclose(ours.convolve(u), y, atol=1e-12)
-    np.testing.assert_allclose(ours.kernel(3).ravel(), [2, 0.9 * np.exp(0.5j) + 0.5j, 0.81 * np.exp(1j) - 0.25], atol=1e-15)
+    np.testing.assert_allclose(
+        ours.kernel(3).ravel(), [2, 0.9 * np.exp(0.5j) + 0.5j, 0.81 * np.exp(1j) - 0.25], atol=1e-15
+    )
     X = ours.gramian()
-    np.testing.assert_allclose(ours.A @ X @ ours.A.conj().T - X + ours.B @ ours.B.conj().T, 0, atol=1e-13)
+    np.testing.assert_allclose(
+        ours.A @ X @ ours.A.conj().T - X + ours.B @ ours.B.conj().T, 0, atol=1e-13
+    )
     Y = ours.gramian("observability")
-    np.testing.assert_allclose(ours.A.conj().T @ Y @ ours.A - Y + ours.C.conj().T @ ours.C, 0, atol=1e-13)
+    np.testing.assert_allclose(
+        ours.A.conj().T @ Y @ ours.A - Y + ours.C.conj().T @ ours.C, 0, atol=1e-13
+    )
 
 
 def test_gramians():
@@ -104,7 +131,9 @@ def test_gramians():
 
 
 def test_spectra():
-    assert LinearSystem(np.diag([1.1, 0.8]), dt=1.0).exponents == pytest.approx([np.log(1.1), np.log(0.8)], abs=1e-15)
+    assert LinearSystem(np.diag([1.1, 0.8]), dt=1.0).exponents == pytest.approx(
+        [np.log(1.1), np.log(0.8)], abs=1e-15
+    )
     assert LinearSystem(np.diag([0.1, -0.4])).exponents.tolist() == [0.1, -0.4]
     assert LinearSystem(np.diag([-2.0, 1.0]), dt=0.5).spectral_radius == 2.0
     assert LinearSystem(np.zeros((1, 1)), dt=1.0).exponents.tolist() == [-np.inf]
@@ -114,12 +143,17 @@ def test_spectra():
     np.testing.assert_allclose(linearize(leaky, np.zeros(5)).exponents, expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["linear", "lstm", "network, tanh", "network, mixed", "duffing", "henon", "lorenz"])
+@pytest.mark.parametrize(
+    "name", ["linear", "lstm", "network, tanh", "network, mixed", "duffing", "henon", "lorenz"]
+)
 def test_a_linearisation_predicts_small_changes(name):
     model, x, u = row(name)
     linear = linearize(model, x, u)
     rng, eps = np.random.default_rng(4), 1e-6
-    dx, du = eps * rng.standard_normal(x.size), None if u is None else eps * rng.standard_normal(u.size)
+    dx, du = (
+        eps * rng.standard_normal(x.size),
+        None if u is None else eps * rng.standard_normal(u.size),
+    )
 
     def response(x, u):
         after = model.rule(x, u)
@@ -129,7 +163,9 @@ def test_a_linearisation_predicts_small_changes(name):
     change = linear.A @ dx + (0 if u is None else linear.B @ du)
     np.testing.assert_allclose(b - a, change, atol=1e-10)
     seen = dx if isinstance(model, dm.Flow) else change
-    np.testing.assert_allclose(z - y, linear.C @ seen + (0 if u is None else linear.D @ du), atol=1e-10)
+    np.testing.assert_allclose(
+        z - y, linear.C @ seen + (0 if u is None else linear.D @ du), atol=1e-10
+    )
     assert linear.dt == (None if isinstance(model, dm.Flow) else model.dt)
 
 
@@ -161,19 +197,32 @@ def test_errors():
     with pytest.raises(ValueError, match="zoh, bilinear or euler, got 'tustin'"):
         LinearSystem(np.eye(2)).discretise(0.1, "tustin")
     flow = LinearSystem(-np.eye(2), np.ones((2, 1)))
-    for what in (lambda: flow.kernel(3), lambda: flow.run(np.ones((3, 1))), lambda: flow.convolve(np.ones((3, 1))), lambda: flow.lagged):
+    for what in (
+        lambda: flow.kernel(3),
+        lambda: flow.run(np.ones((3, 1))),
+        lambda: flow.convolve(np.ones((3, 1))),
+        lambda: flow.lagged,
+    ):
         with pytest.raises(ValueError, match="needs a discrete system"):
             what()
     with pytest.raises(ShapeError, match="LinearSystem takes 1"):
         flow.discretise(0.1).run(np.ones((3, 2)))
     step = flow.discretise(0.1)
     for bad in (0, -1, 2.5, "a"):
-        with pytest.raises(ValueError, match="length = .*: must be a whole number of steps of at least 1"):
+        with pytest.raises(
+            ValueError, match="length = .*: must be a whole number of steps of at least 1"
+        ):
             step.kernel(bad)
     for u, x0 in ((np.ones((3, 1)), np.ones(5)), (np.ones((0, 1)), None)):
-        with pytest.raises(ShapeError, match=r"a run takes x0 of shape \(..., 2\) and at least one step"):
+        with pytest.raises(
+            ShapeError,
+            match=r"a run takes x0 of shape \(..., 2\) and at least "
+            r"one step",
+        ):
             step.run(u, x0)
-    with pytest.raises(ValueError, match="an eigenvalue of A, where the transfer function has a pole"):
+    with pytest.raises(
+        ValueError, match="an eigenvalue of A, where the transfer function has a pole"
+    ):
         flow.transfer([1.0, -1.0])
     with pytest.raises(ValueError, match="leave z = 0 out"):
         step.transfer(0.0)

@@ -1,4 +1,5 @@
-"""Flows as maps: order of convergence against scipy, steps, orbits, and what happens when a state is lost."""
+"""Flows as maps: order of convergence against scipy, steps, orbits, and what happens when a state
+is lost."""
 
 import time
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from tests.reference import ForcedDuffing, Henon, Logistic, Lorenz, Lorenz96, Pe
 
 def exact(flow, x, duration, u=None):
     u = None if u is None else np.asarray(u)
-    return solve_ivp(lambda t, y: flow.rule(y, u), (0, duration), x, method="DOP853", rtol=1e-12, atol=1e-13).y[:, -1]
+    return solve_ivp(
+        lambda t, y: flow.rule(y, u), (0, duration), x, method="DOP853", rtol=1e-12, atol=1e-13
+    ).y[:, -1]
 
 
 @pytest.mark.parametrize("order, steps", [(4, (32, 64)), (8, (8, 16))])
@@ -31,7 +34,11 @@ def test_order_of_convergence(name, duration, order, steps):
 def test_substeps_compose_and_backward_steps_return():
     flow, x, _ = row("lorenz")
     one = FlowMap(flow, 0.01)
-    np.testing.assert_allclose(FlowMap(flow, 0.03, substeps=3).rule(x, None), one.rule(one.rule(one.rule(x, None), None), None), atol=1e-13)
+    np.testing.assert_allclose(
+        FlowMap(flow, 0.03, substeps=3).rule(x, None),
+        one.rule(one.rule(one.rule(x, None), None), None),
+        atol=1e-13,
+    )
     np.testing.assert_allclose(FlowMap(flow, -0.01).rule(one.rule(x, None), None), x, atol=1e-6)
 
 
@@ -48,8 +55,14 @@ def test_a_linear_flow_is_its_exponential():
         def rule(self, x, u):
             return x @ self.A.T
 
-    np.testing.assert_allclose(dm.jacobian(FlowMap(Own(A), 0.5, order=8, substeps=4), np.zeros(3)), expm(0.5 * A), atol=1e-10)
-    np.testing.assert_allclose(dm.jacobian(FlowMap(Own(A), 0.5, substeps=200), np.zeros(3)), expm(0.5 * A), atol=1e-10)
+    np.testing.assert_allclose(
+        dm.jacobian(FlowMap(Own(A), 0.5, order=8, substeps=4), np.zeros(3)),
+        expm(0.5 * A),
+        atol=1e-10,
+    )
+    np.testing.assert_allclose(
+        dm.jacobian(FlowMap(Own(A), 0.5, substeps=200), np.zeros(3)), expm(0.5 * A), atol=1e-10
+    )
 
 
 def test_suggest_step_resolves_the_tangent_map():
@@ -76,12 +89,20 @@ def test_orbits():
     result = orbit(Henon(), [0.1, 0.2], duration=3)
     assert result.x.dims == ("time", "state") and list(result.state.values) == ["x", "y"]
     np.testing.assert_allclose(result.x[1], Henon().rule(np.array([0.1, 0.2]), None))
-    fixed, adaptive = (orbit(Lorenz(), [1.0, 1.0, 1.0], duration=1.0, dt=0.01, rtol=rtol) for rtol in (None, 1e-11))
+    fixed, adaptive = (
+        orbit(Lorenz(), [1.0, 1.0, 1.0], duration=1.0, dt=0.01, rtol=rtol) for rtol in (None, 1e-11)
+    )
     np.testing.assert_allclose(adaptive.time, fixed.time)
     np.testing.assert_allclose(adaptive.x, fixed.x, atol=2e-3)
     np.testing.assert_allclose(adaptive.x[-1], exact(Lorenz(), np.ones(3), 1.0), atol=1e-8)
-    assert orbit(Lorenz(), duration=1.0, dt=0.3, rtol=1e-6).time.values.tolist() == pytest.approx([0, 0.3, 0.6, 0.9])
-    assert orbit(Lorenz(), duration=0, rtol=1e-6).sizes["time"] == orbit(Lorenz(), duration=0).sizes["time"] == 1
+    assert orbit(Lorenz(), duration=1.0, dt=0.3, rtol=1e-6).time.values.tolist() == pytest.approx(
+        [0, 0.3, 0.6, 0.9]
+    )
+    assert (
+        orbit(Lorenz(), duration=0, rtol=1e-6).sizes["time"]
+        == orbit(Lorenz(), duration=0).sizes["time"]
+        == 1
+    )
     assert orbit(Lorenz96(), np.ones((2, 5)), duration=0.1, dt=0.01).x.shape == (11, 2, 5)
 
 
@@ -104,7 +125,9 @@ def test_orbits_of_driven_flows():
 
 
 def test_the_same_seed_gives_the_same_orbit():
-    assert orbit(Lorenz(), duration=1, dt=0.01, rng=3).identical(orbit(Lorenz(), duration=1, dt=0.01, rng=3))
+    assert orbit(Lorenz(), duration=1, dt=0.01, rng=3).identical(
+        orbit(Lorenz(), duration=1, dt=0.01, rng=3)
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,22 +156,39 @@ class Exploding(Square):
         return dm.exp(10 * x * x)
 
 
-@pytest.mark.parametrize("flow", [Square(), Undefined(), Exploding(), Broken()], ids=lambda f: type(f).__name__)
-@pytest.mark.parametrize("options", [{"dt": 0.01}, {}, {"rtol": 1e-9}], ids=["fixed", "suggested", "adaptive"])
+@pytest.mark.parametrize(
+    "flow", [Square(), Undefined(), Exploding(), Broken()], ids=lambda f: type(f).__name__
+)
+@pytest.mark.parametrize(
+    "options", [{"dt": 0.01}, {}, {"rtol": 1e-9}], ids=["fixed", "suggested", "adaptive"]
+)
 def test_a_lost_orbit_says_where(flow, options):
     start = time.process_time()
-    with np.errstate(all="ignore"), pytest.raises(NotFiniteError, match=r"at step \d+ of|at t = |stopped between t = |not finite"):
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(
+            NotFiniteError,
+            match=r"at step \d+ of|at t = "
+            r"|stopped between t = "
+            r"|not finite",
+        ),
+    ):
         orbit(flow, [1.0 if type(flow) is not Broken else 0.4], duration=5.0, **options)
     assert time.process_time() - start < 5
 
 
 def test_the_step_at_which_the_state_was_lost():
-    for x, steps in ((2.0, 60), (2.0, 64), (2.0, 1000), (-1e-36, 200), (-1e-75, 1000)):  # below 0 it leaves, at first slowly
+    # below 0 it leaves, at first slowly
+    for x, steps in ((2.0, 60), (2.0, 64), (2.0, 1000), (-1e-36, 200), (-1e-75, 1000)):
         state, first = np.array([x]), 0
         with np.errstate(over="ignore", invalid="ignore"):
             while np.isfinite(state).all():
                 state, first = Logistic().rule(state, None), first + 1
-        with pytest.raises(NotFiniteError, match=rf"state not finite at step {first} of {steps} \(r=4\): start elsewhere"):
+        with pytest.raises(
+            NotFiniteError,
+            match=rf"state not finite at step {first} of {steps} "
+            r"\(r=4\): start elsewhere",
+        ):
             trajectory(Logistic(), np.array([x]), steps)
     assert first > 128
 
@@ -166,8 +206,15 @@ def test_a_rule_that_forgets_its_axis_is_refused():
         def rule(self, x, u):
             return 3.0 * x[..., 0]
 
-    for call in (lambda: orbit(Flat(), [0.1], duration=5), lambda: trajectory(Flat(), np.array([0.1]), 5)):
-        with pytest.raises(ShapeError, match=r"returned shape \(\) for a state of shape \(1,\): stack"):
+    for call in (
+        lambda: orbit(Flat(), [0.1], duration=5),
+        lambda: trajectory(Flat(), np.array([0.1]), 5),
+    ):
+        with pytest.raises(
+            ShapeError,
+            match=r"returned shape \(\) for a state of shape \(1,\): "
+            r"stack",
+        ):
             call()
 
 
@@ -197,6 +244,7 @@ class Spring(dm.Flow):
 @pytest.mark.parametrize("w", [20.0, 160.0, 400.0])
 @pytest.mark.parametrize("place", [0, 1, 39])
 def test_the_step_of_an_ensemble_is_that_of_its_most_demanding_member(w, place):
-    """Also where the members that are tried first are at rounding, so that their error does not fall any more."""
+    """Also where the members that are tried first are at rounding, so that their error does not
+    fall any more."""
     flows = [Spring(w if i == place else 1.0) for i in range(40)]
     assert suggest_step(flows, [1.0, 0.0]) == suggest_step(Spring(w), [1.0, 0.0])

@@ -27,7 +27,9 @@ def test_every_row_describes_itself(name):
 
 
 def test_a_parameter_that_a_system_does_not_take():
-    with pytest.raises(TypeError, match="lorenz63 takes no parameter rh: it takes sigma, rho, beta"):
+    with pytest.raises(
+        TypeError, match="lorenz63 takes no parameter rh: it takes sigma, rho, beta"
+    ):
         dm.systems.get("lorenz63", rh=3)
 
 
@@ -42,14 +44,22 @@ def test_a_system_of_unknown_size_asks_for_a_state():
         Lorenz96().initial()
 
 
-@pytest.mark.parametrize("bad, error, text", [
-    ([1.0, 2.0], ShapeError, r"x has 2 components, Lorenz has 3 states \(x, y, z\): pass shape \(\.\.\., 3\)"),
-    (1.0, ShapeError, r"got a single number: pass \[1\.0\]"),
-    ([1.0, np.nan, 0.0], NotFiniteError, "NaN or infinity: Lorenz cannot start there"),
-    ([1.0, np.inf, 0.0], NotFiniteError, "NaN or infinity"),
-    (["a", "b", "c"], ShapeError, "must hold numbers"),
-    (None, ShapeError, "must hold numbers"),
-])
+@pytest.mark.parametrize(
+    "bad, error, text",
+    [
+        (
+            [1.0, 2.0],
+            ShapeError,
+            r"x has 2 components, Lorenz has 3 states \(x, y, z\): pass shape "
+            r"\(\.\.\., 3\)",
+        ),
+        (1.0, ShapeError, r"got a single number: pass \[1\.0\]"),
+        ([1.0, np.nan, 0.0], NotFiniteError, "NaN or infinity: Lorenz cannot start there"),
+        ([1.0, np.inf, 0.0], NotFiniteError, "NaN or infinity"),
+        (["a", "b", "c"], ShapeError, "must hold numbers"),
+        (None, ShapeError, "must hold numbers"),
+    ],
+)
 def test_bad_states(bad, error, text):
     with pytest.raises(error, match=text):
         as_state(Lorenz(), bad)
@@ -107,14 +117,19 @@ def test_map_arrays_reaches_every_array_and_recomputes_what_is_cached():
     assert system.total == 5
     twin = map_arrays(system, lambda a: 10 * a)
     assert (twin.total, twin.derived.item(), twin.scale, system.total) == (50, 10, 2.0, 5)
-    assert dm.jacobian(system, [1.0], engine="torch").item() == dm.jacobian(system, [1.0]).item() == 10.0
+    assert (
+        dm.jacobian(system, [1.0], engine="torch").item()
+        == dm.jacobian(system, [1.0]).item()
+        == 10.0
+    )
     assert dm.jacobian(system, [1.0], engine="symbolic").item() == 10.0
     nested = map_arrays(dm.models.get("gru", units=2, layers=2), np.zeros_like)
     assert all(not layer.W.any() for layer in nested.layers)
 
 
 def test_a_system_without_a_state_has_nothing_to_hold_to_a_batch():
-    """Its empty states broke the reshaping: an orbit of memoryless layers, and all that follows one, failed."""
+    """Its empty states broke the reshaping: an orbit of memoryless layers, and all that follows
+    one, failed."""
     from dynmem.models import Dense
     from dynmem.orbits import trajectory
 

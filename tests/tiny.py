@@ -1,4 +1,5 @@
-"""A study small enough to be run, killed and damaged many times, and how to run it as a user does."""
+"""A study small enough to be run, killed and damaged many times, and how to run it as a user
+does."""
 
 import importlib
 import os
@@ -126,12 +127,15 @@ def light_study() -> Study:
 
 def contents(folder: Path) -> dict[str, bytes]:
     """All files of a store, by name."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".lock"]
+    files = [
+        path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".lock"
+    ]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def write_checkout(folder: Path) -> Path:
-    """A folder like a checkout: ``tiny`` and a copy of dynmem, so that no edit during the tests makes its code differ between runs."""
+    """A folder like a checkout: ``tiny`` and a copy of dynmem, so that no edit during the tests
+    makes its code differ between runs."""
     shutil.copytree(ROOT / "dynmem", folder / "dynmem")
     return write_packages(folder)
 
@@ -160,7 +164,12 @@ def import_study(folder: Path, monkeypatch, source: str = SOURCE):
 def environment(folder: Path, **more) -> dict[str, str]:
     """Environment of a command that finds the packages of ``folder`` and this dynmem."""
     path = os.pathsep.join((str(folder), str(ROOT)))
-    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **{key: str(value) for key, value in more.items()}}
+    return {
+        **os.environ,
+        "PYTHONPATH": path,
+        "OMP_NUM_THREADS": "1",
+        **{key: str(value) for key, value in more.items()},
+    }
 
 
 def hear_ctrl_c() -> None:
@@ -168,10 +177,18 @@ def hear_ctrl_c() -> None:
 
 
 def start(folder: Path, *arguments, **more) -> subprocess.Popen:
-    """``dynmem ARGUMENTS`` in a folder, begun; it hears Ctrl-C even where the tests run in the background of a shell, which are deaf to it."""
+    """``dynmem ARGUMENTS`` in a folder, begun; it hears Ctrl-C even where the tests run in the
+    background of a shell, which are deaf to it."""
     command = [sys.executable, "-W", "error", "-m", "dynmem", *map(str, arguments)]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=folder, env=environment(folder, **more), start_new_session=True, preexec_fn=hear_ctrl_c, **streams)
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment(folder, **more),
+        start_new_session=True,
+        preexec_fn=hear_ctrl_c,
+        **streams,
+    )
 
 
 def dynmem(folder: Path, *arguments, **more) -> subprocess.CompletedProcess:

@@ -4,12 +4,13 @@ import numpy as np
 
 
 def standard_error(durations, growths, frequencies=10):
-    """Standard error of growth (..., m, k) per time, shape (..., k): the fluctuations' spectral density at its low end, over the time; inf
-    for fewer than a dozen records.
+    """Standard error of growth (..., m, k) per time, shape (..., k): the fluctuations' spectral
+    density at its low end, over the time; inf for fewer than a dozen records.
 
-    Growth over a block is that of the exponent, plus noise, plus a difference between the block's two ends that the next block takes back.
-    The scatter of blocks counts those ends as noise (for Lorenz, T = 1000, it says twice the truth); the lowest ``frequencies`` of the
-    periodogram leave them out, and are as good for independent or persistent noise (Heidelberger and Welch 1981).
+    Growth over a block is that of the exponent, plus noise, plus a difference between the block's
+    two ends that the next block takes back. The scatter of blocks counts those ends as noise (for
+    Lorenz, T = 1000, it says twice the truth); the lowest ``frequencies`` of the periodogram leave
+    them out, and are as good for independent or persistent noise (Heidelberger and Welch 1981).
     """
     frequencies = min(frequencies, len(durations) // 6)
     if frequencies < 2:
@@ -23,27 +24,39 @@ def standard_error(durations, growths, frequencies=10):
 
 
 def certainty(durations, growths):
-    """Standard error (..., k) of growth (..., m, k) per time, and whether it has settled: whether both halves of the run agree.
+    """Standard error (..., k) of growth (..., m, k) per time, and whether it has settled: whether
+    both halves of the run agree.
 
-    Each half is weighed with sin^2, so that what its ends give and take does not count, and the difference is held against the fluctuations
-    of the second half alone, which a drift from the start spares: by Student's t, so that one run in a thousand is blamed for nothing. A
-    difference of less than two errors does no harm. Where it has not settled (a long transient; a shear, which grows as t, so that its
-    exponents near 0 as ln(t)/t) the error is half the difference. A direction that is lost, of growth -inf, has settled and has no error.
+    Each half is weighed with sin^2, so that what its ends give and take does not count, and the
+    difference is held against the fluctuations of the second half alone, which a drift from the
+    start spares: by Student's t, so that one run in a thousand is blamed for nothing. A difference
+    of less than two errors does no harm. Where it has not settled (a long transient; a shear, which
+    grows as t, so that its exponents near 0 as ln(t)/t) the error is half the difference. A
+    direction that is lost, of growth -inf, has settled and has no error.
     """
     half = len(durations) // 2
     with np.errstate(invalid="ignore"):
         lost = np.isneginf(growths).any(axis=-2)
         error = np.where(lost, 0.0, standard_error(durations, growths))
-        first, second = (_weighed(durations[part], growths[..., part, :]) for part in (slice(half), slice(half, None)))
-        drift, later = np.abs(second - first), standard_error(durations[half:], growths[..., half:, :])
+        first, second = (
+            _weighed(durations[part], growths[..., part, :])
+            for part in (slice(half), slice(half, None))
+        )
+        drift, later = (
+            np.abs(second - first),
+            standard_error(durations[half:], growths[..., half:, :]),
+        )
         noise = np.sqrt(3.0) * np.where(np.isfinite(later), later, np.sqrt(2.0) * error)
-        settled = np.isfinite(error) & (drift <= np.maximum(3.8 * noise, 2.0 * error) + 1e-9)  # the limit below is never less
+        # the limit below is never less
+        settled = np.isfinite(error) & (drift <= np.maximum(3.8 * noise, 2.0 * error) + 1e-9)
         if not (settled | lost).all():
             from scipy.special import stdtrit  # a tenth of a second to load, and seldom asked
 
             limit = stdtrit(2 * max(1, min(10, half // 6)), 1.0 - 5e-4 / growths.shape[-1])
             settled |= np.isfinite(error) & (drift <= limit * noise + 1e-9)
-    return np.where(settled | lost | ~np.isfinite(drift), error, np.maximum(error, 0.5 * drift)), settled | lost
+    return np.where(
+        settled | lost | ~np.isfinite(drift), error, np.maximum(error, 0.5 * drift)
+    ), settled | lost
 
 
 def _weighed(durations, growths):

@@ -9,10 +9,13 @@ from ..system import as_input
 
 
 def example_input(system, drive):
-    """An input of the kind a drive brings, at which a flow's step may be chosen: the array itself, else zero."""
+    """An input of the kind a drive brings, at which a flow's step may be chosen: the array itself,
+    else zero."""
     if not system.inputs:
         return None
-    return np.zeros(system.inputs) if drive is None or np.isscalar(drive) or callable(drive) else drive
+    return (
+        np.zeros(system.inputs) if drive is None or np.isscalar(drive) or callable(drive) else drive
+    )
 
 
 def inputs_of(system, drive, steps, rng):
@@ -20,25 +23,39 @@ def inputs_of(system, drive, steps, rng):
     if drive is not None and not np.isscalar(drive) and not callable(drive):
         drive = as_input(system, drive, "drive")
         if np.iscomplexobj(drive):
-            raise TypeError("drive is complex: make its real and imaginary parts inputs of their own")
+            raise TypeError(
+                "drive is complex: make its real and imaginary parts inputs of their own"
+            )
         if drive.ndim != 2 or len(drive) < steps:
-            raise ShapeError(f"drive has shape {drive.shape}, the run needs ({steps}, {system.inputs}): transient and duration together")
+            raise ShapeError(
+                f"drive has shape {drive.shape}, the run needs ({steps}, "
+                f"{system.inputs}): transient and duration together"
+            )
     return make_drive(system, drive, rng)
 
 
 def make_drive(system, drive, rng):
-    """The input u_t as a function of the step, from None (zero), a number (standard deviation of white noise), an array, or a function
-    (rng, steps); its ``block(start, count)`` gives many at once, or the one that is held."""
+    """The input u_t as a function of the step, from None (zero), a number (standard deviation of
+    white noise), an array, or a function (rng, steps); its ``block(start, count)`` gives many at
+    once, or the one that is held."""
     if drive is None:
         return Held(np.zeros(system.inputs) if system.inputs else None)
     if isinstance(drive, str):
-        raise ValueError(f"drive = {drive!r}: must be None, a number, an array (steps, inputs), or a function (rng, steps) -> array")
+        raise ValueError(
+            f"drive = {drive!r}: must be None, a number, an array (steps, inputs), "
+            "or a function (rng, steps) -> array"
+        )
     if np.isscalar(drive):
         sd = float(drive)
         if not (np.isfinite(sd) and sd >= 0):
-            raise ValueError(f"drive = {drive}: the standard deviation of the noise must be a finite number of at least 0")
+            raise ValueError(
+                f"drive = {drive}: the standard deviation of the noise must be a "
+                "finite number of at least 0"
+            )
         if not system.inputs:
-            raise ValueError(f"{type(getattr(system, 'flow', system)).__name__} takes no input: leave drive out")
+            raise ValueError(
+                f"{type(getattr(system, 'flow', system)).__name__} takes no input: leave drive out"
+            )
         return Chunks(lambda rng, steps: sd * rng.standard_normal((steps, system.inputs)), rng)
     return Chunks(_checked(system, drive), rng) if callable(drive) else Given(np.asarray(drive))
 
@@ -100,10 +117,16 @@ def _checked(system, drive):
     def make(rng, steps):
         inputs = np.asarray(drive(rng, steps), dtype=float)
         if inputs.shape != (steps, system.inputs):
-            raise ShapeError(f"the drive returned shape {inputs.shape} for {steps} steps: {type(system).__name__} needs "
-                             f"({steps}, {system.inputs})")
+            raise ShapeError(
+                f"the drive returned shape {inputs.shape} for {steps} steps: "
+                f"{type(system).__name__} needs "
+                f"({steps}, {system.inputs})"
+            )
         if not np.isfinite(inputs).all():
-            raise NotFiniteError(f"the drive returned NaN or infinity at step {int(np.isfinite(inputs).all(axis=1).argmin())} of {steps}")
+            raise NotFiniteError(
+                "the drive returned NaN or infinity at step "
+                f"{int(np.isfinite(inputs).all(axis=1).argmin())} of {steps}"
+            )
         return inputs
 
     return make

@@ -1,8 +1,10 @@
-"""Dual numbers over numpy: the exact tangent of any rule, without a Jacobian and without a second copy of the equation.
+"""Dual numbers over numpy: the exact tangent of any rule, without a Jacobian and without a second
+copy of the equation.
 
-A ``Dual`` carries a value of shape S and a tangent that is linear in the perturbation. Two kinds of tangent share the one table
-of derivatives below. ``Push`` holds k perturbed directions, shape (k, *S): forward mode, a whole frame pushed by one BLAS product.
-``Pull`` records the linear steps, so that k cotangents go back through them: reverse mode.
+A ``Dual`` carries a value of shape S and a tangent that is linear in the perturbation. Two kinds of
+tangent share the one table of derivatives below. ``Push`` holds k perturbed directions, shape (k,
+*S): forward mode, a whole frame pushed by one BLAS product. ``Pull`` records the linear steps, so
+that k cotangents go back through them: reverse mode.
 """
 
 import numpy as np
@@ -31,8 +33,9 @@ DERIVATIVES = {
 
 
 class Dual:
-    """A value of shape S with a tangent (``Push`` or ``Pull``). Rules use it like an array: arithmetic, ``@``, slices, the
-    vocabulary of ``dynmem.arrays``, and numpy's functions of the same names.
+    """A value of shape S with a tangent (``Push`` or ``Pull``). Rules use it like an array:
+    arithmetic, ``@``, slices, the vocabulary of ``dynmem.arrays``, and numpy's functions of the
+    same names.
 
     >>> from dynmem.autodiff.tangents import Push
     >>> x = Dual(np.array([0.5, 2.0]), Push(np.eye(2)))
@@ -65,12 +68,18 @@ class Dual:
             value = self.value + other.value
             return Dual(value, self.tangent.add(other.tangent, value.shape))
         value = self.value + other
-        return Dual(value, self.tangent if value.shape == self.shape else self.tangent.broadcast(value.shape))
+        return Dual(
+            value,
+            self.tangent if value.shape == self.shape else self.tangent.broadcast(value.shape),
+        )
 
     def __mul__(self, other):
         if isinstance(other, Dual):
             value = self.value * other.value
-            left, right = self.tangent.scale(other.value, value.shape), other.tangent.scale(self.value, value.shape)
+            left, right = (
+                self.tangent.scale(other.value, value.shape),
+                other.tangent.scale(self.value, value.shape),
+            )
             return Dual(value, left.add(right, value.shape))
         value = self.value * other
         return Dual(value, self.tangent.scale(other, value.shape))
@@ -89,7 +98,10 @@ class Dual:
 
     def __rpow__(self, base):
         value = np.power(base, self.value)
-        return Dual(value, self.tangent.scale(value * np.log(np.where(np.equal(base, 0), 1.0, base)), value.shape))
+        return Dual(
+            value,
+            self.tangent.scale(value * np.log(np.where(np.equal(base, 0), 1.0, base)), value.shape),
+        )
 
     def __mod__(self, period):
         if isinstance(period, Dual):  # a % b = a - floor(a/b) b
@@ -129,11 +141,17 @@ class Dual:
         if other.ndim == 1:
             return _Duals.sum(self * other) if self.ndim == 1 else (self @ other[:, None])[..., 0]
         if self.ndim == 1:
-            return (self[None, :] @ other)[..., 0, :] if other.ndim > 2 or isinstance(other, Dual) else self._right(other)
+            return (
+                (self[None, :] @ other)[..., 0, :]
+                if other.ndim > 2 or isinstance(other, Dual)
+                else self._right(other)
+            )
         if isinstance(other, Dual):
             value = self.value @ other.value
             left = self.tangent.matmul(other.value, value.shape)
-            return Dual(value, left.add(other.tangent.rmatmul(self.value, value.shape), value.shape))
+            return Dual(
+                value, left.add(other.tangent.rmatmul(self.value, value.shape), value.shape)
+            )
         return self._right(other)
 
     def _right(self, matrix):
@@ -169,8 +187,14 @@ class Dual:
 
     def transpose(self, *axes):
         value = self.value.transpose(*axes)
-        axes = axes[0] if len(axes) == 1 and not np.isscalar(axes[0]) else axes or tuple(reversed(range(self.ndim)))
-        return Dual(value, self.tangent.transpose((0, *(a % self.ndim + 1 for a in axes)), value.shape))
+        axes = (
+            axes[0]
+            if len(axes) == 1 and not np.isscalar(axes[0])
+            else axes or tuple(reversed(range(self.ndim)))
+        )
+        return Dual(
+            value, self.tangent.transpose((0, *(a % self.ndim + 1 for a in axes)), value.shape)
+        )
 
     def swapaxes(self, a, b):
         axes = list(range(self.ndim))
@@ -201,8 +225,11 @@ class Dual:
         return bool(self.value)
 
     def __array__(self, *_, **__):
-        raise TypeError("a dual number cannot become a numpy array: build it with dm.stack or dm.concat, and use dm.sin and "
-                        "its kin (not math.sin) inside a rule")
+        raise TypeError(
+            "a dual number cannot become a numpy array: build it with dm.stack or "
+            "dm.concat, and use dm.sin and "
+            "its kin (not math.sin) inside a rule"
+        )
 
     def __float__(self):
         return float(self.__array__())
@@ -210,14 +237,20 @@ class Dual:
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         operation = _UFUNCS.get(ufunc)
         if method != "__call__" or kwargs or operation is None:
-            raise TypeError(f"numpy's {ufunc.__name__} is not in the vocabulary of a rule: use the functions of dynmem "
-                            f"({', '.join(sorted(DERIVATIVES))}) and arithmetic")
+            raise TypeError(
+                f"numpy's {ufunc.__name__} is not in the vocabulary of a rule: use "
+                "the functions of dynmem "
+                f"({', '.join(sorted(DERIVATIVES))}) and arithmetic"
+            )
         return operation(*inputs)
 
     def __array_function__(self, function, types, args, kwargs):
         operation = _FUNCTIONS.get(function)
         if operation is None:
-            raise TypeError(f"numpy's {function.__name__} is not in the vocabulary of a rule: use dm.stack, dm.concat, dm.sum, dm.where")
+            raise TypeError(
+                f"numpy's {function.__name__} is not in the vocabulary of a rule: use "
+                "dm.stack, dm.concat, dm.sum, dm.where"
+            )
         return operation(*args, **kwargs)
 
 
@@ -264,7 +297,8 @@ class _Duals:
 
     @staticmethod
     def _chosen(mask, x):
-        """x with zeros where the mask leaves it out: an infinite value or slope there does not become NaN."""
+        """x with zeros where the mask leaves it out: an infinite value or slope there does not
+        become NaN."""
         value = np.where(mask, _value(x), 0.0)
         return Dual(value, x.tangent.select(mask, value.shape)) if isinstance(x, Dual) else value
 
@@ -278,7 +312,9 @@ class _Duals:
         """Solution x of a x = b; from a dx + da x = db."""
         x = np.linalg.solve(_value(a), _value(b))
         inverse = np.linalg.inv(_value(a))
-        change = (b if isinstance(b, Dual) else 0.0 * x) - (a @ x if isinstance(a, Dual) else 0.0 * x)
+        change = (b if isinstance(b, Dual) else 0.0 * x) - (
+            a @ x if isinstance(a, Dual) else 0.0 * x
+        )
         return inverse @ change + (x - inverse @ _value(change))
 
 
@@ -294,7 +330,9 @@ for _name, _slope in DERIVATIVES.items():
     setattr(_Duals, _name, _elementwise(_name, _slope))
 Dual.__namespace__ = _Duals
 
-_UFUNCS = {getattr(np, name): getattr(_Duals, name) for name in DERIVATIVES if hasattr(np, name)} | {
+_UFUNCS = {
+    getattr(np, name): getattr(_Duals, name) for name in DERIVATIVES if hasattr(np, name)
+} | {
     np.add: lambda a, b: b + a if isinstance(b, Dual) else a + b,
     np.subtract: lambda a, b: a - b if isinstance(a, Dual) else b.__rsub__(a),
     np.multiply: lambda a, b: b * a if isinstance(b, Dual) else a * b,
@@ -306,8 +344,10 @@ _UFUNCS = {getattr(np, name): getattr(_Duals, name) for name in DERIVATIVES if h
     np.negative: lambda a: -a,
     np.maximum: _Duals.maximum,
     np.minimum: lambda a, b: -_Duals.maximum(-a, -b),
-    **{f: (lambda a, b, f=f: f(_value(a), _value(b)))
-       for f in (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)},
+    **{
+        f: (lambda a, b, f=f: f(_value(a), _value(b)))
+        for f in (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
+    },
 }
 _FUNCTIONS = {
     np.stack: _Duals.stack,

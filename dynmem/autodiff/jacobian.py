@@ -1,7 +1,8 @@
 """Jacobians and tangent products of any system: one contract, several engines.
 
-Engines: ``dual`` (dual numbers over numpy, any rule), ``torch`` (``torch.func``), ``symbolic`` (sympy, up to 8 states). They agree to
-rounding, since all differentiate the same rule. ``push`` and ``pull`` never form the Jacobian.
+Engines: ``dual`` (dual numbers over numpy, any rule), ``torch`` (``torch.func``), ``symbolic``
+(sympy, up to 8 states). They agree to rounding, since all differentiate the same rule. ``push`` and
+``pull`` never form the Jacobian.
 """
 
 import numpy as np
@@ -15,9 +16,11 @@ from .tangents import Pull, Push, pull as _pull
 
 
 def push(system, x, rows, u=None):
-    """Next value and pushed directions: (f(x, u), rows J^T) for x (..., n) and rows (k, ..., n). No checks: for inner loops."""
+    """Next value and pushed directions: (f(x, u), rows J^T) for x (..., n) and rows (k, ..., n). No
+    checks: for inner loops."""
     tile = system.tile
-    if tile and len(rows) >= 2 * tile and rows.size > 1 << 17:  # a megabyte: keep the gates of one tile in the cache
+    # a megabyte: keep the gates of one tile in the cache
+    if tile and len(rows) >= 2 * tile and rows.size > 1 << 17:
         pushed = np.empty_like(rows)
         for start in range(0, len(rows), tile):
             value, pushed[start : start + tile] = _push(system, x, rows[start : start + tile], u)
@@ -27,11 +30,16 @@ def push(system, x, rows, u=None):
 
 def _push(system, x, rows, u):
     out = system.rule(Dual(x, Push(rows)), u)
-    return (out.value, out.tangent.array()) if isinstance(out, Dual) else (out, np.zeros((rows.shape[0], *np.asarray(out).shape)))
+    return (
+        (out.value, out.tangent.array())
+        if isinstance(out, Dual)
+        else (out, np.zeros((rows.shape[0], *np.asarray(out).shape)))
+    )
 
 
 def record(function, x):
-    """Value of function at the array x, and ``back``: cotangents (k, *out.shape) to cotangents (k, *x.shape)."""
+    """Value of function at the array x, and ``back``: cotangents (k, *out.shape) to cotangents (k,
+    *x.shape)."""
     root = Pull(x.shape)
     out = function(Dual(x, root))
     if not isinstance(out, Dual):
@@ -42,8 +50,8 @@ def record(function, x):
 def tangent_product(system, x, frame, u=None, *, wrt="state"):
     """Directions pushed through the rule: frame J^T, without forming J.
 
-    Parameters: x (..., n), frame (..., k, n) with tangent vectors as rows (k, inputs for ``wrt="input"``), u (..., inputs).
-    Returns (..., k, n).
+    Parameters: x (..., n), frame (..., k, n) with tangent vectors as rows (k, inputs for
+    ``wrt="input"``), u (..., inputs). Returns (..., k, n).
 
     >>> import dynmem as dm
     >>> tangent_product(dm.models.Linear(np.diag([0.5, 2.0])), np.zeros(2), np.eye(2)).tolist()
@@ -52,7 +60,10 @@ def tangent_product(system, x, frame, u=None, *, wrt="state"):
     function, point = _function(system, x, u, wrt, "state")
     frame = tensors(frame)
     if frame.ndim < 2 or frame.shape[-1] != point.shape[-1]:
-        raise ShapeError(f"frame has shape {frame.shape}, expected (..., k, {point.shape[-1]}) with tangent vectors as rows")
+        raise ShapeError(
+            f"frame has shape {frame.shape}, expected (..., k, {point.shape[-1]}) "
+            "with tangent vectors as rows"
+        )
     frame, point = _same_batch(frame, point)
     out = function(Dual(point, Push(np.moveaxis(frame, -2, 0))))
     if not isinstance(out, Dual):
@@ -64,7 +75,8 @@ def tangent_product(system, x, frame, u=None, *, wrt="state"):
 def cotangent_product(system, x, rows, u=None, *, wrt="state"):
     """Gradients pulled back through the rule: rows J, without forming J.
 
-    Parameters: x (..., n), rows (..., k, n) with gradients as rows, u (..., inputs). Returns (..., k, n), or (..., k, inputs).
+    Parameters: x (..., n), rows (..., k, n) with gradients as rows, u (..., inputs). Returns (...,
+    k, n), or (..., k, inputs).
 
     >>> import dynmem as dm
     >>> cotangent_product(dm.models.Linear(np.array([[0.0, 1.0], [0.0, 0.0]])), np.zeros(2), np.eye(2)).tolist()
@@ -73,7 +85,9 @@ def cotangent_product(system, x, rows, u=None, *, wrt="state"):
     function, point = _function(system, x, u, wrt, "state")
     rows, n = tensors(rows), np.shape(x)[-1]
     if rows.ndim < 2 or rows.shape[-1] != n:
-        raise ShapeError(f"rows have shape {rows.shape}, expected (..., k, {n}) with gradients as rows")
+        raise ShapeError(
+            f"rows have shape {rows.shape}, expected (..., k, {n}) with gradients as rows"
+        )
     rows, point = _same_batch(rows, point)
     _, back = record(function, point)
     return np.moveaxis(back(np.moveaxis(rows, -2, 0)), 0, -2)
@@ -82,17 +96,21 @@ def cotangent_product(system, x, rows, u=None, *, wrt="state"):
 def _same_batch(rows, point):
     """rows (..., k, n) and point (..., n) with their leading axes spread over one batch."""
     batch = np.broadcast_shapes(rows.shape[:-2], point.shape[:-1])
-    return np.broadcast_to(rows, (*batch, *rows.shape[-2:])), np.broadcast_to(point, (*batch, point.shape[-1]))
+    return np.broadcast_to(rows, (*batch, *rows.shape[-2:])), np.broadcast_to(
+        point, (*batch, point.shape[-1])
+    )
 
 
 def jacobian(system, x, u=None, *, wrt="state", of="state", engine="dual"):
-    """Jacobian of the rule at x: J_ij = d f_i / d x_j, shape (..., n, n); with ``wrt="input"`` d f_i / d u_j, shape (..., n, inputs).
+    """Jacobian of the rule at x: J_ij = d f_i / d x_j, shape (..., n, n); with ``wrt="input"`` d
+    f_i / d u_j, shape (..., n, inputs).
 
-    Parameters: x (..., n), u (..., inputs) or None; ``of="output"`` differentiates the output y(x, u) instead of the rule;
-    engine "dual", "torch" or "symbolic". For a Map J carries a perturbation one step on, for a Flow it is the velocity's gradient.
+    Parameters: x (..., n), u (..., inputs) or None; ``of="output"`` differentiates the output y(x,
+    u) instead of the rule; engine "dual", "torch" or "symbolic". For a Map J carries a perturbation
+    one step on, for a Flow it is the velocity's gradient.
 
-    Raises ShapeError where x or u does not fit, NotFiniteError where they or a derivative are not finite, TypeError where the rule does not
-    run on the engine.
+    Raises ShapeError where x or u does not fit, NotFiniteError where they or a derivative are not
+    finite, TypeError where the rule does not run on the engine.
 
     >>> import dynmem as dm
     >>> jacobian(dm.models.Linear(np.diag([0.5, 2.0])), np.zeros(2)).tolist()
@@ -109,11 +127,17 @@ def jacobian(system, x, u=None, *, wrt="state", of="state", engine="dual"):
         if engine == "dual" or isinstance(error, NotImplementedError):
             raise
         reason = (str(error).splitlines() or [""])[0]
-        raise TypeError(f"the rule of {type(system).__name__} does not run on {engine}: use dm.sin, dm.stack and their kin in place of "
-                        f"numpy's functions ({reason})") from error
+        raise TypeError(
+            f"the rule of {type(system).__name__} does not run on {engine}: use "
+            "dm.sin, dm.stack and their kin in place of "
+            f"numpy's functions ({reason})"
+        ) from error
     if not np.isfinite(found).all():
-        raise NotFiniteError(f"the Jacobian of {type(system).__name__} is not finite at x = {np.array2string(tensors(x), threshold=8)}: the "
-                             "rule has no derivative there, or overflows")
+        raise NotFiniteError(
+            f"the Jacobian of {type(system).__name__} is not finite at x = "
+            f"{np.array2string(tensors(x), threshold=8)}: the "
+            "rule has no derivative there, or overflows"
+        )
     return found
 
 
@@ -123,14 +147,20 @@ def divergence(system, x, u=None):
 
 
 def _point(system, x, u, wrt, of):
-    """State and input, checked and spread over one batch; a driven system without an input is taken at zero input."""
+    """State and input, checked and spread over one batch; a driven system without an input is taken
+    at zero input."""
     as_system(system)
     x, u = as_state(system, x), as_input(system, u)
     if wrt not in ("state", "input") or of not in ("state", "output"):
-        raise ValueError(f"wrt is 'state' or 'input' and of is 'state' or 'output', got wrt={wrt!r}, of={of!r}")
+        raise ValueError(
+            f"wrt is 'state' or 'input' and of is 'state' or 'output', got wrt={wrt!r}, of={of!r}"
+        )
     if wrt == "input" and u is None:
-        raise ShapeError(f"a Jacobian with respect to the input needs u, of shape (..., {system.inputs}): {type(system).__name__} "
-                         + ("takes no input" if not system.inputs else "got None"))
+        raise ShapeError(
+            "a Jacobian with respect to the input needs u, of shape (..., "
+            f"{system.inputs}): {type(system).__name__} "
+            + ("takes no input" if not system.inputs else "got None")
+        )
     if u is None and system.inputs:
         u = np.zeros(system.inputs)
     if u is not None:
@@ -145,7 +175,9 @@ def _function(system, x, u, wrt, of):
     """The rule (or output) as a function of one argument, and the point to differentiate at."""
     x, u = _point(system, x, u, wrt, of)
     call = system.rule if of == "state" else system.output
-    return (lambda point: call(point, u), x) if wrt == "state" else (lambda point: call(x, point), u)
+    return (
+        (lambda point: call(point, u), x) if wrt == "state" else (lambda point: call(x, point), u)
+    )
 
 
 def _by_duals(system, x, u, wrt, of):
@@ -165,20 +197,29 @@ def _by_torch(system, x, u, wrt, of):
     call = twin.rule if of == "state" else twin.output
     flat = [None if a is None else as_tensor(a).reshape(-1, a.shape[-1]) for a in (x, u)]
     derivative = torch.func.jacrev(call, argnums=0 if wrt == "state" else 1)
-    stacked = torch.stack([derivative(*(None if a is None else a[i] for a in flat)) for i in range(len(flat[0]))])
+    stacked = torch.stack(
+        [derivative(*(None if a is None else a[i] for a in flat)) for i in range(len(flat[0]))]
+    )
     return stacked.reshape(*x.shape[:-1], *stacked.shape[1:]).numpy()
 
 
 def as_tensor(array):
-    """A copy of a numpy array as a torch tensor; matrices of integers become float64, or torch would not multiply by them."""
+    """A copy of a numpy array as a torch tensor; matrices of integers become float64, or torch
+    would not multiply by them."""
     import torch
 
     whole = array.dtype.kind in "biu" and array.ndim < 2  # these may be indices
-    return torch.from_numpy(np.array(array, dtype=array.dtype if whole or array.dtype.kind == "c" else np.float64, order="C"))
+    return torch.from_numpy(
+        np.array(
+            array, dtype=array.dtype if whole or array.dtype.kind == "c" else np.float64, order="C"
+        )
+    )
 
 
 def _by_symbols(system, x, u, wrt, of):
     if of == "output":
-        raise ValueError("engine 'symbolic' differentiates the rule: use engine='dual' for the output")
+        raise ValueError(
+            "engine 'symbolic' differentiates the rule: use engine='dual' for the output"
+        )
     x, u = _point(system, x, u, wrt, of)
     return symbolic.evaluate(symbolic.jacobian(system, wrt=wrt, size=x.shape[-1]), system, x, u)

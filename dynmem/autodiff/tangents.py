@@ -1,21 +1,28 @@
-"""The two kinds of tangent that a dual number carries, both linear in the perturbation of a value of shape S.
+"""The two kinds of tangent that a dual number carries, both linear in the perturbation of a value
+of shape S.
 
-``Push`` holds k perturbed directions, shape (k, *S): forward mode, a whole frame pushed by one BLAS product. ``Pull`` records the linear
-steps, so that k cotangents go back through them: reverse mode. Both answer to the same names, which is all that ``dual`` asks of them.
+``Push`` holds k perturbed directions, shape (k, *S): forward mode, a whole frame pushed by one BLAS
+product. ``Pull`` records the linear steps, so that k cotangents go back through them: reverse mode.
+Both answer to the same names, which is all that ``dual`` asks of them.
 """
 
 import numpy as np
 
 
 def _spread(tangents, ndim):
-    """Insert axes behind the first, so that tangents of shape (k, *S) broadcast against values of ndim axes."""
+    """Insert axes behind the first, so that tangents of shape (k, *S) broadcast against values of
+    ndim axes."""
     missing = ndim - (tangents.ndim - 1)
-    return tangents.reshape(tangents.shape[0], *(1,) * missing, *tangents.shape[1:]) if missing > 0 else tangents
+    return (
+        tangents.reshape(tangents.shape[0], *(1,) * missing, *tangents.shape[1:])
+        if missing > 0
+        else tangents
+    )
 
 
 class Push:
-    """Forward tangents ``rows * factor`` of shape (k, *S). The factor waits until a sum or a product needs it, so that a chain
-    of elementwise functions costs one pass over the frame."""
+    """Forward tangents ``rows * factor`` of shape (k, *S). The factor waits until a sum or a
+    product needs it, so that a chain of elementwise functions costs one pass over the frame."""
 
     __slots__ = ("rows", "factor")
 
@@ -46,7 +53,9 @@ class Push:
         rows = self.array()
         if matrix.ndim == 2:  # one product for the whole batch
             flat = rows if rows.ndim == 2 else rows.reshape(rows[..., 0].size, rows.shape[-1])
-            return Push(flat @ matrix if rows.ndim == 2 else (flat @ matrix).reshape(rows.shape[0], *shape))
+            return Push(
+                flat @ matrix if rows.ndim == 2 else (flat @ matrix).reshape(rows.shape[0], *shape)
+            )
         return Push(_spread(rows, matrix.ndim) @ matrix)
 
     def rmatmul(self, matrix, shape):
@@ -56,7 +65,9 @@ class Push:
         if _fancy(key):  # numpy would move the axis of the tangents
             where = _positions(self.rows.shape[1:], key)
             return Push(self.array().reshape(self.rows.shape[0], -1)[:, where])
-        return Push(self.rows[(slice(None), *key)], None if self.factor is None else self.factor[key])
+        return Push(
+            self.rows[(slice(None), *key)], None if self.factor is None else self.factor[key]
+        )
 
     def select(self, mask, shape):
         return Push(np.where(mask, _spread(self.array(), len(shape)), 0.0))
@@ -72,7 +83,8 @@ class Push:
 
     @staticmethod
     def concat(parts, sizes, axis, shape):
-        """Join tangents along an axis of the values; None stands for a constant part, whose tangent is zero."""
+        """Join tangents along an axis of the values; None stands for a constant part, whose tangent
+        is zero."""
         count = next(part for part in parts if part is not None).rows.shape[0]
         out, start = np.empty((count, *shape)), 0
         for part, size in zip(parts, sizes, strict=True):
@@ -86,7 +98,8 @@ class Push:
 
 
 class Pull:
-    """A recorded linear step: the shape of its value, its parents and, for each, how a cotangent (k, *S) goes back to it."""
+    """A recorded linear step: the shape of its value, its parents and, for each, how a cotangent
+    (k, *S) goes back to it."""
 
     __slots__ = ("shape", "parents")
 
@@ -112,7 +125,9 @@ class Pull:
         def back(g):
             whole = np.zeros((g.shape[0], *self.shape))
             if _fancy(key):
-                np.add.at(whole.reshape(g.shape[0], -1), (slice(None), _positions(self.shape, key)), g)
+                np.add.at(
+                    whole.reshape(g.shape[0], -1), (slice(None), _positions(self.shape, key)), g
+                )
             else:
                 whole[(slice(None), *key)] = g
             return whole
@@ -123,7 +138,15 @@ class Pull:
         return Pull(shape, (self, lambda g: np.where(mask, g, 0.0)))
 
     def sum(self, axis, keepdims, shape):
-        return Pull(shape, (self, lambda g: np.broadcast_to(g if keepdims else np.expand_dims(g, axis), (g.shape[0], *self.shape))))
+        return Pull(
+            shape,
+            (
+                self,
+                lambda g: np.broadcast_to(
+                    g if keepdims else np.expand_dims(g, axis), (g.shape[0], *self.shape)
+                ),
+            ),
+        )
 
     def reshape(self, shape):
         return Pull(shape, (self, lambda g: g.reshape(g.shape[0], *self.shape)))
@@ -161,7 +184,8 @@ def _fit(g, shape):
 
 
 def pull(node, cotangent, root):
-    """Cotangents at the root, shape (k, *root.shape), of a cotangent (k, *S) at the node. Zero where no path leads there."""
+    """Cotangents at the root, shape (k, *root.shape), of a cotangent (k, *S) at the node. Zero
+    where no path leads there."""
     order, seen, walk = [], set(), [(node, False)]
     while walk:  # parents after children, without recursion
         step, done = walk.pop()

@@ -1,9 +1,11 @@
-"""The loops around a program of machine code: a frame of tangent vectors along an orbit, and a QR as often as its condition asks.
+"""The loops around a program of machine code: a frame of tangent vectors along an orbit, and a QR
+as often as its condition asks.
 
-``stepping`` makes the program of a system's step; ``advance`` calls it by its address. Frames are rows (k, n) between two QRs; inside a step
-they are cut into tiles of some directions, (n, width) each, so that every operation of the rule works on neighbouring numbers. Plain loops
-over arrays that are handed in, and ``advance`` in one piece, since numba compiles a loop quickly and takes its time for each function; compiled
-once on a machine, whatever the system.
+``stepping`` makes the program of a system's step; ``advance`` calls it by its address. Frames are
+rows (k, n) between two QRs; inside a step they are cut into tiles of some directions, (n, width)
+each, so that every operation of the rule works on neighbouring numbers. Plain loops over arrays
+that are handed in, and ``advance`` in one piece, since numba compiles a loop quickly and takes its
+time for each function; compiled once on a machine, whatever the system.
 """
 
 import math
@@ -13,13 +15,16 @@ from numba.extending import intrinsic, register_jitable
 
 FAST = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
 FINE, STATE_LOST, TANGENT_LOST, COLLAPSED = 0, 1, 2, 3
-NO_VOLUME, LOGARITHM, JACOBIAN = 0, 1, 2  # what a program says of the growth of volume: nothing where there is none
-LOG_AIM, LEAST, FAINT, LONGEST, ROUNDING = math.log(1e-4), 1e-6, -600.0, 64, 9e-16  # as in analysis.growth and analysis.frame
+# what a program says of the growth of volume: nothing where there is none
+NO_VOLUME, LOGARITHM, JACOBIAN = 0, 1, 2
+# as in analysis.growth and analysis.frame
+LOG_AIM, LEAST, FAINT, LONGEST, ROUNDING = math.log(1e-4), 1e-6, -600.0, 64, 9e-16
 
 
 @intrinsic
 def carry(typing, code, x, v, p, u, first, last, t, h, count, substeps, tiles, check, g):
-    """``carry`` of a program at the address ``code``; ``first`` is the entry of p at which the parameters begin."""
+    """``carry`` of a program at the address ``code``; ``first`` is the entry of p at which the
+    parameters begin."""
     from llvmlite import ir
 
     whole, real, pointer = ir.IntType(64), ir.DoubleType(), ir.DoubleType().as_pointer()
@@ -29,13 +34,18 @@ def carry(typing, code, x, v, p, u, first, last, t, h, count, substeps, tiles, c
             return context.make_array(signature.args[i])(context, builder, values[i]).data
 
         data = [start(1), start(2), builder.gep(start(3), [values[5]]), start(4)]
-        kind = ir.FunctionType(whole, [pointer] * 4 + [whole, whole, real] + [whole] * 4 + [pointer])
-        return builder.call(builder.inttoptr(values[0], kind.as_pointer()), [*data, *values[6:13], start(13)])
+        kind = ir.FunctionType(
+            whole, [pointer] * 4 + [whole, whole, real] + [whole] * 4 + [pointer]
+        )
+        return builder.call(
+            builder.inttoptr(values[0], kind.as_pointer()), [*data, *values[6:13], start(13)]
+        )
 
     return numba.int64(code, x, v, p, u, first, last, t, h, count, substeps, tiles, check, g), call
 
 
-@register_jitable(**FAST | {"fastmath": {"contract", "reassoc"}})  # a sum may take several numbers at once
+# a sum may take several numbers at once
+@register_jitable(**FAST | {"fastmath": {"contract", "reassoc"}})
 def dot(F, i, j):
     total = 0.0
     for m in range(F.shape[1]):
@@ -45,9 +55,10 @@ def dot(F, i, j):
 
 @register_jitable(**FAST)
 def orthonormalise(F, R, logs):
-    """Gram-Schmidt on the rows of F in place: F = R Q, R lower triangular; ``logs`` are ln R_ii. Returns the least share of its length
-    that a row has kept, 0 where one is lost or has grown too faint, -1 where one is not finite. A row that loses more than half is freed
-    from the others twice (Giraud et al. 2005)."""
+    """Gram-Schmidt on the rows of F in place: F = R Q, R lower triangular; ``logs`` are ln R_ii.
+    Returns the least share of its length that a row has kept, 0 where one is lost or has grown too
+    faint, -1 where one is not finite. A row that loses more than half is freed from the others
+    twice (Giraud et al. 2005)."""
     worst = 1.0
     for i in range(F.shape[0]):
         scale = 0.0
@@ -95,7 +106,9 @@ def multiply(S, R):
             total = 0.0
             for m in range(j, i + 1):
                 total += S[i, m] * R[m, j]
-            S[i, j] = total  # entries to the right of j are still the old ones, and those to the left are not asked for again
+            # entries to the right of j are still the old ones, and those to the left are not asked
+            # for again
+            S[i, j] = total
 
 
 @register_jitable(**FAST)
@@ -119,11 +132,37 @@ def log_determinant(J):
     return total
 
 
-def advance(code, volume, X, F, P, U, h, substeps, clock, every, check_every, logs, states, frames, factors, sums, status, x, V, G, J, R, S, last):
-    """Members one after another, each over blocks of ``every`` steps: X (m, n) and F (m, k, n) in place, P (m, parameters), U (steps or 1,
-    inputs); ``clock`` (m, 2): steps between two QRs, step of the next check of volume; growth goes to ``logs`` (m, blocks, k), and where they
-    have room, states (m, blocks, n), frames (m, blocks, k, n) and factors (m, blocks, k, k). The rest is work space: x (1, n), V (tiles, n width),
-    G (k, n), J (n, n), R and S (k, k), last (k)."""
+def advance(
+    code,
+    volume,
+    X,
+    F,
+    P,
+    U,
+    h,
+    substeps,
+    clock,
+    every,
+    check_every,
+    logs,
+    states,
+    frames,
+    factors,
+    sums,
+    status,
+    x,
+    V,
+    G,
+    J,
+    R,
+    S,
+    last,
+):
+    """Members one after another, each over blocks of ``every`` steps: X (m, n) and F (m, k, n) in
+    place, P (m, parameters), U (steps or 1, inputs); ``clock`` (m, 2): steps between two QRs, step
+    of the next check of volume; growth goes to ``logs`` (m, blocks, k), and where they have room,
+    states (m, blocks, n), frames (m, blocks, k, n) and factors (m, blocks, k, k). The rest is work
+    space: x (1, n), V (tiles, n width), G (k, n), J (n, n), R and S (k, k), last (k)."""
     k, n = F.shape[1], X.shape[1]
     width, tiles, newest = V.shape[1] // n, V.shape[0], U.shape[0] - 1
     for member in range(X.shape[0]):
@@ -143,7 +182,25 @@ def advance(code, volume, X, F, P, U, h, substeps, clock, every, check_every, lo
             if check:
                 while done < count:
                     J[0, 0] = 0.0
-                    if carry(code, x, V, P, U, first, newest, step + done, h, 1, substeps, tiles, 1, J) == 0:
+                    if (
+                        carry(
+                            code,
+                            x,
+                            V,
+                            P,
+                            U,
+                            first,
+                            newest,
+                            step + done,
+                            h,
+                            1,
+                            substeps,
+                            tiles,
+                            1,
+                            J,
+                        )
+                        == 0
+                    ):
                         break
                     if volume == LOGARITHM:
                         grown += J[0, 0]
@@ -163,11 +220,15 @@ def advance(code, volume, X, F, P, U, h, substeps, clock, every, check_every, lo
                 faint = False
                 for i in range(k):
                     faint |= worst > 0.0 and last[i] < FAINT
-                if count > 1 and (worst < LEAST or faint):  # too long since the last QR: again, with fewer steps
+                # too long since the last QR: again, with fewer steps
+                if count > 1 and (worst < LEAST or faint):
                     clock[member, 0] = count // 2
                     continue
                 if worst <= 0.0:
-                    status[member, 0], status[member, 1] = (COLLAPSED if worst == 0.0 else TANGENT_LOST), step + 1
+                    status[member, 0], status[member, 1] = (
+                        (COLLAPSED if worst == 0.0 else TANGENT_LOST),
+                        step + 1,
+                    )
                     break
                 for i in range(k):
                     logs[member, block, i] += last[i]
@@ -175,7 +236,9 @@ def advance(code, volume, X, F, P, U, h, substeps, clock, every, check_every, lo
                         F[member, i, m] = G[i, m]
                 wanted = count * LOG_AIM / math.log(worst) if worst < 0.999 else math.inf
                 longest = LONGEST if 2 * clock[member, 0] > LONGEST else 2 * clock[member, 0]
-                clock[member, 0] = longest if wanted > longest else 1 if wanted < 1.0 else int(wanted)
+                clock[member, 0] = (
+                    longest if wanted > longest else 1 if wanted < 1.0 else int(wanted)
+                )
                 if factors.shape[1]:
                     if inside == 0:
                         for i in range(k):
@@ -208,5 +271,24 @@ def advance(code, volume, X, F, P, U, h, substeps, clock, every, check_every, lo
 
 _1, _2, _3, _4 = (numba.types.Array(numba.float64, dims, "C") for dims in (1, 2, 3, 4))
 _whole, _wholes = numba.int64, numba.types.Array(numba.int64, 2, "C")
-advance.signature = numba.void(_whole, _whole, _2, _3, _2, _2, numba.float64, _whole, _wholes, _whole, _whole, _3, _3, _4, _4, _2, _wholes,
-                               *(_2,) * 6, _1)
+advance.signature = numba.void(
+    _whole,
+    _whole,
+    _2,
+    _3,
+    _2,
+    _2,
+    numba.float64,
+    _whole,
+    _wholes,
+    _whole,
+    _whole,
+    _3,
+    _3,
+    _4,
+    _4,
+    _2,
+    _wholes,
+    *(_2,) * 6,
+    _1,
+)

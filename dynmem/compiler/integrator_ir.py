@@ -1,7 +1,8 @@
-"""The scheme around a rule as text for LLVM: Runge-Kutta stages, drifts and kicks, or the rule alone, and the loops over steps and tiles.
+"""The scheme around a rule as text for LLVM: Runge-Kutta stages, drifts and kicks, or the rule
+alone, and the loops over steps and tiles.
 
-A program is one function, ``carry``: a number of steps of a state and of its tangent vectors, each operation of the rule once a stage.
-Parameters, inputs and the step are its arguments.
+A program is one function, ``carry``: a number of steps of a state and of its tangent vectors, each
+operation of the rule once a stage. Parameters, inputs and the step are its arguments.
 """
 
 from .llvm_ir import INTRINSICS, LIBRARY, Code, Lines, number, splat
@@ -10,30 +11,45 @@ UNROLLED = 8  # states up to which a sum over the stages is written out, compone
 
 
 class Step:
-    """The scheme around the rule, within ``carry``: Runge-Kutta stages, drifts and kicks, or the rule alone."""
+    """The scheme around the rule, within ``carry``: Runge-Kutta stages, drifts and kicks, or the
+    rule alone."""
 
     def __init__(self, lines, code, stages, weights):
-        self.lines, self.code, self.stages, self.unrolled = lines, code, stages, code.size <= UNROLLED
-        self.told, self.heard = "%c", "%c"  # where the rule leaves its coefficients, and where the tangent finds them
+        self.lines, self.code, self.stages, self.unrolled = (
+            lines,
+            code,
+            stages,
+            code.size <= UNROLLED,
+        )
+        # where the rule leaves its coefficients, and where the tangent finds them
+        self.told, self.heard = "%c", "%c"
         self.scaled = {w: lines.new(f"fmul double %h, {number(w)}") for w in sorted(weights)}
         self.spread = {w: splat(lines, v, code.width) for w, v in self.scaled.items()}
-        self.wide = {w: splat(lines, v, code.size) for w, v in self.scaled.items()} if self.unrolled else {}
+        self.wide = (
+            {w: splat(lines, v, code.size) for w, v in self.scaled.items()} if self.unrolled else {}
+        )
 
     def rule(self, x, stage):
         """Slope of the state x, and its coefficients, at their place for the stage."""
         k = self.lines.at("%k", stage * self.code.size)
-        self.lines.put(f"call void @slope(ptr {x}, ptr %p, ptr %row, ptr {k}, ptr {self._coefficients(self.told, stage)})")
+        self.lines.put(
+            f"call void @slope(ptr {x}, ptr %p, ptr %row, ptr {k}, ptr "
+            f"{self._coefficients(self.told, stage)})"
+        )
 
     def tangent(self, v, stage, q=None):
         """The same for one tile of directions."""
         q = self.lines.at("%q", stage * self.code.size, self.code.lanes) if q is None else q
-        self.lines.put(f"call void @tangent(ptr {self._coefficients(self.heard, stage)}, ptr {v}, ptr {q})")
+        self.lines.put(
+            f"call void @tangent(ptr {self._coefficients(self.heard, stage)}, ptr {v}, ptr {q})"
+        )
 
     def _coefficients(self, array, stage):
         return self.lines.at(array, stage * len(self.code.slots))
 
     def combine(self, out, start, slopes, weights, lanes, first=0, offset=0, count=None):
-        """out_i = start_i + h sum_s w_s slopes_(s, i + offset), for ``count`` components from ``first``, of a state or of a tile."""
+        """out_i = start_i + h sum_s w_s slopes_(s, i + offset), for ``count`` components from
+        ``first``, of a state or of a tile."""
         n = self.code.size
         kind, scaled = (self.code.lanes, self.spread) if lanes else ("double", self.scaled)
 
@@ -42,15 +58,22 @@ class Step:
             total = self.lines.load(start, here, kind)
             for s, w in enumerate(weights):
                 if w:
-                    at = s * n + offset + i if isinstance(i, int) else self.lines.new(f"add i64 {i}, {s * n + offset}")
-                    part = self.lines.new(f"fmul contract {kind} {self.lines.load(slopes, at, kind)}, {scaled[w]}")
+                    at = (
+                        s * n + offset + i
+                        if isinstance(i, int)
+                        else self.lines.new(f"add i64 {i}, {s * n + offset}")
+                    )
+                    part = self.lines.new(
+                        f"fmul contract {kind} {self.lines.load(slopes, at, kind)}, {scaled[w]}"
+                    )
                     total = self.lines.new(f"fadd contract {kind} {total}, {part}")
             self.lines.store(total, out, here, kind)
 
         self.lines.each(n if count is None else count, body, self.unrolled)
 
     def combine_at_once(self, out, start, slopes, weights):
-        """The same for all components of a state as one vector: fewer operations, each of them a little later."""
+        """The same for all components of a state as one vector: fewer operations, each of them a
+        little later."""
         n = self.code.size
         kind = f"<{n} x double>"
         total = self.lines.new(f"load {kind}, ptr {start}, align 8")
@@ -62,11 +85,16 @@ class Step:
         self.lines.put(f"store {kind} {total}, ptr {out}, align 8")
 
     def copy(self, out, source, kind="double"):
-        self.lines.each(self.code.size, lambda i: self.lines.store(self.lines.load(source, i, kind), out, i, kind), self.unrolled)
+        self.lines.each(
+            self.code.size,
+            lambda i: self.lines.store(self.lines.load(source, i, kind), out, i, kind),
+            self.unrolled,
+        )
 
 
 def runge_kutta(step, A, B):
-    """Parts of a Runge-Kutta step: of the state, of a tile, and of both stage by stage, the state being a step ahead."""
+    """Parts of a Runge-Kutta step: of the state, of a tile, and of both stage by stage, the state
+    being a step ahead."""
 
     def move():
         for s in range(len(A)):
@@ -112,10 +140,16 @@ def drifts_and_kicks(step, pairs):
                 step.combine(v, v, v, [drift], lanes, count=half, offset=half)
             if kick:
                 rule(v, stage)
-                step.combine(v, v, slopes, [0.0] * stage + [kick], lanes, first=half, count=half, offset=half)
+                step.combine(
+                    v, v, slopes, [0.0] * stage + [kick], lanes, first=half, count=half, offset=half
+                )
                 stage += 1
 
-    return lambda: apply("%x", "%k", step.rule, False), lambda v: apply(v, "%q", step.tangent, True), None
+    return (
+        lambda: apply("%x", "%k", step.rule, False),
+        lambda v: apply(v, "%q", step.tangent, True),
+        None,
+    )
 
 
 def single(step):
@@ -133,68 +167,141 @@ def single(step):
 
 
 def carry(code, stages, scheme):
-    """Text of ``carry(x, v, p, u, last, t, h, count, substeps, tiles, check, g)``: ``count`` steps of the state x (n,) and of ``tiles`` tiles v,
-    in place, from step t, the input being row min(t, last) of u. Returns the number of steps after which the state is finite.
+    """Text of ``carry(x, v, p, u, last, t, h, count, substeps, tiles, check, g)``: ``count`` steps
+    of the state x (n,) and of ``tiles`` tiles v, in place, from step t, the input being row min(t,
+    last) of u. Returns the number of steps after which the state is finite.
 
-    With ``check`` it adds to g (n, n) the growth of volume, for a flow its logarithm in g[0], for a map its Jacobian; of a symplectic step nothing.
+    With ``check`` it adds to g (n, n) the growth of volume, for a flow its logarithm in g[0], for a
+    map its Jacobian; of a symplectic step nothing.
     """
     lines, n = Lines(), code.size
     room = max(1, stages * len(code.slots))
-    sizes = {"k": stages * n, "y": n, "c": room, "d": room, "q": stages * n * code.width, "w": n * code.width, "o": n * code.width}
+    sizes = {
+        "k": stages * n,
+        "y": n,
+        "c": room,
+        "d": room,
+        "q": stages * n * code.width,
+        "w": n * code.width,
+        "o": n * code.width,
+    }
     for name, size in sizes.items():
         lines.put(f"%{name} = alloca [{max(1, size)} x double], align 64")
-    weights = {float(w) for row in scheme.get("A", ()) for w in row if w} | {float(w) for w in scheme.get("B", ()) if w}
+    weights = {float(w) for row in scheme.get("A", ()) for w in row if w} | {
+        float(w) for w in scheme.get("B", ()) if w
+    }
     weights |= {float(w) for pair in scheme.get("pairs", ()) for w in pair if w}
     step = Step(lines, code, stages, weights)
-    move, push, both = runge_kutta(step, scheme["A"], scheme["B"]) if "A" in scheme else (
-        drifts_and_kicks(step, scheme["pairs"]) if "pairs" in scheme else single(step))
-    lines.add("br label %steps", "steps:", "%s = phi i64 [ 0, %entry ], [ %s1, %sound ]", "%now = add i64 %t, %s",
-              "%late = icmp sgt i64 %now, %last", "%line = select i1 %late, i64 %last, i64 %now", f"%far = mul i64 %line, {scheme['inputs']}",
-              "%row = getelementptr double, ptr %u, i64 %far", "br label %fine", "fine:", "%f = phi i64 [ 0, %steps ], [ %f1, %moved ]")
+    move, push, both = (
+        runge_kutta(step, scheme["A"], scheme["B"])
+        if "A" in scheme
+        else (drifts_and_kicks(step, scheme["pairs"]) if "pairs" in scheme else single(step))
+    )
+    lines.add(
+        "br label %steps",
+        "steps:",
+        "%s = phi i64 [ 0, %entry ], [ %s1, %sound ]",
+        "%now = add i64 %t, %s",
+        "%late = icmp sgt i64 %now, %last",
+        "%line = select i1 %late, i64 %last, i64 %now",
+        f"%far = mul i64 %line, {scheme['inputs']}",
+        "%row = getelementptr double, ptr %u, i64 %far",
+        "br label %fine",
+        "fine:",
+        "%f = phi i64 [ 0, %steps ], [ %f1, %moved ]",
+    )
     move()
     together = both is not None and step.unrolled and not scheme["inputs"]
     if together:
         _side_by_side(lines, step, both)
     _tiles(lines, code, push)
     if together:
-        lines.add("br i1 %pair, label %through, label %alone", "through:", "ret i64 %count", "alone:")
+        lines.add(
+            "br i1 %pair, label %through, label %alone", "through:", "ret i64 %count", "alone:"
+        )
     _volume(lines, code, step, scheme)
-    lines.add("br label %moved", "moved:", "%f1 = add i64 %f, 1", "%again = icmp slt i64 %f1, %substeps",
-              "br i1 %again, label %fine, label %whole", "whole:")
+    lines.add(
+        "br label %moved",
+        "moved:",
+        "%f1 = add i64 %f, 1",
+        "%again = icmp slt i64 %f1, %substeps",
+        "br i1 %again, label %fine, label %whole",
+        "whole:",
+    )
     _finite(lines, n)
-    head = ("define i64 @carry(ptr noalias %x, ptr noalias %v, ptr noalias %p, ptr noalias %u, i64 %last, i64 %t, double %h, i64 %count, "
-            "i64 %substeps, i64 %tiles, i64 %check, ptr noalias %g) {")
+    head = (
+        "define i64 @carry(ptr noalias %x, ptr noalias %v, ptr noalias %p, ptr noalias %u, "
+        "i64 %last, i64 %t, double %h, i64 %count, "
+        "i64 %substeps, i64 %tiles, i64 %check, ptr noalias %g) {"
+    )
     return "\n".join((head, "entry:", *lines.text, "}"))
 
 
 def _side_by_side(lines, step, both):
-    """All steps at once of a single tile: the state goes a step ahead, so that the processor has two chains of stages to work on."""
-    lines.add("%narrow = icmp eq i64 %tiles, 1", "%quiet = icmp eq i64 %check, 0", "%pair = and i1 %narrow, %quiet",
-              "%fines = mul i64 %count, %substeps", "br i1 %pair, label %beside, label %joined")
+    """All steps at once of a single tile: the state goes a step ahead, so that the processor has
+    two chains of stages to work on."""
+    lines.add(
+        "%narrow = icmp eq i64 %tiles, 1",
+        "%quiet = icmp eq i64 %check, 0",
+        "%pair = and i1 %narrow, %quiet",
+        "%fines = mul i64 %count, %substeps",
+        "br i1 %pair, label %beside, label %joined",
+    )
     start = lines.block
-    lines.add("beside:", f"%i = phi i64 [ 1, %{start} ], [ %i1, %along ]", f"%new = phi ptr [ %d, %{start} ], [ %old, %along ]",
-              f"%old = phi ptr [ %c, %{start} ], [ %new, %along ]")
+    lines.add(
+        "beside:",
+        f"%i = phi i64 [ 1, %{start} ], [ %i1, %along ]",
+        f"%new = phi ptr [ %d, %{start} ], [ %old, %along ]",
+        f"%old = phi ptr [ %c, %{start} ], [ %new, %along ]",
+    )
     nothing = None
     for m in range(step.code.size):  # 0 times a state that is not finite is not 0
         part = lines.new(f"fmul double {lines.load('%x', m)}, 0.0")
         nothing = part if nothing is None else lines.new(f"fadd double {nothing}, {part}")
-    lines.add(f"%astray = fcmp une double {nothing}, 0.0", "br i1 %astray, label %gone, label %on", "on:", "%further = icmp slt i64 %i, %fines",
-              "br i1 %further, label %along, label %joined", "along:")
+    lines.add(
+        f"%astray = fcmp une double {nothing}, 0.0",
+        "br i1 %astray, label %gone, label %on",
+        "on:",
+        "%further = icmp slt i64 %i, %fines",
+        "br i1 %further, label %along, label %joined",
+        "along:",
+    )
     step.told, step.heard = "%new", "%old"
     both("%v")
-    lines.add("%i1 = add i64 %i, 1", "br label %beside", "gone:", "%sane = sub i64 %i, 1", "%kept = sdiv i64 %sane, %substeps", "ret i64 %kept",
-              "joined:", f"%filled = phi ptr [ %c, %{start} ], [ %old, %on ]")
+    lines.add(
+        "%i1 = add i64 %i, 1",
+        "br label %beside",
+        "gone:",
+        "%sane = sub i64 %i, 1",
+        "%kept = sdiv i64 %sane, %substeps",
+        "ret i64 %kept",
+        "joined:",
+        f"%filled = phi ptr [ %c, %{start} ], [ %old, %on ]",
+    )
     step.told, step.heard = "%c", "%filled"
 
 
 def _tiles(lines, code, push):
     """The loop over the tiles."""
-    lines.add("br label %first", "first:", "%none = icmp sle i64 %tiles, 0", "br i1 %none, label %pushed, label %tile", "tile:",
-              "%a = phi i64 [ 0, %first ], [ %a1, %tiled ]", f"%place = mul i64 %a, {code.size}",
-              f"%at = getelementptr {code.lanes}, ptr %v, i64 %place")
+    lines.add(
+        "br label %first",
+        "first:",
+        "%none = icmp sle i64 %tiles, 0",
+        "br i1 %none, label %pushed, label %tile",
+        "tile:",
+        "%a = phi i64 [ 0, %first ], [ %a1, %tiled ]",
+        f"%place = mul i64 %a, {code.size}",
+        f"%at = getelementptr {code.lanes}, ptr %v, i64 %place",
+    )
     push("%at")
-    lines.add("br label %tiled", "tiled:", "%a1 = add i64 %a, 1", "%left = icmp slt i64 %a1, %tiles",
-              "br i1 %left, label %tile, label %pushed", "pushed:")
+    lines.add(
+        "br label %tiled",
+        "tiled:",
+        "%a1 = add i64 %a, 1",
+        "%left = icmp slt i64 %a1, %tiles",
+        "br i1 %left, label %tile, label %pushed",
+        "pushed:",
+    )
 
 
 def _volume(lines, code, step, scheme):
@@ -202,22 +309,35 @@ def _volume(lines, code, step, scheme):
     if "pairs" in scheme:
         return
     n, width = code.size, code.width
-    lines.add("%asked = icmp ne i64 %check, 0", "br i1 %asked, label %asking, label %told", "asking:")
+    lines.add(
+        "%asked = icmp ne i64 %check, 0", "br i1 %asked, label %asking, label %told", "asking:"
+    )
     for s, weight in enumerate(scheme.get("B", (1.0,))):
         if not weight:
             continue
         for start in range(0, n, width):
             count = min(width, n - start)
-            lines.put(f"call void @llvm.memset.p0.i64(ptr align 64 %o, i8 0, i64 {8 * n * width}, i1 false)")
+            lines.put(
+                f"call void @llvm.memset.p0.i64(ptr align 64 %o, i8 0, i64 {8 * n * width}, "
+                "i1 false)"
+            )
             for lane in range(count):
                 lines.store("1.0", "%o", (start + lane) * width + lane)
             step.tangent("%o", s, "%w")
             if "B" in scheme:
                 for lane in range(count):
-                    grown = lines.new(f"fmul double {lines.load('%w', (start + lane) * width + lane)}, {step.scaled[float(weight)]}")
+                    grown = lines.new(
+                        "fmul double "
+                        f"{lines.load('%w', (start + lane) * width + lane)}, "
+                        f"{step.scaled[float(weight)]}"
+                    )
                     lines.store(lines.new(f"fadd double {grown}, {lines.load('%g', 0)}"), "%g", 0)
             else:
-                lines.each(n, lambda i, start=start, count=count: _row(lines, i, start, count, n, width), False)
+                lines.each(
+                    n,
+                    lambda i, start=start, count=count: _row(lines, i, start, count, n, width),
+                    False,
+                )
     lines.add("br label %told", "told:")
 
 
@@ -239,16 +359,32 @@ def _finite(lines, n):
 
     lines.each(n, add, n <= UNROLLED)
     sum_of_nothing, block = lines.load("%y", 0), lines.block
-    lines.add(f"%lost = fcmp une double {sum_of_nothing}, 0.0", "br i1 %lost, label %end, label %sound", "sound:", "%s1 = add i64 %s, 1",
-              "%more = icmp slt i64 %s1, %count", "br i1 %more, label %steps, label %end", "end:",
-              f"%done = phi i64 [ %s, %{block} ], [ %s1, %sound ]", "ret i64 %done")
+    lines.add(
+        f"%lost = fcmp une double {sum_of_nothing}, 0.0",
+        "br i1 %lost, label %end, label %sound",
+        "sound:",
+        "%s1 = add i64 %s, 1",
+        "%more = icmp slt i64 %s1, %count",
+        "br i1 %more, label %steps, label %end",
+        "end:",
+        f"%done = phi i64 [ %s, %{block} ], [ %s1, %sound ]",
+        "ret i64 %done",
+    )
 
 
 def program(trace, results, width, scheme):
-    """Text of a whole program; ``scheme`` has "A" and "B" of a Runge-Kutta step, or "pairs" of drifts and kicks, or neither; and "inputs"."""
+    """Text of a whole program; ``scheme`` has "A" and "B" of a Runge-Kutta step, or "pairs" of
+    drifts and kicks, or neither; and "inputs"."""
     code = Code(trace, results, width)
-    stages = len(scheme["B"]) if "B" in scheme else sum(kick != 0.0 for _, kick in scheme.get("pairs", ())) or 1
-    declared = [f"declare double @llvm.{name}.f64(double{', double' if name == 'pow' else ''})" for name in sorted(INTRINSICS.values())]
+    stages = (
+        len(scheme["B"])
+        if "B" in scheme
+        else sum(kick != 0.0 for _, kick in scheme.get("pairs", ())) or 1
+    )
+    declared = [
+        f"declare double @llvm.{name}.f64(double{', double' if name == 'pow' else ''})"
+        for name in sorted(INTRINSICS.values())
+    ]
     declared += [f"declare double @{name}(double)" for name in LIBRARY.values()]
     declared.append("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
     parts = (*declared, code.slope(), code.tangent(), carry(code, stages, scheme))

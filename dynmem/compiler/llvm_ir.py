@@ -1,6 +1,8 @@
-"""A traced rule and its tangent as text for LLVM, the compiler behind numba: two functions, ``slope`` and ``tangent``.
+"""A traced rule and its tangent as text for LLVM, the compiler behind numba: two functions,
+``slope`` and ``tangent``.
 
-Tangent vectors lie in tiles of ``width`` directions, (n, width) each, so that an operation of the tangent is one on neighbouring numbers.
+Tangent vectors lie in tiles of ``width`` directions, (n, width) each, so that an operation of the
+tangent is one on neighbouring numbers.
 """
 
 import struct
@@ -10,8 +12,25 @@ from .trace import LEAVES, Node, partials
 CONDITIONS = ("lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not")
 ARITHMETIC = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 COMPARED = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
-INTRINSICS = {"sin": "sin", "cos": "cos", "exp": "exp", "log": "log", "sqrt": "sqrt", "abs": "fabs", "floor": "floor", "pow": "pow"}
-LIBRARY = {"tanh": "tanh", "tan": "tan", "sinh": "sinh", "cosh": "cosh", "arctan": "atan", "log1p": "log1p", "erf": "erf"}
+INTRINSICS = {
+    "sin": "sin",
+    "cos": "cos",
+    "exp": "exp",
+    "log": "log",
+    "sqrt": "sqrt",
+    "abs": "fabs",
+    "floor": "floor",
+    "pow": "pow",
+}
+LIBRARY = {
+    "tanh": "tanh",
+    "tan": "tan",
+    "sinh": "sinh",
+    "cosh": "cosh",
+    "arctan": "atan",
+    "log1p": "log1p",
+    "erf": "erf",
+}
 INLINED = 20  # operations up to which the rule is written into each stage
 
 
@@ -79,7 +98,8 @@ def number(value):
 
 
 class Code:
-    """What the functions of a program share: the trace of the rule, its results, and the width of a tile."""
+    """What the functions of a program share: the trace of the rule, its results, and the width of a
+    tile."""
 
     def __init__(self, trace, results, width):
         self.trace, self.results, self.width, self.size = trace, results, width, len(results)
@@ -88,7 +108,8 @@ class Code:
         self._follow()
 
     def _follow(self):
-        """Which nodes change with the state, how (``moving``), and which coefficients the rule hands to its tangent (``slots``)."""
+        """Which nodes change with the state, how (``moving``), and which coefficients the rule
+        hands to its tangent (``slots``)."""
         for i in sorted(needed(self.trace, [r.index for r in self.results])):
             operation, *operands = self.trace.entries[i]
             if operation == "x":
@@ -98,7 +119,11 @@ class Code:
                     self.moving[i] = ("select", *operands)
                     self._slot(operands[0])
             else:
-                terms = [(c, o.index) for c, o in partials(self.trace, Node(self.trace, i)) if o.index in self.moving and c.constant != 0.0]
+                terms = [
+                    (c, o.index)
+                    for c, o in partials(self.trace, Node(self.trace, i))
+                    if o.index in self.moving and c.constant != 0.0
+                ]
                 if terms:
                     self.moving[i] = ("sum", terms)
                     for coefficient, _ in terms:
@@ -122,15 +147,26 @@ class Code:
             lines.store(self._real(lines, result.index, values), "%k", j)
         for i, place in self.slots.items():
             lines.store(self._real(lines, i, values), "%c", place)
-        head = "define internal void @slope(ptr noalias %x, ptr noalias %p, ptr noalias %u, ptr noalias %k, ptr noalias %c)"
+        head = (
+            "define internal void @slope(ptr noalias %x, ptr noalias %p, ptr noalias %u, ptr "
+            "noalias %k, ptr noalias %c)"
+        )
         return "\n".join((f"{head} {self.attributes} {{", *lines.text, "  ret void", "}"))
 
     def _real(self, lines, i, values):
         """A value as a number: conditions are 0 and 1."""
-        return lines.new(f"uitofp i1 {values[i]} to double") if self.trace.entries[i][0] in CONDITIONS else values[i]
+        return (
+            lines.new(f"uitofp i1 {values[i]} to double")
+            if self.trace.entries[i][0] in CONDITIONS
+            else values[i]
+        )
 
     def _truth(self, lines, i, values):
-        return values[i] if self.trace.entries[i][0] in CONDITIONS else lines.new(f"fcmp une double {values[i]}, 0.0")
+        return (
+            values[i]
+            if self.trace.entries[i][0] in CONDITIONS
+            else lines.new(f"fcmp une double {values[i]}, 0.0")
+        )
 
     def _value(self, lines, i, values):
         operation, *operands = self.trace.entries[i]
@@ -140,10 +176,17 @@ class Code:
             return lines.load(f"%{operation}", operands[0])
         if operation in ("and", "or", "not"):
             truths = [self._truth(lines, j, values) for j in operands]
-            return lines.new(f"xor i1 {truths[0]}, true" if operation == "not" else f"{operation} i1 {truths[0]}, {truths[1]}")
+            return lines.new(
+                f"xor i1 {truths[0]}, true"
+                if operation == "not"
+                else f"{operation} i1 {truths[0]}, {truths[1]}"
+            )
         if operation == "select":
             chosen = [self._real(lines, j, values) for j in operands[1:]]
-            return lines.new(f"select i1 {self._truth(lines, operands[0], values)}, double {chosen[0]}, double {chosen[1]}")
+            return lines.new(
+                f"select i1 {self._truth(lines, operands[0], values)}, double "
+                f"{chosen[0]}, double {chosen[1]}"
+            )
         return elementary(lines, operation, [self._real(lines, j, values) for j in operands])
 
     def tangent(self):
@@ -160,7 +203,9 @@ class Code:
             if form == "x":
                 values[i] = lines.load("%v", rest[0], kind)
             elif form == "select":
-                condition = lines.new(f"fcmp ogt double {lines.load('%c', self.slots[rest[0]])}, 0.5")
+                condition = lines.new(
+                    f"fcmp ogt double {lines.load('%c', self.slots[rest[0]])}, 0.5"
+                )
                 a, b = (values.get(j, plain) for j in rest[1:])
                 values[i] = lines.new(f"select i1 {condition}, {kind} {a}, {kind} {b}")
             else:
@@ -168,11 +213,21 @@ class Code:
                 for coefficient, j in rest[0]:
                     constant = coefficient.constant
                     if constant == 1.0 or constant == -1.0:
-                        part = values[j] if constant == 1.0 else lines.new(f"fneg {kind} {values[j]}")
+                        part = (
+                            values[j] if constant == 1.0 else lines.new(f"fneg {kind} {values[j]}")
+                        )
                     else:
-                        factor = spread(coefficient.index) if constant is None else splat_of(constant, self.width)
+                        factor = (
+                            spread(coefficient.index)
+                            if constant is None
+                            else splat_of(constant, self.width)
+                        )
                         part = lines.new(f"fmul contract {kind} {values[j]}, {factor}")
-                    total = part if total is None else lines.new(f"fadd contract {kind} {total}, {part}")
+                    total = (
+                        part
+                        if total is None
+                        else lines.new(f"fadd contract {kind} {total}, {part}")
+                    )
                 values[i] = total
         for j, result in enumerate(self.results):
             lines.store(values.get(result.index, plain), "%q", j, kind)
@@ -188,32 +243,50 @@ def elementary(lines, operation, operands):
     if operation in COMPARED:
         return lines.new(f"fcmp {COMPARED[operation]} double {a}, {b}")
     if operation in INTRINSICS or operation in LIBRARY:
-        name = f"llvm.{INTRINSICS[operation]}.f64" if operation in INTRINSICS else LIBRARY[operation]
+        name = (
+            f"llvm.{INTRINSICS[operation]}.f64" if operation in INTRINSICS else LIBRARY[operation]
+        )
         return lines.new(f"call double @{name}({', '.join(f'double {o}' for o in operands)})")
     if operation == "neg":
         return lines.new(f"fneg double {a}")
     if operation == "relu":
-        return lines.new(f"select i1 {lines.new(f'fcmp ole double {a}, 0.0')}, double 0.0, double {a}")
+        return lines.new(
+            f"select i1 {lines.new(f'fcmp ole double {a}, 0.0')}, double 0.0, double {a}"
+        )
     if operation == "sign":
-        below = lines.new(f"select i1 {lines.new(f'fcmp olt double {a}, 0.0')}, double -1.0, double {a}")
-        return lines.new(f"select i1 {lines.new(f'fcmp ogt double {a}, 0.0')}, double 1.0, double {below}")
+        below = lines.new(
+            f"select i1 {lines.new(f'fcmp olt double {a}, 0.0')}, double -1.0, double {a}"
+        )
+        return lines.new(
+            f"select i1 {lines.new(f'fcmp ogt double {a}, 0.0')}, double 1.0, double {below}"
+        )
     if operation == "sigmoid":
         size = lines.new(f"call double @llvm.fabs.f64(double {a})")
         small = lines.new(f"call double @llvm.exp.f64(double {lines.new(f'fneg double {size}')})")
-        top = lines.new(f"select i1 {lines.new(f'fcmp olt double {a}, 0.0')}, double {small}, double 1.0")
+        top = lines.new(
+            f"select i1 {lines.new(f'fcmp olt double {a}, 0.0')}, double {small}, double 1.0"
+        )
         return lines.new(f"fdiv double {top}, {lines.new(f'fadd double {small}, 1.0')}")
     if operation == "mod":  # with the sign of the period, as numpy has it
         rest = lines.new(f"frem double {a}, {b}")
-        other = lines.new(f"xor i1 {lines.new(f'fcmp olt double {rest}, 0.0')}, {lines.new(f'fcmp olt double {b}, 0.0')}")
+        other = lines.new(
+            f"xor i1 {lines.new(f'fcmp olt double {rest}, 0.0')}, "
+            f"{lines.new(f'fcmp olt double {b}, 0.0')}"
+        )
         apart = lines.new(f"and i1 {other}, {lines.new(f'fcmp une double {rest}, 0.0')}")
-        return lines.new(f"select i1 {apart}, double {lines.new(f'fadd double {rest}, {b}')}, double {rest}")
+        return lines.new(
+            f"select i1 {apart}, double {lines.new(f'fadd double {rest}, {b}')}, double {rest}"
+        )
     raise KeyError(operation)
 
 
 def splat(lines, value, width):
     """A number in every lane."""
     first = lines.new(f"insertelement <{width} x double> poison, double {value}, i64 0")
-    return lines.new(f"shufflevector <{width} x double> {first}, <{width} x double> poison, <{width} x i32> zeroinitializer")
+    return lines.new(
+        f"shufflevector <{width} x double> {first}, <{width} x double> poison, "
+        f"<{width} x i32> zeroinitializer"
+    )
 
 
 def splat_of(value, width):

@@ -1,8 +1,11 @@
-"""Small rules as machine code: the operations that a rule traces, compiled by LLVM, within the loops of ``driver``, compiled by numba.
+"""Small rules as machine code: the operations that a rule traces, compiled by LLVM, within the
+loops of ``driver``, compiled by numba.
 
-The program of a system holds its rule and the tangent of its rule, each operation once a stage, and a Runge-Kutta scheme, or drifts and
-kicks, around them. Parameters are its arguments: one program serves every value. It is made in a tenth of a second and kept for later
-processes behind its checksum; the loops around it, which are the same for all systems, take numba a second or two, once on a machine.
+The program of a system holds its rule and the tangent of its rule, each operation once a stage, and
+a Runge-Kutta scheme, or drifts and kicks, around them. Parameters are its arguments: one program
+serves every value. It is made in a tenth of a second and kept for later processes behind its
+checksum; the loops around it, which are the same for all systems, take numba a second or two, once
+on a machine.
 """
 
 import hashlib
@@ -27,19 +30,25 @@ WIDEST = 8  # directions in a tile
 TUNING = {"speed_level": 2, "loop_unrolling": False}  # more takes LLVM longer and gains nothing
 FEW = 4  # states up to which it takes LLVM more time to put numbers side by side than they save
 LARGEST = 64  # states beyond which BLAS is as fast
-ENOUGH = 1e5  # operations, at numpy's speed a tenth of a second, from which on machine code pays for its compilation, more for long rules
-TANGENT = 5  # what an operation costs at numpy's speed with its tangent, as a multiple of the operation itself
+# operations, at numpy's speed a tenth of a second, from which on machine code pays for its
+# compilation, more for long rules
+ENOUGH = 1e5
+# what an operation costs at numpy's speed with its tangent, as a multiple of the operation itself
+TANGENT = 5
 STATE_LOST, TANGENT_LOST, COLLAPSED = 1, 2, 3  # as in driver
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """Machine code of one equation and one scheme, made for tiles of as many directions as are asked for."""
+    """Machine code of one equation and one scheme, made for tiles of as many directions as are
+    asked for."""
 
     trace: object
     results: list
     scheme: dict  # "A" and "B" of a Runge-Kutta step, or "pairs" of drifts and kicks; "inputs"
-    baked: bool  # whether the parameters are part of the code, because the rule does not run on symbols in their place
+    # whether the parameters are part of the code, because the rule does not run on symbols in their
+    # place
+    baked: bool
     made: dict = field(default_factory=dict)
 
     @property
@@ -47,34 +56,77 @@ class Program:
         return len(self.results)
 
     def carry(self, k):
-        """Address of ``carry`` for k directions, and the width of its tiles; an orbit alone runs by the program of all directions."""
+        """Address of ``carry`` for k directions, and the width of its tiles; an orbit alone runs by
+        the program of all directions."""
         width = min(WIDEST, 1 << ((k or self.size) - 1).bit_length())
         with _LOCK:
             if width not in self.made:
-                self.made[width] = _machine_code(integrator_ir.program(self.trace, self.results, width, self.scheme), self.size > FEW, not self.baked)
+                self.made[width] = _machine_code(
+                    integrator_ir.program(self.trace, self.results, width, self.scheme),
+                    self.size > FEW,
+                    not self.baked,
+                )
         return self.made[width][0], width
 
     def parameters(self, systems):
         """Numbers of each system, shape (systems, p), as ``carry`` reads them."""
-        return np.array([[0.0] if self.baked else [*parameter_values(_rule_of(system)), 0.0] for system in systems])
+        return np.array(
+            [
+                [0.0] if self.baked else [*parameter_values(_rule_of(system)), 0.0]
+                for system in systems
+            ]
+        )
 
-    def run(self, system, x, frames, steps, *, inputs=None, every=None, check_every=0, clock=None, keep=(), parameters=None, workers=1):
-        """Carry states x (m, n) and frames (m, k, n) ``steps`` on, both in place; ``system`` is one Map, or a list of Maps with as many
-        members each; ``parameters``, of each member, are worked out where they are not given.
+    def run(
+        self,
+        system,
+        x,
+        frames,
+        steps,
+        *,
+        inputs=None,
+        every=None,
+        check_every=0,
+        clock=None,
+        keep=(),
+        parameters=None,
+        workers=1,
+    ):
+        """Carry states x (m, n) and frames (m, k, n) ``steps`` on, both in place; ``system`` is one
+        Map, or a list of Maps with as many members each; ``parameters``, of each member, are worked
+        out where they are not given.
 
-        Growth is recorded over blocks of ``every`` steps; ``keep`` names what else is kept at their ends: "states", "frames", "factors".
-        Returns a ``Course``.
+        Growth is recorded over blocks of ``every`` steps; ``keep`` names what else is kept at their
+        ends: "states", "frames", "factors". Returns a ``Course``.
         """
         members, k, n = frames.shape
-        if n != self.size or x.shape != (members, n) or not (x.flags.c_contiguous and frames.flags.c_contiguous):
-            raise ShapeError(f"states {x.shape} and frames {frames.shape} do not fit a program of {self.size} states")  # it would not notice
+        if (
+            n != self.size
+            or x.shape != (members, n)
+            or not (x.flags.c_contiguous and frames.flags.c_contiguous)
+        ):
+            # it would not notice
+            raise ShapeError(
+                f"states {x.shape} and frames {frames.shape} do not fit a program of "
+                f"{self.size} states"
+            )
         every = every or max(steps, 1)
         course = Course.empty(members, steps // every, k, n, keep)
         systems = system if isinstance(system, list) else [system]
-        P = self.parameters(systems).repeat(members // len(systems), axis=0) if parameters is None else np.ascontiguousarray(parameters)
-        U = np.zeros((1, 1)) if inputs is None else np.ascontiguousarray(np.atleast_2d(inputs), dtype=float)
+        P = (
+            self.parameters(systems).repeat(members // len(systems), axis=0)
+            if parameters is None
+            else np.ascontiguousarray(parameters)
+        )
+        U = (
+            np.zeros((1, 1))
+            if inputs is None
+            else np.ascontiguousarray(np.atleast_2d(inputs), dtype=float)
+        )
         if U.shape[1] != max(1, systems[0].inputs) or not (len(U) == 1 or len(U) >= steps):
-            raise ShapeError(f"inputs {U.shape} do not fit {steps} steps of {systems[0].inputs} inputs")
+            raise ShapeError(
+                f"inputs {U.shape} do not fit {steps} steps of {systems[0].inputs} inputs"
+            )
         h, substeps = _step_of(systems[0])
         clock = np.tile(np.array([1, 0]), (members, 1)) if clock is None else clock
         code, width = self.carry(k)
@@ -82,10 +134,34 @@ class Program:
         advance = _advance()
 
         def part(a, b):
-            space = [np.empty(shape) for shape in ((1, n), (-(-k // width), n * width), (k, n), (n, n), (k, k), (k, k), (k,))]
+            space = [
+                np.empty(shape)
+                for shape in (
+                    (1, n),
+                    (-(-k // width), n * width),
+                    (k, n),
+                    (n, n),
+                    (k, k),
+                    (k, k),
+                    (k,),
+                )
+            ]
             space[1][:] = 0.0  # lanes beyond the last direction go along
-            advance(code, volume, x[a:b], frames[a:b], P[a:b], U, h, substeps, clock[a:b], every, check_every,
-                    *(array[a:b] for array in course.arrays), *space)
+            advance(
+                code,
+                volume,
+                x[a:b],
+                frames[a:b],
+                P[a:b],
+                U,
+                h,
+                substeps,
+                clock[a:b],
+                every,
+                check_every,
+                *(array[a:b] for array in course.arrays),
+                *space,
+            )
 
         over_threads(part, members, workers)
         return course
@@ -93,8 +169,9 @@ class Program:
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """What a run has recorded: growth (m, blocks, k), states (m, blocks, n), frames (m, blocks, k, n), factors (m, blocks, k, k), the residual
-    of the sum rule with the steps it was taken over (m, 2), and status with the step it belongs to (m, 2)."""
+    """What a run has recorded: growth (m, blocks, k), states (m, blocks, n), frames (m, blocks, k,
+    n), factors (m, blocks, k, k), the residual of the sum rule with the steps it was taken over (m,
+    2), and status with the step it belongs to (m, 2)."""
 
     growths: np.ndarray
     states: np.ndarray
@@ -105,9 +182,18 @@ class Course:
 
     @classmethod
     def empty(cls, members, blocks, k, n, keep):
-        room = {name: (members, blocks if name in keep else 0) for name in ("states", "frames", "factors")}
-        return cls(np.zeros((members, blocks, k)), np.zeros((*room["states"], n)), np.zeros((*room["frames"], k, n)),
-                   np.zeros((*room["factors"], k, k)), np.zeros((members, 2)), np.zeros((members, 2), np.int64))
+        room = {
+            name: (members, blocks if name in keep else 0)
+            for name in ("states", "frames", "factors")
+        }
+        return cls(
+            np.zeros((members, blocks, k)),
+            np.zeros((*room["states"], n)),
+            np.zeros((*room["frames"], k, n)),
+            np.zeros((*room["factors"], k, k)),
+            np.zeros((members, 2)),
+            np.zeros((members, 2), np.int64),
+        )
 
     @property
     def arrays(self):
@@ -120,21 +206,30 @@ def _advance():
     from . import driver
 
     text = inspect.getsource(driver)
-    return machine_code(f"dynmem_driver_{hashlib.sha256(text.encode()).hexdigest()[:32]}", text, "advance")
+    return machine_code(
+        f"dynmem_driver_{hashlib.sha256(text.encode()).hexdigest()[:32]}", text, "advance"
+    )
 
 
 def _step_of(system):
-    return (system.dt / system.substeps, system.substeps) if _rule_of(system) is not system else (1.0, 1)
+    return (
+        (system.dt / system.substeps, system.substeps)
+        if _rule_of(system) is not system
+        else (1.0, 1)
+    )
 
 
 def program(system, size, work=np.inf):
-    """The program of a Map (a FlowMap's flow is compiled, whatever its step), or None where numpy serves better: for a large state, a long
-    rule, or little ``work``, in steps of plain orbit. A rule that cannot be compiled is said so once, in a ``SlowWarning``."""
+    """The program of a Map (a FlowMap's flow is compiled, whatever its step), or None where numpy
+    serves better: for a large state, a long rule, or little ``work``, in steps of plain orbit. A
+    rule that cannot be compiled is said so once, in a ``SlowWarning``."""
     if size > LARGEST or work < 100 or not isinstance(system, Map):
         return None
     try:
         made = _program(_rule_of(system), size, _scheme(system))
-        if made.trace.work * _stages(system) * _step_of(system)[1] * work < ENOUGH * (1 + made.trace.work / 100):
+        if made.trace.work * _stages(system) * _step_of(system)[1] * work < ENOUGH * (
+            1 + made.trace.work / 100
+        ):
             return None
         return made
     except TooLargeError:
@@ -145,12 +240,14 @@ def program(system, size, work=np.inf):
 
 
 def _rule_of(system):
-    """The rule that is compiled: that of the flow, where the steps of its scheme are loops around it."""
+    """The rule that is compiled: that of the flow, where the steps of its scheme are loops around
+    it."""
     return system.flow if isinstance(system, FlowMap) or _splitting(system) else system
 
 
 def _splitting(system):
-    """Pairs (drift, kick) of a symplectic step of a flow q' = v, v' = force(q); None for any other map."""
+    """Pairs (drift, kick) of a symplectic step of a flow q' = v, v' = force(q); None for any other
+    map."""
     return getattr(system, "splitting", None)
 
 
@@ -163,7 +260,11 @@ def _stages(system):
 
 @cache
 def _warn(name, reason):
-    warnings.warn(f"{name} runs at numpy's speed, its rule cannot be made machine code: {reason}", SlowWarning, stacklevel=6)
+    warnings.warn(
+        f"{name} runs at numpy's speed, its rule cannot be made machine code: {reason}",
+        SlowWarning,
+        stacklevel=6,
+    )
 
 
 def _recorded(system, size):
@@ -194,7 +295,8 @@ def _program(rule, size, scheme):
     key = repr((trace.entries, [r.index for r in results], sorted(scheme.items())))
     with _LOCK:
         if key not in _PROGRAMS:
-            llvm_ir.Code(trace, results, 1)  # a rule may be too long with its derivatives alone: found out now
+            # a rule may be too long with its derivatives alone: found out now
+            llvm_ir.Code(trace, results, 1)
             _PROGRAMS[key] = Program(trace, results, scheme, baked)
         return _PROGRAMS[key]
 
@@ -206,15 +308,25 @@ def _llvm():
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    return llvm, {"cpu": llvm.get_host_cpu_name(), "features": llvm.get_host_cpu_features().flatten()}
+    return llvm, {
+        "cpu": llvm.get_host_cpu_name(),
+        "features": llvm.get_host_cpu_features().flatten(),
+    }
 
 
 def _machine_code(text, vectors, keeping):
-    """Address of ``carry`` of a program, and what keeps it alive. vectors: whether plain numbers are put side by side where that can be;
-    keeping: whether the code is kept for later processes."""
+    """Address of ``carry`` of a program, and what keeps it alive. vectors: whether plain numbers
+    are put side by side where that can be; keeping: whether the code is kept for later
+    processes."""
     llvm, processor = _llvm()
-    machine = llvm.Target.from_default_triple().create_target_machine(opt=3, codemodel="jitdefault", **processor)  # the engine will own it
-    name = "carry_" + checksum(repr((text, vectors, processor, llvm.llvm_version_info, TUNING)).encode())[:32]
+    # the engine will own it
+    machine = llvm.Target.from_default_triple().create_target_machine(
+        opt=3, codemodel="jitdefault", **processor
+    )
+    name = (
+        "carry_"
+        + checksum(repr((text, vectors, processor, llvm.llvm_version_info, TUNING)).encode())[:32]
+    )
     code = kept(name) if keeping else None
     if code is None:
         code = _compiled(llvm, machine, text, vectors)

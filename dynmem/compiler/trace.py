@@ -1,8 +1,11 @@
-"""The operations of a rule, written down as it runs once on symbols: each only once, with the derivatives of all of them.
+"""The operations of a rule, written down as it runs once on symbols: each only once, with the
+derivatives of all of them.
 
-A rule is called with arrays of ``Node``; every arithmetic operation and every word of the vocabulary adds a node to a ``Trace``, or
-finds the one that is there already, so that common subexpressions are shared from the start. sympy knows more of algebra and takes some
-fifteen to fifty times longer; formulas to be read are made in ``symbolic``, machine code is made from here. No text of a user is ever used.
+A rule is called with arrays of ``Node``; every arithmetic operation and every word of the
+vocabulary adds a node to a ``Trace``, or finds the one that is there already, so that common
+subexpressions are shared from the start. sympy knows more of algebra and takes some fifteen to
+fifty times longer; formulas to be read are made in ``symbolic``, machine code is made from here. No
+text of a user is ever used.
 """
 
 import math
@@ -17,7 +20,9 @@ from ..system import System
 
 LEAVES = ("const", "x", "u", "p")
 UNARY = (*ELEMENTWISE, "floor", "neg", "not")
-LIMIT = 1500  # operations, those of the tangent included, beyond which a rule is no longer small: LLVM takes 4 s for 2,000
+# operations, those of the tangent included, beyond which a rule is no longer small: LLVM takes 4 s
+# for 2,000
+LIMIT = 1500
 
 
 class UntraceableError(TypeError):
@@ -29,13 +34,15 @@ class TooLargeError(UntraceableError):
 
 
 class Trace:
-    """Nodes in the order in which they were made: ``entries[i]`` is (operation, *operands), operands being indices or constants."""
+    """Nodes in the order in which they were made: ``entries[i]`` is (operation, *operands),
+    operands being indices or constants."""
 
     def __init__(self):
         self.entries, self.index, self.work = [], {}, 0
 
     def node(self, operation, *operands):
-        """The node of an operation, made where there is none yet; constants are folded and neutral elements vanish."""
+        """The node of an operation, made where there is none yet; constants are folded and neutral
+        elements vanish."""
         found = _simplify(self, operation, operands)
         if found is not None:
             return found
@@ -57,7 +64,9 @@ class Trace:
             value = value.reshape(-1)[0]
         if isinstance(value, Node):
             return value
-        if isinstance(value, (bool, int, float, np.number, np.bool_)) and not isinstance(value, np.complexfloating):
+        if isinstance(value, (bool, int, float, np.number, np.bool_)) and not isinstance(
+            value, np.complexfloating
+        ):
             return self.constant(value)
         raise UntraceableError(f"a {type(value).__name__} stands where a real number is needed")
 
@@ -73,7 +82,8 @@ class Trace:
 
 
 class Node:
-    """One number of a trace: arithmetic, comparisons and the vocabulary give further nodes. It has no value, and no truth."""
+    """One number of a trace: arithmetic, comparisons and the vocabulary give further nodes. It has
+    no value, and no truth."""
 
     __slots__ = ("trace", "index")
 
@@ -93,10 +103,16 @@ class Node:
         return self.trace.node(operation, *((other, self) if swapped else (self, other)))
 
     def __bool__(self):
-        raise UntraceableError("it asks whether a number is true while that number is not known yet: write dm.where(condition, x, y)")
+        raise UntraceableError(
+            "it asks whether a number is true while that number is not known "
+            "yet: write dm.where(condition, x, y)"
+        )
 
     def __float__(self):
-        raise UntraceableError("it needs the value of a number that is not known yet: use dm.sin, dm.exp and their kin in place of math's")
+        raise UntraceableError(
+            "it needs the value of a number that is not known yet: use dm.sin, "
+            "dm.exp and their kin in place of math's"
+        )
 
     __int__ = __index__ = __complex__ = __float__
 
@@ -128,7 +144,15 @@ class Node:
 
 
 def _add_methods():
-    binary = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "mod": "mod", "and": "and", "or": "or"}
+    binary = {
+        "add": "add",
+        "sub": "sub",
+        "mul": "mul",
+        "truediv": "div",
+        "mod": "mod",
+        "and": "and",
+        "or": "or",
+    }
     for name, operation in binary.items():
         setattr(Node, f"__{name}__", lambda a, b, op=operation: a._binary(op, b))
         setattr(Node, f"__r{name}__", lambda a, b, op=operation: a._binary(op, b, swapped=True))
@@ -142,7 +166,8 @@ _add_methods()
 
 
 def _simplify(trace, operation, operands):
-    """A node that is already known for an operation on constants or neutral elements; None where there is work to do."""
+    """A node that is already known for an operation on constants or neutral elements; None where
+    there is work to do."""
     values = [o.constant if isinstance(o, Node) else o for o in operands]
     if operation == "select" and values[0] is not None:
         return operands[1] if values[0] else operands[2]
@@ -185,11 +210,31 @@ def _power(trace, base, exponent):
 
 def _value(operation, *values):
     """An operation on numbers."""
-    functions = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "pow": np.power, "mod": np.remainder, "neg": np.negative,
-                 "floor": np.floor, "not": lambda a: not a, "and": lambda a, b: a and b, "or": lambda a, b: a or b, "lt": np.less,
-                 "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
-                 "select": lambda c, a, b: a if c else b}
-    return functions[operation](*values) if operation in functions else getattr(Numpy, operation)(*values)
+    functions = {
+        "add": np.add,
+        "sub": np.subtract,
+        "mul": np.multiply,
+        "div": np.divide,
+        "pow": np.power,
+        "mod": np.remainder,
+        "neg": np.negative,
+        "floor": np.floor,
+        "not": lambda a: not a,
+        "and": lambda a, b: a and b,
+        "or": lambda a, b: a or b,
+        "lt": np.less,
+        "le": np.less_equal,
+        "gt": np.greater,
+        "ge": np.greater_equal,
+        "eq": np.equal,
+        "ne": np.not_equal,
+        "select": lambda c, a, b: a if c else b,
+    }
+    return (
+        functions[operation](*values)
+        if operation in functions
+        else getattr(Numpy, operation)(*values)
+    )
 
 
 class Traced(Formulas):
@@ -217,7 +262,12 @@ class Vocabulary:
 
     @staticmethod
     def where(condition, x, y):
-        return _each(lambda c, a, b: _owner(c, a, b).node("select", *map(_owner(c, a, b).lift, (c, a, b))), condition, x, y)
+        return _each(
+            lambda c, a, b: _owner(c, a, b).node("select", *map(_owner(c, a, b).lift, (c, a, b))),
+            condition,
+            x,
+            y,
+        )
 
     @staticmethod
     def maximum(x, y):
@@ -225,14 +275,24 @@ class Vocabulary:
 
     @staticmethod
     def solve(a, b):
-        raise UntraceableError("it solves a linear system, whose pivots depend on numbers not known yet")
+        raise UntraceableError(
+            "it solves a linear system, whose pivots depend on numbers not known yet"
+        )
 
     sum, detach = np.sum, Numpy.detach
     transpose = Numpy.transpose
 
 
 for _name in ELEMENTWISE:
-    setattr(Vocabulary, _name, staticmethod(lambda x, op=_name: _each(lambda a: a.trace.node(op, a) if isinstance(a, Node) else _value(op, a), x)))
+    setattr(
+        Vocabulary,
+        _name,
+        staticmethod(
+            lambda x, op=_name: _each(
+                lambda a: a.trace.node(op, a) if isinstance(a, Node) else _value(op, a), x
+            )
+        ),
+    )
 Traced.__namespace__ = Node.__namespace__ = Vocabulary
 
 
@@ -259,12 +319,15 @@ def traced(trace, kind, count):
 
 
 def with_parameters(system, take):
-    """The system with take(value) in place of each real number and array it holds, in nested systems too, and of what it computes from
-    them once and for all. Counts, options and parameters at a value that takes them out of the equation stay."""
+    """The system with take(value) in place of each real number and array it holds, in nested
+    systems too, and of what it computes from them once and for all. Counts, options and parameters
+    at a value that takes them out of the equation stay."""
     kind = type(system)
     floats, derived = _kinds(kind)
     twin = object.__new__(kind)
-    for name, value in sorted((vars(system) | {name: getattr(system, name) for name in derived}).items()):
+    for name, value in sorted(
+        (vars(system) | {name: getattr(system, name) for name in derived}).items()
+    ):
         if not (name in system.neutral and np.isscalar(value) and value == system.neutral[name]):
             value = _taken(value, take, name in floats)
         object.__setattr__(twin, name, value)
@@ -273,7 +336,8 @@ def with_parameters(system, take):
 
 @cache
 def _kinds(kind):
-    """Names of the fields that are real numbers, and of what the class computes once and for all."""
+    """Names of the fields that are real numbers, and of what the class computes once and for
+    all."""
     derived = [name for name in dir(kind) if isinstance(getattr(kind, name), cached_property)]
     return {f.name for f in fields(kind) if f.type in (float, "float")}, derived
 
@@ -285,7 +349,9 @@ def _taken(value, take, is_float):
         return take(value)
     if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size:
         return take(value)
-    if isinstance(value, (tuple, list)) and any(isinstance(v, (System, float, np.ndarray)) for v in value):
+    if isinstance(value, (tuple, list)) and any(
+        isinstance(v, (System, float, np.ndarray)) for v in value
+    ):
         return type(value)(_taken(v, take, False) for v in value)
     return value
 
@@ -299,7 +365,10 @@ def parameter_values(system):
 
 def same_structure(systems):
     """Whether systems have one equation and differ in its numbers alone."""
-    return len({type(system) for system in systems}) == 1 and len({_structure(system) for system in systems}) == 1
+    return (
+        len({type(system) for system in systems}) == 1
+        and len({_structure(system) for system in systems}) == 1
+    )
 
 
 def _structure(value):
@@ -313,7 +382,8 @@ def _structure(value):
 
 
 def record(system, size, symbols=True):
-    """The trace of a rule and the nodes of its result; parameters are nodes too, or, with ``symbols=False``, numbers.
+    """The trace of a rule and the nodes of its result; parameters are nodes too, or, with
+    ``symbols=False``, numbers.
 
     Raises UntraceableError where the rule cannot be written down.
     """
@@ -336,8 +406,12 @@ def record(system, size, symbols=True):
         result = twin.rule(traced(trace, "x", size), u)
     except UntraceableError:
         raise
-    except Exception as error:  # whatever a user's rule does with objects that are not numbers; the rule itself is tried elsewhere
-        raise UntraceableError(f"it fails on symbols ({type(error).__name__}: {(str(error).splitlines() or [''])[0]})") from error
+    # whatever a user's rule does with objects that are not numbers; the rule itself is tried
+    # elsewhere
+    except Exception as error:
+        raise UntraceableError(
+            f"it fails on symbols ({type(error).__name__}: {(str(error).splitlines() or [''])[0]})"
+        ) from error
     result = np.atleast_1d(_objects(result))
     if result.shape != (size,):
         raise UntraceableError(f"it returns shape {result.shape} for a state of shape ({size},)")
@@ -345,9 +419,23 @@ def record(system, size, symbols=True):
 
 
 def partials(trace, node):
-    """How a node changes with its operands: a list of (coefficient, operand), or ("select", condition, a, b)."""
+    """How a node changes with its operands: a list of (coefficient, operand), or ("select",
+    condition, a, b)."""
     operation, *operands = trace.entries[node.index]
-    if operation in (*LEAVES, "floor", "sign", "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not"):
+    if operation in (
+        *LEAVES,
+        "floor",
+        "sign",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "eq",
+        "ne",
+        "and",
+        "or",
+        "not",
+    ):
         return []
     a, *rest = [Node(trace, i) for i in operands]
     b = rest[0] if rest else None

@@ -1,4 +1,5 @@
-"""Data as labelled arrays that explain themselves: chaotic orbits, planets, neural memories, by name; kept without loss, read back unchanged."""
+"""Data as labelled arrays that explain themselves: chaotic orbits, planets, neural memories, by
+name; kept without loss, read back unchanged."""
 
 import lazy_loader as lazy
 

@@ -2,11 +2,22 @@
 
 import numpy as np
 
-DECODED = ("_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "coordinates", "dtype", "calendar")  # by xarray, when it reads
+# by xarray, when it reads
+DECODED = (
+    "_FillValue",
+    "missing_value",
+    "scale_factor",
+    "add_offset",
+    "_Unsigned",
+    "coordinates",
+    "dtype",
+    "calendar",
+)
 
 
 def refuse_lossy(dataset, suffix):
-    """Raise ValueError with a line for each name and attribute that a file with this ending would change, TypeError for what is no Dataset.
+    """Raise ValueError with a line for each name and attribute that a file with this ending would
+    change, TypeError for what is no Dataset.
 
     >>> import xarray as xr
     >>> refuse_lossy(xr.Dataset(attrs={"seen": True}), ".nc")
@@ -15,15 +26,26 @@ def refuse_lossy(dataset, suffix):
     ValueError: the attribute seen = True of the dataset: netCDF-4 holds text, numbers and lists of them
     """
     refuse_others(dataset)
-    wrong = [f"the name {name!r}: pass text without '/'" for name in (*dataset.variables, *dataset.dims) if not isinstance(name, str) or "/" in name]
-    for owner, attrs in (("the dataset", dataset.attrs), *((name, v.attrs) for name, v in dataset.variables.items())):
+    wrong = [
+        f"the name {name!r}: pass text without '/'"
+        for name in (*dataset.variables, *dataset.dims)
+        if not isinstance(name, str) or "/" in name
+    ]
+    for owner, attrs in (
+        ("the dataset", dataset.attrs),
+        *((name, v.attrs) for name, v in dataset.variables.items()),
+    ):
         for name, value in attrs.items():
             if not KEEPS[suffix](value):
                 wrong.append(f"the attribute {name} = {value!r:.60} of {owner}: {FORMATS[suffix]}")
     for owner, v in dataset.variables.items():
         since = v.dtype.kind in "iuf" and " since " in str(v.attrs.get("units", ""))
-        wrong += [f"the attribute {name} of {owner} says how numbers are packed, and they would be read otherwise: give it another name"
-                  for name in v.attrs if name in DECODED or (name == "units" and since)]
+        wrong += [
+            f"the attribute {name} of {owner} says how numbers are packed, and they would "
+            "be read otherwise: give it another name"
+            for name in v.attrs
+            if name in DECODED or (name == "units" and since)
+        ]
     if wrong:
         raise ValueError("\n".join(wrong))
 
@@ -35,7 +57,10 @@ def refuse_others(dataset):
     if isinstance(dataset, xr.DataArray):
         raise TypeError("a DataArray is no Dataset: pass array.to_dataset(name=...)")
     if not isinstance(dataset, xr.Dataset):
-        raise TypeError(f"{dataset!r:.60} is no Dataset: pass what dm.datasets.load(name) returns, or another xarray.Dataset")
+        raise TypeError(
+            f"{dataset!r:.60} is no Dataset: pass what dm.datasets.load(name) "
+            "returns, or another xarray.Dataset"
+        )
 
 
 def _in_netcdf(value):
@@ -44,7 +69,11 @@ def _in_netcdf(value):
         return False
     if isinstance(value, str):
         return "\0" not in value
-    array = np.asarray(value) if isinstance(value, (int, float, complex, np.number, list, tuple, np.ndarray)) else np.empty(0, object)
+    array = (
+        np.asarray(value)
+        if isinstance(value, (int, float, complex, np.number, list, tuple, np.ndarray))
+        else np.empty(0, object)
+    )
     return array.ndim <= 1 and array.dtype.kind in "iufcU" and not isinstance(value, bool)
 
 
@@ -60,4 +89,7 @@ def _in_zarr(value):
 
 
 KEEPS = {".nc": _in_netcdf, ".zarr": _in_zarr}
-FORMATS = {".nc": "netCDF-4 holds text, numbers and lists of them", ".zarr": "Zarr holds what JSON does"}
+FORMATS = {
+    ".nc": "netCDF-4 holds text, numbers and lists of them",
+    ".zarr": "Zarr holds what JSON does",
+}

@@ -1,4 +1,5 @@
-"""Byte-pair encoding: merges learned from words, applied to words, counted over a whole curve of vocabularies."""
+"""Byte-pair encoding: merges learned from words, applied to words, counted over a whole curve of
+vocabularies."""
 
 import heapq
 import re
@@ -9,16 +10,19 @@ import numpy as np
 
 from ..errors import ShapeError
 
-# GPT-2's cut (Radford et al. 2019) in the words of ``re``: contractions, letters, digits and the rest, each with the space before it.
+# GPT-2's cut (Radford et al. 2019) in the words of ``re``: contractions, letters, digits and the
+# rest, each with the space before it.
 WORD = re.compile(r"'(?:s|t|re|ve|m|ll|d)| ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+")
-# The alphabet of the package ``tokenizers``: bytes that print as themselves first, then the others. Ties between pairs go by this order.
+# The alphabet of the package ``tokenizers``: bytes that print as themselves first, then the others.
+# Ties between pairs go by this order.
 PRINTED = [*range(33, 127), *range(161, 173), *range(174, 256)]
 ALPHABET = np.array([*PRINTED, *(b for b in range(256) if b not in set(PRINTED))])
 NUMBER = np.argsort(ALPHABET)  # of a byte, its number in the alphabet
 
 
 class Words:
-    """Distinct words as lists of tokens, how often each occurs, and where each pair of neighbours stands."""
+    """Distinct words as lists of tokens, how often each occurs, and where each pair of neighbours
+    stands."""
 
     def __init__(self, counts):
         self.pieces = [list(word) for word in counts]
@@ -30,7 +34,8 @@ class Words:
                 self.where[pair].add(index)
 
     def merge(self, pair, token):
-        """Put ``token`` for the pair everywhere, from the left; returns the pairs whose counts rose, and how many tokens went."""
+        """Put ``token`` for the pair everywhere, from the left; returns the pairs whose counts
+        rose, and how many tokens went."""
         raised, saved = set(), 0
         for index in self.where.pop(pair, ()):
             old = self.pieces[index]
@@ -70,10 +75,12 @@ def merged(word, pair, token):
 
 
 def learn(counts, merges, first=256):
-    """Merges learned from words, an array (merges, 2): the most frequent pair becomes a token, again and again (Sennrich et al. 2016).
+    """Merges learned from words, an array (merges, 2): the most frequent pair becomes a token,
+    again and again (Sennrich et al. 2016).
 
-    counts: {word as a tuple of tokens below ``first``: how often}; merges: how many, fewer where no pair is left. Token first + i stands for
-    row i. Among pairs of one count the smaller wins, as in the package ``tokenizers``, which finds the same merges.
+    counts: {word as a tuple of tokens below ``first``: how often}; merges: how many, fewer where no
+    pair is left. Token first + i stands for row i. Among pairs of one count the smaller wins, as in
+    the package ``tokenizers``, which finds the same merges.
 
     >>> text = tuple(b"aaabdaaabac")
     >>> rules = learn({text: 1}, 3)
@@ -123,8 +130,8 @@ def _encode(word, rank, first):
 def curve(counts, rules, first=256):
     """Number of tokens of the text after the first 0, 1, 2, ... merges, an array (merges + 1,).
 
-    The merges of a small vocabulary are the first of a large one, and a token made by a merge can only be in later ones: applying them
-    in their order, once, passes through every vocabulary.
+    The merges of a small vocabulary are the first of a large one, and a token made by a merge can
+    only be in later ones: applying them in their order, once, passes through every vocabulary.
     """
     words = Words(counts)
     saved = [words.merge((int(a), int(b)), first + i)[1] for i, (a, b) in enumerate(rules)]
@@ -167,7 +174,8 @@ def spelled(rules):
 
 
 def fast(texts, merges):
-    """The merges of ``learn`` by the package ``tokenizers``, many times faster. Raises ImportError where it is missing."""
+    """The merges of ``learn`` by the package ``tokenizers``, many times faster. Raises ImportError
+    where it is missing."""
     import json
 
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
@@ -175,10 +183,17 @@ def fast(texts, merges):
     letters = dict(zip(sorted(pre_tokenizers.ByteLevel.alphabet()), range(256), strict=True))
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=256 + merges, show_progress=False, initial_alphabet=list(letters)))
+    tokenizer.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=256 + merges, show_progress=False, initial_alphabet=list(letters)
+        ),
+    )
     record = json.loads(tokenizer.to_str())["model"]
     number = record["vocab"]
     if any(number[letter] != index for letter, index in letters.items()):
-        raise ShapeError("the package tokenizers numbers its alphabet otherwise than dynmem: pass engine='plain'")
+        raise ShapeError(
+            "the package tokenizers numbers its alphabet otherwise than dynmem: pass engine='plain'"
+        )
     pairs = [pair if isinstance(pair, list) else pair.split(" ") for pair in record["merges"]]
     return np.array([(number[a], number[b]) for a, b in pairs], dtype=np.int64).reshape(-1, 2)

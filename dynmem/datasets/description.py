@@ -13,16 +13,44 @@ from .splits import PARTS, pieces
 
 LARGEST = 2_000_000_000  # bytes up to which the checksum of the content is taken
 WHAT = {"law": "law", "law_latex": "law (LaTeX)"}
-ASKED = {"goal": "goal", "loss": "loss", "dependency": "lag in steps", "decision": "answer at step", "vocabulary": "vocabulary", "answers": "answers",
-         "part": "part", "source": "source", "size": "size", "speakers": "speakers", "licence": "licence", "made_by": "made by",
-         "exponents": "exponents", "exponents_source": "exponents from", "lyapunov_time": "Lyapunov time", "characteristic_time": "own time",
-         "sampling_step": "sampling step", "transient": "transient", "signal_to_noise": "signal to noise", "seed": "seed",
-         "parameters": "parameters", "options": "options", "dynmem_version": "version of dynmem"}
-TIMED = {"lyapunov_time": "", "characteristic_time": "", "sampling_step": "", "transient": "", "exponents": "1/"}  # and what precedes the unit
+ASKED = {
+    "goal": "goal",
+    "loss": "loss",
+    "dependency": "lag in steps",
+    "decision": "answer at step",
+    "vocabulary": "vocabulary",
+    "answers": "answers",
+    "part": "part",
+    "source": "source",
+    "size": "size",
+    "speakers": "speakers",
+    "licence": "licence",
+    "made_by": "made by",
+    "exponents": "exponents",
+    "exponents_source": "exponents from",
+    "lyapunov_time": "Lyapunov time",
+    "characteristic_time": "own time",
+    "sampling_step": "sampling step",
+    "transient": "transient",
+    "signal_to_noise": "signal to noise",
+    "seed": "seed",
+    "parameters": "parameters",
+    "options": "options",
+    "dynmem_version": "version of dynmem",
+}
+# and what precedes the unit
+TIMED = {
+    "lyapunov_time": "",
+    "characteristic_time": "",
+    "sampling_step": "",
+    "transient": "",
+    "exponents": "1/",
+}
 
 
 def describe(dataset) -> str:
-    """Text on a dataset, or on the file that holds one: what it is, its law, sizes and units, parts, floor, source, licence, seed, version, checksum.
+    """Text on a dataset, or on the file that holds one: what it is, its law, sizes and units,
+    parts, floor, source, licence, seed, version, checksum.
 
     The checksum is that of the content, the same in memory, in netCDF-4 and in Zarr.
 
@@ -32,18 +60,44 @@ def describe(dataset) -> str:
     """
     if isinstance(dataset, (str, PathLike)):
         if isinstance(dataset, str) and dataset in table():
-            raise TypeError(f"{dataset!r} is a name: pass dm.datasets.load({dataset!r}), or the path of a file that holds it")
+            raise TypeError(
+                f"{dataset!r} is a name: pass dm.datasets.load({dataset!r}), or the "
+                "path of a file that holds it"
+            )
         from .store import open
 
         with open(dataset) as opened:
             return describe(opened)
     refuse_others(dataset)
     rows = [(words, dataset.attrs[name]) for name, words in WHAT.items() if name in dataset.attrs]
-    rows += [("dims", ", ".join(f"{name} {size}" for name, size in sorted(dataset.sizes.items()))), *_variables(dataset), *_parts(dataset)]
-    rows += [(name, ": ".join(_number(dataset.attrs[key]) for key in (name, f"{name}_meaning") if key in dataset.attrs))
-             for name in ("floor", "chance") if {name, f"{name}_meaning"} & set(dataset.attrs)]
-    rows += [(words, _timed(dataset, name)) for name, words in ASKED.items() if name in dataset.attrs]
-    rows.append(("checksum", fingerprint(dataset) if dataset.nbytes <= LARGEST else "of a file this large see FILE.sha256"))
+    rows += [
+        ("dims", ", ".join(f"{name} {size}" for name, size in sorted(dataset.sizes.items()))),
+        *_variables(dataset),
+        *_parts(dataset),
+    ]
+    rows += [
+        (
+            name,
+            ": ".join(
+                _number(dataset.attrs[key])
+                for key in (name, f"{name}_meaning")
+                if key in dataset.attrs
+            ),
+        )
+        for name in ("floor", "chance")
+        if {name, f"{name}_meaning"} & set(dataset.attrs)
+    ]
+    rows += [
+        (words, _timed(dataset, name)) for name, words in ASKED.items() if name in dataset.attrs
+    ]
+    rows.append(
+        (
+            "checksum",
+            fingerprint(dataset)
+            if dataset.nbytes <= LARGEST
+            else "of a file this large see FILE.sha256",
+        )
+    )
     title = dataset.attrs.get("title", "a dataset")
     return "\n".join([_printable(title), *(_row(*row) for row in rows)])
 
@@ -58,7 +112,10 @@ def fingerprint(dataset) -> str:
     digest = hashlib.sha256(_attributes(dataset.attrs))
     for name in sorted(map(str, dataset.variables)):
         v = dataset[name].variable
-        digest.update(json.dumps([name, v.dims, v.shape, name in dataset.coords]).encode() + _attributes(v.attrs))
+        digest.update(
+            json.dumps([name, v.dims, v.shape, name in dataset.coords]).encode()
+            + _attributes(v.attrs)
+        )
         rows = max(1, 2_000_000 // max(1, int(np.prod(v.shape[1:])))) if v.ndim else 1
         for start in range(0, v.shape[0] if v.ndim else 1, rows):
             values = np.asarray(v[start : start + rows].values if v.ndim else v.values)
@@ -72,7 +129,11 @@ def fingerprint(dataset) -> str:
 
 def _attributes(attrs) -> bytes:
     """Attributes as JSON, numpy's numbers and arrays as plain ones."""
-    return json.dumps({k: v.tolist() if hasattr(v, "tolist") else v for k, v in attrs.items()}, sort_keys=True, default=str).encode()
+    return json.dumps(
+        {k: v.tolist() if hasattr(v, "tolist") else v for k, v in attrs.items()},
+        sort_keys=True,
+        default=str,
+    ).encode()
 
 
 def _timed(dataset, name):
@@ -87,16 +148,35 @@ def _timed(dataset, name):
 def _variables(dataset):
     for name, v in sorted(dataset.data_vars.items()):
         dims = ", ".join(f"{d}" for d in v.dims)
-        yield str(name), f"{v.attrs.get('long_name', '')}{_flags(v)} ({dims}) {_unit(v, 'in ') or 'dimensionless'}, {v.dtype}".strip()
+        yield (
+            str(name),
+            f"{v.attrs.get('long_name', '')}{_flags(v)} ({dims}) "
+            f"{_unit(v, 'in ') or 'dimensionless'}, {v.dtype}".strip(),
+        )
     for name, v in sorted(dataset.coords.items()):
-        ends = f"{float(v[0]):.6g} to {float(v[-1]):.6g}" if v.size and v.dtype.kind in "iuf" and name in dataset.dims else ""
-        yield str(name), f"{v.attrs.get('long_name', '')}{_flags(v)} ({', '.join(map(str, v.dims))}): {ends}{_unit(v, ' ')}".strip(" :")
+        ends = (
+            f"{float(v[0]):.6g} to {float(v[-1]):.6g}"
+            if v.size and v.dtype.kind in "iuf" and name in dataset.dims
+            else ""
+        )
+        yield (
+            str(name),
+            f"{v.attrs.get('long_name', '')}{_flags(v)} ({', '.join(map(str, v.dims))}): "
+            f"{ends}{_unit(v, ' ')}".strip(" :"),
+        )
 
 
 def _flags(variable):
     """What whole numbers stand for, where they are marks."""
-    values, words = np.ravel(variable.attrs.get("flag_values", ())), str(variable.attrs.get("flag_meanings", "")).split()
-    return f", {', '.join(f'{value} {word}' for value, word in zip(values, words, strict=False))}" if words else ""
+    values, words = (
+        np.ravel(variable.attrs.get("flag_values", ())),
+        str(variable.attrs.get("flag_meanings", "")).split(),
+    )
+    return (
+        f", {', '.join(f'{value} {word}' for value, word in zip(values, words, strict=False))}"
+        if words
+        else ""
+    )
 
 
 def _unit(variable, before):
@@ -109,14 +189,22 @@ def _parts(dataset):
     if "split" in dataset.coords:
         counts = dict.fromkeys(PARTS, 0)
         for _, found in pieces(dataset):
-            counts = {name: count + int(np.sum(found == PARTS[name])) for name, count in counts.items()}
+            counts = {
+                name: count + int(np.sum(found == PARTS[name])) for name, count in counts.items()
+            }
         yield "parts", ", ".join(f"{name} {count}" for name, count in counts.items() if count)
 
 
 def _row(name, value):
     if isinstance(value, (list, np.ndarray)):
         value = ", ".join(map(_number, np.ravel(value)))
-    return textwrap.fill(_printable(_number(value)), 130, initial_indent=f"{name:<18} ", subsequent_indent=" " * 19, break_long_words=False)
+    return textwrap.fill(
+        _printable(_number(value)),
+        130,
+        initial_indent=f"{name:<18} ",
+        subsequent_indent=" " * 19,
+        break_long_words=False,
+    )
 
 
 def _number(value):
@@ -126,4 +214,6 @@ def _number(value):
 
 def _printable(words):
     """Words in one line, without the characters by which a file could command the terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(str(words).split()))
+    return "".join(
+        letter if letter.isprintable() else "?" for letter in " ".join(str(words).split())
+    )

@@ -7,7 +7,8 @@ from os import PathLike
 
 from ..errors import UnknownNameError
 
-MODULES = ("orbits", "memory", "text", "speech")  # each ends with DATASETS = {name: function of options that returns a Dataset}
+# each ends with DATASETS = {name: function of options that returns a Dataset}
+MODULES = ("orbits", "memory", "text", "speech")
 
 
 @cache
@@ -17,7 +18,9 @@ def table() -> dict:
     for module in MODULES:
         own = import_module(f".{module}", __package__).DATASETS
         if both := sorted(set(merged) & set(own)):
-            raise ValueError(f"{', '.join(both)} stands in two tables of datasets: rename one in {module}.py")
+            raise ValueError(
+                f"{', '.join(both)} stands in two tables of datasets: rename one in {module}.py"
+            )
         merged |= own
     return merged
 
@@ -42,7 +45,11 @@ def _meant(name):
 
     if isinstance(name, PathLike) or (isinstance(name, str) and name.endswith((".nc", ".zarr"))):
         return "; a file is opened by dm.datasets.open"
-    return f"; {name} is a task: dm.tasks.get({name!r}).sample(count) is its Dataset" if isinstance(name, str) and name in TASKS else ""
+    return (
+        f"; {name} is a task: dm.tasks.get({name!r}).sample(count) is its Dataset"
+        if isinstance(name, str) and name in TASKS
+        else ""
+    )
 
 
 def options(name) -> dict:
@@ -68,13 +75,15 @@ def about(name) -> str:
 
 
 def load(name, /, *, cache=False, **given):
-    """The dataset of this name, an ``xarray.Dataset``; the same options and seed give the same bits.
+    """The dataset of this name, an ``xarray.Dataset``; the same options and seed give the same
+    bits.
 
-    Options are those of ``options(name)``. With ``cache`` it is kept in the user's cache folder and read from there the next time, unless
-    dynmem has changed or the file no longer matches its checksum. The attributes hold the name, the options and what made it.
+    Options are those of ``options(name)``. With ``cache`` it is kept in the user's cache folder and
+    read from there the next time, unless dynmem has changed or the file no longer matches its
+    checksum. The attributes hold the name, the options and what made it.
 
-    Raises UnknownNameError, TypeError for an option that it does not take, ValueError for a value that cannot be, ImportError naming the
-    extra to install where the data comes with one.
+    Raises UnknownNameError, TypeError for an option that it does not take, ValueError for a value
+    that cannot be, ImportError naming the extra to install where the data comes with one.
 
     >>> d = load("lorenz63", samples=1000)
     >>> d.x.dims, d.sizes["time"], d.attrs["dataset"]
@@ -82,7 +91,9 @@ def load(name, /, *, cache=False, **given):
     """
     known = options(name)
     if unknown := sorted(set(given) - set(known)):
-        raise TypeError(f"{name} takes no option {', '.join(unknown)}: it takes {', '.join(known) or 'none'}")
+        raise TypeError(
+            f"{name} takes no option {', '.join(unknown)}: it takes {', '.join(known) or 'none'}"
+        )
     if cache:
         from .cache import cached
 
@@ -97,7 +108,11 @@ def _made(name, given):
 
 
 def called(name, given) -> dict:
-    """Attributes that say how a dataset was asked for: its name, and all options, the defaults too."""
+    """Attributes that say how a dataset was asked for: its name, and all options, the defaults
+    too."""
     from ..labels import as_json
 
-    return {"dataset": name, "options": as_json(getattr(maker(name), "settings", options(name)) | given)}
+    return {
+        "dataset": name,
+        "options": as_json(getattr(maker(name), "settings", options(name)) | given),
+    }

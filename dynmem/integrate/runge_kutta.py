@@ -14,9 +14,10 @@ from . import dop853
 class FlowMap(Map):
     """The map x(t) -> x(t + dt) of a flow by Runge-Kutta steps, the input held over the step.
 
-    The rule composes the flow's own rule, so that Jacobians, exponents and gradients of the flow need no code of their own.
-    ``order`` is 4 (the classical scheme) or 8 (of Dormand and Prince); ``substeps`` divides dt for accuracy, dt stays the time between
-    two states, backwards in time where it is negative. Raises TypeError for what is not a Flow, ValueError for the other fields.
+    The rule composes the flow's own rule, so that Jacobians, exponents and gradients of the flow
+    need no code of their own. ``order`` is 4 (the classical scheme) or 8 (of Dormand and Prince);
+    ``substeps`` divides dt for accuracy, dt stays the time between two states, backwards in time
+    where it is negative. Raises TypeError for what is not a Flow, ValueError for the other fields.
 
     >>> class Decay(Flow):
     ...     states = ("x",)
@@ -74,7 +75,10 @@ def _moved(x, h, weights, slopes):
 
 @cache
 def tableau(order):
-    """Runge-Kutta weights of each stage, and of the step: classical (Kutta 1901), or Dormand and Prince's order 8."""
+    """Runge-Kutta weights of each stage, and of the step: classical (Kutta 1901), or Dormand and
+    Prince's order 8."""
     if order == 4:
         return ((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6)
-    return tuple(tuple(row.get(j, 0.0) for j in range(i)) for i, row in enumerate(dop853.STAGES)), tuple(dop853.STEP.get(j, 0.0) for j in range(12))
+    return tuple(
+        tuple(row.get(j, 0.0) for j in range(i)) for i, row in enumerate(dop853.STAGES)
+    ), tuple(dop853.STEP.get(j, 0.0) for j in range(12))

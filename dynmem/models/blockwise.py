@@ -1,4 +1,5 @@
-"""Linear channels over whole sequences: convolution by FFT, and blocks of steps that carry a state."""
+"""Linear channels over whole sequences: convolution by FFT, and blocks of steps that carry a
+state."""
 
 import numpy as np
 
@@ -18,20 +19,25 @@ def fourier(x):
 
 
 def causal_convolution(kernel, u):
-    """sum_j kernel_j u_(t-j) over the last axis of both, of one length T, by FFT, zero padded; on numpy and torch.
+    """sum_j kernel_j u_(t-j) over the last axis of both, of one length T, by FFT, zero padded; on
+    numpy and torch.
 
     >>> causal_convolution(np.array([1.0, 0.5, 0.0]), np.array([1.0, 1.0, 1.0])).round(12).tolist()
     [1.0, 1.5, 1.5]
     """
     fft, length = fourier(u), u.shape[-1]
-    return fft.irfft(fft.rfft(kernel, 2 * length) * fft.rfft(u, 2 * length), 2 * length)[..., :length]
+    return fft.irfft(fft.rfft(kernel, 2 * length) * fft.rfft(u, 2 * length), 2 * length)[
+        ..., :length
+    ]
 
 
 def blockwise(A, B, C, u, x):
-    """Outputs (..., T, H) of C x and last state (..., H n) of channels x_t = A x_(t-1) + B u_t, in blocks of up to ``BLOCK`` steps.
+    """Outputs (..., T, H) of C x and last state (..., H n) of channels x_t = A x_(t-1) + B u_t, in
+    blocks of up to ``BLOCK`` steps.
 
-    A (H, n, n), B (H, n), C (H, n), u (..., T, H), x (..., H n). Inside a block the input acts by convolution, for all blocks at once; its effect
-    on the state at the end and the state's on the outputs are matrices (n, block), so that one step remains for each block. The blocks are of
+    A (H, n, n), B (H, n), C (H, n), u (..., T, H), x (..., H n). Inside a block the input acts by
+    convolution, for all blocks at once; its effect on the state at the end and the state's on the
+    outputs are matrices (n, block), so that one step remains for each block. The blocks are of
     powers of two, the last of one step.
     """
     H, n, T = *B.shape, u.shape[-2]
@@ -50,11 +56,14 @@ def blockwise(A, B, C, u, x):
 
 
 def _blocks(A, B, C, longest):
-    """For each size 1, 2, 4 ... up to ``longest``: the size, A^size, what the block's inputs add to the state (H, n, size), latest input
-    last, what the state before it adds to its outputs (H, size, n), and the kernel (H, size)."""
+    """For each size 1, 2, 4 ... up to ``longest``: the size, A^size, what the block's inputs add to
+    the state (H, n, size), latest input last, what the state before it adds to its outputs (H,
+    size, n), and the kernel (H, size)."""
     found, size, reach, seen = [], 1, B[..., None], C[:, None] @ A
     while True:
-        kernel = concat(((C[:, None] @ B[..., None])[..., 0], (seen[:, : size - 1] @ B[..., None])[..., 0]))
+        kernel = concat(
+            ((C[:, None] @ B[..., None])[..., 0], (seen[:, : size - 1] @ B[..., None])[..., 0])
+        )
         found.append((size, A, reach, seen, kernel))
         if 2 * size > longest:
             return found
@@ -63,7 +72,8 @@ def _blocks(A, B, C, longest):
 
 
 def _through(size, power, reach, seen, kernel, u, x):
-    """Outputs (H, batch, T) and last state (H, batch, n) of inputs u (H, batch, T), T a multiple of the block's size."""
+    """Outputs (H, batch, T) and last state (H, batch, n) of inputs u (H, batch, T), T a multiple of
+    the block's size."""
     H, batch, T = u.shape
     blocks = u.reshape(H, -1, size)
     added = (blocks @ transpose(reach)).reshape(H, batch, T // size, -1)
@@ -72,4 +82,6 @@ def _through(size, power, reach, seen, kernel, u, x):
         starts.append(x)
         x = x @ transpose(power) + each
     before = stack(starts, axis=-2).reshape(H, -1, x.shape[-1])
-    return (causal_convolution(kernel[:, None], blocks) + before @ transpose(seen)).reshape(H, batch, T), x
+    return (causal_convolution(kernel[:, None], blocks) + before @ transpose(seen)).reshape(
+        H, batch, T
+    ), x

@@ -1,4 +1,5 @@
-"""Layers of torch that keep no state of their own, or a window of their inputs, and nn.Sequential of them, as systems."""
+"""Layers of torch that keep no state of their own, or a window of their inputs, and nn.Sequential
+of them, as systems."""
 
 from copy import deepcopy
 
@@ -10,13 +11,24 @@ from .residual import EPSILON, Activation, Dense, Norm
 
 
 def layers_of(module, convert):
-    """The maps that a torch module stands for, one after another, its weights copied in float64; ``convert`` makes those of other modules.
+    """The maps that a torch module stands for, one after another, its weights copied in float64;
+    ``convert`` makes those of other modules.
 
-    None for a module that is not among these: nn.Sequential, nn.Conv1d, nn.Linear, nn.LayerNorm, nn.RMSNorm, nn.ReLU, nn.Tanh, nn.GELU.
+    None for a module that is not among these: nn.Sequential, nn.Conv1d, nn.Linear, nn.LayerNorm,
+    nn.RMSNorm, nn.ReLU, nn.Tanh, nn.GELU.
     """
     from torch import nn
 
-    kinds = (nn.Sequential, nn.Conv1d, nn.Linear, nn.LayerNorm, nn.RMSNorm, nn.ReLU, nn.Tanh, nn.GELU)
+    kinds = (
+        nn.Sequential,
+        nn.Conv1d,
+        nn.Linear,
+        nn.LayerNorm,
+        nn.RMSNorm,
+        nn.ReLU,
+        nn.Tanh,
+        nn.GELU,
+    )
     kind = next((kind for kind in kinds if isinstance(module, kind)), None)
     if kind is None:
         return None
@@ -28,7 +40,10 @@ def layers_of(module, convert):
             padding = _left(part)
             continue
         if padding is not None and not isinstance(part, nn.Conv1d):
-            raise ValueError(f"padding before nn.{type(part).__name__}: pad on the left, directly before an nn.Conv1d")
+            raise ValueError(
+                f"padding before nn.{type(part).__name__}: pad on the left, directly "
+                "before an nn.Conv1d"
+            )
         made.append(_layer(part, padding) or _last(part, convert, place == len(flat) - 1))
         padding = None
     if padding is not None:
@@ -44,15 +59,23 @@ def as_map(layers):
 def own_forward(module, kind):
     """Refuse a module whose equation may not be that of its kind of torch."""
     if type(module).forward is not kind.forward or "forward" in vars(module):
-        raise TypeError(f"{type(module).__name__} has a forward of its own, so its equation may not be that of nn.{kind.__name__}: write it "
-                        "as a dm.Map in five lines")
+        raise TypeError(
+            f"{type(module).__name__} has a forward of its own, so its equation may "
+            f"not be that of nn.{kind.__name__}: write it "
+            "as a dm.Map in five lines"
+        )
     if module._forward_pre_hooks:
-        raise TypeError(f"nn.{kind.__name__} has a hook before its forward, which may change its weights: remove it first (torch.nn.utils."
-                        "remove_weight_norm, torch.nn.utils.prune.remove); torch.nn.utils.parametrizations needs none")
+        raise TypeError(
+            f"nn.{kind.__name__} has a hook before its forward, which may change its "
+            "weights: remove it first (torch.nn.utils."
+            "remove_weight_norm, torch.nn.utils.prune.remove); "
+            "torch.nn.utils.parametrizations needs none"
+        )
 
 
 def _flat(module):
-    """The modules inside nested nn.Sequential, without those that do nothing in use: nn.Identity, nn.Dropout."""
+    """The modules inside nested nn.Sequential, without those that do nothing in use: nn.Identity,
+    nn.Dropout."""
     from torch import nn
 
     if isinstance(module, nn.Sequential):
@@ -62,14 +85,23 @@ def _flat(module):
 
 
 def _check_axes(flat):
-    """Convolutions have time on the last axis, other layers features: torch would mix one with the other."""
+    """Convolutions have time on the last axis, other layers features: torch would mix one with the
+    other."""
     from torch import nn
 
-    others = [part for part in flat if not isinstance(part, (nn.Conv1d, nn.ConstantPad1d, nn.ReLU, nn.Tanh, nn.GELU))]
+    others = [
+        part
+        for part in flat
+        if not isinstance(part, (nn.Conv1d, nn.ConstantPad1d, nn.ReLU, nn.Tanh, nn.GELU))
+    ]
     if others and any(isinstance(part, nn.Conv1d) for part in flat):
-        raise ValueError(f"nn.Conv1d has time on the last axis and nn.{type(others[0]).__name__} features, so that one nn.Sequential of both mixes "
-                         "them: use nn.Conv1d of kernel_size 1 for a linear map of the channels, or convert the parts and join them by "
-                         "dm.models.Network")
+        raise ValueError(
+            f"nn.Conv1d has time on the last axis and nn.{type(others[0]).__name__} "
+            "features, so that one nn.Sequential of both mixes "
+            "them: use nn.Conv1d of kernel_size 1 for a linear map of the channels, "
+            "or convert the parts and join them by "
+            "dm.models.Network"
+        )
 
 
 def _layer(module, padding):
@@ -88,7 +120,10 @@ def _layer(module, padding):
         if isinstance(module, kind):
             own_forward(module, kind)
             if getattr(module, "approximate", "none") != "none":
-                raise ValueError(f"nn.GELU(approximate={module.approximate!r}) is not represented: use approximate='none'")
+                raise ValueError(
+                    f"nn.GELU(approximate={module.approximate!r}) is not "
+                    "represented: use approximate='none'"
+                )
             return kind.__name__.lower()
     return None
 
@@ -98,8 +133,11 @@ def _last(module, convert, last):
     from torch import nn
 
     if not last and isinstance(module, nn.RNNBase):
-        raise ValueError(f"nn.{type(module).__name__} returns a pair, which nn.Sequential cannot hand on: convert the parts and join them by "
-                         "dm.models.Network")
+        raise ValueError(
+            f"nn.{type(module).__name__} returns a pair, which nn.Sequential cannot "
+            "hand on: convert the parts and join them by "
+            "dm.models.Network"
+        )
     return convert(module)
 
 
@@ -109,35 +147,65 @@ def norm_of(module):
 
     kind = next((kind for kind in (nn.LayerNorm, nn.RMSNorm) if isinstance(module, kind)), None)
     if kind is None:
-        raise TypeError(f"a norm is nn.LayerNorm or nn.RMSNorm, got {type(module).__name__}: write it as a dm.Map in five lines")
+        raise TypeError(
+            f"a norm is nn.LayerNorm or nn.RMSNorm, got {type(module).__name__}: "
+            "write it as a dm.Map in five lines"
+        )
     own_forward(module, kind)
     if module.eps != EPSILON or len(module.normalized_shape) != 1:
-        raise ValueError(f"nn.{kind.__name__} over {tuple(module.normalized_shape)} with eps = {module.eps}: norms here go over the last axis with "
-                         f"eps = {EPSILON}, train with that")
+        raise ValueError(
+            f"nn.{kind.__name__} over {tuple(module.normalized_shape)} with eps = "
+            f"{module.eps}: norms here go over the last axis with "
+            f"eps = {EPSILON}, train with that"
+        )
     width, offset = module.normalized_shape[0], getattr(module, "bias", None)
     gain = np.ones(width) if module.weight is None else array_of(module.weight)
-    return Norm(gain, np.zeros(width) if offset is None else array_of(offset), "layer" if kind is nn.LayerNorm else "rms")
+    return Norm(
+        gain,
+        np.zeros(width) if offset is None else array_of(offset),
+        "layer" if kind is nn.LayerNorm else "rms",
+    )
 
 
 def _convolution(module, left):
     from torch import nn
 
     own_forward(module, nn.Conv1d)
-    kernel, dilation, stride, groups = module.kernel_size[0], module.dilation[0], module.stride[0], module.groups
+    kernel, dilation, stride, groups = (
+        module.kernel_size[0],
+        module.dilation[0],
+        module.stride[0],
+        module.groups,
+    )
     reach = (kernel - 1) * dilation
-    padding = {"valid": 0, "same": reach}[module.padding] if isinstance(module.padding, str) else module.padding[0]
+    padding = (
+        {"valid": 0, "same": reach}[module.padding]
+        if isinstance(module.padding, str)
+        else module.padding[0]
+    )
     if stride != 1:
-        raise ValueError(f"stride = {stride}: a causal map has one output for each input: use stride=1")
+        raise ValueError(
+            f"stride = {stride}: a causal map has one output for each input: use stride=1"
+        )
     if padding:
-        raise ValueError(f"padding = {module.padding!r} at the end of a sequence reads the future: set padding=0 and put "
-                         f"nn.ZeroPad1d(({reach}, 0)) before")
+        raise ValueError(
+            f"padding = {module.padding!r} at the end of a sequence reads the "
+            "future: set padding=0 and put "
+            f"nn.ZeroPad1d(({reach}, 0)) before"
+        )
     if left not in (None, reach):
-        raise ValueError(f"padding by {left} on the left of an nn.Conv1d of kernel {kernel} and dilation {dilation}: the causal one is ({reach}, 0)")
-    weight = array_of(deepcopy(module).double().weight)  # where it is a parametrisation it is worked out in float64 too
+        raise ValueError(
+            f"padding by {left} on the left of an nn.Conv1d of kernel {kernel} and "
+            f"dilation {dilation}: the causal one is ({reach}, 0)"
+        )
+    # where it is a parametrisation it is worked out in float64 too
+    weight = array_of(deepcopy(module).double().weight)
     V = np.zeros((len(weight), kernel, module.in_channels))
     rows, columns = len(weight) // groups, weight.shape[1]
     for i in range(groups):
-        V[i * rows : (i + 1) * rows, :, i * columns : (i + 1) * columns] = weight[i * rows : (i + 1) * rows].swapaxes(1, 2)
+        V[i * rows : (i + 1) * rows, :, i * columns : (i + 1) * columns] = weight[
+            i * rows : (i + 1) * rows
+        ].swapaxes(1, 2)
     return Convolution(V, None if module.bias is None else array_of(module.bias), dilation)
 
 
@@ -145,10 +213,15 @@ def _left(pad):
     """Zeros put before a sequence."""
     from torch import nn
 
-    own_forward(pad, nn.ConstantPad1d if type(pad).forward is nn.ConstantPad1d.forward else nn.ZeroPad1d)
+    own_forward(
+        pad, nn.ConstantPad1d if type(pad).forward is nn.ConstantPad1d.forward else nn.ZeroPad1d
+    )
     left, right = pad.padding
     if right or left < 0 or pad.value:
-        raise ValueError(f"padding by {pad.padding} with {pad.value}: only zeros on the left, (p, 0), keep a map causal")
+        raise ValueError(
+            f"padding by {pad.padding} with {pad.value}: only zeros on the left, (p, "
+            "0), keep a map causal"
+        )
     return left
 
 
@@ -157,7 +230,10 @@ def _with_widths(made):
     widths = [None if isinstance(part, str) else (part.inputs, part.outputs) for part in made]
     known = [i for i, width in enumerate(widths) if width]
     if not known:
-        raise ValueError("an nn.Sequential without a layer that has weights: its width is not known, add an nn.Linear or nn.Conv1d")
+        raise ValueError(
+            "an nn.Sequential without a layer that has weights: its width is not "
+            "known, add an nn.Linear or nn.Conv1d"
+        )
     for i, part in enumerate(made):
         if isinstance(part, str):
             before = [j for j in known if j < i]
@@ -168,5 +244,8 @@ def _with_widths(made):
 def array_of(tensor):
     """The weights of a tensor as a float64 array of their own."""
     if tensor.is_complex():
-        raise TypeError("complex weights have no real rule of this kind: split them into real and imaginary parts")
+        raise TypeError(
+            "complex weights have no real rule of this kind: split them into real and "
+            "imaginary parts"
+        )
     return tensor.detach().cpu().double().numpy().copy()

@@ -15,11 +15,13 @@ from .hippo import normal_plus_low_rank
 
 @dataclass(frozen=True, eq=False)
 class Diagonal(Map):
-    """What LRU and S5 share: x_t = lambda x_(t-1) + B u_t with N complex modes, y_t = r Re(C x_t) + D u_t.
+    """What LRU and S5 share: x_t = lambda x_(t-1) + B u_t with N complex modes, y_t = r Re(C x_t) +
+    D u_t.
 
-    The state holds the real parts of the modes and then the imaginary ones, 2N components. A subclass has the fields B_re, B_im (N, inputs),
-    C_re, C_im (outputs, N) and D (outputs, inputs), gives the modes and the matrix by which inputs reach them in ``coefficients``, and r
-    in ``copies``: 2 where the conjugate of each mode is there, too, and left out.
+    The state holds the real parts of the modes and then the imaginary ones, 2N components. A
+    subclass has the fields B_re, B_im (N, inputs), C_re, C_im (outputs, N) and D (outputs, inputs),
+    gives the modes and the matrix by which inputs reach them in ``coefficients``, and r in
+    ``copies``: 2 where the conjugate of each mode is there, too, and left out.
     """
 
     square = False
@@ -28,22 +30,33 @@ class Diagonal(Map):
     def __post_init__(self):
         modes, inputs = matrix_shape(self, "B_re", "modes, inputs")
         outputs, _ = matrix_shape(self, "C_re", "outputs, modes")
-        keep(self, B_re=(modes, inputs), B_im=(modes, inputs), C_re=(outputs, modes), C_im=(outputs, modes), D=(outputs, inputs))
+        keep(
+            self,
+            B_re=(modes, inputs),
+            B_im=(modes, inputs),
+            C_re=(outputs, modes),
+            C_im=(outputs, modes),
+            D=(outputs, inputs),
+        )
 
     modes = property(lambda self: len(self.B_re))
     inputs = property(lambda self: self.B_re.shape[1])
     outputs = property(lambda self: len(self.C_re))
     size = property(lambda self: 2 * self.modes)
-    states = property(lambda self: tuple(f"{part}{n}" for part in ("re", "im") for n in range(self.modes)))
+    states = property(
+        lambda self: tuple(f"{part}{n}" for part in ("re", "im") for n in range(self.modes))
+    )
 
     @property
     def coefficients(self):
-        """Real and imaginary part of lambda, each (N,), and of the matrix by which inputs reach the modes, each (N, inputs)."""
+        """Real and imaginary part of lambda, each (N,), and of the matrix by which inputs reach the
+        modes, each (N, inputs)."""
         raise NotImplementedError
 
     @cached_property
     def recurrence(self):
-        """Factors of the state itself and of the other part of each mode, each (2N,), and the inputs' matrix (2N, inputs)."""
+        """Factors of the state itself and of the other part of each mode, each (2N,), and the
+        inputs' matrix (2N, inputs)."""
         re, im, B_re, B_im = self.coefficients
         return concat((re, re)), concat((-im, im)), concat((B_re, B_im), axis=0)
 
@@ -79,23 +92,30 @@ class Diagonal(Map):
 
         x, u = one_batch_of_steps(x, u)
         re, im, *_ = self.coefficients
-        states = linear_scan(as_complex(re, im), as_complex(*split(u @ self.recurrence[2].T, 2)), as_complex(*split(x, 2)))
+        states = linear_scan(
+            as_complex(re, im),
+            as_complex(*split(u @ self.recurrence[2].T, 2)),
+            as_complex(*split(x, 2)),
+        )
         x = concat((states.real, states.imag))
         return self.output(x, u), x[..., -1, :]
 
     @property
     def rates(self):
-        """Logarithms a of the modes, complex, shape (N,): lambda = exp(a), decay and turn in one step."""
+        """Logarithms a of the modes, complex, shape (N,): lambda = exp(a), decay and turn in one
+        step."""
         raise NotImplementedError
 
     def continuous(self):
-        """The system dx/dt = a x + B u of 2N states whose zero-order hold over one step, the unit of time, is this one: a LinearSystem."""
+        """The system dx/dt = a x + B u of 2N states whose zero-order hold over one step, the unit
+        of time, is this one: a LinearSystem."""
         a, (_, _, re, im) = self.rates, self.coefficients
         B = _held(a, 1.0)[:, None] ** -1 * (re + 1j * im)
         return self._real(a, np.concatenate((B.real, B.imag)), None)
 
     def discrete(self):
-        """The system that the rule steps, a LinearSystem of 2N states: its kernel, convolution by FFT and transfer function."""
+        """The system that the rule steps, a LinearSystem of 2N states: its kernel, convolution by
+        FFT and transfer function."""
         return self._real(self.eigenvalues, self.recurrence[2], 1.0)
 
     def _real(self, modes, B, dt):
@@ -109,14 +129,18 @@ class Diagonal(Map):
 
 @dataclass(frozen=True, eq=False)
 class LRU(Diagonal):
-    """Linear recurrent unit (Orvieto et al. 2023): N complex modes that can neither explode nor stop turning.
+    """Linear recurrent unit (Orvieto et al. 2023): N complex modes that can neither explode nor
+    stop turning.
 
-    x_t = lambda x_(t-1) + gamma B u_t,  y_t = Re(C x_t) + D u_t;  lambda = exp(-exp(nu) + i exp(theta)), gamma = sqrt(1 - |lambda|^2), so that
-    white noise gives every mode the same variance however long it remembers.
+    x_t = lambda x_(t-1) + gamma B u_t,  y_t = Re(C x_t) + D u_t;  lambda = exp(-exp(nu) + i
+    exp(theta)), gamma = sqrt(1 - |lambda|^2), so that white noise gives every mode the same
+    variance however long it remembers.
 
-    Fields: nu, theta (N,), the logarithms of the decay and of the phase in a step; B_re, B_im (N, inputs); C_re, C_im (outputs, N); D (outputs,
-    inputs), where the paper has a vector; log_gamma (N,), which is trained as in the authors' code, or None where gamma follows lambda.
-    Source: Orvieto et al. (2023), Resurrecting recurrent neural networks for long sequences, ICML, section 3 and appendix A.
+    Fields: nu, theta (N,), the logarithms of the decay and of the phase in a step; B_re, B_im (N,
+    inputs); C_re, C_im (outputs, N); D (outputs, inputs), where the paper has a vector; log_gamma
+    (N,), which is trained as in the authors' code, or None where gamma follows lambda. Source:
+    Orvieto et al. (2023), Resurrecting recurrent neural networks for long sequences, ICML, section
+    3 and appendix A.
 
     >>> unit = LRU.random(4, 2, modes=3, r_min=0.9, r_max=0.99)
     >>> unit.size, bool((0.9 < abs(unit.eigenvalues)).all() and (abs(unit.eigenvalues) < 0.99).all())
@@ -131,7 +155,9 @@ class LRU(Diagonal):
     C_im: np.ndarray
     D: np.ndarray
     log_gamma: np.ndarray | None = None
-    source = "Orvieto et al. (2023), Resurrecting recurrent neural networks for long sequences, ICML"
+    source = (
+        "Orvieto et al. (2023), Resurrecting recurrent neural networks for long sequences, ICML"
+    )
 
     def __post_init__(self):
         super().__post_init__()
@@ -142,16 +168,23 @@ class LRU(Diagonal):
     @cached_property
     def coefficients(self):
         decay, phase = exp(self.nu), exp(self.theta)
-        modulus, tied = exp(-decay), sqrt(-expm1(-2.0 * decay))  # sqrt(1 - |lambda|^2), with all its digits where lambda is near 1
+        # sqrt(1 - |lambda|^2), with all its digits where lambda is near 1
+        modulus, tied = exp(-decay), sqrt(-expm1(-2.0 * decay))
         gamma = tied if self.log_gamma is None else exp(self.log_gamma)
-        return modulus * cos(phase), modulus * sin(phase), gamma[:, None] * self.B_re, gamma[:, None] * self.B_im
+        return (
+            modulus * cos(phase),
+            modulus * sin(phase),
+            gamma[:, None] * self.B_re,
+            gamma[:, None] * self.B_im,
+        )
 
     @property
     def rates(self):
         return -np.exp(self.nu) + 1j * np.exp(self.theta)
 
     def resampled(self, factor):
-        """The same unit for inputs that lie ``factor`` times as far apart, each held until the next: lambda to that power, and B to fit.
+        """The same unit for inputs that lie ``factor`` times as far apart, each held until the
+        next: lambda to that power, and B to fit.
 
         >>> unit = LRU.random(2, 1)
         >>> bool(np.allclose(unit.resampled(3).eigenvalues, unit.eigenvalues**3))
@@ -161,22 +194,44 @@ class LRU(Diagonal):
         longer = replace(self, nu=self.nu + np.log(factor), theta=self.theta + np.log(factor))
         ratio = _held(self.rates, factor) / _held(self.rates, 1.0)
         if self.log_gamma is None:
-            ratio = ratio * np.sqrt(np.expm1(-2 * np.exp(self.nu)) / np.expm1(-2 * np.exp(longer.nu)))
+            ratio = ratio * np.sqrt(
+                np.expm1(-2 * np.exp(self.nu)) / np.expm1(-2 * np.exp(longer.nu))
+            )
         B = ratio[:, None] * (self.B_re + 1j * self.B_im)
         return replace(longer, B_re=B.real, B_im=B.imag)
 
     @classmethod
-    def random(cls, units, inputs, *, rng=0, modes=None, r_min=0.0, r_max=1.0, max_phase=2 * np.pi, gamma="tied"):
-        """Modes uniform over the ring r_min <= |lambda| <= r_max, phases uniform in (0, max_phase); B complex normal of variance 1/inputs, C of
-        variance 1/modes, D normal of variance 1/inputs. ``modes`` is units by default; gamma "tied" follows lambda, "trained" starts there."""
+    def random(
+        cls,
+        units,
+        inputs,
+        *,
+        rng=0,
+        modes=None,
+        r_min=0.0,
+        r_max=1.0,
+        max_phase=2 * np.pi,
+        gamma="tied",
+    ):
+        """Modes uniform over the ring r_min <= |lambda| <= r_max, phases uniform in (0, max_phase);
+        B complex normal of variance 1/inputs, C of variance 1/modes, D normal of variance 1/inputs.
+        ``modes`` is units by default; gamma "tied" follows lambda, "trained" starts there."""
         units, inputs = whole("units", units, 1), whole("inputs", inputs, 1)
-        modes, rng = whole("modes", units if modes is None else modes, 1), np.random.default_rng(rng)
+        modes, rng = (
+            whole("modes", units if modes is None else modes, 1),
+            np.random.default_rng(rng),
+        )
         nu, theta = ring(modes, r_min, r_max, max_phase, rng)
         if gamma not in ("tied", "trained"):
             raise ValueError(f"gamma must be tied or trained, got {gamma!r}")
         log_gamma = None if gamma == "tied" else 0.5 * np.log(-np.expm1(-2.0 * np.exp(nu)))
-        B, C = rng.standard_normal((2, modes, inputs)) / np.sqrt(2 * inputs), rng.standard_normal((2, units, modes)) / np.sqrt(modes)
-        return cls(nu, theta, *B, *C, rng.standard_normal((units, inputs)) / np.sqrt(inputs), log_gamma)
+        B, C = (
+            rng.standard_normal((2, modes, inputs)) / np.sqrt(2 * inputs),
+            rng.standard_normal((2, units, modes)) / np.sqrt(modes),
+        )
+        return cls(
+            nu, theta, *B, *C, rng.standard_normal((units, inputs)) / np.sqrt(inputs), log_gamma
+        )
 
 
 def _held(a, duration):
@@ -185,30 +240,40 @@ def _held(a, duration):
 
 
 def ring(modes, r_min, r_max, max_phase, rng):
-    """nu and theta of modes spread uniformly over the ring r_min <= |lambda| <= r_max, phases in (0, max_phase) (Orvieto et al. 2023, lemma 3.2).
+    """nu and theta of modes spread uniformly over the ring r_min <= |lambda| <= r_max, phases in
+    (0, max_phase) (Orvieto et al. 2023, lemma 3.2).
 
     >>> nu, _ = ring(20_000, 0.9, 0.999, 6.28, np.random.default_rng(0))
     >>> round(float(np.mean(np.exp(-2 * np.exp(nu)))), 3)
     0.904
     """
-    if not (0 <= real("r_min", r_min) < real("r_max", r_max) <= 1 and r_max >= 1e-150):  # its square must not underflow
-        raise ValueError(f"r_min = {r_min}, r_max = {r_max}: the ring needs 0 <= r_min < r_max <= 1, and r_max of at least 1e-150")
+    # its square must not underflow
+    if not (0 <= real("r_min", r_min) < real("r_max", r_max) <= 1 and r_max >= 1e-150):
+        raise ValueError(
+            f"r_min = {r_min}, r_max = {r_max}: the ring needs 0 <= r_min < r_max <= "
+            "1, and r_max of at least 1e-150"
+        )
     if not 0 < real("max_phase", max_phase) <= 2 * np.pi:
         raise ValueError(f"max_phase = {max_phase}: must lie in (0, 2 pi]")
     first, second = 1.0 - rng.random((2, modes))  # in (0, 1]: the logarithm of neither is infinite
-    return np.log(-0.5 * np.log(r_min**2 + first * (r_max**2 - r_min**2))), np.log(max_phase * second)
+    return np.log(-0.5 * np.log(r_min**2 + first * (r_max**2 - r_min**2))), np.log(
+        max_phase * second
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class S5(Diagonal):
-    """Simplified state-space layer (Smith, Warrington and Linderman 2023): one diagonal system of many inputs and outputs.
+    """Simplified state-space layer (Smith, Warrington and Linderman 2023): one diagonal system of
+    many inputs and outputs.
 
-    dx/dt = a x + B u, y = 2 Re(C x) + D u with a = -exp(log_decay) + i frequency; of each conjugate pair one mode is kept. Sampled by
-    zero-order hold with a step for each mode: lambda = exp(a step), x_t = lambda x_(t-1) + (lambda - 1)/a B u_t. At another sampling
-    rate the same weights serve (``resampled``).
+    dx/dt = a x + B u, y = 2 Re(C x) + D u with a = -exp(log_decay) + i frequency; of each conjugate
+    pair one mode is kept. Sampled by zero-order hold with a step for each mode: lambda = exp(a
+    step), x_t = lambda x_(t-1) + (lambda - 1)/a B u_t. At another sampling rate the same weights
+    serve (``resampled``).
 
-    Fields: log_decay, frequency, log_step (N,); B_re, B_im (N, inputs); C_re, C_im (outputs, N); D (outputs, inputs).
-    Source: Smith, Warrington and Linderman (2023), Simplified state space layers for sequence modeling, ICLR, section 3 and appendix B.
+    Fields: log_decay, frequency, log_step (N,); B_re, B_im (N, inputs); C_re, C_im (outputs, N); D
+    (outputs, inputs). Source: Smith, Warrington and Linderman (2023), Simplified state space layers
+    for sequence modeling, ICLR, section 3 and appendix B.
 
     >>> layer = S5.random(4, 2, modes=3)
     >>> bool(np.allclose(layer.resampled(2).eigenvalues, layer.eigenvalues**2))
@@ -224,7 +289,10 @@ class S5(Diagonal):
     C_im: np.ndarray
     D: np.ndarray
     copies = 2
-    source = "Smith, Warrington and Linderman (2023), Simplified state space layers for sequence modeling, ICLR"
+    source = (
+        "Smith, Warrington and Linderman (2023), Simplified state space layers for sequence "
+        "modeling, ICLR"
+    )
 
     def __post_init__(self):
         super().__post_init__()
@@ -237,9 +305,14 @@ class S5(Diagonal):
         fall, turn = rate * step, self.frequency * step
         kept, half = exp(-fall), sin(0.5 * turn)
         re, im = kept * cos(turn), kept * sin(turn)
-        less = expm1(-fall) - 2.0 * kept * half * half  # Re lambda - 1 without the loss of digits at small steps
+        # Re lambda - 1 without the loss of digits at small steps
+        less = expm1(-fall) - 2.0 * kept * half * half
         size = rate * rate + self.frequency * self.frequency
-        g_re, g_im = (im * self.frequency - less * rate) / size, -(less * self.frequency + im * rate) / size  # (lambda - 1)/a
+        # (lambda - 1)/a
+        g_re, g_im = (
+            (im * self.frequency - less * rate) / size,
+            -(less * self.frequency + im * rate) / size,
+        )
         g_re, g_im = g_re[:, None], g_im[:, None]
         return re, im, g_re * self.B_re - g_im * self.B_im, g_re * self.B_im + g_im * self.B_re
 
@@ -248,22 +321,46 @@ class S5(Diagonal):
         return np.exp(self.log_step) * (-np.exp(self.log_decay) + 1j * self.frequency)
 
     def resampled(self, factor):
-        """The same layer for inputs that lie ``factor`` times as far apart: the steps grow, nothing is trained anew."""
+        """The same layer for inputs that lie ``factor`` times as far apart: the steps grow, nothing
+        is trained anew."""
         (factor,) = above_zero(factor=factor)
         return replace(self, log_step=self.log_step + np.log(factor))
 
     @classmethod
     def random(cls, units, inputs, *, rng=0, modes=None, blocks=1, step_min=1e-3, step_max=0.1):
-        """Modes of the normal part of HiPPO-LegS, ``blocks`` copies of it, its eigenvectors taken into B and C; B of variance 1/inputs and C of
-        variance 1/(2 modes) before that, D normal of variance 1/inputs; steps log-uniform. ``modes`` (units by default) counts pairs."""
-        units, inputs, blocks = whole("units", units, 1), whole("inputs", inputs, 1), whole("blocks", blocks, 1)
-        modes, rng = whole("modes", units if modes is None else modes, 1), np.random.default_rng(rng)
+        """Modes of the normal part of HiPPO-LegS, ``blocks`` copies of it, its eigenvectors taken
+        into B and C; B of variance 1/inputs and C of variance 1/(2 modes) before that, D normal of
+        variance 1/inputs; steps log-uniform. ``modes`` (units by default) counts pairs."""
+        units, inputs, blocks = (
+            whole("units", units, 1),
+            whole("inputs", inputs, 1),
+            whole("blocks", blocks, 1),
+        )
+        modes, rng = (
+            whole("modes", units if modes is None else modes, 1),
+            np.random.default_rng(rng),
+        )
         if modes % blocks:
-            raise ValueError(f"blocks = {blocks} do not divide modes = {modes}: choose another number of blocks")
-        form, upper = normal_plus_low_rank("legs", 2 * modes // blocks), slice(modes // blocks, None)  # of each pair the upper one
+            raise ValueError(
+                f"blocks = {blocks} do not divide modes = {modes}: choose another number of blocks"
+            )
+        # of each pair the upper one
+        form, upper = (
+            normal_plus_low_rank("legs", 2 * modes // blocks),
+            slice(modes // blocks, None),
+        )
         vectors = np.kron(np.eye(blocks), form.V[:, upper])
         B = vectors.conj().T @ rng.standard_normal((2 * modes, inputs)) / np.sqrt(inputs)
         C = rng.standard_normal((units, 2 * modes)) / np.sqrt(2 * modes) @ vectors
         log_step = np.log(log_uniform(rng, step_min, step_max, modes))
         D = rng.standard_normal((units, inputs)) / np.sqrt(inputs)
-        return cls(np.full(modes, np.log(0.5)), np.tile(form.Lambda.imag[upper], blocks), log_step, B.real, B.imag, C.real, C.imag, D)
+        return cls(
+            np.full(modes, np.log(0.5)),
+            np.tile(form.Lambda.imag[upper], blocks),
+            log_step,
+            B.real,
+            B.imag,
+            C.real,
+            C.imag,
+            D,
+        )

@@ -32,11 +32,13 @@ def gru_state(h, z, n):
 
 @dataclass(frozen=True, eq=False)
 class LSTM(Cell):
-    """Long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000).
+    """Long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al.
+    2000).
 
-    i, f, o = sigma(W h + V u + b), g = tanh(W h + V u + b), each with its own block of N rows in the order i, f, g, o of torch;
-    c_t = f c_(t-1) + i g,  h_t = o tanh(c_t).  The state is (h, c), 2N components: leaving c out of the Jacobian leaves out the constant
-    error carousel. Fields: W (4N, N), V (4N, D), b (4N,).
+    i, f, o = sigma(W h + V u + b), g = tanh(W h + V u + b), each with its own block of N rows in
+    the order i, f, g, o of torch; c_t = f c_(t-1) + i g,  h_t = o tanh(c_t).  The state is (h, c),
+    2N components: leaving c out of the Jacobian leaves out the constant error carousel. Fields: W
+    (4N, N), V (4N, D), b (4N,).
 
     >>> LSTM.zeros(1).rule(np.array([0.0, 1.0]), None)[1].item()
     0.5
@@ -64,16 +66,34 @@ class LSTM(Cell):
         return split(x, 2)[0]
 
     @classmethod
-    def random(cls, units, inputs=0, *, rng=0, gain=1.0, input_gain=1.0, bias_sd=0.0, forget_bias=None, init="gaussian", chrono=None):
-        """Random LSTM. init "gaussian": W ~ N(0, gain^2/N), V ~ N(0, input_gain^2/D), b ~ N(0, bias_sd^2); "uniform": torch's default.
+    def random(
+        cls,
+        units,
+        inputs=0,
+        *,
+        rng=0,
+        gain=1.0,
+        input_gain=1.0,
+        bias_sd=0.0,
+        forget_bias=None,
+        init="gaussian",
+        chrono=None,
+    ):
+        """Random LSTM. init "gaussian": W ~ N(0, gain^2/N), V ~ N(0, input_gain^2/D), b ~ N(0,
+        bias_sd^2); "uniform": torch's default.
 
-        ``forget_bias`` sets the forget gate's bias (Jozefowicz et al. 2015: 1). ``chrono=T`` draws it as ln U(1, T - 1) and sets the input
-        gate's to its negative (Tallec and Ollivier 2018, eq. 16), so that memories of up to T steps are spread over the units.
+        ``forget_bias`` sets the forget gate's bias (Jozefowicz et al. 2015: 1). ``chrono=T`` draws
+        it as ln U(1, T - 1) and sets the input gate's to its negative (Tallec and Ollivier 2018,
+        eq. 16), so that memories of up to T steps are spread over the units.
         """
         if init not in ("gaussian", "uniform"):
             raise ValueError(f"init must be gaussian or uniform, got {init!r}")
         rng = np.random.default_rng(rng)
-        made = cls.gaussian(units, inputs, rng, gain, input_gain, bias_sd) if init == "gaussian" else cls.uniform(units, inputs, rng)
+        made = (
+            cls.gaussian(units, inputs, rng, gain, input_gain, bias_sd)
+            if init == "gaussian"
+            else cls.uniform(units, inputs, rng)
+        )
         b, n = made["b"], made["W"].shape[1]
         if forget_bias is not None and chrono is not None:
             raise ValueError("give forget_bias or chrono, not both")
@@ -87,10 +107,12 @@ class LSTM(Cell):
 
 @dataclass(frozen=True, eq=False)
 class GRU(Cell):
-    """Gated recurrent unit (Cho et al. 2014), with torch's placing of the reset gate and of the convex sum.
+    """Gated recurrent unit (Cho et al. 2014), with torch's placing of the reset gate and of the
+    convex sum.
 
-    r, z = sigma(W h + V u + b), n = tanh(V u + b + r (W h + c)),  h_t = (1 - z) n + z h_(t-1).  z near 1 keeps.
-    Fields: W (3N, N), V (3N, D), b (3N,) in the order r, z, n, and c (N,), the bias inside the reset gate.
+    r, z = sigma(W h + V u + b), n = tanh(V u + b + r (W h + c)),  h_t = (1 - z) n + z h_(t-1).  z
+    near 1 keeps. Fields: W (3N, N), V (3N, D), b (3N,) in the order r, z, n, and c (N,), the bias
+    inside the reset gate.
 
     >>> GRU.zeros(1).rule(np.array([1.0]), None).item()
     0.5
@@ -118,15 +140,30 @@ class GRU(Cell):
         return gru_state(x, z, n)
 
     @classmethod
-    def random(cls, units, inputs=0, *, rng=0, gain=1.0, input_gain=1.0, bias_sd=0.0, update_bias=None, init="gaussian", chrono=None):
-        """Random GRU; options as for ``LSTM.random``, with the bias of the update gate z in place of the forget gate's."""
+    def random(
+        cls,
+        units,
+        inputs=0,
+        *,
+        rng=0,
+        gain=1.0,
+        input_gain=1.0,
+        bias_sd=0.0,
+        update_bias=None,
+        init="gaussian",
+        chrono=None,
+    ):
+        """Random GRU; options as for ``LSTM.random``, with the bias of the update gate z in place
+        of the forget gate's."""
         if init not in ("gaussian", "uniform"):
             raise ValueError(f"init must be gaussian or uniform, got {init!r}")
         rng = np.random.default_rng(rng)
         if init == "uniform":
             made = cls.uniform(units, inputs, rng)
         else:
-            made = cls.gaussian(units, inputs, rng, gain, input_gain, bias_sd) | {"c": np.zeros(units)}
+            made = cls.gaussian(units, inputs, rng, gain, input_gain, bias_sd) | {
+                "c": np.zeros(units)
+            }
         n = made["W"].shape[1]
         if update_bias is not None and chrono is not None:
             raise ValueError("give update_bias or chrono, not both")
@@ -138,7 +175,8 @@ class GRU(Cell):
 
 
 def chrono_bias(units, longest, rng):
-    """Biases ln U(1, T - 1), shape (units,), for memories of up to T = ``longest`` steps (Tallec and Ollivier 2018)."""
+    """Biases ln U(1, T - 1), shape (units,), for memories of up to T = ``longest`` steps (Tallec
+    and Ollivier 2018)."""
     if not (np.isfinite(real("chrono", longest)) and longest > 2):
         raise ValueError(f"chrono = {longest}: the longest memory must be above 2 steps")
     return np.log(np.random.default_rng(rng).uniform(1.0, longest - 1.0, units))

@@ -1,4 +1,5 @@
-"""The Legendre Memory Unit: a linear memory of a sliding window, written and read by a tanh network."""
+"""The Legendre Memory Unit: a linear memory of a sliding window, written and read by a tanh
+network."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,13 +16,16 @@ from .hippo import legendre_delay
 
 @dataclass(frozen=True, eq=False)
 class LMU(Map):
-    """Legendre Memory Unit: m_t = A m_(t-1) + B (Ex u_t + Eh h_(t-1) + Em m_(t-1)), h_t = tanh(V u_t + W h_(t-1) + M m_t).
+    """Legendre Memory Unit: m_t = A m_(t-1) + B (Ex u_t + Eh h_(t-1) + Em m_(t-1)), h_t = tanh(V
+    u_t + W h_(t-1) + M m_t).
 
-    A and B are the zero-order hold, over one step, of theta dm/dt = A m + B w, whose order-q state holds the last theta steps of w in Legendre
-    polynomials (``legendre_delay``); they are not trained. d memories stand side by side. State: h (N,), then m (d, q) flattened.
+    A and B are the zero-order hold, over one step, of theta dm/dt = A m + B w, whose order-q state
+    holds the last theta steps of w in Legendre polynomials (``legendre_delay``); they are not
+    trained. d memories stand side by side. State: h (N,), then m (d, q) flattened.
 
-    Fields: W (N, N), V (N, D), M (N, d q), Ex (d, D), Eh (d, N), Em (d, d q), theta in steps, a number that ``train=("theta",)`` trains too.
-    Source: Voelker, Kajic and Eliasmith (2019), equations 1 to 7; keras-lmu's hidden cell may be another, here it is the paper's.
+    Fields: W (N, N), V (N, D), M (N, d q), Ex (d, D), Eh (d, N), Em (d, d q), theta in steps, a
+    number that ``train=("theta",)`` trains too. Source: Voelker, Kajic and Eliasmith (2019),
+    equations 1 to 7; keras-lmu's hidden cell may be another, here it is the paper's.
 
     >>> LMU.random(4, 1, order=6, theta=20.0).size
     10
@@ -37,9 +41,16 @@ class LMU(Map):
     square = False
 
     def __post_init__(self):
-        (N, width), (d, _), D = matrix_shape(self, "M", "units, memories order"), matrix_shape(self, "Eh", "memories, units"), np.shape(self.V)[-1]
+        (N, width), (d, _), D = (
+            matrix_shape(self, "M", "units, memories order"),
+            matrix_shape(self, "Eh", "memories, units"),
+            np.shape(self.V)[-1],
+        )
         if width % d:
-            raise ShapeError(f"M of LMU has {width} columns, which {d} memories do not divide: expected (units, memories order)")
+            raise ShapeError(
+                f"M of LMU has {width} columns, which {d} memories do not divide: "
+                "expected (units, memories order)"
+            )
         keep(self, W=(N, N), V=(N, D), M=(N, width), Ex=(d, D), Eh=(d, N), Em=(d, width))
         above_zero(theta=self.theta)
 
@@ -51,11 +62,15 @@ class LMU(Map):
 
     @property
     def states(self):
-        return (*(f"h{i}" for i in range(self.units)), *(f"m{i}_{j}" for i in range(self.memories) for j in range(self.order)))
+        return (
+            *(f"h{i}" for i in range(self.units)),
+            *(f"m{i}_{j}" for i in range(self.memories) for j in range(self.order)),
+        )
 
     @property
     def memory(self):
-        """The linear memory of one encoded signal as a continuous system, read out at lag theta; ``discretise(1.0)`` is what the rule steps."""
+        """The linear memory of one encoded signal as a continuous system, read out at lag theta;
+        ``discretise(1.0)`` is what the rule steps."""
         return legendre_delay(self.order, self.theta)
 
     @cached_property
@@ -81,19 +96,26 @@ class LMU(Map):
         return x[..., : self.units]
 
     def initial(self, rng=0):
-        """A small random state: near the zero from which training starts, yet off the fixed point that zero is."""
+        """A small random state: near the zero from which training starts, yet off the fixed point
+        that zero is."""
         return 1e-3 * np.random.default_rng(rng).standard_normal(self.size)
 
     def resampled(self, factor):
-        """The same memory for inputs whose samples lie ``factor`` times as far apart: the window is as many steps shorter."""
+        """The same memory for inputs whose samples lie ``factor`` times as far apart: the window is
+        as many steps shorter."""
         (factor,) = above_zero(factor=factor)
         return replace(self, theta=self.theta / factor)
 
     @classmethod
     def random(cls, units, inputs=0, *, rng=0, order=16, theta=100.0, memories=1):
-        """W, V and M normal of variance 2/(rows + columns) (Glorot), Ex and Eh uniform of variance 1/columns (LeCun), Em zero, as published."""
+        """W, V and M normal of variance 2/(rows + columns) (Glorot), Ex and Eh uniform of variance
+        1/columns (LeCun), Em zero, as published."""
         N, D = whole("units", units, 1), whole("inputs", inputs, 0)
-        q, d, rng = whole("order", order, 1), whole("memories", memories, 1), np.random.default_rng(rng)
+        q, d, rng = (
+            whole("order", order, 1),
+            whole("memories", memories, 1),
+            np.random.default_rng(rng),
+        )
 
         def glorot(rows, columns):
             return np.sqrt(2 / (rows + columns)) * rng.standard_normal((rows, columns))
@@ -101,7 +123,15 @@ class LMU(Map):
         def lecun(rows, columns):
             return np.sqrt(3 / max(columns, 1)) * rng.uniform(-1, 1, (rows, columns))
 
-        return cls(glorot(N, N), glorot(N, D), glorot(N, d * q), lecun(d, D), lecun(d, N), np.zeros((d, d * q)), real("theta", theta))
+        return cls(
+            glorot(N, N),
+            glorot(N, D),
+            glorot(N, d * q),
+            lecun(d, D),
+            lecun(d, N),
+            np.zeros((d, d * q)),
+            real("theta", theta),
+        )
 
 
 def exponential(matrix, theta, like):
@@ -114,7 +144,9 @@ def exponential(matrix, theta, like):
     if namespace(theta).__name__ == "Symbols":
         import sympy
 
-        exact = sympy.Matrix(matrix.astype(int)) / (theta.item() if isinstance(theta, np.ndarray) else theta)
+        exact = sympy.Matrix(matrix.astype(int)) / (
+            theta.item() if isinstance(theta, np.ndarray) else theta
+        )
         return np.array(exact.exp().tolist(), dtype=object)
     from scipy.linalg import expm
 

@@ -1,4 +1,5 @@
-"""Files that are whole or absent, each with its checksum; a Dataset in one of them. Nothing here can run code."""
+"""Files that are whole or absent, each with its checksum; a Dataset in one of them. Nothing here
+can run code."""
 
 import errno
 import hashlib
@@ -19,7 +20,8 @@ class NoSpaceError(OSError):
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a file aside, flush it to the disk and rename it, so that a reader finds the whole file or none."""
+    """Write a file aside, flush it to the disk and rename it, so that a reader finds the whole file
+    or none."""
     part = path.with_name(path.name + ".part")
     try:
         with open(part, "wb") as file:
@@ -40,7 +42,9 @@ def space_watched() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in FULL:
-            raise NoSpaceError("no space left; nothing was damaged; free space and run again") from error
+            raise NoSpaceError(
+                "no space left; nothing was damaged; free space and run again"
+            ) from error
         raise
 
 
@@ -56,8 +60,8 @@ def flush_folder(folder: Path) -> None:
 def cache_base() -> Path:
     """The user's cache folder: XDG_CACHE_HOME, or ~/.cache. RuntimeError where there is no home.
 
-    A relative XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification asks: a folder that somebody prepared must not become ours by
-    standing in it.
+    A relative XDG_CACHE_HOME is ignored, as the XDG Base Directory Specification asks: a folder
+    that somebody prepared must not become ours by standing in it.
     """
     given = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     return given if given.is_absolute() else Path("~/.cache").expanduser()
@@ -87,17 +91,21 @@ def unseal(data: bytes):
     return json.loads(line)
 
 
-# ---- one Dataset, one file -------------------------------------------------------------------------------------------------------
+# ---- one Dataset, one file -----------------------------------------------------------------------
 
 
 def encode(dataset) -> bytes:
-    """A Dataset as netCDF-4, made in memory: HDF5 crashes on a full disk, a plain write does not. Equal Datasets give equal bytes."""
+    """A Dataset as netCDF-4, made in memory: HDF5 crashes on a full disk, a plain write does not.
+    Equal Datasets give equal bytes."""
     return bytes(dataset.drop_encoding().to_netcdf(engine="h5netcdf", encoding=plain(dataset)))
 
 
 def plain(dataset) -> dict:
-    """Encoding without fill values: each would be one more attribute that the Dataset did not have."""
-    return {name: {"_FillValue": None} for name, v in dataset.variables.items() if v.dtype.kind in "fc"}
+    """Encoding without fill values: each would be one more attribute that the Dataset did not
+    have."""
+    return {
+        name: {"_FillValue": None} for name, v in dataset.variables.items() if v.dtype.kind in "fc"
+    }
 
 
 def decode(data: bytes):
@@ -109,7 +117,8 @@ def decode(data: bytes):
 
 
 def save(dataset, path) -> Path:
-    """Write a Dataset to a netCDF-4 file with its checksum beside it (``sha256sum --check PATH.sha256`` reads it too)."""
+    """Write a Dataset to a netCDF-4 file with its checksum beside it (``sha256sum --check
+    PATH.sha256`` reads it too)."""
     path, data = Path(path), encode(dataset)
     beside = sidecar(path)
     # a kill between the two files must leave no checksum rather than a wrong one
@@ -120,7 +129,8 @@ def save(dataset, path) -> Path:
 
 
 def load(path):
-    """Dataset from a file of ``save``; ``DamageError`` unless it matches its checksum, ``FileNotFoundError`` when there is none."""
+    """Dataset from a file of ``save``; ``DamageError`` unless it matches its checksum,
+    ``FileNotFoundError`` when there is none."""
     return decode(verified(Path(path)))
 
 
@@ -133,19 +143,23 @@ def verified(path: Path) -> bytes:
 
 
 def verify(path: Path) -> None:
-    """The same comparison for a file of any size, of which no more than a piece is in memory at a time."""
+    """The same comparison for a file of any size, of which no more than a piece is in memory at a
+    time."""
     stated = stated_checksum(path)
     with open(path, "rb") as file:
         _compare(path, stated, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def stated_checksum(path: Path) -> bytes:
-    """What stands in the file beside a file; ``FileNotFoundError`` without the file, ``DamageError`` without a checksum."""
+    """What stands in the file beside a file; ``FileNotFoundError`` without the file,
+    ``DamageError`` without a checksum."""
     if not path.exists():
         raise FileNotFoundError(errno.ENOENT, "no such store", str(path))
     beside = sidecar(path)
     if not beside.exists():
-        raise DamageError(f"{path} has no checksum {beside.name} beside it: it is not a finished store")
+        raise DamageError(
+            f"{path} has no checksum {beside.name} beside it: it is not a finished store"
+        )
     return beside.read_bytes()
 
 

@@ -1,4 +1,5 @@
-"""Texts made here as machine code: compiled by numba, kept in the user's cache folder under the hash of the text, run on several threads."""
+"""Texts made here as machine code: compiled by numba, kept in the user's cache folder under the
+hash of the text, run on several threads."""
 
 import contextlib
 import os
@@ -10,12 +11,14 @@ import types
 from .files import cache_base, checksum
 
 MOST = 500  # programs of machine code that are kept, of some 50 kB each
-NO_PLACE = (OSError, RuntimeError)  # no home, a full disk, a folder that is read only: compiled anew in each process
+# no home, a full disk, a folder that is read only: compiled anew in each process
+NO_PLACE = (OSError, RuntimeError)
 
 
 def late(signature, **options):
-    """numba.njit with one signature, compiled when a caller is: one that comes from the cache needs nothing, and without a signature numba
-    would compile a function anew for each constant that it is called with."""
+    """numba.njit with one signature, compiled when a caller is: one that comes from the cache needs
+    nothing, and without a signature numba would compile a function anew for each constant that it
+    is called with."""
     import numba
 
     def dispatcher(function):
@@ -34,8 +37,9 @@ def late(signature, **options):
 
 
 def machine_code(name, text, function, signature=None):
-    """One function of a text, by default with the signature that it carries. The text is always the one made here, never one read from disk;
-    numba keeps its machine code beside the copy on disk."""
+    """One function of a text, by default with the signature that it carries. The text is always the
+    one made here, never one read from disk; numba keeps its machine code beside the copy on
+    disk."""
     import numba
 
     path = _stored(name, text)
@@ -48,7 +52,17 @@ def machine_code(name, text, function, signature=None):
     for _ in range(2 if path is not None else 0):
         try:
             return numba.njit([signature], cache=True, **module.FAST)(function)
-        except (EOFError, pickle.UnpicklingError, ValueError, TypeError, LookupError, OSError, RuntimeError, AttributeError, ImportError):
+        except (
+            EOFError,
+            pickle.UnpicklingError,
+            ValueError,
+            TypeError,
+            LookupError,
+            OSError,
+            RuntimeError,
+            AttributeError,
+            ImportError,
+        ):
             _clear(path)  # what is kept there is damaged, or cannot be kept
     return numba.njit([signature], **module.FAST)(function)
 
@@ -61,7 +75,8 @@ def _clear(path):
 
 
 def cache_folder():
-    """Where programs are kept: dynmem/programs in the user's cache folder (XDG_CACHE_HOME, or ~/.cache)."""
+    """Where programs are kept: dynmem/programs in the user's cache folder (XDG_CACHE_HOME, or
+    ~/.cache)."""
     return cache_base() / "dynmem" / "programs"
 
 
@@ -77,10 +92,13 @@ def _stored(name, text):
 
 
 def _private(folder):
-    """The folder, made where it is not there; OSError where others may write to it, since what is kept in it runs."""
+    """The folder, made where it is not there; OSError where others may write to it, since what is
+    kept in it runs."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     state = folder.stat()
-    if hasattr(os, "getuid") and (state.st_uid != os.getuid() or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+    if hasattr(os, "getuid") and (
+        state.st_uid != os.getuid() or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    ):
         raise PermissionError(f"{folder} can be written by others")
     return folder
 
@@ -93,7 +111,8 @@ def _whole(path, data):
 
 
 def keep(name, code):
-    """Keep machine code in the cache folder behind its checksum, if there is a place for it; of more than ``MOST``, those used last."""
+    """Keep machine code in the cache folder behind its checksum, if there is a place for it; of
+    more than ``MOST``, those used last."""
     with contextlib.suppress(*NO_PLACE):
         folder = _private(cache_folder())
         _whole(folder / f"{name}.o", _seal(name, code) + code)
@@ -102,7 +121,8 @@ def keep(name, code):
 
 
 def kept(name):
-    """Machine code that was kept; None where there is none, or where it is not what it was, or is another program's."""
+    """Machine code that was kept; None where there is none, or where it is not what it was, or is
+    another program's."""
     try:
         path = _private(cache_folder()) / f"{name}.o"
         data = path.read_bytes()
@@ -114,5 +134,6 @@ def kept(name):
 
 
 def _seal(name, code):
-    """Checksum of the code and of the name that it goes by: a file that was copied to another name is no good there."""
+    """Checksum of the code and of the name that it goes by: a file that was copied to another name
+    is no good there."""
     return checksum(name.encode() + code).encode()

@@ -1,4 +1,5 @@
-"""What fits into memory, asked before it is taken: a system may grant more than it has, and kill the process later."""
+"""What fits into memory, asked before it is taken: a system may grant more than it has, and kill
+the process later."""
 
 import math
 import os
@@ -13,7 +14,10 @@ def refuse_large(size, what, remedy):
     MemoryError: a billion billion bytes take 1e+09 GB of memory, more than this machine has: take fewer
     """
     if size > memory():
-        raise MemoryError(f"{what} take {float(size) / 1e9:.3g} GB of memory, more than this machine has: {remedy}")
+        raise MemoryError(
+            f"{what} take {float(size) / 1e9:.3g} GB of memory, more than this "
+            f"machine has: {remedy}"
+        )
 
 
 def memory():

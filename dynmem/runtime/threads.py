@@ -24,12 +24,14 @@ def cores():
 
 
 def one_thread():
-    """Context in which BLAS keeps to one thread: numpy's and scipy's pools otherwise fight over the cores."""
+    """Context in which BLAS keeps to one thread: numpy's and scipy's pools otherwise fight over the
+    cores."""
     return _controller().limit(limits=1, user_api="blas")
 
 
 def spread(function, items, workers=None):
-    """[function(item) for item in items] on threads, one a core; BLAS and numpy let go of the interpreter while they compute."""
+    """[function(item) for item in items] on threads, one a core; BLAS and numpy let go of the
+    interpreter while they compute."""
     workers = min(len(items), workers or cores())
     with one_thread():
         if workers == 1:
@@ -39,7 +41,8 @@ def spread(function, items, workers=None):
 
 
 def over_threads(part, members, workers):
-    """``part(a, b)`` over all of ``members``, in four pieces a thread; machine code lets go of the interpreter."""
+    """``part(a, b)`` over all of ``members``, in four pieces a thread; machine code lets go of the
+    interpreter."""
     from concurrent.futures import ThreadPoolExecutor
 
     edges = np.linspace(0, members, min(members, 4 * workers if workers > 1 else 1) + 1).astype(int)

@@ -1,11 +1,17 @@
-"""Linear recurrences over whole sequences as machine code, forward and backward in time, on numpy arrays and torch tensors.
+"""Linear recurrences over whole sequences as machine code, forward and backward in time, on numpy
+arrays and torch tensors.
 
-They are to state-space models what torch's fused kernels are to the LSTM: a model writes its rule, its ``run`` calls a scan, a test holds
-the one to the other.
+They are to state-space models what torch's fused kernels are to the LSTM: a model writes its rule,
+its ``run`` calls a scan, a test holds the one to the other.
 """
 
 import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach(
-    __name__, submod_attrs={"linear": ["linear_scan"], "channel": ["channel_scan"], "selective": ["selective_scan"]}
+    __name__,
+    submod_attrs={
+        "linear": ["linear_scan"],
+        "channel": ["channel_scan"],
+        "selective": ["selective_scan"],
+    },
 )

@@ -1,4 +1,5 @@
-"""What the doors of the scans share: arguments of numpy or torch brought to one precision, errors that say what to do."""
+"""What the doors of the scans share: arguments of numpy or torch brought to one precision, errors
+that say what to do."""
 
 import numpy as np
 
@@ -15,23 +16,33 @@ def is_torch(*arrays):
 
 
 def alike(arrays, complex=()):
-    """The arguments (a dict by name; None stays) as arrays or tensors of one precision; those named in ``complex`` become complex, or
-    all if one is and ``complex`` is None.
+    """The arguments (a dict by name; None stays) as arrays or tensors of one precision; those named
+    in ``complex`` become complex, or all if one is and ``complex`` is None.
 
-    Raises TypeError for a precision that the scans do not have, and for a tensor that is not on the processor.
+    Raises TypeError for a precision that the scans do not have, and for a tensor that is not on the
+    processor.
     """
     given = {name: a for name, a in arrays.items() if a is not None}
     made = _tensors(given) if is_torch(*given.values()) else _arrays(given)
     kinds = {name: str(a.dtype).removeprefix("torch.") for name, a in made.items()}
     for name, kind in kinds.items():
         if kind not in PRECISIONS:
-            raise TypeError(f"{name} is {kind}: a scan runs in float32, float64, complex64 or complex128. Half precision loses the state of a "
-                            f"long memory: convert with {name}.float() (numpy: {name}.astype('float32')), and the result back")
+            raise TypeError(
+                f"{name} is {kind}: a scan runs in float32, float64, complex64 or "
+                "complex128. Half precision loses the state of a "
+                f"long memory: convert with {name}.float() (numpy: "
+                f"{name}.astype('float32')), and the result back"
+            )
     double = any(kind in ("float64", "complex128") for kind in kinds.values())
     real = "float64" if double else "float32"
     if complex is None:
         complex = arrays if any(kind.startswith("complex") for kind in kinds.values()) else ()
-    return {name: _cast(made[name], COMPLEX[real] if name in complex else real, name) if name in made else None for name in arrays}
+    return {
+        name: _cast(made[name], COMPLEX[real] if name in complex else real, name)
+        if name in made
+        else None
+        for name in arrays
+    }
 
 
 def _arrays(given):
@@ -45,13 +56,17 @@ def _tensors(given):
     made = {name: torch.as_tensor(a) for name, a in given.items()}
     for name, a in made.items():
         if a.device.type != "cpu":
-            raise TypeError(f"{name} is on {a.device}: the scans run on the processor, pass {name}.cpu()")
+            raise TypeError(
+                f"{name} is on {a.device}: the scans run on the processor, pass {name}.cpu()"
+            )
     return made
 
 
 def _cast(a, kind, name):
     if "complex" in str(a.dtype) and not kind.startswith("complex"):
-        raise TypeError(f"{name} is complex, expected real numbers: pass {name}.real, or two scans of the parts")
+        raise TypeError(
+            f"{name} is complex, expected real numbers: pass {name}.real, or two scans of the parts"
+        )
     if hasattr(a, "is_floating_point"):
         import torch
 
@@ -61,15 +76,25 @@ def _cast(a, kind, name):
 
 def expect(name, a, shape, words):
     """Raise ShapeError unless the array has this shape; None stands for any length."""
-    if a.ndim != len(shape) or any(want not in (None, have) for want, have in zip(shape, a.shape, strict=True)):
-        raise ShapeError(f"{name} has shape {tuple(a.shape)}, expected {words} = {tuple('any' if s is None else s for s in shape)}")
+    if a.ndim != len(shape) or any(
+        want not in (None, have) for want, have in zip(shape, a.shape, strict=True)
+    ):
+        raise ShapeError(
+            f"{name} has shape {tuple(a.shape)}, expected {words} = "
+            f"{tuple('any' if s is None else s for s in shape)}"
+        )
 
 
 def spread(name, a, shape, words):
     """The array broadcast to a shape; ShapeError where it does not fit."""
-    fits = a.ndim <= len(shape) and all(have in (1, want) for have, want in zip(a.shape[::-1], shape[::-1], strict=False))
+    fits = a.ndim <= len(shape) and all(
+        have in (1, want) for have, want in zip(a.shape[::-1], shape[::-1], strict=False)
+    )
     if not fits or a.shape[-1:] != tuple(shape[-1:]):
-        raise ShapeError(f"{name} has shape {tuple(a.shape)}, expected {words} = {tuple(shape)}, or what spreads to it over the batch")
+        raise ShapeError(
+            f"{name} has shape {tuple(a.shape)}, expected {words} = {tuple(shape)}, "
+            "or what spreads to it over the batch"
+        )
     return a.expand(shape) if hasattr(a, "expand") else np.broadcast_to(a, shape)
 
 
@@ -86,5 +111,6 @@ def recorded(*tensors):
 
 
 def array(tensor):
-    """The numbers of a tensor as a numpy array in C order, without a copy where there need be none."""
+    """The numbers of a tensor as a numpy array in C order, without a copy where there need be
+    none."""
     return tensor.detach().resolve_conj().resolve_neg().contiguous().numpy()

@@ -8,9 +8,11 @@ from .arguments import array
 def as_function(name, forward, backward, saved):
     """``apply(options, *tensors)`` of a torch.autograd.Function.
 
-    ``forward(*arrays, **options)`` returns outputs, the last of which may be what is kept for the backward pass: where ``options`` has
-    "keep". ``saved(tensors, outputs)`` chooses what ``backward(*saved, *gradients, **options)`` gets, which returns a gradient for each tensor.
-    The backward pass is a function of its own, so that torch.func reaches through it; a second derivative is refused.
+    ``forward(*arrays, **options)`` returns outputs, the last of which may be what is kept for the
+    backward pass: where ``options`` has "keep". ``saved(tensors, outputs)`` chooses what
+    ``backward(*saved, *gradients, **options)`` gets, which returns a gradient for each tensor. The
+    backward pass is a function of its own, so that torch.func reaches through it; a second
+    derivative is refused.
     """
 
     class Back(torch.autograd.Function):
@@ -24,7 +26,10 @@ def as_function(name, forward, backward, saved):
 
         @staticmethod
         def backward(ctx, *_):
-            raise NotImplementedError(f"{name} has no second derivative: take it through a plain loop over the steps, as Map.unroll")
+            raise NotImplementedError(
+                f"{name} has no second derivative: take it through a plain "
+                "loop over the steps, as Map.unroll"
+            )
 
         @staticmethod
         def vmap(info, in_dims, options, *tensors):
@@ -41,14 +46,19 @@ def as_function(name, forward, backward, saved):
             ctx.options = {key: value for key, value in options.items() if key != "keep"}
             if "keep" in options:
                 ctx.mark_non_differentiable(outputs[-1])
-            ctx.outputs = [(tuple(y.shape), y.dtype) for y in outputs[: len(outputs) - ("keep" in options)]]
+            ctx.outputs = [
+                (tuple(y.shape), y.dtype) for y in outputs[: len(outputs) - ("keep" in options)]
+            ]
             ctx.set_materialize_grads(False)
             ctx.save_for_backward(*saved(tensors, outputs))
 
         @staticmethod
         def backward(ctx, *gradients):
             kept = ctx.saved_tensors
-            given = [kept[0].new_zeros(shape, dtype=dtype) if g is None else g for g, (shape, dtype) in zip(gradients, ctx.outputs, strict=False)]
+            given = [
+                kept[0].new_zeros(shape, dtype=dtype) if g is None else g
+                for g, (shape, dtype) in zip(gradients, ctx.outputs, strict=False)
+            ]
             return None, *Back.apply(ctx.options, *kept, *given)
 
         @staticmethod
@@ -61,6 +71,11 @@ def as_function(name, forward, backward, saved):
 
 def one_by_one(function, info, in_dims, options, tensors):
     """torch.vmap: entry by entry, since each scan fills the cores already."""
-    each = [[t if d is None else t.select(d, i) for t, d in zip(tensors, in_dims[1:], strict=True)] for i in range(info.batch_size)]
-    outputs = tuple(map(torch.stack, zip(*(function.apply(options, *one) for one in each), strict=True)))
+    each = [
+        [t if d is None else t.select(d, i) for t, d in zip(tensors, in_dims[1:], strict=True)]
+        for i in range(info.batch_size)
+    ]
+    outputs = tuple(
+        map(torch.stack, zip(*(function.apply(options, *one) for one in each), strict=True))
+    )
     return outputs, (0,) * len(outputs)

@@ -1,4 +1,5 @@
-"""Kernels of the scans: compiled when first needed for one precision, kept on disk, run over blocks of batch x channels on several threads."""
+"""Kernels of the scans: compiled when first needed for one precision, kept on disk, run over blocks
+of batch x channels on several threads."""
 
 import hashlib
 import inspect
@@ -26,7 +27,9 @@ def kernel(name, dtype, exact=False):
     with _LOCK:
         if key not in _KERNELS:
             text = _text(*key[1:])
-            _KERNELS[key] = machine_code(f"dynmem_scan_{hashlib.sha256(text.encode()).hexdigest()[:32]}", text, name)
+            _KERNELS[key] = machine_code(
+                f"dynmem_scan_{hashlib.sha256(text.encode()).hexdigest()[:32]}", text, name
+            )
         return _KERNELS[key]
 
 
@@ -41,7 +44,8 @@ def _text(real, exact):
 
 
 def run(kernel, blocks, work, threads, arguments, space=(), like=None):
-    """``kernel(p0, p1, *arguments, *space)`` over all blocks; ``space`` names the shapes of what each call needs for itself."""
+    """``kernel(p0, p1, *arguments, *space)`` over all blocks; ``space`` names the shapes of what
+    each call needs for itself."""
 
     def part(p0, p1):
         kernel(p0, p1, *arguments, *(np.zeros(shape, like) for shape in space))
@@ -50,17 +54,23 @@ def run(kernel, blocks, work, threads, arguments, space=(), like=None):
 
 
 def threads_to_use(threads=None):
-    """Threads of a scan: as many as said, else as torch has; one inside a thread or a process that someone else has started, since the cores
-    are then divided already.
+    """Threads of a scan: as many as said, else as torch has; one inside a thread or a process that
+    someone else has started, since the cores are then divided already.
 
     >>> threads_to_use(2)
     2
     """
     if threads is not None:
         if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or threads < 1:
-            raise ValueError(f"threads = {threads!r}: must be a whole number of at least 1, or None for as many as torch has")
+            raise ValueError(
+                f"threads = {threads!r}: must be a whole number of at least 1, or "
+                "None for as many as torch has"
+            )
         return int(threads)
-    if threading.current_thread() is not threading.main_thread() or multiprocessing.parent_process() is not None:
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or multiprocessing.parent_process() is not None
+    ):
         return 1
     if "torch" in sys.modules:
         return sys.modules["torch"].get_num_threads()
@@ -69,7 +79,8 @@ def threads_to_use(threads=None):
 
 
 def in_lanes(x):
-    """(..., H, N) as blocks of neighbouring channels (..., blocks, N, LANES), the last one filled up with zeros."""
+    """(..., H, N) as blocks of neighbouring channels (..., blocks, N, LANES), the last one filled
+    up with zeros."""
     *lead, H, N = x.shape
     blocks = -(-H // LANES)
     padded = np.zeros((*lead, blocks * LANES, N), x.dtype)

@@ -1,11 +1,14 @@
 """The loops of the scans: text that ``launch`` completes for one precision and hands to numba.
 
-What stands between the two rulers is put in place of these lines for another precision. Every array of a kernel is memory of its own, which
-``Restrict`` lets LLVM know: it then keeps coefficients and state in registers and needs no test for overlap, which costs more than a short
-loop itself. Channels are worked on in blocks of ``LANES``, one vector or two of the processor; time in pieces of ``CHUNK`` steps, at whose
-starts the state is kept, so that the backward pass computes the states of one piece anew and holds no more of them.
+What stands between the two rulers is put in place of these lines for another precision. Every array
+of a kernel is memory of its own, which ``Restrict`` lets LLVM know: it then keeps coefficients and
+state in registers and needs no test for overlap, which costs more than a short loop itself.
+Channels are worked on in blocks of ``LANES``, one vector or two of the processor; time in pieces of
+``CHUNK`` steps, at whose starts the state is kept, so that the backward pass computes the states of
+one piece anew and holds no more of them.
 
-A kernel works on the blocks p0 <= p < p1 of batch x channels, which do not depend on the number of threads: nor does any bit of a result."""
+A kernel works on the blocks p0 <= p < p1 of batch x channels, which do not depend on the number of
+threads: nor does any bit of a result."""
 
 import math
 
@@ -32,21 +35,30 @@ FAST = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True, "pipeli
 REORDERED = FAST | {"fastmath": {"contract", "reassoc"}}  # a sum may take several numbers at once
 F, N = numba.from_dtype(np.dtype(REAL)), numba.int64
 F1, F2, F3, F4, F5 = (numba.types.Array(F, dims, "C") for dims in range(1, 6))
-D2, D3, D4 = (numba.types.Array(numba.float64, dims, "C") for dims in range(2, 5))  # sums over time, in which float32 would lose digits
+# sums over time, in which float32 would lose digits
+D2, D3, D4 = (numba.types.Array(numba.float64, dims, "C") for dims in range(2, 5))
 
 DOUBLE = REAL is np.float64
 MANTISSA, BIAS = (52, 1023) if DOUBLE else (23, 127)
-ROUND, INVERSE = REAL(1.5 * 2.0**MANTISSA), REAL(1 / math.log(2))  # to add ROUND leaves the nearest whole number in the lowest bits
-HIGH, LOW = (REAL(6.93147180369123816490e-01), REAL(1.90821492927058770002e-10)) if DOUBLE else (REAL(0.693359375), REAL(-2.12194440e-4))
+# to add ROUND leaves the nearest whole number in the lowest bits
+ROUND, INVERSE = REAL(1.5 * 2.0**MANTISSA), REAL(1 / math.log(2))
+HIGH, LOW = (
+    (REAL(6.93147180369123816490e-01), REAL(1.90821492927058770002e-10))
+    if DOUBLE
+    else (REAL(0.693359375), REAL(-2.12194440e-4))
+)
 TOP, BOTTOM = (REAL(709.3), REAL(-708.3)) if DOUBLE else (REAL(88.3), REAL(-87.3))
 ZERO, HALF, ONE, INFINITE = REAL(0), REAL(0.5), REAL(1), REAL(math.inf)
-TAYLOR = tuple(REAL(1 / math.factorial(k)) for k in range(13 if DOUBLE else 7, 1, -1))  # of exp(r), highest power first
-INCLINE = tuple(REAL((k + 1) / math.factorial(k + 2)) for k in range(14 if DOUBLE else 8, -1, -1))  # of the slope of (exp(z) - 1)/z
+# of exp(r), highest power first
+TAYLOR = tuple(REAL(1 / math.factorial(k)) for k in range(13 if DOUBLE else 7, 1, -1))
+# of the slope of (exp(z) - 1)/z
+INCLINE = tuple(REAL((k + 1) / math.factorial(k + 2)) for k in range(14 if DOUBLE else 8, -1, -1))
 
 
 @late(numba.types.UniTuple(F, 2)(F), **FAST)
 def exponential(z):
-    """exp(z) and exp(z) - 1, to an ulp or two: z = k ln 2 + r, a Taylor series in r, and 2^k through the bits. LLVM has no exp for vectors.
+    """exp(z) and exp(z) - 1, to an ulp or two: z = k ln 2 + r, a Taylor series in r, and 2^k
+    through the bits. LLVM has no exp for vectors.
 
     Below BOTTOM the first is 0, above TOP both are infinite.
     """
@@ -88,7 +100,8 @@ def complex_step(a, b, x, out):
 
 
 def linear_forward(p0, p1, width, pairs, a, b, x, out):
-    """x <- a x + b, kept in ``out``: a (1, 1, n) or (batch, T, n), b and out (batch, T, n), x (batch, n); ``pairs`` of numbers are complex."""
+    """x <- a x + b, kept in ``out``: a (1, 1, n) or (batch, T, n), b and out (batch, T, n), x
+    (batch, n); ``pairs`` of numbers are complex."""
     T, n = b.shape[1], b.shape[2]
     blocks = -(-n // width)
     for p in range(p0, p1):
@@ -123,7 +136,8 @@ def complex_back(a, before, g, adjoint, db, da):
 
 
 def linear_backward(p0, p1, width, pairs, a, x0, states, g, adjoint, db, da, total):
-    """The adjoint l = g + conj(a) l, backward in time: db = l, da = l conj(x before); at the end ``adjoint`` is the gradient of x0.
+    """The adjoint l = g + conj(a) l, backward in time: db = l, da = l conj(x before); at the end
+    ``adjoint`` is the gradient of x0.
 
     For a fixed a, da (batch, 1, n) is the sum of one piece and ``total`` (batch, n) that of all.
     """
@@ -152,7 +166,8 @@ linear_backward.signature = numba.void(N, N, N, numba.boolean, F3, F2, F3, F3, F
 
 @late(numba.void(F3, N, N, N, F2), **FAST)
 def take(source, i, s, at, piece):
-    """Copy steps from s and channels from ``at`` on into a piece (CHUNK, LANES), the rest of which is 0."""
+    """Copy steps from s and channels from ``at`` on into a piece (CHUNK, LANES), the rest of which
+    is 0."""
     for t in range(min(CHUNK, source.shape[1] - s)):
         row = source[i, s + t, at : min(at + LANES, source.shape[2])]
         for l in range(row.shape[0]):
@@ -184,8 +199,9 @@ def channel_steps(ar, ai, br, bi, cr, ci, xr, xi, U, Y, steps):
 
 
 def channel_forward(p0, p1, k, u, xr, xi, y, marks, U, Y):
-    """Outputs y (batch, T, H) of inputs u; k (blocks, 6, N, LANES) holds a, b, c as real and imaginary parts, xr and xi (batch x blocks, N,
-    LANES) the state, from the first to the last, and ``marks`` (batch x blocks, pieces or 0, 2, N, LANES) that at the start of each piece."""
+    """Outputs y (batch, T, H) of inputs u; k (blocks, 6, N, LANES) holds a, b, c as real and
+    imaginary parts, xr and xi (batch x blocks, N, LANES) the state, from the first to the last, and
+    ``marks`` (batch x blocks, pieces or 0, 2, N, LANES) that at the start of each piece."""
     blocks, T, modes = k.shape[0], u.shape[1], k.shape[2]
     for p in range(p0, p1):
         i, c = p // blocks, p % blocks
@@ -196,13 +212,26 @@ def channel_forward(p0, p1, k, u, xr, xi, y, marks, U, Y):
                     for l in range(LANES):
                         marks[p, s // CHUNK, 0, n, l] = xr[p, n, l]
                         marks[p, s // CHUNK, 1, n, l] = xi[p, n, l]
-                channel_steps(k[c, 0, n], k[c, 1, n], k[c, 2, n], k[c, 3, n], k[c, 4, n], k[c, 5, n], xr[p, n], xi[p, n], U, Y, min(CHUNK, T - s))
+                channel_steps(
+                    k[c, 0, n],
+                    k[c, 1, n],
+                    k[c, 2, n],
+                    k[c, 3, n],
+                    k[c, 4, n],
+                    k[c, 5, n],
+                    xr[p, n],
+                    xi[p, n],
+                    U,
+                    Y,
+                    min(CHUNK, T - s),
+                )
             give(Y, i, s, c * LANES, y)
 
 
 @late(numba.void(*(F1,) * 8, *(F2,) * 3, N), **FAST)
 def channel_again(ar, ai, br, bi, startr, starti, xr, xi, U, XR, XI, steps):
-    """The states of one piece once more, before the first step and after each; they pass through xr and xi, which stay in registers."""
+    """The states of one piece once more, before the first step and after each; they pass through xr
+    and xi, which stay in registers."""
     for l in range(LANES):
         xr[l], xi[l] = startr[l], starti[l]
         XR[0, l], XI[0, l] = startr[l], starti[l]
@@ -216,7 +245,8 @@ def channel_again(ar, ai, br, bi, startr, starti, xr, xi, U, XR, XI, steps):
 
 @late(numba.void(*(F1,) * 8, *(F2,) * 4, N), **FAST)
 def channel_back(ar, ai, br, bi, cr, ci, lr, li, G, GU, LR, LI, steps):
-    """The adjoint l of the states of one piece, from the last step to the first, and the gradient of the inputs."""
+    """The adjoint l of the states of one piece, from the last step to the first, and the gradient
+    of the inputs."""
     for back in range(steps):
         t = steps - 1 - back
         for l in range(LANES):
@@ -228,7 +258,8 @@ def channel_back(ar, ai, br, bi, cr, ci, lr, li, G, GU, LR, LI, steps):
 
 @late(numba.void(*(F2,) * 6, *(F1,) * 6, N), **FAST)
 def channel_sums(U, G, XR, XI, LR, LI, dar, dai, dbr, dbi, dcr, dci, steps):
-    """Gradients of a, b and c: products of the adjoint with states and inputs, and of g with states, summed over one piece."""
+    """Gradients of a, b and c: products of the adjoint with states and inputs, and of g with
+    states, summed over one piece."""
     for t in range(steps):
         for l in range(LANES):
             dar[l] += LR[t, l] * XR[t, l] + LI[t, l] * XI[t, l]
@@ -240,7 +271,8 @@ def channel_sums(U, G, XR, XI, LR, LI, dar, dai, dbr, dbi, dcr, dci, steps):
 
 
 def channel_backward(p0, p1, k, u, g, marks, lr, li, du, dk, U, G, GU, LR, LI, XR, XI, rows):
-    """Gradients du (batch, T, H) and dk (batch x blocks, 6, N, LANES) from g of y and lr, li of the last state, which become those of x0."""
+    """Gradients du (batch, T, H) and dk (batch x blocks, 6, N, LANES) from g of y and lr, li of the
+    last state, which become those of x0."""
     blocks, T, modes = k.shape[0], u.shape[1], k.shape[2]
     for p in range(p0, p1):
         i, c = p // blocks, p % blocks
@@ -249,10 +281,44 @@ def channel_backward(p0, p1, k, u, g, marks, lr, li, du, dk, U, G, GU, LR, LI, X
             take(g, i, s, c * LANES, G)
             steps = min(CHUNK, T - s)
             for n in range(modes):
-                ar, ai, br, bi, cr, ci = k[c, 0, n], k[c, 1, n], k[c, 2, n], k[c, 3, n], k[c, 4, n], k[c, 5, n]
-                channel_again(ar, ai, br, bi, marks[p, s // CHUNK, 0, n], marks[p, s // CHUNK, 1, n], rows[6], rows[7], U, XR, XI, steps)
+                ar, ai, br, bi, cr, ci = (
+                    k[c, 0, n],
+                    k[c, 1, n],
+                    k[c, 2, n],
+                    k[c, 3, n],
+                    k[c, 4, n],
+                    k[c, 5, n],
+                )
+                channel_again(
+                    ar,
+                    ai,
+                    br,
+                    bi,
+                    marks[p, s // CHUNK, 0, n],
+                    marks[p, s // CHUNK, 1, n],
+                    rows[6],
+                    rows[7],
+                    U,
+                    XR,
+                    XI,
+                    steps,
+                )
                 channel_back(ar, ai, br, bi, cr, ci, lr[p, n], li[p, n], G, GU, LR, LI, steps)
-                channel_sums(U, G, XR, XI, LR, LI, rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], steps)
+                channel_sums(
+                    U,
+                    G,
+                    XR,
+                    XI,
+                    LR,
+                    LI,
+                    rows[0],
+                    rows[1],
+                    rows[2],
+                    rows[3],
+                    rows[4],
+                    rows[5],
+                    steps,
+                )
                 for q in range(6):
                     for l in range(LANES):
                         dk[p, q, n, l] += rows[q, l]
@@ -266,7 +332,8 @@ channel_backward.signature = numba.void(N, N, F4, F3, F3, F5, F3, F3, F3, D4, *(
 
 @late(F(F, F), **FAST)
 def incline(z, e):
-    """d/dz (exp(z) - 1)/z = ((z - 1) exp(z) + 1)/z^2, by its series where the difference would lose its digits."""
+    """d/dz (exp(z) - 1)/z = ((z - 1) exp(z) + 1)/z^2, by its series where the difference would lose
+    its digits."""
     p = ZERO
     for c in INCLINE:
         p = c + z * p
@@ -275,7 +342,8 @@ def incline(z, e):
 
 @late(F(F, F, F, F), **FAST)
 def gain(A, R, D, less):
-    """What one step makes of its input: (exp(D A) - 1)/A where the input is held; 1 for Euler's step, where D is in the input already."""
+    """What one step makes of its input: (exp(D A) - 1)/A where the input is held; 1 for Euler's
+    step, where D is in the input already."""
     if EXACT:
         return less * R if A != ZERO else D
     return ONE
@@ -301,7 +369,8 @@ def unweigh(D, U, GD, GV, steps):
 
 @late(numba.void(F1, F1, F1, F2, F2, F2, F2, N, F2, N), **FAST)
 def selective_steps(A, R, x, D, V, B, C, n, Y, steps):
-    """x <- exp(D A) x + gain B V, y += C x over one piece, for one state of each channel of a block."""
+    """x <- exp(D A) x + gain B V, y += C x over one piece, for one state of each channel of a
+    block."""
     for t in range(steps):
         b, c = B[t, n], C[t, n]
         for l in range(LANES):
@@ -311,8 +380,9 @@ def selective_steps(A, R, x, D, V, B, C, n, Y, steps):
 
 
 def selective_forward(p0, p1, A, R, delta, u, B, C, x, y, marks, D, U, V, Y):
-    """Outputs y (batch, T, H) of inputs u under the steps ``delta``; A and its inverse R (blocks, N, LANES), B and C (batch, T, N), the state x
-    (batch x blocks, N, LANES), ``marks`` (batch x blocks, pieces or 0, N, LANES) as in ``channel_forward``."""
+    """Outputs y (batch, T, H) of inputs u under the steps ``delta``; A and its inverse R (blocks,
+    N, LANES), B and C (batch, T, N), the state x (batch x blocks, N, LANES), ``marks`` (batch x
+    blocks, pieces or 0, N, LANES) as in ``channel_forward``."""
     blocks, T, modes = A.shape[0], u.shape[1], A.shape[1]
     for p in range(p0, p1):
         i, c = p // blocks, p % blocks
@@ -325,13 +395,25 @@ def selective_forward(p0, p1, A, R, delta, u, B, C, x, y, marks, D, U, V, Y):
                 if marks.shape[1] > 0:
                     for l in range(LANES):
                         marks[p, s // CHUNK, n, l] = x[p, n, l]
-                selective_steps(A[c, n], R[c, n], x[p, n], D, V, B[i, s : s + CHUNK], C[i, s : s + CHUNK], n, Y, steps)
+                selective_steps(
+                    A[c, n],
+                    R[c, n],
+                    x[p, n],
+                    D,
+                    V,
+                    B[i, s : s + CHUNK],
+                    C[i, s : s + CHUNK],
+                    n,
+                    Y,
+                    steps,
+                )
             give(Y, i, s, c * LANES, y)
 
 
 @late(numba.void(*(F1,) * 3, *(F2,) * 3, N, *(F2,) * 3, N), **FAST)
 def selective_again(A, R, x, D, V, B, n, X, E, L, steps):
-    """The states of one piece once more, before the first step and after each, with their decays E and gains L."""
+    """The states of one piece once more, before the first step and after each, with their decays E
+    and gains L."""
     for l in range(LANES):
         X[0, l] = x[l]
     for t in range(steps):
@@ -347,7 +429,8 @@ def selective_again(A, R, x, D, V, B, n, X, E, L, steps):
 
 @late(numba.void(*(F1,) * 3, *(F2,) * 5, N, *(F2,) * 7, N), **REORDERED)
 def selective_back(A, dA, adjoint, D, V, G, B, C, n, X, E, L, GD, GV, dB, dC, steps):
-    """The adjoint of the states of one piece, from the last step to the first, and the gradients."""
+    """The adjoint of the states of one piece, from the last step to the first, and the
+    gradients."""
     for back in range(steps):
         t = steps - 1 - back
         b, c, db, dc = B[t, n], C[t, n], ZERO, ZERO
@@ -358,7 +441,9 @@ def selective_back(A, dA, adjoint, D, V, G, B, C, n, X, E, L, GD, GV, dB, dC, st
             if EXACT:
                 GV[t, l] += a * L[t, l] * b
                 GD[t, l] += w * (A[l] * X[t, l] + b * V[t, l])
-                dA[l] += D[t, l] * (w * X[t, l] + a * b * V[t, l] * D[t, l] * incline(D[t, l] * A[l], E[t, l]))
+                dA[l] += D[t, l] * (
+                    w * X[t, l] + a * b * V[t, l] * D[t, l] * incline(D[t, l] * A[l], E[t, l])
+                )
                 db += a * L[t, l] * V[t, l]
             else:
                 q = w * X[t, l]
@@ -371,9 +456,36 @@ def selective_back(A, dA, adjoint, D, V, G, B, C, n, X, E, L, GD, GV, dB, dC, st
         dC[t, n] += dc
 
 
-def selective_backward(p0, p1, A, R, delta, u, B, C, g, marks, adjoint, ddelta, du, dA, dB, dC, D, U, V, G, GD, GV, E, L, X, rows):
-    """Gradients from g of y and ``adjoint`` of the last state, which becomes that of x0: ddelta and du (batch, T, H), dA (batch x blocks, N,
-    LANES), dB and dC (blocks, batch, T, N)."""
+def selective_backward(
+    p0,
+    p1,
+    A,
+    R,
+    delta,
+    u,
+    B,
+    C,
+    g,
+    marks,
+    adjoint,
+    ddelta,
+    du,
+    dA,
+    dB,
+    dC,
+    D,
+    U,
+    V,
+    G,
+    GD,
+    GV,
+    E,
+    L,
+    X,
+    rows,
+):
+    """Gradients from g of y and ``adjoint`` of the last state, which becomes that of x0: ddelta and
+    du (batch, T, H), dA (batch x blocks, N, LANES), dB and dC (blocks, batch, T, N)."""
     blocks, T, modes = A.shape[0], u.shape[1], A.shape[1]
     for p in range(p0, p1):
         i, c = p // blocks, p % blocks
@@ -387,8 +499,25 @@ def selective_backward(p0, p1, A, R, delta, u, B, C, g, marks, adjoint, ddelta, 
                 for l in range(LANES):
                     rows[0, l], rows[1, l] = marks[p, s // CHUNK, n, l], ZERO
                 selective_again(A[c, n], R[c, n], rows[0], D, V, B[i, s:to], n, X, E, L, steps)
-                selective_back(A[c, n], rows[1], adjoint[p, n], D, V, G, B[i, s:to], C[i, s:to], n, X, E, L, GD, GV,
-                               dB[c, i, s:to], dC[c, i, s:to], steps)
+                selective_back(
+                    A[c, n],
+                    rows[1],
+                    adjoint[p, n],
+                    D,
+                    V,
+                    G,
+                    B[i, s:to],
+                    C[i, s:to],
+                    n,
+                    X,
+                    E,
+                    L,
+                    GD,
+                    GV,
+                    dB[c, i, s:to],
+                    dC[c, i, s:to],
+                    steps,
+                )
                 for l in range(LANES):
                     dA[p, n, l] += rows[1, l]
             unweigh(D, U, GD, GV, steps)
@@ -397,4 +526,6 @@ def selective_backward(p0, p1, A, R, delta, u, B, C, g, marks, adjoint, ddelta, 
 
 
 selective_forward.signature = numba.void(N, N, F3, F3, *(F3,) * 4, F3, F3, F4, *(F2,) * 4)
-selective_backward.signature = numba.void(N, N, F3, F3, *(F3,) * 5, F4, F3, F3, F3, D3, F4, F4, *(F2,) * 10)
+selective_backward.signature = numba.void(
+    N, N, F3, F3, *(F3,) * 5, F4, F3, F3, F3, D3, F4, F4, *(F2,) * 10
+)

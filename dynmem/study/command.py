@@ -1,4 +1,5 @@
-"""What ``dynmem run NAME`` and ``python -m studies.NAME`` share: options, and errors as sentences with an exit code."""
+"""What ``dynmem run NAME`` and ``python -m studies.NAME`` share: options, and errors as sentences
+with an exit code."""
 
 import argparse
 import os
@@ -13,14 +14,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="a trial run of seconds")
     values = "other values of an axis or a setting; may be repeated"
     parser.add_argument("--set", action="append", default=[], metavar="NAME=V1,V2,...", help=values)
-    parser.add_argument("--workers", metavar="N", help="processes (default: one a core); the result does not depend on it")
-    parser.add_argument("--output", metavar="DIR", help="folder of the store (default: results, results/quick for a quick run)")
-    parser.add_argument("--fresh", action="store_true", help="move an earlier store aside and start anew")
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        help="processes (default: one a core); the result does not depend on it",
+    )
+    parser.add_argument(
+        "--output",
+        metavar="DIR",
+        help="folder of the store (default: results, results/quick for a quick run)",
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="move an earlier store aside and start anew"
+    )
     parser.add_argument("--json", action="store_true", help="print what a program may read")
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Exit code of a command; an error that is the user's to mend becomes a sentence, a fault of the program keeps its traceback."""
+    """Exit code of a command; an error that is the user's to mend becomes a sentence, a fault of
+    the program keeps its traceback."""
     try:
         return command()
     except KeyboardInterrupt as stop:
@@ -33,9 +45,18 @@ def guarded(command: Callable[[], int]) -> int:
     except ModuleNotFoundError as error:
         if error.name and error.name.split(".")[0] in OURS:
             raise
-        return complain(f"the package {error.name} is needed and not installed: python -m pip install {error.name}", 1)
+        return complain(
+            f"the package {error.name} is needed and not installed: python -m pip "
+            f"install {error.name}",
+            1,
+        )
     except OSError as error:
-        return complain(f"{error.strerror}: {error.filename}" if error.filename and error.strerror else str(error), 1)
+        return complain(
+            f"{error.strerror}: {error.filename}"
+            if error.filename and error.strerror
+            else str(error),
+            1,
+        )
     except (ValueError, LookupError) as error:
         if not type(error).__module__.startswith("dynmem."):
             raise

@@ -1,4 +1,5 @@
-"""The parameters of a study: values of its axes and settings, checked, and read from a command line."""
+"""The parameters of a study: values of its axes and settings, checked, and read from a command
+line."""
 
 import math
 import re
@@ -37,7 +38,10 @@ class Plan:
 
     def points(self) -> dict[int, dict[str, Any]]:
         """Parameters of each point, the last axis running fastest."""
-        return {index: dict(zip(self.grid, values, strict=True)) for index, values in enumerate(product(*self.grid.values()))}
+        return {
+            index: dict(zip(self.grid, values, strict=True))
+            for index, values in enumerate(product(*self.grid.values()))
+        }
 
 
 def plain(value):
@@ -52,7 +56,8 @@ def plain(value):
 
 
 def kind_of(values: Sequence) -> type | None:
-    """Common type of the values of an axis: int, float (also where both occur) or str; None for anything else.
+    """Common type of the values of an axis: int, float (also where both occur) or str; None for
+    anything else.
 
     >>> kind_of([1, 2.5]), kind_of(["tanh"]), kind_of([True])
     (<class 'float'>, <class 'str'>, None)
@@ -71,12 +76,17 @@ def check_axis(name: str, values, kind: type | None, limits) -> tuple[list, list
     errors = [error for value in values for error in check_value(name, value, kind, limits)]
     if not errors:
         values = [kind(value) for value in values]
-        errors = [f"{name} = {value} is given twice" for value, times in Counter(values).items() if times > 1]
+        errors = [
+            f"{name} = {value} is given twice"
+            for value, times in Counter(values).items()
+            if times > 1
+        ]
     return values, errors
 
 
 def check_value(name: str, value, kind: type | None, limits) -> list[str]:
-    """What is wrong with one value: its kind, that it is not finite, or its limits: (least, most), or a collection of strings.
+    """What is wrong with one value: its kind, that it is not finite, or its limits: (least, most),
+    or a collection of strings.
 
     >>> check_value("delay", 0, int, (1, None))
     ['delay = 0: must be at least 1']
@@ -131,8 +141,11 @@ def read_value(text: str, kind: type):
     raise ValueError(f"must be {words[kind]}")
 
 
-def read_assignments(texts: Iterable[str], grid: Mapping[str, list], settings: Mapping[str, Any]) -> tuple[dict, list[str]]:
-    """Overrides from ``name=v1,v2,...``, each value read as the kind that the parameter has, and everything wrong with them."""
+def read_assignments(
+    texts: Iterable[str], grid: Mapping[str, list], settings: Mapping[str, Any]
+) -> tuple[dict, list[str]]:
+    """Overrides from ``name=v1,v2,...``, each value read as the kind that the parameter has, and
+    everything wrong with them."""
     overrides, errors, known = {}, [], [*grid, *settings]
     for text in texts:
         name, equals, values = text.partition("=")

@@ -1,6 +1,7 @@
 """What made a store: fingerprints of the code, and the versions beneath it.
 
-A fingerprint is taken of the parsed program, so that comments, docstrings and layout may change and a night's points stay valid.
+A fingerprint is taken of the parsed program, so that comments, docstrings and layout may change and
+a night's points stay valid.
 """
 
 import ast
@@ -22,7 +23,8 @@ DOCUMENTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 @lru_cache(maxsize=512)
 def fingerprint(source: str, without: frozenset[str] = frozenset()) -> str:
-    """Checksum of a program without its docstrings, comments and layout, and without the top-level names of ``without``.
+    """Checksum of a program without its docstrings, comments and layout, and without the top-level
+    names of ``without``.
 
     >>> fingerprint("x = 1  # one") == fingerprint("x=1")
     True
@@ -44,28 +46,44 @@ def _forget_docstrings(node: ast.AST) -> None:
 def _defines(node: ast.stmt, names: frozenset[str]) -> bool:
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
         return node.name in names
-    return isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id in names for target in node.targets)
+    return isinstance(node, ast.Assign) and any(
+        isinstance(target, ast.Name) and target.id in names for target in node.targets
+    )
 
 
 def code(measure: Callable, *later: Callable | None) -> dict[str, str]:
     """Fingerprints of the file of ``measure`` (with its siblings that it imports) and of dynmem.
 
-    The grid and the functions ``later``, which only read what was measured, are left out: they are compared on their own.
+    The grid and the functions ``later``, which only read what was measured, are left out: they are
+    compared on their own.
     """
-    without = frozenset({"STUDY", *(function.__name__ for function in later if function is not None)})
+    without = frozenset(
+        {"STUDY", *(function.__name__ for function in later if function is not None)}
+    )
     try:
         own = [fingerprint(Path(inspect.getfile(measure)).read_text(encoding="utf-8"), without)]
-        own += [fingerprint(path.read_text(encoding="utf-8"), frozenset({"STUDY"})) for path in siblings(measure)]
+        own += [
+            fingerprint(path.read_text(encoding="utf-8"), frozenset({"STUDY"}))
+            for path in siblings(measure)
+        ]
     except (OSError, TypeError):
         own = [function_code(measure)]  # written at a prompt or in a notebook
     package = Path(__file__).parents[1]
-    files = sorted(path for path in package.rglob("*.py") if not path.relative_to(package).as_posix().startswith(OUTSIDE))
-    whole = [f"{path.relative_to(package).as_posix()} {fingerprint(path.read_text(encoding='utf-8'))}" for path in files]
+    files = sorted(
+        path
+        for path in package.rglob("*.py")
+        if not path.relative_to(package).as_posix().startswith(OUTSIDE)
+    )
+    whole = [
+        f"{path.relative_to(package).as_posix()} {fingerprint(path.read_text(encoding='utf-8'))}"
+        for path in files
+    ]
     return {"study": _join(own), "dynmem": _join(whole)}
 
 
 def function_code(function: Callable | None) -> str:
-    """Fingerprint of one function; ``none`` without one, ``unknown`` where its source cannot be read."""
+    """Fingerprint of one function; ``none`` without one, ``unknown`` where its source cannot be
+    read."""
     if function is None:
         return "none"
     try:
@@ -79,7 +97,8 @@ def _join(parts: Iterable[str]) -> str:
 
 
 def siblings(measure: Callable) -> list[Path]:
-    """Files of the same package that the file of ``measure`` imports, directly or through each other."""
+    """Files of the same package that the file of ``measure`` imports, directly or through each
+    other."""
     module = sys.modules[measure.__module__]
     package = module.__package__ or ""
     found, waiting = {}, [Path(inspect.getfile(measure))]
@@ -93,7 +112,8 @@ def siblings(measure: Callable) -> list[Path]:
 
 
 def _imports(source: str, package: str) -> set[str]:
-    """Full names of what a file imports from ``package``: modules, and perhaps names in its ``__init__``.
+    """Full names of what a file imports from ``package``: modules, and perhaps names in its
+    ``__init__``.
 
     >>> sorted(_imports("from . import gates; from studies.orthogonal import measure; import numpy", "studies"))
     ['studies.gates', 'studies.orthogonal']
@@ -104,7 +124,11 @@ def _imports(source: str, package: str) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)} if base == package else {base}
+            names |= (
+                {base, *(f"{base}.{alias.name}" for alias in node.names)}
+                if base == package
+                else {base}
+            )
     return {name for name in names if name.startswith(package + ".")}
 
 

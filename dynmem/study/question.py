@@ -1,4 +1,5 @@
-"""The question of a study: its grid, settings and limits, checked, and what its numbers depend on."""
+"""The question of a study: its grid, settings and limits, checked, and what its numbers depend
+on."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What a study asks: fields, plan and configuration, without the means to run it; see ``Study``."""
+    """What a study asks: fields, plan and configuration, without the means to run it; see
+    ``Study``."""
 
     name: str
     question: str
@@ -32,14 +34,22 @@ class Question:
 
     def __post_init__(self):
         check_name(self.name)
-        errors = [f"{name} is both an axis and a setting" for name in self.grid if name in self.settings]
-        errors += [unknown(name, self.parameters) for name in (*self.quick, *self.units, *self.limits) if name not in self.parameters]
+        errors = [
+            f"{name} is both an axis and a setting" for name in self.grid if name in self.settings
+        ]
+        errors += [
+            unknown(name, self.parameters)
+            for name in (*self.quick, *self.units, *self.limits)
+            if name not in self.parameters
+        ]
         errors += [] if self.grid else ["the grid has no axis"]
         errors += _signature_errors(self.measure, self.parameters)
         for quick in (False, True):
             self._plan(quick, {}, errors)
         if errors:
-            raise ConfigurationError(f"study {self.name}: {error}" for error in dict.fromkeys(errors))
+            raise ConfigurationError(
+                f"study {self.name}: {error}" for error in dict.fromkeys(errors)
+            )
 
     @property
     def parameters(self) -> list[str]:
@@ -49,7 +59,8 @@ class Question:
     # ---- what a run measures
 
     def plan(self, quick: bool = False, overrides: Mapping[str, Any] | None = None) -> Plan:
-        """Axes and settings of a run, checked; ``ConfigurationError`` holds everything that is wrong."""
+        """Axes and settings of a run, checked; ``ConfigurationError`` holds everything that is
+        wrong."""
         errors: list[str] = []
         plan = self._plan(quick, overrides or {}, errors)
         if errors:
@@ -61,7 +72,9 @@ class Question:
         errors += [unknown(name, self.parameters) for name in overrides if name not in chosen]
         chosen |= {name: value for name, value in overrides.items() if name in chosen}
         grid = {name: self._axis(name, chosen[name], errors) for name in self.grid}
-        return Plan(grid, {name: self._setting(name, chosen[name], errors) for name in self.settings})
+        return Plan(
+            grid, {name: self._setting(name, chosen[name], errors) for name in self.settings}
+        )
 
     def _axis(self, name: str, values, errors: list[str]) -> list:
         usual = plain(self.grid[name])
@@ -81,13 +94,20 @@ class Question:
         try:
             canonical(value)
         except TypeError:
-            errors.append(f"{name}: a setting is a number, a string, a list of them, or None, not a {type(value).__name__}")
+            errors.append(
+                f"{name}: a setting is a number, a string, a list of them, or None, not "
+                f"a {type(value).__name__}"
+            )
         return value
 
     def configuration(self, plan: Plan) -> dict:
         """All that the numbers of a plan depend on."""
         code = provenance.code(self.measure, self.finish, self.summary)
-        parameters = {"axes": list(plan.grid), "grid": dict(plan.grid), "settings": dict(plan.settings)}
+        parameters = {
+            "axes": list(plan.grid),
+            "grid": dict(plan.grid),
+            "settings": dict(plan.settings),
+        }
         return {**parameters, "code": code, "versions": provenance.versions()}
 
 
@@ -96,7 +116,10 @@ def _signature_errors(measure: Callable, parameters: Sequence[str]) -> list[str]
     signature = inspect.signature(measure).parameters.values()
     taken = {p.name for p in signature if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
     needed = {p.name for p in signature if p.name in taken and p.default is p.empty}
-    errors = [f"measure needs {name}, which is neither an axis nor a setting" for name in sorted(needed - set(parameters))]
+    errors = [
+        f"measure needs {name}, which is neither an axis nor a setting"
+        for name in sorted(needed - set(parameters))
+    ]
     if not any(p.kind is p.VAR_KEYWORD for p in signature):
         errors += [f"measure does not take {name}" for name in parameters if name not in taken]
     return errors

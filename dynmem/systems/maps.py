@@ -1,9 +1,11 @@
 """Chaotic maps: one, two and many dimensions; dissipative, area-preserving and piecewise linear.
 
-Doubling is exact in binary: x -> 2x mod 1 shifts one bit out of a 53-bit number at each step, so that every orbit dies at 0 after some
-53 steps. The maps here that double (``Tent``, ``Baker``, ``KaplanYorke``) therefore live on [0, ``END``) in place of [0, 1), where
-END = 1 - 111/2^53 and 2^53 - 111 is a prime: doubling modulo a prime never reaches 0, and its orbits of doubles have a period of
-4.5e15 steps (2 has the order (p - 1)/2 in the field of p elements). Nothing else changes: slopes, and so exponents, are those of the book.
+Doubling is exact in binary: x -> 2x mod 1 shifts one bit out of a 53-bit number at each step, so
+that every orbit dies at 0 after some 53 steps. The maps here that double (``Tent``, ``Baker``,
+``KaplanYorke``) therefore live on [0, ``END``) in place of [0, 1), where END = 1 - 111/2^53 and
+2^53 - 111 is a prime: doubling modulo a prime never reaches 0, and its orbits of doubles have a
+period of 4.5e15 steps (2 has the order (p - 1)/2 in the field of p elements). Nothing else changes:
+slopes, and so exponents, are those of the book.
 """
 
 from dataclasses import dataclass
@@ -38,7 +40,8 @@ class Logistic(Map):
 class Tent(Map):
     """Tent map x' = slope min(x, 1 - x); its exponent is ln(slope) exactly, for slopes up to 2.
 
-    The interval ends at END, 1.2e-14 below 1, so that at slope 2 an orbit of doubles does not fall to 0: see the top of this module.
+    The interval ends at END, 1.2e-14 below 1, so that at slope 2 an orbit of doubles does not fall
+    to 0: see the top of this module.
     """
 
     slope: float = 2.0
@@ -59,10 +62,12 @@ class Tent(Map):
 
 @dataclass(frozen=True, eq=False)
 class Baker(Map):
-    """Baker's map: x' = 2x mod 1, y' = contraction y + [x >= 1/2]/2; exponents ln 2 and ln(contraction) exactly.
+    """Baker's map: x' = 2x mod 1, y' = contraction y + [x >= 1/2]/2; exponents ln 2 and
+    ln(contraction) exactly.
 
-    Contraction 1/2 preserves area; below 1/2 the attractor is a Cantor set of lines of dimension 1 + ln 2 / ln(1/contraction). The unit of
-    x ends at END, so that an orbit of doubles does not fall to 0: see the top of this module.
+    Contraction 1/2 preserves area; below 1/2 the attractor is a Cantor set of lines of dimension 1
+    + ln 2 / ln(1/contraction). The unit of x ends at END, so that an orbit of doubles does not fall
+    to 0: see the top of this module.
     """
 
     contraction: float = 0.5
@@ -84,15 +89,22 @@ class Baker(Map):
 
 @dataclass(frozen=True, eq=False)
 class Cat(Map):
-    """Arnold's cat map: x' = 2x + y mod 1, y' = x + y mod 1; exponents +-ln((3 + sqrt 5)/2) = +-0.9624237 exactly.
+    """Arnold's cat map: x' = 2x + y mod 1, y' = x + y mod 1; exponents +-ln((3 + sqrt 5)/2) =
+    +-0.9624237 exactly.
 
-    In doubles it soon moves on the lattice of multiples of 2^-51, which it permutes: an orbit from a random start returns only after some
-    1e15 steps. A start with a small denominator is periodic, as it should be.
+    In doubles it soon moves on the lattice of multiples of 2^-51, which it permutes: an orbit from
+    a random start returns only after some 1e15 steps. A start with a small denominator is periodic,
+    as it should be.
     """
 
     states = ("x", "y")
     source = "Arnold and Avez (1968), Ergodic Problems of Classical Mechanics"
-    known = Known((0.9624236501192069, -0.9624236501192069), 1e-9, "exact: +-ln((3 + sqrt 5)/2)", dimension=2.0)
+    known = Known(
+        (0.9624236501192069, -0.9624236501192069),
+        1e-9,
+        "exact: +-ln((3 + sqrt 5)/2)",
+        dimension=2.0,
+    )
     exponent_sum = 0.0
 
     def rule(self, s, u):
@@ -105,13 +117,19 @@ class Cat(Map):
 
 @dataclass(frozen=True, eq=False)
 class Henon(Map):
-    """Henon map x' = 1 - a x^2 + y, y' = b x (Henon 1976); exponents 0.41922, -1.62319 (Sprott 2003) with sum ln b."""
+    """Henon map x' = 1 - a x^2 + y, y' = b x (Henon 1976); exponents 0.41922, -1.62319 (Sprott
+    2003) with sum ln b."""
 
     a: float = 1.4
     b: float = 0.3
     states = ("x", "y")
     source = "Henon (1976), Commun. Math. Phys. 50, 69"
-    known = Known((0.41922, -1.62319), 2e-3, "Sprott (2003), Chaos and Time-Series Analysis, app. A", dimension=1.25827)
+    known = Known(
+        (0.41922, -1.62319),
+        2e-3,
+        "Sprott (2003), Chaos and Time-Series Analysis, app. A",
+        dimension=1.25827,
+    )
 
     def rule(self, s, u):
         x, y = s[..., 0], s[..., 1]
@@ -127,13 +145,16 @@ class Henon(Map):
 
 @dataclass(frozen=True, eq=False)
 class Lozi(Map):
-    """Lozi map x' = 1 - a |x| + y, y' = b x: Henon's with a corner in place of the parabola; the sum of the exponents is ln b."""
+    """Lozi map x' = 1 - a |x| + y, y' = b x: Henon's with a corner in place of the parabola; the
+    sum of the exponents is ln b."""
 
     a: float = 1.7
     b: float = 0.5
     states = ("x", "y")
     source = "Lozi (1978), J. Physique Colloq. 39, C5-9"
-    known = Known((0.47023, -1.16338), 2e-3, "Sprott (2003), Chaos and Time-Series Analysis, app. A")
+    known = Known(
+        (0.47023, -1.16338), 2e-3, "Sprott (2003), Chaos and Time-Series Analysis, app. A"
+    )
 
     def rule(self, s, u):
         x, y = s[..., 0], s[..., 1]
@@ -149,17 +170,20 @@ class Lozi(Map):
 
 @dataclass(frozen=True, eq=False)
 class Standard(Map):
-    """Standard map of a kicked rotor: p' = p + K sin(theta), theta' = theta + p', both modulo 2 pi, with K = kick.
+    """Standard map of a kicked rotor: p' = p + K sin(theta), theta' = theta + p', both modulo 2 pi,
+    with K = kick.
 
-    Area-preserving: exponents come as a pair +-lambda, which tends to ln(K/2) for strong kicks. ``initial`` starts beside the
-    hyperbolic fixed point (0, 0), in the chaotic sea; at K = 1 the sea is riddled with islands, at whose shores orbits stay long, so that
-    exponents settle slowly.
+    Area-preserving: exponents come as a pair +-lambda, which tends to ln(K/2) for strong kicks.
+    ``initial`` starts beside the hyperbolic fixed point (0, 0), in the chaotic sea; at K = 1 the
+    sea is riddled with islands, at whose shores orbits stay long, so that exponents settle slowly.
     """
 
     kick: float = 1.0
     states = ("angle", "momentum")
     source = "Chirikov (1979), Phys. Rep. 52, 263"
-    known = Known((0.10497, -0.10497), 5e-3, "Sprott (2003), Chaos and Time-Series Analysis, app. A")
+    known = Known(
+        (0.10497, -0.10497), 5e-3, "Sprott (2003), Chaos and Time-Series Analysis, app. A"
+    )
     exponent_sum = 0.0
 
     def rule(self, s, u):
@@ -173,15 +197,19 @@ class Standard(Map):
 
 @dataclass(frozen=True, eq=False)
 class KaplanYorke(Map):
-    """Kaplan-Yorke map: x' = 2x mod 1, y' = contraction y + cos(4 pi x); exponents ln 2 and ln(contraction) exactly.
+    """Kaplan-Yorke map: x' = 2x mod 1, y' = contraction y + cos(4 pi x); exponents ln 2 and
+    ln(contraction) exactly.
 
-    The unit of x ends at END, so that an orbit of doubles does not fall to 0: see the top of this module.
+    The unit of x ends at END, so that an orbit of doubles does not fall to 0: see the top of this
+    module.
     """
 
     contraction: float = 0.2
     states = ("x", "y")
     source = "Kaplan and Yorke (1979), Lecture Notes in Mathematics 730, 204"
-    known = Known((LN2, float(np.log(0.2))), 1e-6, "exact: ln 2, ln(contraction)", dimension=1.4306766)
+    known = Known(
+        (LN2, float(np.log(0.2))), 1e-6, "exact: ln 2, ln(contraction)", dimension=1.4306766
+    )
 
     def rule(self, s, u):
         x, y = s[..., 0], s[..., 1]
@@ -197,10 +225,11 @@ class KaplanYorke(Map):
 
 @dataclass(frozen=True, eq=False)
 class Ikeda(Map):
-    """Ikeda map of light in a ring cavity, z' = 1 + loss z exp(i t), t = phase - detuning/(1 + |z|^2), with z = x + i y.
+    """Ikeda map of light in a ring cavity, z' = 1 + loss z exp(i t), t = phase - detuning/(1 +
+    |z|^2), with z = x + i y.
 
-    The sum of the exponents is 2 ln(loss). The attractor shares the plane with a stable fixed point further out; ``initial`` starts in
-    the basin of the attractor.
+    The sum of the exponents is 2 ln(loss). The attractor shares the plane with a stable fixed point
+    further out; ``initial`` starts in the basin of the attractor.
     """
 
     loss: float = 0.9
@@ -208,7 +237,9 @@ class Ikeda(Map):
     detuning: float = 6.0
     states = ("x", "y")
     source = "Hammel, Jones and Moloney (1985), J. Opt. Soc. Am. B 2, 552"
-    known = Known((0.50760, -0.71832), 3e-3, "Sprott (2003), Chaos and Time-Series Analysis, app. A")
+    known = Known(
+        (0.50760, -0.71832), 3e-3, "Sprott (2003), Chaos and Time-Series Analysis, app. A"
+    )
 
     def rule(self, s, u):
         x, y = s[..., 0], s[..., 1]
@@ -226,21 +257,31 @@ class Ikeda(Map):
 
 @dataclass(frozen=True, eq=False)
 class CoupledLogistic(Map):
-    """Ring of logistic maps: x_i' = (1 - e) f(x_i) + e/2 [f(x_(i-1)) + f(x_(i+1))], f(x) = 1 - a x^2, e = coupling, for ``units`` sites.
+    """Ring of logistic maps: x_i' = (1 - e) f(x_i) + e/2 [f(x_(i-1)) + f(x_(i+1))], f(x) = 1 - a
+    x^2, e = coupling, for ``units`` sites.
 
-    Without coupling each site has the exponent of the single map; where all sites agree the exponents are those of the single map plus
-    ln|1 - e (1 - cos 2 pi k/units)|. At the defaults: fully developed turbulence.
+    Without coupling each site has the exponent of the single map; where all sites agree the
+    exponents are those of the single map plus ln|1 - e (1 - cos 2 pi k/units)|. At the defaults:
+    fully developed turbulence.
     """
 
     a: float = 1.9
     coupling: float = 0.1
     units: int = 16
     source = "Kaneko (1989), Physica D 34, 1"
-    known = Known((0.3424,), 8e-3, "own long run, 6.4e5 steps with the Jacobian written out, apart from this package: +-1.7e-3")
+    known = Known(
+        (0.3424,),
+        8e-3,
+        "own long run, 6.4e5 steps with the Jacobian written out, "
+        "apart from this package: +-1.7e-3",
+    )
 
     def __post_init__(self):
         if self.units != int(self.units) or self.units < 3:
-            raise ValueError(f"units = {self.units}: must be a whole number of at least 3, so that a site has two neighbours")
+            raise ValueError(
+                f"units = {self.units}: must be a whole number of at least 3, so "
+                "that a site has two neighbours"
+            )
 
     @property
     def states(self):
@@ -254,5 +295,15 @@ class CoupledLogistic(Map):
         return np.random.default_rng(rng).uniform(-0.5, 0.5, self.units)
 
 
-SYSTEMS = {"baker": Baker, "cat": Cat, "coupled_logistic": CoupledLogistic, "henon": Henon, "ikeda": Ikeda, "kaplan_yorke": KaplanYorke,
-           "logistic": Logistic, "lozi": Lozi, "standard": Standard, "tent": Tent}
+SYSTEMS = {
+    "baker": Baker,
+    "cat": Cat,
+    "coupled_logistic": CoupledLogistic,
+    "henon": Henon,
+    "ikeda": Ikeda,
+    "kaplan_yorke": KaplanYorke,
+    "logistic": Logistic,
+    "lozi": Lozi,
+    "standard": Standard,
+    "tent": Tent,
+}

@@ -1,4 +1,5 @@
-"""Flows under noise and under impulses, as maps: the noise enters as the input, so that orbits and exponents use the ordinary drive."""
+"""Flows under noise and under impulses, as maps: the noise enters as the input, so that orbits and
+exponents use the ordinary drive."""
 
 from dataclasses import dataclass, field
 
@@ -40,14 +41,16 @@ class _Stepped(Map):
 
 @dataclass(frozen=True, eq=False)
 class Noisy(_Stepped):
-    """A flow with white noise on every state: dx = f(x) dt + sqrt(2 D) dW, the input u_t being independent N(0, 1) (``drive=1.0``).
+    """A flow with white noise on every state: dx = f(x) dt + sqrt(2 D) dW, the input u_t being
+    independent N(0, 1) (``drive=1.0``).
 
-    x_t = Phi(Phi(x_(t-1)) + sqrt(2 D dt) u_t), Phi the flow over dt/2 (Runge-Kutta, order 4), which errs by O(dt^2) in the stationary
-    distribution: the variance of dx = -k x dt + sqrt(2 D) dW comes out as (D/k) k dt/sinh(k dt). The flow's own input is held at 0.
+    x_t = Phi(Phi(x_(t-1)) + sqrt(2 D dt) u_t), Phi the flow over dt/2 (Runge-Kutta, order 4), which
+    errs by O(dt^2) in the stationary distribution: the variance of dx = -k x dt + sqrt(2 D) dW
+    comes out as (D/k) k dt/sinh(k dt). The flow's own input is held at 0.
 
-    flow: a Flow of n states; diffusion D >= 0 in squared units of the state per unit of time; inputs = n; held: the flow's own input
-    (..., inputs of the flow) where it is not 0, one for all states or one for each.
-    Source: Strang (1968), SIAM J. Numer. Anal. 5, 506, for the splitting.
+    flow: a Flow of n states; diffusion D >= 0 in squared units of the state per unit of time;
+    inputs = n; held: the flow's own input (..., inputs of the flow) where it is not 0, one for all
+    states or one for each. Source: Strang (1968), SIAM J. Numer. Anal. 5, 506, for the splitting.
 
     >>> from dynmem.systems.attractors import LineAttractor
     >>> noisy = Noisy(LineAttractor(), dt=0.5, diffusion=0.01)
@@ -64,9 +67,17 @@ class Noisy(_Stepped):
         if not (np.isfinite(self.diffusion) and self.diffusion >= 0):
             raise ValueError(f"diffusion = {self.diffusion}: must be a finite number of at least 0")
         if self.size is None:
-            raise ValueError(f"{type(self.flow).__name__} names no states, so that the number of its noises is not known: set states = (...)")
-        if self.held is not None and (not self.flow.inputs or np.shape(self.held)[-1:] != (self.flow.inputs,)):
-            raise ShapeError(f"held has shape {np.shape(self.held)}, {type(self.flow).__name__} hears (..., {self.flow.inputs})")
+            raise ValueError(
+                f"{type(self.flow).__name__} names no states, so that the number of "
+                "its noises is not known: set states = (...)"
+            )
+        if self.held is not None and (
+            not self.flow.inputs or np.shape(self.held)[-1:] != (self.flow.inputs,)
+        ):
+            raise ShapeError(
+                f"held has shape {np.shape(self.held)}, {type(self.flow).__name__} "
+                f"hears (..., {self.flow.inputs})"
+            )
 
     inputs = property(lambda self: self.size)
 
@@ -81,10 +92,12 @@ class Noisy(_Stepped):
 
 @dataclass(frozen=True, eq=False)
 class Impulses(_Stepped):
-    """A flow that hears a train of impulses, one a step: x_t = y + f(y, u_t) - f(y, 0), y = Phi(x_(t-1)), Phi the flow over dt.
+    """A flow that hears a train of impulses, one a step: x_t = y + f(y, u_t) - f(y, 0), y =
+    Phi(x_(t-1)), Phi the flow over dt.
 
-    For a flow whose input is added to its velocity this is an input of area u_t that lasts no time. What u_t wrote has the age 0 in x_t
-    and the age dt in x_(t+1). flow: a Flow with inputs; Phi is Runge-Kutta's of order 4.
+    For a flow whose input is added to its velocity this is an input of area u_t that lasts no time.
+    What u_t wrote has the age 0 in x_t and the age dt in x_(t+1). flow: a Flow with inputs; Phi is
+    Runge-Kutta's of order 4.
 
     >>> from dynmem.systems.synapses import BennaFusi
     >>> Impulses(BennaFusi(), dt=1.0).rule(np.zeros(12), np.array([1.0]))[:2].tolist()

@@ -1,4 +1,5 @@
-"""Planets: Kepler's problem, the restricted three bodies, Sitnikov's problem, and the gravitational N bodies of ``nbody``."""
+"""Planets: Kepler's problem, the restricted three bodies, Sitnikov's problem, and the gravitational
+N bodies of ``nbody``."""
 
 from dataclasses import dataclass
 
@@ -7,16 +8,25 @@ import numpy as np
 from ..arrays import concat, cos, sin, sqrt, stack
 from ..system import Flow
 from .known import Known
-from .nbody import FigureEight, HierarchicalTriple, NBody, OuterSolarSystem, Pythagorean, TwoPlanets, orbit_state
+from .nbody import (
+    FigureEight,
+    HierarchicalTriple,
+    NBody,
+    OuterSolarSystem,
+    Pythagorean,
+    TwoPlanets,
+    orbit_state,
+)
 from .symplectic import Separable, halves
 
 
 @dataclass(frozen=True, eq=False)
 class Kepler(Separable):
-    """Kepler's problem in the plane, q'' = -mu q / |q|^3; all four exponents are 0 (every orbit is periodic).
+    """Kepler's problem in the plane, q'' = -mu q / |q|^3; all four exponents are 0 (every orbit is
+    periodic).
 
-    State (x, y, vx, vy). ``initial`` starts at the pericentre of an ellipse of semi-major axis 1 and eccentricity 0.3.
-    ``dm.theory.kepler_orbit`` is its exact solution.
+    State (x, y, vx, vy). ``initial`` starts at the pericentre of an ellipse of semi-major axis 1
+    and eccentricity 0.3. ``dm.theory.kepler_orbit`` is its exact solution.
 
     >>> round(float(Kepler().energy(Kepler().initial())), 12)
     -0.5
@@ -25,8 +35,12 @@ class Kepler(Separable):
     mu: float = 1.0
     states = ("x", "y", "vx", "vy")
     source = "Kepler (1609); Hairer, Lubich and Wanner (2006), Geometric Numerical Integration, I.2"
-    known = Known((0.0, 0.0, 0.0, 0.0), 0.02, "exact: in action and angle the tangent map grows linearly",
-                  "measured values fall as ln(T)/T")
+    known = Known(
+        (0.0, 0.0, 0.0, 0.0),
+        0.02,
+        "exact: in action and angle the tangent map grows linearly",
+        "measured values fall as ln(T)/T",
+    )
 
     def force(self, q):
         square = (q * q).sum(axis=-1, keepdims=True)
@@ -47,14 +61,16 @@ class Kepler(Separable):
 
 @dataclass(frozen=True, eq=False)
 class RestrictedThreeBody(Flow):
-    """Circular restricted three bodies in the rotating plane: a massless body near primaries of masses 1 - mu at (-mu, 0) and mu at (1 - mu, 0).
+    """Circular restricted three bodies in the rotating plane: a massless body near primaries of
+    masses 1 - mu at (-mu, 0) and mu at (1 - mu, 0).
 
         x'' - 2 y' = dU/dx,   y'' + 2 x' = dU/dy,   U = (x^2 + y^2)/2 + (1 - mu)/r1 + mu/r2
 
-    State (x, y, vx, vy) in the rotating frame; distance of the primaries, their total mass and angular velocity are 1. Conserved:
-    ``jacobi`` = 2 U - v^2. The drift between two kicks is exact in the rotating frame, so ``Symplectic`` applies. ``initial`` starts on
-    a chaotic orbit about the larger primary that cannot leave (C = 3.19, the passage at L1 opens below 3.188).
-    Source: Szebehely (1967), Theory of Orbits; mu of the Earth and the Moon.
+    State (x, y, vx, vy) in the rotating frame; distance of the primaries, their total mass and
+    angular velocity are 1. Conserved: ``jacobi`` = 2 U - v^2. The drift between two kicks is exact
+    in the rotating frame, so ``Symplectic`` applies. ``initial`` starts on a chaotic orbit about
+    the larger primary that cannot leave (C = 3.19, the passage at L1 opens below 3.188). Source:
+    Szebehely (1967), Theory of Orbits; mu of the Earth and the Moon.
 
     >>> l1 = RestrictedThreeBody().lagrange_points()[0]
     >>> round(float(l1[0]), 10)
@@ -75,7 +91,8 @@ class RestrictedThreeBody(Flow):
         return stack((-w1 * larger - w2 * smaller, -(w1 + w2) * y))
 
     def drift(self, q, v, h):
-        """Straight motion in the inertial frame seen from the rotating one, which has turned by h meanwhile."""
+        """Straight motion in the inertial frame seen from the rotating one, which has turned by h
+        meanwhile."""
         c, s = cos(h), sin(h)
         px, py = v[..., 0] - q[..., 1], v[..., 1] + q[..., 0]
         x, y = q[..., 0] + h * px, q[..., 1] + h * py
@@ -88,14 +105,21 @@ class RestrictedThreeBody(Flow):
         return concat((v, turning + self.force(q)))
 
     def jacobi(self, x):
-        """Jacobi constant C = x^2 + y^2 + 2 (1 - mu)/r1 + 2 mu/r2 - v^2, conserved, shape (...,)."""
+        """Jacobi constant C = x^2 + y^2 + 2 (1 - mu)/r1 + 2 mu/r2 - v^2, conserved, shape
+        (...,)."""
         q, v = halves(x)
         y2 = q[..., 1] * q[..., 1]
         r1, r2 = (sqrt((q[..., 0] + a) * (q[..., 0] + a) + y2) for a in (self.mu, self.mu - 1.0))
-        return (q * q).sum(axis=-1) + 2.0 * (1.0 - self.mu) / r1 + 2.0 * self.mu / r2 - (v * v).sum(axis=-1)
+        return (
+            (q * q).sum(axis=-1)
+            + 2.0 * (1.0 - self.mu) / r1
+            + 2.0 * self.mu / r2
+            - (v * v).sum(axis=-1)
+        )
 
     def section_state(self, x, vx=0.0, *, jacobi):
-        """States (..., 4) on the surface y = 0 with vy > 0 at the Jacobi constant given; NaN where none exists."""
+        """States (..., 4) on the surface y = 0 with vy > 0 at the Jacobi constant given; NaN where
+        none exists."""
         x, vx = np.broadcast_arrays(np.asarray(x, float), np.asarray(vx, float))
         rest = np.stack((x, 0.0 * x, vx, 0.0 * x), axis=-1)
         with np.errstate(invalid="ignore"):
@@ -103,7 +127,8 @@ class RestrictedThreeBody(Flow):
         return rest
 
     def lagrange_points(self):
-        """The five points of rest L1 .. L5 as states, shape (5, 4): where this system's own rule vanishes.
+        """The five points of rest L1 .. L5 as states, shape (5, 4): where this system's own rule
+        vanishes.
 
         Raises ValueError for a mass ratio outside (0, 1).
         """
@@ -126,18 +151,23 @@ class RestrictedThreeBody(Flow):
 
 @dataclass(frozen=True, eq=False)
 class Sitnikov(Flow):
-    """Sitnikov's problem: a massless body on the axis of two equal primaries on ellipses of eccentricity e.
+    """Sitnikov's problem: a massless body on the axis of two equal primaries on ellipses of
+    eccentricity e.
 
         z'' = -z / (z^2 + r^2)^(3/2),   r = (1 - e cos E)/2,   E' = 1/(1 - e cos E)
 
-    State (z, v, anomaly E); total mass and semi-major axis of the primaries are 1, their period 2 pi. Carrying the eccentric anomaly as a
-    state spares Kepler's equation. At e = 0 the motion is integrable (``dm.theory.sitnikov_period``), for e > 0 chaotic orbits exist.
-    Source: Sitnikov (1960), Dokl. Akad. Nauk SSSR 133, 303; Moser (1973), Stable and Random Motions.
+    State (z, v, anomaly E); total mass and semi-major axis of the primaries are 1, their period 2
+    pi. Carrying the eccentric anomaly as a state spares Kepler's equation. At e = 0 the motion is
+    integrable (``dm.theory.sitnikov_period``), for e > 0 chaotic orbits exist. Source: Sitnikov
+    (1960), Dokl. Akad. Nauk SSSR 133, 303; Moser (1973), Stable and Random Motions.
     """
 
     eccentricity: float = 0.0
     states = ("z", "velocity", "anomaly")
-    source = "Sitnikov (1960), Dokl. Akad. Nauk SSSR 133, 303; Moser (1973), Stable and Random Motions in Dynamical Systems"
+    source = (
+        "Sitnikov (1960), Dokl. Akad. Nauk SSSR 133, 303; Moser (1973), Stable and Random "
+        "Motions in Dynamical Systems"
+    )
 
     def rule(self, x, u):
         z, v, anomaly = x[..., 0], x[..., 1], x[..., 2]
@@ -154,6 +184,14 @@ class Sitnikov(Flow):
         return np.array([1.0 + 1e-3 * np.random.default_rng(rng).standard_normal(), 0.0, 0.0])
 
 
-SYSTEMS = {"kepler": Kepler, "restricted_three_body": RestrictedThreeBody, "sitnikov": Sitnikov, "n_body": NBody, "figure_eight": FigureEight,
-           "hierarchical_triple": HierarchicalTriple, "pythagorean": Pythagorean, "two_planets": TwoPlanets,
-           "outer_solar_system": OuterSolarSystem}
+SYSTEMS = {
+    "kepler": Kepler,
+    "restricted_three_body": RestrictedThreeBody,
+    "sitnikov": Sitnikov,
+    "n_body": NBody,
+    "figure_eight": FigureEight,
+    "hierarchical_triple": HierarchicalTriple,
+    "pythagorean": Pythagorean,
+    "two_planets": TwoPlanets,
+    "outer_solar_system": OuterSolarSystem,
+}

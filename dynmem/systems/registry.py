@@ -6,7 +6,8 @@ from importlib import import_module
 
 from ..errors import UnknownNameError
 
-MODULES = ("maps", "flows", "extended", "planets", "neural")  # each ends with SYSTEMS = {name: class}
+# each ends with SYSTEMS = {name: class}
+MODULES = ("maps", "flows", "extended", "planets", "neural")
 
 
 @cache
@@ -16,7 +17,9 @@ def table() -> dict:
     for module in MODULES:
         own = import_module(f".{module}", __package__).SYSTEMS
         if both := sorted(set(merged) & set(own)):
-            raise ValueError(f"{', '.join(both)} stands in two tables of systems: rename one in {module}.py")
+            raise ValueError(
+                f"{', '.join(both)} stands in two tables of systems: rename one in {module}.py"
+            )
         merged |= own
     return merged
 
@@ -27,7 +30,8 @@ def names() -> list[str]:
 
 
 def get(name, **parameters):
-    """A system by name, with other parameters where they are given. Raises UnknownNameError, and TypeError for one it does not take.
+    """A system by name, with other parameters where they are given. Raises UnknownNameError, and
+    TypeError for one it does not take.
 
     >>> get("lorenz63", rho=20.0).rho
     20.0
@@ -35,15 +39,22 @@ def get(name, **parameters):
     made = _class(name)
     taken = [field.name for field in fields(made) if field.init]
     if unknown := sorted(set(parameters) - set(taken)):
-        raise TypeError(f"{name} takes no parameter {', '.join(unknown)}: it takes {', '.join(taken) or 'none'}")
+        raise TypeError(
+            f"{name} takes no parameter {', '.join(unknown)}: it takes {', '.join(taken) or 'none'}"
+        )
     for field in fields(made):
-        if isinstance(field.default, float) and isinstance(value := parameters.get(field.name, 0.0), (str, bytes, type(None))):
-            raise TypeError(f"{field.name} = {value!r}: {name} takes a number, by default {field.default}")
+        if isinstance(field.default, float) and isinstance(
+            value := parameters.get(field.name, 0.0), (str, bytes, type(None))
+        ):
+            raise TypeError(
+                f"{field.name} = {value!r}: {name} takes a number, by default {field.default}"
+            )
     return made(**parameters)
 
 
 def describe(name) -> dict:
-    """What a system is: its first sentence, kind, parameters with their defaults, source, and known exponents (None without).
+    """What a system is: its first sentence, kind, parameters with their defaults, source, and known
+    exponents (None without).
 
     >>> about = describe("henon")
     >>> about["kind"], about["parameters"], about["known"].exponents
@@ -53,8 +64,14 @@ def describe(name) -> dict:
 
     made = _class(name)
     defaults = {f.name: None if f.default is MISSING else f.default for f in fields(made) if f.init}
-    return {"name": name, "summary": (made.__doc__ or "").strip().partition("\n\n")[0], "kind": "Map" if issubclass(made, Map) else "Flow",
-            "parameters": defaults, "source": made.source, "known": known_exponents(name)}
+    return {
+        "name": name,
+        "summary": (made.__doc__ or "").strip().partition("\n\n")[0],
+        "kind": "Map" if issubclass(made, Map) else "Flow",
+        "parameters": defaults,
+        "source": made.source,
+        "known": known_exponents(name),
+    }
 
 
 def about(name) -> str:
@@ -63,7 +80,8 @@ def about(name) -> str:
 
 
 def known_exponents(name):
-    """Exponents of a system at its default parameters with their source, a ``Known``, or None where none are known.
+    """Exponents of a system at its default parameters with their source, a ``Known``, or None where
+    none are known.
 
     >>> known_exponents("lorenz63").exponents[0]
     0.9056

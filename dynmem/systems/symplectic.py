@@ -13,14 +13,19 @@ from ..system import Flow, Map
 
 @dataclass(frozen=True, eq=False)
 class Separable(Flow):
-    """Second-order flow q'' = force(q), with the state x = (q, v): all positions, then all velocities.
+    """Second-order flow q'' = force(q), with the state x = (q, v): all positions, then all
+    velocities.
 
-    A subclass writes ``force(q)``, per unit of mass, shapes (..., n/2) to (..., n/2). ``Symplectic`` composes it.
+    A subclass writes ``force(q)``, per unit of mass, shapes (..., n/2) to (..., n/2).
+    ``Symplectic`` composes it.
     """
 
     def force(self, q):
         """Force per unit of mass at the positions q."""
-        raise TypeError(f"{type(self).__name__} has no force: define force(self, q), the acceleration at the positions q")
+        raise TypeError(
+            f"{type(self).__name__} has no force: define force(self, q), the "
+            "acceleration at the positions q"
+        )
 
     def rule(self, x, u):
         q, v = halves(x)
@@ -31,7 +36,8 @@ class Separable(Flow):
         return q + h * v, v
 
     def weights(self):
-        """Mass of each coordinate, shape (n/2,): the symplectic form is sum_i weights_i dq_i ^ dv_i."""
+        """Mass of each coordinate, shape (n/2,): the symplectic form is sum_i weights_i dq_i ^
+        dv_i."""
         return np.ones(self.size // 2)
 
 
@@ -43,16 +49,20 @@ def halves(x):
 
 @dataclass(frozen=True, eq=False)
 class Symplectic(Map):
-    """Symplectic map x(t) -> x(t + dt) of a flow that splits into drift (free motion) and kick (v + h force(q)).
+    """Symplectic map x(t) -> x(t + dt) of a flow that splits into drift (free motion) and kick (v +
+    h force(q)).
 
-    exp(a_1 h A) exp(b_1 h B) exp(a_2 h A) ...: each factor is exact, hence their product is symplectic and reversible, its energy error
-    stays bounded, and its tangent map, symplectic too, follows from the rule by duals. ``order`` is 2 (leapfrog: drift h/2, kick h,
-    drift h/2), 4 or 6 (Blanes and Moan 2002, SRKN 6b and 11b, 7 and 12 forces a step) or 8 (Kahan and Li 1997, 17 forces); ``substeps``
-    divides dt, and neighbouring kicks or drifts become one. The step is fixed: where bodies meet closely (``Pythagorean``) integrate
-    adaptively, ``dm.orbit(flow, rtol=1e-12)``.
+    exp(a_1 h A) exp(b_1 h B) exp(a_2 h A) ...: each factor is exact, hence their product is
+    symplectic and reversible, its energy error stays bounded, and its tangent map, symplectic too,
+    follows from the rule by duals. ``order`` is 2 (leapfrog: drift h/2, kick h, drift h/2), 4 or 6
+    (Blanes and Moan 2002, SRKN 6b and 11b, 7 and 12 forces a step) or 8 (Kahan and Li 1997, 17
+    forces); ``substeps`` divides dt, and neighbouring kicks or drifts become one. The step is
+    fixed: where bodies meet closely (``Pythagorean``) integrate adaptively, ``dm.orbit(flow,
+    rtol=1e-12)``.
 
-    Raises TypeError for a flow without ``force`` and ``drift``, ValueError for an order or a step that makes no sense.
-    Source: Hairer, Lubich and Wanner (2006), Geometric Numerical Integration, II.5 and V.3.
+    Raises TypeError for a flow without ``force`` and ``drift``, ValueError for an order or a step
+    that makes no sense. Source: Hairer, Lubich and Wanner (2006), Geometric Numerical Integration,
+    II.5 and V.3.
 
     >>> from dynmem.systems.planets import Kepler
     >>> kepler = Kepler()
@@ -68,8 +78,11 @@ class Symplectic(Map):
 
     def __post_init__(self):
         if not (hasattr(self.flow, "force") and hasattr(self.flow, "drift")):
-            raise TypeError(f"{type(self.flow).__name__} does not split into drift and kick: derive it from dm.systems.Separable and define "
-                            "force(self, q), or integrate it by dm.FlowMap(flow, dt)")
+            raise TypeError(
+                f"{type(self.flow).__name__} does not split into drift and kick: "
+                "derive it from dm.systems.Separable and define "
+                "force(self, q), or integrate it by dm.FlowMap(flow, dt)"
+            )
         if self.order not in SCHEMES:
             raise ValueError(f"order = {self.order}: must be one of {', '.join(map(str, SCHEMES))}")
         if not (np.isfinite(self.dt) and self.dt != 0):
@@ -83,9 +96,14 @@ class Symplectic(Map):
 
     @property
     def splitting(self):
-        """Pairs (drift, kick) of a substep where the drift is q + h v: machine code is made of the force alone. None for other drifts."""
+        """Pairs (drift, kick) of a substep where the drift is q + h v: machine code is made of the
+        force alone. None for other drifts."""
         kind = type(self.flow)
-        plain = isinstance(self.flow, Separable) and kind.drift is Separable.drift and kind.rule is Separable.rule
+        plain = (
+            isinstance(self.flow, Separable)
+            and kind.drift is Separable.drift
+            and kind.rule is Separable.rule
+        )
         return composition(self.order) if plain else None
 
     def rule(self, x, u):
@@ -107,14 +125,16 @@ class Symplectic(Map):
 
 @cache
 def composition(order, substeps=1):
-    """Pairs (drift, kick) of a step in units of dt/substeps, done from left to right, neighbours of one kind merged.
+    """Pairs (drift, kick) of a step in units of dt/substeps, done from left to right, neighbours of
+    one kind merged.
 
     >>> composition(2), composition(2, 2)
     (((0.5, 1.0), (0.5, 0.0)), ((0.5, 1.0), (1.0, 1.0), (0.5, 0.0)))
     """
     once, pairs = SCHEMES[order](), []
     for drift, kick in once * substeps:
-        if pairs and pairs[-1][1] == 0.0:  # a drift at the end of one substep and at the start of the next
+        # a drift at the end of one substep and at the start of the next
+        if pairs and pairs[-1][1] == 0.0:
             drift += pairs.pop()[0]
         if pairs and drift == 0.0:  # or a kick
             drift, kick = pairs[-1][0], pairs.pop()[1] + kick
@@ -135,14 +155,24 @@ def _mirrored(half, total):
 
 
 def _kahan_li():
-    """Order 8 of 17 leapfrogs: Kahan and Li (1997), Math. Comput. 66, 1089; Hairer, Lubich and Wanner (2006), V.(3.13)."""
-    half = (0.13020248308889008, 0.5611629817751084, -0.3894749626448473, 0.1588419065551556, -0.39590389413323757, 0.18453964097831571,
-            0.25837438768632205, 0.2950117236093103)
+    """Order 8 of 17 leapfrogs: Kahan and Li (1997), Math. Comput. 66, 1089; Hairer, Lubich and
+    Wanner (2006), V.(3.13)."""
+    half = (
+        0.13020248308889008,
+        0.5611629817751084,
+        -0.3894749626448473,
+        0.1588419065551556,
+        -0.39590389413323757,
+        0.18453964097831571,
+        0.25837438768632205,
+        0.2950117236093103,
+    )
     return _leapfrogs(_mirrored(half, 1.0))
 
 
 def _blanes_moan(kicks, drifts, middle_kick):
-    """Kick, drift, ..., kick from the first halves: Blanes and Moan (2002), J. Comput. Appl. Math. 142, 313, table 3."""
+    """Kick, drift, ..., kick from the first halves: Blanes and Moan (2002), J. Comput. Appl. Math.
+    142, 313, table 3."""
     if middle_kick:  # the sums fix what stands in the middle
         b, a = _mirrored(kicks, 1.0), [*drifts, 0.5 - sum(drifts)]
         a = [*a, *reversed(a)]
@@ -154,19 +184,43 @@ def _blanes_moan(kicks, drifts, middle_kick):
 
 SCHEMES = {
     2: lambda: _leapfrogs((1.0,)),
-    4: lambda: _blanes_moan((0.0829844064174052, 0.396309801498368, -0.0390563049223486), (0.245298957184271, 0.604872665711080), True),
-    6: lambda: _blanes_moan((0.0414649985182624, 0.198128671918067, -0.0400061921041533, 0.0752539843015807, -0.0115113874206879),
-                            (0.123229775946271, 0.290553797799558, -0.127049212625417, -0.246331761062075, 0.357208872795928), False),
+    4: lambda: _blanes_moan(
+        (0.0829844064174052, 0.396309801498368, -0.0390563049223486),
+        (0.245298957184271, 0.604872665711080),
+        True,
+    ),
+    6: lambda: _blanes_moan(
+        (
+            0.0414649985182624,
+            0.198128671918067,
+            -0.0400061921041533,
+            0.0752539843015807,
+            -0.0115113874206879,
+        ),
+        (
+            0.123229775946271,
+            0.290553797799558,
+            -0.127049212625417,
+            -0.246331761062075,
+            0.357208872795928,
+        ),
+        False,
+    ),
     8: _kahan_li,
 }
 
 
 def angular_momentum(q, v, masses, dimension):
-    """Total angular momentum sum_i m_i q_i x v_i, shape (...,) in the plane and (..., 3) in space."""
+    """Total angular momentum sum_i m_i q_i x v_i, shape (...,) in the plane and (..., 3) in
+    space."""
     shape = (*q.shape[:-1], len(masses), dimension)
     if dimension not in (2, 3):
-        raise ShapeError(f"dimension = {dimension}: angular momentum is known in the plane and in space")
+        raise ShapeError(
+            f"dimension = {dimension}: angular momentum is known in the plane and in space"
+        )
     q, v = q.reshape(shape), v.reshape(shape)
     axes = ((0, 1),) if dimension == 2 else ((1, 2), (2, 0), (0, 1))
-    parts = [(masses * (q[..., a] * v[..., b] - q[..., b] * v[..., a])).sum(axis=-1) for a, b in axes]
+    parts = [
+        (masses * (q[..., a] * v[..., b] - q[..., b] * v[..., a])).sum(axis=-1) for a, b in axes
+    ]
     return parts[0] if dimension == 2 else np.stack(parts, axis=-1)

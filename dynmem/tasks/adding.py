@@ -9,13 +9,15 @@ from .task import TOLERANCE, Task, whole
 
 @dataclass(frozen=True)
 class Adding(Task):
-    """Add two marked numbers of a sequence: inputs are a value, uniform in [0, 1), and a marker, 1 at one step of each half.
+    """Add two marked numbers of a sequence: inputs are a value, uniform in [0, 1), and a marker, 1
+    at one step of each half.
 
-    The target at the last step is the sum of the two marked values (0 elsewhere, not scored). Its mean is 1 and its variance
-    2/12, so predicting 1 costs a mean squared error of exactly 1/6; the 0.1767 in Le et al. (2015), often repeated, is wrong. A network
-    that sees the last input but remembers nothing gains by the marker that falls there: 1/6 - 1/12 / (steps - steps // 2).
-    Source: Hochreiter and Schmidhuber (1997), sec. 5.4, in the form of Le, Jaitly and Hinton (2015), sec. 4.1, with the markers'
-    halves as in Arjovsky, Shah and Bengio (2016), sec. 5.2.
+    The target at the last step is the sum of the two marked values (0 elsewhere, not scored). Its
+    mean is 1 and its variance 2/12, so predicting 1 costs a mean squared error of exactly 1/6; the
+    0.1767 in Le et al. (2015), often repeated, is wrong. A network that sees the last input but
+    remembers nothing gains by the marker that falls there: 1/6 - 1/12 / (steps - steps // 2).
+    Source: Hochreiter and Schmidhuber (1997), sec. 5.4, in the form of Le, Jaitly and Hinton
+    (2015), sec. 4.1, with the markers' halves as in Arjovsky, Shah and Bengio (2016), sec. 5.2.
 
     >>> task = Adding(steps=100)
     >>> task.dependency, round(task.floor, 6)
@@ -26,8 +28,11 @@ class Adding(Task):
 
     name = "adding"
     title = "adding problem"
-    source = ("Hochreiter and Schmidhuber (1997), Neural Computation 9, 1735; Le, Jaitly and Hinton (2015), arXiv:1504.00941; "
-              "Arjovsky, Shah and Bengio (2016), arXiv:1511.06464")
+    source = (
+        "Hochreiter and Schmidhuber (1997), Neural Computation 9, 1735; Le, Jaitly and "
+        "Hinton (2015), arXiv:1504.00941; "
+        "Arjovsky, Shah and Bengio (2016), arXiv:1511.06464"
+    )
     loss = "mean_squared_error"
     inputs, outputs = 2, 1
     floor, sighted = 1.0 / 6.0, False
@@ -39,7 +44,8 @@ class Adding(Task):
 
     @property
     def dependency(self):
-        """Longest lag in steps: a value marked at the first step is needed at the last; the shortest of the first half is steps/2."""
+        """Longest lag in steps: a value marked at the first step is needed at the last; the
+        shortest of the first half is steps/2."""
         return self.steps - 1
 
     @property

@@ -8,22 +8,28 @@ import numpy as np
 
 from .task import Task, whole
 
-NEEDED = ('the digits come with the package scikit-learn, which is missing here: pip install "dynmem[digits]" (nothing is downloaded later), or take '
-          "a task that is drawn, dm.tasks.names()")
+NEEDED = (
+    "the digits come with the package scikit-learn, which is missing here: pip install "
+    '"dynmem[digits]" (nothing is downloaded later), or take '
+    "a task that is drawn, dm.tasks.names()"
+)
 PIXELS, CLASSES = 64, 10
 
 
 @dataclass(frozen=True)
 class Digits(Task):
-    """Which digit was it? An image of 8 x 8 grey pixels is shown one pixel a step, row by row; then ``delay`` dark steps; then the answer.
+    """Which digit was it? An image of 8 x 8 grey pixels is shown one pixel a step, row by row; then
+    ``delay`` dark steps; then the answer.
 
-    Inputs are grey values from 0 to 1, shape (count, 64 + delay, 1), the target is the digit at the last step. Draws are with replacement, and the
-    parts "train", "validation" and "test" (8, 1 and 1 tenths, by a hash of the image) share no image; ``fit`` keeps them apart.
-    The floor is the entropy of the digit given the grey of the last step, in the frequencies of the whole set: of the last pixel without a
-    delay, of nothing with one.
-    Data: the 1797 images of scikit-learn's ``load_digits``, the test set of E. Alpaydin and C. Kaynak (1998), Optical Recognition of
-    Handwritten Digits, UCI Machine Learning Repository, doi:10.24432/C50P49, licence CC BY 4.0; 64 pixels of 17 grey values each.
-    Source: Le, Jaitly and Hinton (2015), arXiv:1504.00941 (pixel by pixel, on larger images).
+    Inputs are grey values from 0 to 1, shape (count, 64 + delay, 1), the target is the digit at the
+    last step. Draws are with replacement, and the parts "train", "validation" and "test" (8, 1 and
+    1 tenths, by a hash of the image) share no image; ``fit`` keeps them apart. The floor is the
+    entropy of the digit given the grey of the last step, in the frequencies of the whole set: of
+    the last pixel without a delay, of nothing with one. Data: the 1797 images of scikit-learn's
+    ``load_digits``, the test set of E. Alpaydin and C. Kaynak (1998), Optical Recognition of
+    Handwritten Digits, UCI Machine Learning Repository, doi:10.24432/C50P49, licence CC BY 4.0; 64
+    pixels of 17 grey values each. Source: Le, Jaitly and Hinton (2015), arXiv:1504.00941 (pixel by
+    pixel, on larger images).
 
     >>> Digits(delay=36).steps, Digits(delay=36).dependency
     (100, 99)
@@ -33,8 +39,11 @@ class Digits(Task):
 
     name = "digits"
     title = "sequential digits"
-    source = ("Alpaydin and Kaynak (1998), Optical Recognition of Handwritten Digits, UCI, doi:10.24432/C50P49, CC BY 4.0, 1797 images by "
-              "scikit-learn's load_digits; Le, Jaitly and Hinton (2015), arXiv:1504.00941")
+    source = (
+        "Alpaydin and Kaynak (1998), Optical Recognition of Handwritten Digits, UCI, "
+        "doi:10.24432/C50P49, CC BY 4.0, 1797 images by "
+        "scikit-learn's load_digits; Le, Jaitly and Hinton (2015), arXiv:1504.00941"
+    )
     licence = "CC BY 4.0"
     loss = "cross_entropy"
     inputs, outputs, apart = 1, CLASSES, True
@@ -71,7 +80,10 @@ class Digits(Task):
         """Grey values of images drawn with replacement, and their digits at the last step."""
         images, labels = read()
         chosen = rng.integers(len(images), size=count)
-        inputs, targets = np.zeros((count, self.steps, 1), np.float32), np.zeros((count, self.steps), np.uint8)
+        inputs, targets = (
+            np.zeros((count, self.steps, 1), np.float32),
+            np.zeros((count, self.steps), np.uint8),
+        )
         inputs[:, :PIXELS, 0] = images[chosen] / np.float32(16.0)
         targets[:, -1] = labels[chosen]
         return inputs, targets
@@ -79,7 +91,8 @@ class Digits(Task):
 
 @cache
 def read():
-    """Images (1797, 64) of whole grey values from 0 to 16, and their digits; ImportError where scikit-learn is not installed."""
+    """Images (1797, 64) of whole grey values from 0 to 16, and their digits; ImportError where
+    scikit-learn is not installed."""
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:

@@ -13,26 +13,33 @@ from .task import Task, whole
 PERSONS = ("Mary", "John", "Daniel", "Sandra", "Julie", "Fred", "Bill", "Jeff")
 OBJECTS = ("milk", "football", "apple", "book", "lamp", "key", "cup", "hat")
 PLACES = ("kitchen", "garden", "office", "bathroom", "hallway", "bedroom", "cellar", "park")
-WORDS = {1: ("went", "where", "is", "?"), 2: ("went", "took", "dropped", "where", "is", "?"),
-         3: ("went", "took", "dropped", "where", "was", "before", "?")}
-FORMS = {"went": "went to the", "took": "took the", "dropped": "dropped the"}  # a verb as one token, and as it is read
+WORDS = {
+    1: ("went", "where", "is", "?"),
+    2: ("went", "took", "dropped", "where", "is", "?"),
+    3: ("went", "took", "dropped", "where", "was", "before", "?"),
+}
+# a verb as one token, and as it is read
+FORMS = {"went": "went to the", "took": "took the", "dropped": "dropped the"}
 
 
 @dataclass(frozen=True)
 class Questions(Task):
-    """Read a story of ``sentences``, then answer a question about it, whose supporting fact lies ``distance`` sentences back.
+    """Read a story of ``sentences``, then answer a question about it, whose supporting fact lies
+    ``distance`` sentences back.
 
-    A sentence is three tokens: a person goes to a place ("Mary went kitchen"), takes or drops an object. The question is about
-    facts=1: a person, "where is Mary?"; the last place she went to;
-    facts=2: an object, "where is milk?"; who took it, and where that person went, before or after taking it;
-    facts=3: an object's past, "where was milk before office?"; who took it, and the last two places it was brought to.
-    ``distance`` counts back, from 1 for the last sentence, to the one that names the answer; None draws it uniformly for each story.
-    The other sentences follow the rules of the same world: only a person who is there takes an object that lies there.
+    A sentence is three tokens: a person goes to a place ("Mary went kitchen"), takes or drops an
+    object. The question is about facts=1: a person, "where is Mary?"; the last place she went to;
+    facts=2: an object, "where is milk?"; who took it, and where that person went, before or after
+    taking it; facts=3: an object's past, "where was milk before office?"; who took it, and the last
+    two places it was brought to. ``distance`` counts back, from 1 for the last sentence, to the one
+    that names the answer; None draws it uniformly for each story. The other sentences follow the
+    rules of the same world: only a person who is there takes an object that lies there.
 
-    Inputs are whole numbers, the indices of ``vocabulary``; the target, at the last step, is a place, counted from 0. Places enter the story
-    symmetrically, so who has read the question but not the story is at the floor ln places (facts=3 names one place that it is not:
-    ln(places - 1)). ``answer`` reads the tokens of a story and finds the answer without error.
-    Source: in the manner of tasks 1 to 3 of Weston et al. (2015), arXiv:1502.05698 (bAbI).
+    Inputs are whole numbers, the indices of ``vocabulary``; the target, at the last step, is a
+    place, counted from 0. Places enter the story symmetrically, so who has read the question but
+    not the story is at the floor ln places (facts=3 names one place that it is not: ln(places -
+    1)). ``answer`` reads the tokens of a story and finds the answer without error. Source: in the
+    manner of tasks 1 to 3 of Weston et al. (2015), arXiv:1502.05698 (bAbI).
 
     >>> task = Questions(facts=2, sentences=3, distance=1)
     >>> story = task.arrays(1, rng=1)[0][0]
@@ -61,19 +68,43 @@ class Questions(Task):
         if list(whole(vars(self), facts=1)) or self.facts > 3:
             yield f"facts = {self.facts!r}: choose one of 1, 2, 3"
             return
-        counts = {"persons": (2, PERSONS), "places": (2 + (self.facts == 3), PLACES), "objects": (1, OBJECTS)}
-        found = list(whole(vars(self), sentences=self.facts, **{name: least for name, (least, _) in counts.items()}))
+        counts = {
+            "persons": (2, PERSONS),
+            "places": (2 + (self.facts == 3), PLACES),
+            "objects": (1, OBJECTS),
+        }
+        found = list(
+            whole(
+                vars(self),
+                sentences=self.facts,
+                **{name: least for name, (least, _) in counts.items()},
+            )
+        )
         yield from found
         for name, (_, words) in counts.items():
             if isinstance(getattr(self, name), int) and getattr(self, name) > len(words):
-                yield f"{name} = {getattr(self, name)}: there are names for {len(words)} of them, set it to {len(words)} or less"
+                yield (
+                    f"{name} = {getattr(self, name)}: there are names for {len(words)} of them, "
+                    f"set it to {len(words)} or less"
+                )
         if self.distance is not None and not found:
             yield from whole(vars(self), distance=self.nearest)
             if isinstance(self.distance, int) and self.distance > self.sentences:
-                yield f"distance = {self.distance}: the story has {self.sentences} sentences, set sentences to {self.distance} or more"
+                yield (
+                    f"distance = {self.distance}: the story has {self.sentences} sentences, set "
+                    f"sentences to {self.distance} or more"
+                )
 
-    words = property(lambda self: {"vocabulary": " ".join(self.vocabulary), "answers": " ".join(PLACES[: self.places])})
-    nearest = property(lambda self: 2 if self.facts == 3 else 1, doc="Least distance that can be: three facts end with another one.")
+    words = property(
+        lambda self: {
+            "vocabulary": " ".join(self.vocabulary),
+            "answers": " ".join(PLACES[: self.places]),
+        }
+    )
+    nearest = property(
+        lambda self: 2 if self.facts == 3 else 1,
+        doc="Least distance that can be: three facts end with another one.",
+    )
     inputs = property(lambda self: len(self.vocabulary))
     outputs = property(lambda self: self.places)
     steps = property(lambda self: 3 * self.sentences + self._asking)
@@ -89,51 +120,86 @@ class Questions(Task):
 
     @cached_property
     def vocabulary(self):
-        """The words, in the order of their tokens: persons, objects (where there are any), places, verbs, words of questions."""
+        """The words, in the order of their tokens: persons, objects (where there are any), places,
+        verbs, words of questions."""
         objects = OBJECTS[: self.objects] if self.facts > 1 else ()
         return (*PERSONS[: self.persons], *objects, *PLACES[: self.places], *WORDS[self.facts])
 
     def draw(self, count, rng):
         """Tokens (count, steps), and the place that answers, at the last step."""
         dtype = np.min_scalar_type(self.inputs)
-        inputs, targets = np.empty((self.steps, count), dtype), np.zeros((count, self.steps), np.uint8)
+        inputs, targets = (
+            np.empty((self.steps, count), dtype),
+            np.zeros((count, self.steps), np.uint8),
+        )
         plot = self._plot(count, rng)
         world = World(self, count)
         for sentence in range(self.sentences):
             inputs[3 * sentence : 3 * sentence + 3] = world.sentence(sentence, plot, rng)
-            targets[:, -1] = np.where(plot["told"] == sentence, inputs[3 * sentence + 2] - world.first_place, targets[:, -1])
+            targets[:, -1] = np.where(
+                plot["told"] == sentence,
+                inputs[3 * sentence + 2] - world.first_place,
+                targets[:, -1],
+            )
         token = self.vocabulary.index
         last_place = world.first_place + world.place[np.arange(count), plot["person"]]
         thing = plot["person"] if self.facts == 1 else self.persons + plot["object"]
         asking = (thing,) if self.facts < 3 else (thing, token("before"), last_place)
-        for step, word in enumerate((token("where"), token("was" if self.facts == 3 else "is"), *asking, token("?")), 3 * self.sentences):
+        for step, word in enumerate(
+            (token("where"), token("was" if self.facts == 3 else "is"), *asking, token("?")),
+            3 * self.sentences,
+        ):
             inputs[step] = word
         return np.ascontiguousarray(inputs.T), targets
 
     def _plot(self, count, rng):
-        """What must happen, each of shape (count,): the person and the object that are asked for; the sentences in which the person goes to
-        the place that answers (told), takes the object (taken) and leaves again (left), -1 where that does not happen."""
-        person, thing = rng.integers(self.persons, size=count), rng.integers(self.objects, size=count)
-        back = self.distance if self.distance is not None else rng.integers(self.nearest, self.sentences + 1, size=count)
+        """What must happen, each of shape (count,): the person and the object that are asked for;
+        the sentences in which the person goes to the place that answers (told), takes the object
+        (taken) and leaves again (left), -1 where that does not happen."""
+        person, thing = (
+            rng.integers(self.persons, size=count),
+            rng.integers(self.objects, size=count),
+        )
+        back = (
+            self.distance
+            if self.distance is not None
+            else rng.integers(self.nearest, self.sentences + 1, size=count)
+        )
         told = np.broadcast_to(self.sentences - back, (count,))
         taken = left = np.full(count, -1)
         if self.facts == 2:
             taken = rng.integers(self.sentences - 1, size=count)
         elif self.facts == 3:
-            first = np.maximum(told + 1, 2)  # the object is taken in a sentence of its own before it leaves
+            # the object is taken in a sentence of its own before it leaves
+            first = np.maximum(told + 1, 2)
             left = first + rng.integers(self.sentences - first)
             taken = rng.integers(left - 1)
-        return {"person": person, "object": thing, "told": told, "taken": taken + (taken >= told), "left": left}
+        return {
+            "person": person,
+            "object": thing,
+            "told": told,
+            "taken": taken + (taken >= told),
+            "left": left,
+        }
 
     def text(self, story) -> str:
         """A story of tokens (steps,) as it is read."""
         words = self._words(story)
-        said = [f"{who} {FORMS[verb]} {what}." for who, verb, what in zip(*(words[i : 3 * self.sentences : 3] for i in range(3)), strict=True)]
-        asked = [word if word in PERSONS + WORDS[self.facts] else f"the {word}" for word in words[3 * self.sentences + 1 : -1]]
+        said = [
+            f"{who} {FORMS[verb]} {what}."
+            for who, verb, what in zip(
+                *(words[i : 3 * self.sentences : 3] for i in range(3)), strict=True
+            )
+        ]
+        asked = [
+            word if word in PERSONS + WORDS[self.facts] else f"the {word}"
+            for word in words[3 * self.sentences + 1 : -1]
+        ]
         return " ".join((*said, "Where", *asked)) + "?"
 
     def answer(self, story) -> str:
-        """The place that answers a story of tokens (steps,), found by following every person and object through it."""
+        """The place that answers a story of tokens (steps,), found by following every person and
+        object through it."""
         words, at, carried_by, visited = self._words(story), {}, {}, {}
         for i in range(0, 3 * self.sentences, 3):
             who, verb, what = words[i : i + 3]
@@ -155,14 +221,22 @@ class Questions(Task):
 
     def _words(self, story):
         story = np.asarray(story)
-        if story.shape != (self.steps,) or story.dtype.kind not in "iu" or not 0 <= story.min() <= story.max() < self.inputs:
-            raise ShapeError(f"a story of {self} is {self.steps} whole numbers from 0 to {self.inputs - 1}, one row of what arrays() returns; "
-                             f"got shape {story.shape}")
+        if (
+            story.shape != (self.steps,)
+            or story.dtype.kind not in "iu"
+            or not 0 <= story.min() <= story.max() < self.inputs
+        ):
+            raise ShapeError(
+                f"a story of {self} is {self.steps} whole numbers from 0 to "
+                f"{self.inputs - 1}, one row of what arrays() returns; "
+                f"got shape {story.shape}"
+            )
         return [self.vocabulary[token] for token in story]
 
 
 class World:
-    """Who is where and who carries what, in ``count`` stories at once, while their sentences are told; -1 is not known, or nobody."""
+    """Who is where and who carries what, in ``count`` stories at once, while their sentences are
+    told; -1 is not known, or nobody."""
 
     def __init__(self, task, count):
         self.task, self.rows = task, np.arange(count)
@@ -172,14 +246,19 @@ class World:
         self.lies = np.full((count, task.objects), -1)
 
     def sentence(self, number, plot, rng):
-        """Tokens (3, count) of the next sentence: what the plot wants, or what anybody may do who does not disturb it."""
+        """Tokens (3, count) of the next sentence: what the plot wants, or what anybody may do who
+        does not disturb it."""
         task, token = self.task, self.task.vocabulary.index
         wanted = (plot["told"] == number) | (plot["left"] == number)
         takes = plot["taken"] == number if task.facts > 1 else np.zeros(len(self.rows), bool)
         anybody = rng.integers(task.persons, size=len(self.rows))
         actor = np.where(number > plot["told"], another(plot["person"], task.persons, rng), anybody)
         actor = np.where(wanted | takes, plot["person"], actor)
-        thing, drops, finds = self._handled(actor, plot, rng) if task.facts > 1 and task.objects > 1 else (plot["object"], False, False)
+        thing, drops, finds = (
+            self._handled(actor, plot, rng)
+            if task.facts > 1 and task.objects > 1
+            else (plot["object"], False, False)
+        )
         drops, takes = drops & ~wanted & ~takes, takes | (finds & ~wanted)
         thing = np.where(plot["taken"] == number, plot["object"], thing)
         goes = ~(drops | takes)
@@ -188,19 +267,30 @@ class World:
             return np.stack((actor, np.full_like(actor, token("went")), target + self.first_place))
         self._hand(actor, thing, drops, takes)
         verb = np.where(goes, token("went"), np.where(takes, token("took"), token("dropped")))
-        return np.stack((actor, verb, np.where(goes, target + self.first_place, thing + task.persons)))
+        return np.stack(
+            (actor, verb, np.where(goes, target + self.first_place, thing + task.persons))
+        )
 
     def _handled(self, actor, plot, rng):
-        """An object other than the one asked for, and whether the actor drops it, or takes it: half of the times that this can be."""
+        """An object other than the one asked for, and whether the actor drops it, or takes it: half
+        of the times that this can be."""
         thing, here = another(plot["object"], self.task.objects, rng), self.place[self.rows, actor]
         carrier, lies = self.carrier[self.rows, thing], self.lies[self.rows, thing]
         willing = (rng.random(len(self.rows)) < 0.5) & (here >= 0)
-        return thing, willing & (carrier == actor), willing & (carrier < 0) & ((lies < 0) | (lies == here))
+        return (
+            thing,
+            willing & (carrier == actor),
+            willing & (carrier < 0) & ((lies < 0) | (lies == here)),
+        )
 
     def _go(self, actor, goes, rng):
         """A place other than where the actor is, who goes there."""
         here = self.place[self.rows, actor]
-        target = np.where(here < 0, rng.integers(self.task.places, size=len(here)), another(here, self.task.places, rng))
+        target = np.where(
+            here < 0,
+            rng.integers(self.task.places, size=len(here)),
+            another(here, self.task.places, rng),
+        )
         self.place[self.rows, actor] = np.where(goes, target, here)
         return target
 

@@ -11,12 +11,14 @@ from .task import Task, whole
 
 @dataclass(frozen=True)
 class Induction(Task):
-    """Induction, [A][B] ... [A] -> [B]: the last symbol stood somewhere before, once; say the symbol that followed it there.
+    """Induction, [A][B] ... [A] -> [B]: the last symbol stood somewhere before, once; say the
+    symbol that followed it there.
 
-    All symbols but the last are uniform, A stands at a place drawn uniformly and nowhere else before the end, so the answer is any symbol but A
-    with the same probability: floor ln(symbols - 1) for who sees A. The lag is not fixed, so a delay line fails; the longest is that from
-    the A of the first step to the last.
-    Source: Olsson et al. (2022), arXiv:2209.11895 (induction heads); as a test of one recall, Gu and Dao (2023), arXiv:2312.00752, sec. 4.1.2.
+    All symbols but the last are uniform, A stands at a place drawn uniformly and nowhere else
+    before the end, so the answer is any symbol but A with the same probability: floor ln(symbols -
+    1) for who sees A. The lag is not fixed, so a delay line fails; the longest is that from the A
+    of the first step to the last. Source: Olsson et al. (2022), arXiv:2209.11895 (induction heads);
+    as a test of one recall, Gu and Dao (2023), arXiv:2312.00752, sec. 4.1.2.
 
     >>> task = Induction(steps=32, symbols=16)
     >>> task.dependency, round(task.floor, 6)
@@ -55,13 +57,16 @@ class Induction(Task):
 
 @dataclass(frozen=True)
 class AssociativeRecall(Task):
-    """Associative recall with many pairs (MQAR): ``pairs`` of a key and a value, a delay, then keys again; say the value of each.
+    """Associative recall with many pairs (MQAR): ``pairs`` of a key and a value, a delay, then keys
+    again; say the value of each.
 
-    Keys are ``keys`` symbols, of which a sequence shows ``pairs`` different ones; values are ``values`` symbols of their own, drawn anew for each
-    pair, so that neither the key which is asked nor the values of the others say anything: floor ln values. ``delay`` blanks lie between
-    the last pair and the first of ``queries`` keys (None: all of them), in random order, scored alone. The state must hold
-    pairs x ln values nats at once. The longest lag is from the first key to the last query.
-    Source: Arora et al. (2023), arXiv:2312.04927 (there values are all different, and gaps between queries follow a power law).
+    Keys are ``keys`` symbols, of which a sequence shows ``pairs`` different ones; values are
+    ``values`` symbols of their own, drawn anew for each pair, so that neither the key which is
+    asked nor the values of the others say anything: floor ln values. ``delay`` blanks lie between
+    the last pair and the first of ``queries`` keys (None: all of them), in random order, scored
+    alone. The state must hold pairs x ln values nats at once. The longest lag is from the first key
+    to the last query. Source: Arora et al. (2023), arXiv:2312.04927 (there values are all
+    different, and gaps between queries follow a power law).
 
     >>> task = AssociativeRecall(pairs=8, keys=16, values=16, delay=10)
     >>> task.steps, task.dependency, round(task.floor, 6)
@@ -87,11 +92,21 @@ class AssociativeRecall(Task):
     def problems(self):
         """Sentences, one for each option that cannot be."""
         same = self.queries is self.pairs  # then one sentence will do
-        found = list(whole(vars(self), pairs=1, keys=2, values=2, delay=0, **({} if same else {"queries": 1})))
+        found = list(
+            whole(
+                vars(self), pairs=1, keys=2, values=2, delay=0, **({} if same else {"queries": 1})
+            )
+        )
         if not found and self.pairs > self.keys:
-            found.append(f"pairs = {self.pairs}: each needs a key of its own and there are {self.keys}, set keys to {self.pairs} or more")
+            found.append(
+                f"pairs = {self.pairs}: each needs a key of its own and there are "
+                f"{self.keys}, set keys to {self.pairs} or more"
+            )
         if not found and self.queries > self.pairs:
-            found.append(f"queries = {self.queries}: each key is asked once at most, set pairs to {self.queries} or more")
+            found.append(
+                f"queries = {self.queries}: each key is asked once at most, set pairs to "
+                f"{self.queries} or more"
+            )
         return found
 
     inputs = property(lambda self: self.keys + self.values + 1)
@@ -103,15 +118,22 @@ class AssociativeRecall(Task):
     chance = property(lambda self: 1.0 / self.values)
 
     def draw(self, count, rng):
-        """Symbols (count, steps): keys from 0, values from ``keys``, the blank last; targets: the value, from 0, at each query."""
+        """Symbols (count, steps): keys from 0, values from ``keys``, the blank last; targets: the
+        value, from 0, at each query."""
         dtype = np.min_scalar_type(self.inputs)
         inputs = np.full((count, self.steps), self.keys + self.values, dtype)
         targets = np.zeros((count, self.steps), dtype)
-        # the least of as many random numbers as there are keys: every choice and order of keys equally likely
+        # the least of as many random numbers as there are keys: every choice and order of keys
+        # equally likely
         keys = np.argsort(rng.random((count, self.keys), dtype=np.float32), axis=1)[:, : self.pairs]
         values = rng.integers(self.values, size=(count, self.pairs), dtype=dtype)
-        asked = np.argsort(rng.random((count, self.pairs), dtype=np.float32), axis=1)[:, : self.queries]
-        inputs[:, : 2 * self.pairs : 2], inputs[:, 1 : 2 * self.pairs : 2] = keys, self.keys + values
+        asked = np.argsort(rng.random((count, self.pairs), dtype=np.float32), axis=1)[
+            :, : self.queries
+        ]
+        inputs[:, : 2 * self.pairs : 2], inputs[:, 1 : 2 * self.pairs : 2] = (
+            keys,
+            self.keys + values,
+        )
         inputs[:, self.recalled] = np.take_along_axis(keys, asked, axis=1)
         targets[:, self.recalled] = np.take_along_axis(values, asked, axis=1)
         return inputs, targets

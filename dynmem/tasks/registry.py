@@ -19,8 +19,8 @@ TASKS = {task.name: task for task in (
 def get(name, /, **options):
     """Task of this name with these options.
 
-    Raises UnknownNameError with the names there are, TypeError for options that it does not take, ValueError for values that cannot be; either
-    lists every option that is wrong.
+    Raises UnknownNameError with the names there are, TypeError for options that it does not take,
+    ValueError for values that cannot be; either lists every option that is wrong.
 
     >>> get("copy", delay=100).steps
     120
@@ -36,7 +36,10 @@ def get(name, /, **options):
         task, problems = None, str(error)
     if unknown:
         hints = "".join(suggestion(k, known) for k in unknown)
-        raise TypeError(f"{name} takes no option {', '.join(unknown)}: it takes {', '.join(known)}{hints}\n{problems}".rstrip())
+        raise TypeError(
+            f"{name} takes no option {', '.join(unknown)}: it takes "
+            f"{', '.join(known)}{hints}\n{problems}".rstrip()
+        )
     if problems:
         raise ValueError(problems)
     return task

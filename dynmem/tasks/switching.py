@@ -12,12 +12,14 @@ from .task import Task, chosen, whole
 class FlipFlop(Task):
     """The flip-flop: each of ``bits`` channels says the sign of the last pulse that it received.
 
-    A channel receives a pulse, +1 or -1, at each step with probability 1 / ``hold``, and for certain at the first, so that the state is set; 0
-    otherwise. The target is 1 after +1 and 0 after -1, at every step. Who sees the current pulses alone knows a bit when it is set, and
-    nothing of it else: floor (1 - 1/hold) ln 2 a bit over the scored steps, those after the first. A bit is held for ``hold`` steps in the
-    mean; the longest lag is that from the first to the last step.
-    Source: Sussillo and Barak (2013), Neural Computation 25, 626 (three bits, targets of +-1 with a squared error; here bits with their
-    cross entropy, so that the loss is the information which is missing). Trained networks hold the 2^bits states in as many stable fixed points.
+    A channel receives a pulse, +1 or -1, at each step with probability 1 / ``hold``, and for
+    certain at the first, so that the state is set; 0 otherwise. The target is 1 after +1 and 0
+    after -1, at every step. Who sees the current pulses alone knows a bit when it is set, and
+    nothing of it else: floor (1 - 1/hold) ln 2 a bit over the scored steps, those after the first.
+    A bit is held for ``hold`` steps in the mean; the longest lag is that from the first to the last
+    step. Source: Sussillo and Barak (2013), Neural Computation 25, 626 (three bits, targets of +-1
+    with a squared error; here bits with their cross entropy, so that the loss is the information
+    which is missing). Trained networks hold the 2^bits states in as many stable fixed points.
 
     >>> task = FlipFlop(steps=50, hold=10)
     >>> task.inputs, task.outputs, task.dependency, round(task.floor, 6)
@@ -59,10 +61,11 @@ class FlipFlop(Task):
 class Parity(Task):
     """Parity: is the number of ones so far odd?
 
-    The input is a fair bit at each step, the target the parity of all bits up to it. One bit that is forgotten leaves nothing: who does not
-    remember the parity before is at ln 2. scored="all" scores every step (the first needs no memory: floor (1 - 1/steps) ln 2), "recalled"
-    the last alone (floor ln 2), which is hard to learn.
-    Source: Minsky and Papert (1969), Perceptrons, ch. 3; Hochreiter and Schmidhuber (1997), Neural Computation 9, 1735.
+    The input is a fair bit at each step, the target the parity of all bits up to it. One bit that
+    is forgotten leaves nothing: who does not remember the parity before is at ln 2. scored="all"
+    scores every step (the first needs no memory: floor (1 - 1/steps) ln 2), "recalled" the last
+    alone (floor ln 2), which is hard to learn. Source: Minsky and Papert (1969), Perceptrons, ch.
+    3; Hochreiter and Schmidhuber (1997), Neural Computation 9, 1735.
 
     >>> task = Parity(steps=50)
     >>> task.dependency, round(task.floor, 6), round(Parity(steps=50, scored="recalled").floor, 6)
@@ -74,7 +77,10 @@ class Parity(Task):
 
     name = "parity"
     title = "parity"
-    source = "Minsky and Papert (1969), Perceptrons; Hochreiter and Schmidhuber (1997), Neural Computation 9, 1735"
+    source = (
+        "Minsky and Papert (1969), Perceptrons; Hochreiter and Schmidhuber (1997), Neural "
+        "Computation 9, 1735"
+    )
     loss = "binary_cross_entropy"
     inputs = outputs = 1
     chance = 0.5

@@ -1,4 +1,5 @@
-"""Hopfield's memory in the limit of many units, by the replica-symmetric theory of Amit, Gutfreund and Sompolinsky."""
+"""Hopfield's memory in the limit of many units, by the replica-symmetric theory of Amit, Gutfreund
+and Sompolinsky."""
 
 import numpy as np
 from numpy.polynomial import Chebyshev
@@ -7,17 +8,24 @@ from ..labels import dataset
 from . import gaussian
 from .checks import not_negative, vector
 
-SOURCE = "Amit, Gutfreund and Sompolinsky (1985), Phys. Rev. Lett. 55, 1530; (1987), Ann. Phys. 173, 30"
-COLDEST = 1e-3  # temperature below which the state is that of temperature 0 to 1e-6, and the integrals would cost more and more
+SOURCE = (
+    "Amit, Gutfreund and Sompolinsky (1985), Phys. Rev. Lett. 55, 1530; (1987), Ann. Phys. 173, 30"
+)
+# temperature below which the state is that of temperature 0 to 1e-6, and the integrals would cost
+# more and more
+COLDEST = 1e-3
 
 
 def hopfield(load, temperature=0.0):
-    """Overlap of the retrieved state with its pattern, p = load N random patterns stored, N to infinity:
+    """Overlap of the retrieved state with its pattern, p = load N random patterns stored, N to
+    infinity:
 
-    m = E[tanh((m + sqrt(a r) z)/T)],  q = E[tanh^2],  r = q/(1 - C)^2,  C = (1 - q)/T,  z ~ N(0, 1);  at T = 0 m = erf(m/sqrt(2 a r)).
+    m = E[tanh((m + sqrt(a r) z)/T)],  q = E[tanh^2],  r = q/(1 - C)^2,  C = (1 - q)/T,  z ~ N(0,
+    1);  at T = 0 m = erf(m/sqrt(2 a r)).
 
-    load: a >= 0, a number or a vector; temperature T >= 0. The branch of large m; above the capacity no such state exists, and m = 0.
-    Returns overlap(load), retrieved(load), interference(load) r, capacity. Source: Amit, Gutfreund and Sompolinsky (1985, 1987).
+    load: a >= 0, a number or a vector; temperature T >= 0. The branch of large m; above the
+    capacity no such state exists, and m = 0. Returns overlap(load), retrieved(load),
+    interference(load) r, capacity. Source: Amit, Gutfreund and Sompolinsky (1985, 1987).
 
     >>> d = hopfield([0.05, 0.137, 0.14])
     >>> d.overlap.values.round(4).tolist(), round(float(d.capacity), 7)
@@ -25,7 +33,9 @@ def hopfield(load, temperature=0.0):
     """
     loads, T = vector("load", load), not_negative("temperature", temperature)
     if not (np.isfinite(loads) & (loads >= 0)).all():
-        raise ValueError(f"load = {loads.tolist()}: pass finite numbers of at least 0, patterns per unit")
+        raise ValueError(
+            f"load = {loads.tolist()}: pass finite numbers of at least 0, patterns per unit"
+        )
     critical, ratio = _critical(T)
     found = [_retrieved(value, T, critical, ratio) for value in loads]
     overlap, interference = (np.array([f[i] for f in found]) for i in (0, 1))
@@ -33,18 +43,27 @@ def hopfield(load, temperature=0.0):
         {
             "overlap": ("load", overlap, "1", "overlap of the retrieved state with its pattern"),
             "retrieved": ("load", overlap > 0, "1", "whether a state near the pattern exists"),
-            "interference": ("load", interference, "1", "mean squared overlap with the other patterns, over load"),
+            "interference": (
+                "load",
+                interference,
+                "1",
+                "mean squared overlap with the other patterns, over load",
+            ),
             "capacity": ((), critical, "1", "largest load at which patterns are retrieved"),
         },
-        {"load": ("load", loads, "1", "patterns per unit")}, title="Hopfield network", source=SOURCE, parameters={"load": load, "temperature": T},
+        {"load": ("load", loads, "1", "patterns per unit")},
+        title="Hopfield network",
+        source=SOURCE,
+        parameters={"load": load, "temperature": T},
     )
 
 
 def hopfield_capacity(temperature=0.0):
     """The line where retrieval ends: the largest load, and the overlap there, over the temperature.
 
-    With the ratio k = m/sqrt(a r) given, M(x, x/k) = T x, M(x, y) = E[tanh(x + y z)], fixes x = m/T, and then the load; its maximum
-    over k is the capacity. At T = 0 load = (erf(y)/y - 2 exp(-y^2)/sqrt(pi))^2/2, k = sqrt(2) y. It falls to 0 at T = 1.
+    With the ratio k = m/sqrt(a r) given, M(x, x/k) = T x, M(x, y) = E[tanh(x + y z)], fixes x =
+    m/T, and then the load; its maximum over k is the capacity. At T = 0 load = (erf(y)/y - 2
+    exp(-y^2)/sqrt(pi))^2/2, k = sqrt(2) y. It falls to 0 at T = 1.
 
     temperature: a number or a vector >= 0. Returns capacity(temperature), overlap(temperature).
     Source: Amit, Gutfreund and Sompolinsky (1985, 1987).
@@ -55,19 +74,33 @@ def hopfield_capacity(temperature=0.0):
     """
     values = vector("temperature", temperature)
     pairs = [_critical(not_negative("temperature", T)) for T in values]
-    overlap = [_state(ratio, T)[0] if capacity else 0.0 for (capacity, ratio), T in zip(pairs, values, strict=True)]
+    overlap = [
+        _state(ratio, T)[0] if capacity else 0.0
+        for (capacity, ratio), T in zip(pairs, values, strict=True)
+    ]
     return dataset(
-        {"capacity": ("temperature", [p[0] for p in pairs], "1", "largest load at which patterns are retrieved"),
-         "overlap": ("temperature", overlap, "1", "overlap of the retrieved state at capacity")},
+        {
+            "capacity": (
+                "temperature",
+                [p[0] for p in pairs],
+                "1",
+                "largest load at which patterns are retrieved",
+            ),
+            "overlap": ("temperature", overlap, "1", "overlap of the retrieved state at capacity"),
+        },
         {"temperature": ("temperature", values, "1", "temperature of Glauber's dynamics")},
-        title="capacity of the Hopfield network", source=SOURCE, parameters={"temperature": temperature},
+        title="capacity of the Hopfield network",
+        source=SOURCE,
+        parameters={"temperature": temperature},
     )
 
 
 def hopfield_first_step(overlap, load):
-    """Overlap after one parallel update at temperature 0, from a state otherwise unrelated to the patterns: erf(m/sqrt(2 a)), N to infinity.
+    """Overlap after one parallel update at temperature 0, from a state otherwise unrelated to the
+    patterns: erf(m/sqrt(2 a)), N to infinity.
 
-    overlap m, a number or a vector in [-1, 1]; load a > 0. Returns next_overlap(overlap). Source: Kinzel (1985), Z. Phys. B 60, 205.
+    overlap m, a number or a vector in [-1, 1]; load a > 0. Returns next_overlap(overlap). Source:
+    Kinzel (1985), Z. Phys. B 60, 205.
 
     >>> hopfield_first_step([0.2], 0.1).next_overlap.values.round(6).tolist()
     [0.472911]
@@ -77,8 +110,13 @@ def hopfield_first_step(overlap, load):
     m, load = vector("overlap", overlap), not_negative("load", load)
     with np.errstate(divide="ignore", invalid="ignore"):
         after = np.where(load > 0, erf(m / np.sqrt(2 * load)), np.sign(m))
-    return dataset({"next_overlap": ("overlap", after, "1", "overlap after one update")}, {"overlap": ("overlap", m, "1", "overlap")},
-                   title="first step of the Hopfield network", source="Kinzel (1985), Z. Phys. B 60, 205", parameters={"load": load})
+    return dataset(
+        {"next_overlap": ("overlap", after, "1", "overlap after one update")},
+        {"overlap": ("overlap", m, "1", "overlap")},
+        title="first step of the Hopfield network",
+        source="Kinzel (1985), Z. Phys. B 60, 205",
+        parameters={"load": load},
+    )
 
 
 def _state(ratio, T):
@@ -111,15 +149,20 @@ def _means(x, sd):
 
 
 def _critical(T):
-    """The largest load at a temperature and the ratio at which it is taken; (0, inf) from T = 1 on."""
+    """The largest load at a temperature and the ratio at which it is taken; (0, inf) from T = 1
+    on."""
     if T >= 1:
         return 0.0, np.inf
     logs = np.linspace(np.log(20.0), np.log(0.3), 80)
     loads = [_load(s, T) for s in logs]
-    top = next((i for i in range(1, len(loads) - 1) if loads[i] > loads[i + 1]), len(loads) - 2)  # coming from light loads: the first maximum
+    # coming from light loads: the first maximum
+    top = next((i for i in range(1, len(loads) - 1) if loads[i] > loads[i + 1]), len(loads) - 2)
     low, high = logs[top + 1], logs[top - 1]
-    for width in (0.1, 0.03):  # the maximum is flat: the root of a polynomial's derivative places it
-        curve = Chebyshev.interpolate(lambda s: np.array([_load(v, T) for v in s]), 10, domain=[low, high])
+    # the maximum is flat: the root of a polynomial's derivative places it
+    for width in (0.1, 0.03):
+        curve = Chebyshev.interpolate(
+            lambda s: np.array([_load(v, T) for v in s]), 10, domain=[low, high]
+        )
         roots = curve.deriv().roots()
         roots = roots[np.isreal(roots)].real
         at = roots[np.argmax(curve(np.clip(roots, low, high)))]
@@ -151,4 +194,8 @@ def _unloaded(T):
     """m = tanh(m/T), the root above 0."""
     from scipy.optimize import brentq
 
-    return 1.0 if T < 0.02 else float(brentq(lambda m: np.tanh(m / T) - m, 0.5 * np.sqrt(max(1 - T, 1e-12)) * T, 1.0))
+    return (
+        1.0
+        if T < 0.02
+        else float(brentq(lambda m: np.tanh(m / T) - m, 0.5 * np.sqrt(max(1 - T, 1e-12)) * T, 1.0))
+    )

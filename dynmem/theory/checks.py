@@ -4,7 +4,8 @@ import numpy as np
 
 from ..errors import NotFiniteError, ShapeError
 
-SATURATED = 1e4  # gain or standard deviation; beyond it nearly every unit is saturated to double precision
+# gain or standard deviation; beyond it nearly every unit is saturated to double precision
+SATURATED = 1e4
 LATEST = 2**53  # lag; beyond it floats skip whole numbers
 
 
@@ -15,7 +16,11 @@ def number(name, value):
     0.5
     """
     try:
-        if np.ndim(value) == 0 and not isinstance(value, (str, bytes)) and not np.iscomplexobj(value):
+        if (
+            np.ndim(value) == 0
+            and not isinstance(value, (str, bytes))
+            and not np.iscomplexobj(value)
+        ):
             return float(value)
     except (TypeError, ValueError, OverflowError):
         pass
@@ -29,7 +34,11 @@ def numbers(name, values):
     except ValueError:  # rows of unequal length
         array = np.asarray(None)
     if array.dtype.kind not in "biuf":
-        what = f"{name} of shape {array.shape} holds {array.dtype}" if array.ndim else _told(name, values)
+        what = (
+            f"{name} of shape {array.shape} holds {array.dtype}"
+            if array.ndim
+            else _told(name, values)
+        )
         raise ValueError(f"{what}: pass real numbers")
     return array.astype(float)
 
@@ -61,10 +70,14 @@ def not_negative(name, value):
 
 
 def spread(name, value, most=SATURATED):
-    """A gain or a standard deviation: at least 0, and so small that not nearly every unit saturates."""
+    """A gain or a standard deviation: at least 0, and so small that not nearly every unit
+    saturates."""
     value = not_negative(name, value)
     if value > most:
-        raise ValueError(f"{name} = {value:g}: nearly every unit saturates, pass a smaller {name}, at most {most:g}")
+        raise ValueError(
+            f"{name} = {value:g}: nearly every unit saturates, pass a smaller "
+            f"{name}, at most {most:g}"
+        )
     return value
 
 
@@ -96,7 +109,9 @@ def leak_rate(leak):
     """A leak in (0, 1]; 0 stands for the limit of continuous time."""
     leak = number("leak", leak)
     if not 0 <= leak <= 1:
-        raise ValueError(f"leak = {leak}: pass a number in (0, 1], or 0 for the limit of continuous time")
+        raise ValueError(
+            f"leak = {leak}: pass a number in (0, 1], or 0 for the limit of continuous time"
+        )
     return leak
 
 
@@ -120,7 +135,10 @@ def square_matrix(matrix):
     """A finite matrix of shape (N, N), in float64."""
     matrix = numbers("the matrix", matrix)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
-        raise ShapeError(f"the matrix has shape {matrix.shape}: the recurrent weights of N units are square, pass shape (N, N)")
+        raise ShapeError(
+            f"the matrix has shape {matrix.shape}: the recurrent weights of N units "
+            "are square, pass shape (N, N)"
+        )
     if not np.isfinite(matrix).all():
         raise NotFiniteError("the matrix holds NaN or infinity: no spectrum is defined")
     return matrix

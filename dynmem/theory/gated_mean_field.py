@@ -1,11 +1,14 @@
-"""Dynamic mean field of gated networks: one unit in the Gaussian fields of all the others, solved on a population of units.
+"""Dynamic mean field of gated networks: one unit in the Gaussian fields of all the others, solved
+on a population of units.
 
-Each block W_k of the recurrent weights gives a unit the Gaussian field (W_k h_(t-1))_i, of covariance gain^2 C(t - t') over time, where C
-is the correlation of the units' own outputs: fields -> outputs -> C -> fields, iterated to a fixed point with the same random numbers. A
-small difference sees fields of covariance gain^2 psi(t - t') mu^(t + t'), and the growth mu per step is where the map psi -> psi has
-spectral radius 1: lambda_1 = ln mu. Because C and psi keep their dependence on the lag, the weights are the same at every step ("tied"),
-as in a network. With weights drawn anew at each step ("untied", the usual simplification) only lag 0 is kept, and a slow gate's coherent
-growth is missed.
+Each block W_k of the recurrent weights gives a unit the Gaussian field (W_k h_(t-1))_i, of
+covariance gain^2 C(t - t') over time, where C is the correlation of the units' own outputs: fields
+-> outputs -> C -> fields, iterated to a fixed point with the same random numbers. A small
+difference sees fields of covariance gain^2 psi(t - t') mu^(t + t'), and the growth mu per step is
+where the map psi -> psi has spectral radius 1: lambda_1 = ln mu. Because C and psi keep their
+dependence on the lag, the weights are the same at every step ("tied"), as in a network. With
+weights drawn anew at each step ("untied", the usual simplification) only lag 0 is kept, and a slow
+gate's coherent growth is missed.
 """
 
 from dataclasses import dataclass
@@ -21,12 +24,16 @@ from .checks import count, finite, positive, spread
 from .gates import gru_origin, log_sigmoid, lstm_origin
 from .results import horizon_entry, lyapunov_report
 
-SOURCE = "Can, Krishnamurthy and Schwab (2020); Krishnamurthy, Can and Schwab (2022); untied weights: Gilboa et al. (2019)"
+SOURCE = (
+    "Can, Krishnamurthy and Schwab (2020); Krishnamurthy, Can and Schwab (2022); untied "
+    "weights: Gilboa et al. (2019)"
+)
 
 
 @dataclass(frozen=True)
 class Fields:
-    """Fields of a unit: gain of the weights, sd of the drive, then of each field the mean and sd of its bias."""
+    """Fields of a unit: gain of the weights, sd of the drive, then of each field the mean and sd of
+    its bias."""
 
     gain: float
     input_sd: float
@@ -47,23 +54,38 @@ def gru_unit(h, recurrent, drive):
     return h, h
 
 
-def lstm_spectrum(gain, input_sd=0.0, *, forget_bias=None, input_bias=None, output_bias=None, bias_sd=0.0, weights="tied",
-                  population=256, samples=4, rng=0):
-    """First Lyapunov exponent of a random LSTM driven by noise, per step, in the limit of many units.
+def lstm_spectrum(
+    gain,
+    input_sd=0.0,
+    *,
+    forget_bias=None,
+    input_bias=None,
+    output_bias=None,
+    bias_sd=0.0,
+    weights="tied",
+    population=256,
+    samples=4,
+    rng=0,
+):
+    """First Lyapunov exponent of a random LSTM driven by noise, per step, in the limit of many
+    units.
 
-    c_t = f c_(t-1) + i g, h_t = o tanh(c_t), each gate in Gaussian fields of covariance gain^2 <h h>(lag) (+ drive and bias);
-    lambda_1 = ln mu, the growth of a difference in the state (h, c). At rest (no drive, no bias spread, below the critical gain) it is
-    exactly that of ``lstm_origin``.
+    c_t = f c_(t-1) + i g, h_t = o tanh(c_t), each gate in Gaussian fields of covariance gain^2 <h
+    h>(lag) (+ drive and bias); lambda_1 = ln mu, the growth of a difference in the state (h, c). At
+    rest (no drive, no bias spread, below the critical gain) it is exactly that of ``lstm_origin``.
 
-    gain: W ~ N(0, gain^2/N); input_sd: sd of (V u)_i, inputs independent from step to step and many; forget_bias, input_bias, output_bias:
-    one value for all units, or None for N(0, bias_sd^2) as for the candidate; weights: "tied" as in a network, or "untied" (redrawn each
-    step, the approximation of Gilboa et al.: off by 0.05 to 0.15 where a slow gate adds coherently); population: units sampled over 256
-    steps, fewer over the longer times of a slow gate; samples: independent populations, whose spread gives the error; rng: seed.
-    Returns lyapunov(exponent), standard_error(exponent), state_variance E[h^2], horizon (steps).
-    Raises ValueError for gain 0 (see ``zero_weight_lstm_spectrum``) and negative or NaN numbers.
-    Tied: within 0.02 of networks of 300 to 400 units at gain 0.5 to 10 and forget bias -5 to 5, 0.025 at drive 3; undriven chaos at gain 4
-    lies 0.02 above N = 400 and 0.015 above N = 1000, finite size; a bias spread of 0.5 moved one network of 200 units by 0.02.
-    Source: Can, Krishnamurthy and Schwab (2020); Krishnamurthy, Can and Schwab (2022); Gilboa et al. (2019).
+    gain: W ~ N(0, gain^2/N); input_sd: sd of (V u)_i, inputs independent from step to step and
+    many; forget_bias, input_bias, output_bias: one value for all units, or None for N(0, bias_sd^2)
+    as for the candidate; weights: "tied" as in a network, or "untied" (redrawn each step, the
+    approximation of Gilboa et al.: off by 0.05 to 0.15 where a slow gate adds coherently);
+    population: units sampled over 256 steps, fewer over the longer times of a slow gate; samples:
+    independent populations, whose spread gives the error; rng: seed. Returns lyapunov(exponent),
+    standard_error(exponent), state_variance E[h^2], horizon (steps). Raises ValueError for gain 0
+    (see ``zero_weight_lstm_spectrum``) and negative or NaN numbers. Tied: within 0.02 of networks
+    of 300 to 400 units at gain 0.5 to 10 and forget bias -5 to 5, 0.025 at drive 3; undriven chaos
+    at gain 4 lies 0.02 above N = 400 and 0.015 above N = 1000, finite size; a bias spread of 0.5
+    moved one network of 200 units by 0.02. Source: Can, Krishnamurthy and Schwab (2020);
+    Krishnamurthy, Can and Schwab (2022); Gilboa et al. (2019).
 
     >>> d = lstm_spectrum(1.0, 1.0, population=128, samples=2)  # networks of 400 units: -0.440
     >>> bool(abs(d.lyapunov.item() + 0.440) < 0.02)
@@ -72,20 +94,51 @@ def lstm_spectrum(gain, input_sd=0.0, *, forget_bias=None, input_bias=None, outp
     biases = (input_bias, forget_bias, None, output_bias)
 
     def at_rest():
-        return lstm_origin(gain, forget_bias=forget_bias or 0.0, input_bias=input_bias or 0.0, output_bias=output_bias or 0.0)
+        return lstm_origin(
+            gain,
+            forget_bias=forget_bias or 0.0,
+            input_bias=input_bias or 0.0,
+            output_bias=output_bias or 0.0,
+        )
 
-    return _spectrum(lstm_unit, "LSTM", gain, input_sd, biases, bias_sd, forget_bias, at_rest, weights, population, samples, rng)
+    return _spectrum(
+        lstm_unit,
+        "LSTM",
+        gain,
+        input_sd,
+        biases,
+        bias_sd,
+        forget_bias,
+        at_rest,
+        weights,
+        population,
+        samples,
+        rng,
+    )
 
 
-def gru_spectrum(gain, input_sd=0.0, *, update_bias=None, reset_bias=None, bias_sd=0.0, weights="tied", population=256, samples=4, rng=0):
-    """First Lyapunov exponent of a random GRU driven by noise, per step, in the limit of many units.
+def gru_spectrum(
+    gain,
+    input_sd=0.0,
+    *,
+    update_bias=None,
+    reset_bias=None,
+    bias_sd=0.0,
+    weights="tied",
+    population=256,
+    samples=4,
+    rng=0,
+):
+    """First Lyapunov exponent of a random GRU driven by noise, per step, in the limit of many
+    units.
 
-    h_t = (1-z) n + z h_(t-1), n = tanh(V u + b + r (W h)), each field Gaussian of covariance gain^2 <h h>(lag).
-    At rest exactly ``gru_origin``.
+    h_t = (1-z) n + z h_(t-1), n = tanh(V u + b + r (W h)), each field Gaussian of covariance gain^2
+    <h h>(lag). At rest exactly ``gru_origin``.
 
-    update_bias (of z, which keeps), reset_bias: one value for all units, or None for N(0, bias_sd^2) as for the candidate, whose bias
-    inside the reset gate is 0. Other arguments, returns, errors and sources as for ``lstm_spectrum``.
-    Tied: within 0.006 of networks of 400 units at gain 1 to 6, driven; 0.05 of 0.98 at gain 20.
+    update_bias (of z, which keeps), reset_bias: one value for all units, or None for N(0,
+    bias_sd^2) as for the candidate, whose bias inside the reset gate is 0. Other arguments,
+    returns, errors and sources as for ``lstm_spectrum``. Tied: within 0.006 of networks of 400
+    units at gain 1 to 6, driven; 0.05 of 0.98 at gain 20.
 
     >>> d = gru_spectrum(2.0, 1.0, update_bias=1.0, population=128, samples=2)  # networks of 400 units: -0.117
     >>> bool(abs(d.lyapunov.item() + 0.117) < 0.02)
@@ -95,35 +148,84 @@ def gru_spectrum(gain, input_sd=0.0, *, update_bias=None, reset_bias=None, bias_
     def at_rest():
         return gru_origin(gain, update_bias=update_bias or 0.0, reset_bias=reset_bias or 0.0)
 
-    return _spectrum(gru_unit, "GRU", gain, input_sd, (reset_bias, update_bias, None), bias_sd, update_bias, at_rest, weights, population,
-                     samples, rng)
+    return _spectrum(
+        gru_unit,
+        "GRU",
+        gain,
+        input_sd,
+        (reset_bias, update_bias, None),
+        bias_sd,
+        update_bias,
+        at_rest,
+        weights,
+        population,
+        samples,
+        rng,
+    )
 
 
-def _spectrum(unit, name, gain, input_sd, biases, bias_sd, keep_bias, at_rest, weights, population, samples, rng):
+def _spectrum(
+    unit,
+    name,
+    gain,
+    input_sd,
+    biases,
+    bias_sd,
+    keep_bias,
+    at_rest,
+    weights,
+    population,
+    samples,
+    rng,
+):
     """Report of the first exponent over several populations."""
     if weights not in ("tied", "untied"):
         raise ValueError(f"weights = {weights!r}: choose tied or untied")
-    gain, input_sd, bias_sd = spread("gain", positive("gain", gain), 1e3), spread("input_sd", input_sd), spread("bias_sd", bias_sd)
+    gain, input_sd, bias_sd = (
+        spread("gain", positive("gain", gain), 1e3),
+        spread("input_sd", input_sd),
+        spread("bias_sd", bias_sd),
+    )
     means = tuple(0.0 if b is None else finite("bias", b) for b in biases)
     spreads = tuple(bias_sd if b is None else 0.0 for b in biases)
     fields = Fields(gain, input_sd, means, spreads, weights == "tied")
-    parameters = {"gain": gain, "input_sd": input_sd, "bias_mean": means, "bias_sd": bias_sd, "weights": weights}
-    given = {"title": f"mean field of the random {name}", "source": SOURCE, "parameters": parameters, "partial": True}
+    parameters = {
+        "gain": gain,
+        "input_sd": input_sd,
+        "bias_mean": means,
+        "bias_sd": bias_sd,
+        "weights": weights,
+    }
+    given = {
+        "title": f"mean field of the random {name}",
+        "source": SOURCE,
+        "parameters": parameters,
+        "partial": True,
+    }
     rest = at_rest() if input_sd == bias_sd == 0 else None
     if rest is not None and gain <= float(rest.critical_gain) and fields.tied:
         return rest
     window = _window(0.0 if keep_bias is None else keep_bias)
     size = max(48, count("population", population) * 256 // window)
     seeds = np.random.default_rng(rng).spawn(count("samples", samples))
-    found = np.array([first_exponent(unit, fields, units=size, window=window, rng=seed) for seed in seeds])
+    found = np.array(
+        [first_exponent(unit, fields, units=size, window=window, rng=seed) for seed in seeds]
+    )
     error = found.std(axis=0, ddof=1) / np.sqrt(samples) if samples > 1 else np.full(2, np.nan)
     first = found[:, 0].mean()
-    return lyapunov_report(first, standard_error=error[:1], seed=rng, horizon=horizon_entry(first),
-                           state_variance=((), found[:, 1].mean(), "1", "mean square of the output h"), **given)
+    return lyapunov_report(
+        first,
+        standard_error=error[:1],
+        seed=rng,
+        horizon=horizon_entry(first),
+        state_variance=((), found[:, 1].mean(), "1", "mean square of the output h"),
+        **given,
+    )
 
 
 def _window(keep_bias):
-    """Length of the periodic time: a power of two, at least ten time scales of the gate that keeps, at most 4096 steps."""
+    """Length of the periodic time: a power of two, at least ten time scales of the gate that keeps,
+    at most 4096 steps."""
     scale = -10.0 / float(log_sigmoid(keep_bias))
     return int(2 ** np.clip(np.ceil(np.log2(scale)), 8, 12))
 
@@ -131,11 +233,14 @@ def _window(keep_bias):
 def first_exponent(unit, fields, *, units, window, rng):
     """First exponent per step and mean square of the output, from one population.
 
-    unit: rule of one unit; units, window: size M of the population and length T of its periodic time.
+    unit: rule of one unit; units, window: size M of the population and length T of its periodic
+    time.
     """
     rng = np.random.default_rng(rng)
     shape = window, len(fields.bias_mean), units
-    bias = np.reshape(fields.bias_mean, (-1, 1)) + np.reshape(fields.bias_sd, (-1, 1)) * rng.standard_normal(shape[1:])
+    bias = np.reshape(fields.bias_mean, (-1, 1)) + np.reshape(
+        fields.bias_sd, (-1, 1)
+    ) * rng.standard_normal(shape[1:])
     drive = rng.standard_normal(shape) * fields.input_sd + bias
     noise = np.fft.rfft(rng.standard_normal(shape), axis=0)
     correlation, recurrent, state = _stationary(unit, fields, drive, noise)
@@ -145,8 +250,11 @@ def first_exponent(unit, fields, *, units, window, rng):
 
 
 def _stationary(unit, fields, drive, noise, rounds=60, tolerance=1e-4):
-    """Correlation C over the lag, the fields it makes and the states that precede them, iterated until C stands still."""
-    correlation = 0.25 * 0.9 ** np.minimum(np.arange(len(drive)), len(drive) - np.arange(len(drive)))
+    """Correlation C over the lag, the fields it makes and the states that precede them, iterated
+    until C stands still."""
+    correlation = 0.25 * 0.9 ** np.minimum(
+        np.arange(len(drive)), len(drive) - np.arange(len(drive))
+    )
     for _ in range(rounds):
         recurrent = _coloured(correlation, noise, fields)
         states, outputs = _run(unit, recurrent, drive)
@@ -159,13 +267,17 @@ def _stationary(unit, fields, drive, noise, rounds=60, tolerance=1e-4):
 
 
 def _coloured(correlation, noise, fields):
-    """Gaussian fields of covariance gain^2 C over a periodic time, shape (T, K, M), from the transform of white noise."""
+    """Gaussian fields of covariance gain^2 C over a periodic time, shape (T, K, M), from the
+    transform of white noise."""
     power = np.maximum(np.fft.rfft(correlation).real, 0.0)
-    return fields.gain * np.fft.irfft(noise * np.sqrt(power)[:, None, None], n=len(correlation), axis=0)
+    return fields.gain * np.fft.irfft(
+        noise * np.sqrt(power)[:, None, None], n=len(correlation), axis=0
+    )
 
 
 def _correlation(outputs, tied):
-    """Correlation over the periodic lag, averaged over time and units; without its lags where the weights are drawn anew."""
+    """Correlation over the periodic lag, averaged over time and units; without its lags where the
+    weights are drawn anew."""
     steps = len(outputs)
     if not tied:
         return np.concatenate(([np.mean(outputs**2)], np.zeros(steps - 1)))
@@ -174,8 +286,13 @@ def _correlation(outputs, tied):
 
 
 def _run(unit, recurrent, drive):
-    """States before each step and outputs after it, (T, M) each; the first of two turns around the period forgets the start."""
-    state, states, outputs = np.zeros(drive.shape[2]), np.empty(drive[:, 0].shape), np.empty(drive[:, 0].shape)
+    """States before each step and outputs after it, (T, M) each; the first of two turns around the
+    period forgets the start."""
+    state, states, outputs = (
+        np.zeros(drive.shape[2]),
+        np.empty(drive[:, 0].shape),
+        np.empty(drive[:, 0].shape),
+    )
     for _ in range(2):
         for t in range(len(drive)):
             states[t] = state
@@ -184,20 +301,27 @@ def _run(unit, recurrent, drive):
 
 
 def _slopes(unit, states, recurrent, drive, block=64):
-    """Derivatives of (state, output) by (state, each recurrent field), from dual numbers: shape (2, 1 + K, T, M)."""
+    """Derivatives of (state, output) by (state, each recurrent field), from dual numbers: shape (2,
+    1 + K, T, M)."""
     steps, count, units = drive.shape
     slopes = np.empty((2, count + 1, steps, units))
     for start in range(0, steps, block):  # blocks of time bound the memory
         at = slice(start, start + block)
-        seeds = np.broadcast_to(np.eye(count + 1)[:, :, None, None], (count + 1, count + 1, *states[at].shape))
-        inputs = [Dual(value, Push(seeds[:, k])) for k, value in enumerate((states[at], *np.moveaxis(recurrent[at], 1, 0)))]
+        seeds = np.broadcast_to(
+            np.eye(count + 1)[:, :, None, None], (count + 1, count + 1, *states[at].shape)
+        )
+        inputs = [
+            Dual(value, Push(seeds[:, k]))
+            for k, value in enumerate((states[at], *np.moveaxis(recurrent[at], 1, 0)))
+        ]
         new = unit(inputs[0], inputs[1:], np.moveaxis(drive[at], 1, 0))
         slopes[:, :, at] = np.stack([part.tangent.array() for part in new])
     return slopes
 
 
 def _growth(slopes, noise, fields, rounds=150, tolerance=2e-5):
-    """ln mu such that the correlation of a difference, psi, comes back unchanged under one pass through the units."""
+    """ln mu such that the correlation of a difference, psi, comes back unchanged under one pass
+    through the units."""
     (state_slope, *state_fields), (output_slope, *output_fields) = slopes
     state_fields, output_fields = np.stack(state_fields, 1), np.stack(output_fields, 1)
     keep = np.sqrt((state_slope**2).mean())  # what a unit keeps by itself: mu lies above
@@ -206,9 +330,12 @@ def _growth(slopes, noise, fields, rounds=150, tolerance=2e-5):
     for _ in range(rounds):
         kicks = _coloured(psi, noise, fields)
         states = _filtered(state_slope, (state_fields * kicks).sum(1), mu)
-        found = _correlation((output_slope * states + (output_fields * kicks).sum(1)) / mu, fields.tied)
+        found = _correlation(
+            (output_slope * states + (output_fields * kicks).sum(1)) / mu, fields.tied
+        )
         ratio = np.log(np.clip(found[0] / psi[0], 0.01, 100.0))
-        damping *= 0.7 if ratio * last < 0 else 1.0  # 1/2 is Newton's step for coherent growth; units that keep long respond more steeply
+        # 1/2 is Newton's step for coherent growth; units that keep long respond more steeply
+        damping *= 0.7 if ratio * last < 0 else 1.0
         mu, last = keep + (mu - keep) * np.exp(damping * ratio), ratio
         psi = found / found[0]
         history.append(np.log(mu))
@@ -216,7 +343,10 @@ def _growth(slopes, noise, fields, rounds=150, tolerance=2e-5):
             return history[-1]
     late = history[rounds // 2 :]
     if not np.ptp(late) < 0.01:  # a small cycle is averaged
-        raise ConvergenceError(f"the growth of differences wanders by {np.ptp(late):.2g} a step: pass a larger population")
+        raise ConvergenceError(
+            f"the growth of differences wanders by {np.ptp(late):.2g} a step: "
+            "pass a larger population"
+        )
     return float(np.mean(late))
 
 

@@ -1,6 +1,8 @@
-"""Means over Gaussian variables, by the trapezoidal rule: for analytic integrands it converges exponentially.
+"""Means over Gaussian variables, by the trapezoidal rule: for analytic integrands it converges
+exponentially.
 
-Source: Trefethen and Weideman (2014), SIAM Review 56, section 3. tanh has poles at +-i pi/2, so a step of 0.25 leaves exp(-39).
+Source: Trefethen and Weideman (2014), SIAM Review 56, section 3. tanh has poles at +-i pi/2, so a
+step of 0.25 leaves exp(-39).
 """
 
 import numpy as np
@@ -11,14 +13,18 @@ LARGEST = 1e8  # variance; beyond it nearly every unit is saturated to double pr
 
 
 def nodes(variance, step=0.25):
-    """Nodes and weights of the mean over N(0, variance), for integrands without poles within pi/2 of the real axis.
+    """Nodes and weights of the mean over N(0, variance), for integrands without poles within pi/2
+    of the real axis.
 
     >>> x, w = nodes(4.0)
     >>> round(float(w @ x**2), 12)
     4.0
     """
     if not 0 <= variance <= LARGEST:
-        raise ValueError(f"a unit's input has variance {variance:.3g}, above {LARGEST:.0e}: pass a smaller gain, bias or input")
+        raise ValueError(
+            f"a unit's input has variance {variance:.3g}, above {LARGEST:.0e}: pass "
+            "a smaller gain, bias or input"
+        )
     sd = np.sqrt(variance)
     if sd == 0:
         return np.zeros(1), np.ones(1)
@@ -65,7 +71,12 @@ def pair_mean(function, variance, correlation) -> float:
 
 
 def pair_mean_curve(function, variance, degree=40) -> Chebyshev:
-    """E[f(x) f(y)] as a polynomial in the angle arcsin(correlation), in which it is smooth up to correlation 1."""
+    """E[f(x) f(y)] as a polynomial in the angle arcsin(correlation), in which it is smooth up to
+    correlation 1."""
     return Chebyshev.interpolate(
-        lambda angles: np.array([pair_mean(function, variance, c) for c in np.sin(np.atleast_1d(angles))]), degree, domain=[0.0, np.pi / 2]
+        lambda angles: np.array(
+            [pair_mean(function, variance, c) for c in np.sin(np.atleast_1d(angles))]
+        ),
+        degree,
+        domain=[0.0, np.pi / 2],
     )

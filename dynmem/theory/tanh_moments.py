@@ -12,8 +12,8 @@ def tanh_variance(gain, bias_sd=0.0, input_sd=0.0) -> float:
     q = gain^2 E[tanh(sqrt(q) z)^2] + bias_sd^2 + input_sd^2,  z ~ N(0, 1).
 
     Undriven and without bias it is 0 up to gain 1, the onset of chaos, and the positive root above.
-    Raises ValueError where a number is negative or not finite, or the gain so large that every unit saturates.
-    Source: Sompolinsky, Crisanti and Sommers (1988); Poole et al. (2016), eq. 3.
+    Raises ValueError where a number is negative or not finite, or the gain so large that every unit
+    saturates. Source: Sompolinsky, Crisanti and Sommers (1988); Poole et al. (2016), eq. 3.
 
     >>> tanh_variance(0.9), round(tanh_variance(3.0), 6)
     (0.0, 6.305391)
@@ -23,11 +23,16 @@ def tanh_variance(gain, bias_sd=0.0, input_sd=0.0) -> float:
         return 0.0
     # E tanh^2 >= q - 2 q^2 puts the undriven root above (1 - 1/g^2)/2
     low = constant if constant else 0.25 * (1 - gain**-2)
-    return _root(lambda q: gain**2 * gaussian.mean(lambda x: np.tanh(x) ** 2, q) + constant - q, low, gain**2 + constant)
+    return _root(
+        lambda q: gain**2 * gaussian.mean(lambda x: np.tanh(x) ** 2, q) + constant - q,
+        low,
+        gain**2 + constant,
+    )
 
 
 def tanh_susceptibility(gain, variance) -> float:
-    """Mean squared growth of a small difference per step, chi = gain^2 E[sech(sqrt(q) z)^4]; lambda_1 = 1/2 ln chi.
+    """Mean squared growth of a small difference per step, chi = gain^2 E[sech(sqrt(q) z)^4];
+    lambda_1 = 1/2 ln chi.
 
     Source: Schoenholz et al. (2017), eq. 5.
 

@@ -1,4 +1,5 @@
-"""Training: a system with trainable arrays, the loop that fits it to a task, forecasts, and checkpoints that cannot run code."""
+"""Training: a system with trainable arrays, the loop that fits it to a task, forecasts, and
+checkpoints that cannot run code."""
 
 import lazy_loader as lazy
 

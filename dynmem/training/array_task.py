@@ -8,16 +8,19 @@ from ..arrays import tensors
 from ..errors import NotFiniteError, ShapeError
 from ..tasks import LOSSES, Task
 
-HELD_OUT = 0.1  # share of a user's sequences that chooses the best weights, and as much again that judges them
+# share of a user's sequences that chooses the best weights, and as much again that judges them
+HELD_OUT = 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class Samples(Task):
-    """Sequences that were measured rather than drawn: inputs (count, steps, width) or symbols (count, steps), and targets.
+    """Sequences that were measured rather than drawn: inputs (count, steps, width) or symbols
+    (count, steps), and targets.
 
-    Whole numbers of shape (count, steps) are classes (``loss`` "cross_entropy"), numbers of shape (count, steps, outputs) are values
-    ("mean_squared_error") or, where said so, bits ("binary_cross_entropy"). ``classes`` is the number of classes where not all occur.
-    The floor is the loss of the best answer that never changes. Raises ShapeError and NotFiniteError.
+    Whole numbers of shape (count, steps) are classes (``loss`` "cross_entropy"), numbers of shape
+    (count, steps, outputs) are values ("mean_squared_error") or, where said so, bits
+    ("binary_cross_entropy"). ``classes`` is the number of classes where not all occur. The floor is
+    the loss of the best answer that never changes. Raises ShapeError and NotFiniteError.
 
     >>> x = np.sin(np.arange(40.0)).reshape(4, 10, 1)
     >>> data = Samples(x[:, :-1], x[:, 1:])
@@ -52,27 +55,47 @@ class Samples(Task):
         if self.loss not in LOSSES:
             yield f"loss = {self.loss!r}: choose one of {', '.join(LOSSES)}"
         if u.shape[:2] != y.shape[:2] or not y.size:
-            yield f"inputs {u.shape} and targets {y.shape} do not fit: both need the same (count, steps, ...), none of them 0"
+            yield (
+                f"inputs {u.shape} and targets {y.shape} do not fit: both need the same (count, "
+                "steps, ...), none of them 0"
+            )
         if u.ndim != 3 and not (u.ndim == 2 and u.dtype.kind in "iu"):
-            yield f"inputs have shape {u.shape}: expected (count, steps, inputs), or whole numbers (count, steps)"
+            yield (
+                f"inputs have shape {u.shape}: expected (count, steps, inputs), or whole "
+                "numbers (count, steps)"
+            )
         classes = self.loss == "cross_entropy"
         if y.ndim != 3 - classes or (classes and (y.dtype.kind not in "iu" or y.min() < 0)):
             yield f"targets have shape {y.shape} and dtype {y.dtype}: {self.loss} needs " + (
-                "whole numbers (count, steps), from 0" if classes else "numbers (count, steps, outputs)")
+                "whole numbers (count, steps), from 0"
+                if classes
+                else "numbers (count, steps, outputs)"
+            )
         elif classes and self.classes is not None and self.classes <= y.max():
-            yield f"class {y.max()} occurs among the targets, which needs {y.max() + 1} outputs, not {self.classes}"
+            yield (
+                f"class {y.max()} occurs among the targets, which needs {y.max() + 1} outputs, "
+                f"not {self.classes}"
+            )
         elif self.loss == "binary_cross_entropy" and not np.isin(y, (0, 1)).all():
             yield "targets of binary_cross_entropy must be 0 or 1"
 
     @property
     def inputs(self):
         """Input width."""
-        return self.inputs_array.shape[2] if self.inputs_array.ndim == 3 else int(self.inputs_array.max()) + 1
+        return (
+            self.inputs_array.shape[2]
+            if self.inputs_array.ndim == 3
+            else int(self.inputs_array.max()) + 1
+        )
 
     @property
     def outputs(self):
         """Output width."""
-        return self.targets.shape[2] if self.targets.ndim == 3 else self.classes or int(self.targets.max()) + 1
+        return (
+            self.targets.shape[2]
+            if self.targets.ndim == 3
+            else self.classes or int(self.targets.max()) + 1
+        )
 
     @property
     def steps(self):
@@ -82,11 +105,17 @@ class Samples(Task):
     @property
     def parameters(self):
         """What a store records: the shapes, not the numbers."""
-        return {"task": self.name, "count": len(self.targets), "steps": self.steps, "loss": self.loss}
+        return {
+            "task": self.name,
+            "count": len(self.targets),
+            "steps": self.steps,
+            "loss": self.loss,
+        }
 
     @property
     def floor(self):
-        """Mean loss of the best answer that never changes: the entropy of the classes, or the variance of the values, of the scored steps."""
+        """Mean loss of the best answer that never changes: the entropy of the classes, or the
+        variance of the values, of the scored steps."""
         asked = self.targets[:, self.recalled]
         if self.loss == "mean_squared_error":
             return float(asked.var((0, 1)).mean())
@@ -97,7 +126,8 @@ class Samples(Task):
 
     @property
     def chance(self):
-        """Fraction of right answers of that predictor; None for values, which are not right or wrong."""
+        """Fraction of right answers of that predictor; None for values, which are not right or
+        wrong."""
         asked = self.targets[:, self.recalled]
         if self.loss == "mean_squared_error":
             return None
@@ -114,12 +144,19 @@ class Samples(Task):
         return self.inputs_array[index], self.targets[index]
 
     def split(self, rng):
-        """Three disjoint parts, drawn at random: to train on, to choose the best weights by, and to judge them (a tenth each, at least one)."""
+        """Three disjoint parts, drawn at random: to train on, to choose the best weights by, and to
+        judge them (a tenth each, at least one)."""
         count = len(self.targets)
         if count < 3:
-            raise ShapeError(f"{count} sequences cannot be trained on, validated and tested: cut them into windows, (count, steps, inputs)")
+            raise ShapeError(
+                f"{count} sequences cannot be trained on, validated and tested: cut "
+                "them into windows, (count, steps, inputs)"
+            )
         order, cut = np.random.default_rng(rng).permutation(count), max(1, round(HELD_OUT * count))
-        return tuple(self.part(*self.rows(np.sort(index))) for index in (order[2 * cut :], order[:cut], order[cut : 2 * cut]))
+        return tuple(
+            self.part(*self.rows(np.sort(index)))
+            for index in (order[2 * cut :], order[:cut], order[cut : 2 * cut])
+        )
 
     def part(self, inputs, targets):
         """Other sequences of the same kind."""
@@ -129,7 +166,9 @@ class Samples(Task):
 def _numbers(name, array):
     array = np.asarray(array) if np.asarray(array).dtype.kind in "iu" else tensors(array)
     if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
-        raise NotFiniteError(f"{name} must be finite real numbers: leave out or fill what is missing")
+        raise NotFiniteError(
+            f"{name} must be finite real numbers: leave out or fill what is missing"
+        )
     return array
 
 

@@ -1,4 +1,5 @@
-"""Checkpoints: one file with the weights of a system and what it takes to build it again; reading one cannot run code."""
+"""Checkpoints: one file with the weights of a system and what it takes to build it again; reading
+one cannot run code."""
 
 import hashlib
 import json
@@ -20,17 +21,36 @@ from ..system import System
 from .forecast import Forecaster
 from .trainable import join, leaves, rebuilt
 
-KINDS = {kind.__name__: kind for kind in (*MODELS.values(), Network, Activation, Block, Convolution, Dense, FeedForward, Norm, Forecaster)}
+KINDS = {
+    kind.__name__: kind
+    for kind in (
+        *MODELS.values(),
+        Network,
+        Activation,
+        Block,
+        Convolution,
+        Dense,
+        FeedForward,
+        Norm,
+        Forecaster,
+    )
+}
 KEYS = {"weights", "record", "sha256"}
 DEEPEST = 32  # systems inside systems; a file may nest as deep as it likes
 
 
 def save(system, path, **facts):
-    """Write a system, and facts that JSON can hold, to a file: aside first and then renamed, so that a kill leaves the old file or the new.
+    """Write a system, and facts that JSON can hold, to a file: aside first and then renamed, so
+    that a kill leaves the old file or the new.
 
-    The file is one that ``torch.load(path, weights_only=True)`` reads: weights by their path, a JSON record, and the SHA-256 of both.
+    The file is one that ``torch.load(path, weights_only=True)`` reads: weights by their path, a
+    JSON record, and the SHA-256 of both.
     """
-    weights = {name: torch.from_numpy(value.copy()) for name, value in leaves(system) if isinstance(value, np.ndarray)}
+    weights = {
+        name: torch.from_numpy(value.copy())
+        for name, value in leaves(system)
+        if isinstance(value, np.ndarray)
+    }
     record = json.dumps({"system": describe(system), "facts": facts}, sort_keys=True)
     data = BytesIO()
     torch.save({"weights": weights, "record": record, "sha256": digest(weights, record)}, data)
@@ -40,8 +60,9 @@ def save(system, path, **facts):
 def load(path, like=None):
     """The system of a checkpoint, with float64 arrays, validated as any other.
 
-    A model of dynmem is built from the record; for a system of the user's own pass ``like``, one of the same kind and shapes. Raises
-    DamageError where the file does not match its checksum, is not a checkpoint, or holds objects other than tensors.
+    A model of dynmem is built from the record; for a system of the user's own pass ``like``, one of
+    the same kind and shapes. Raises DamageError where the file does not match its checksum, is not
+    a checkpoint, or holds objects other than tensors.
 
     >>> import tempfile, dynmem as dm
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -50,7 +71,10 @@ def load(path, like=None):
     3
     """
     weights, record = read(path)
-    arrays = {name: tensors(weight) if weight.is_floating_point() else weight.numpy() for name, weight in weights.items()}
+    arrays = {
+        name: tensors(weight) if weight.is_floating_point() else weight.numpy()
+        for name, weight in weights.items()
+    }
     described = record["system"]
     if like is not None:
         return _into(like, described, arrays, path)
@@ -74,13 +98,22 @@ def _write(path, data):
 
 
 def read(path):
-    """Weights (a dict of tensors) and record (a dict with "system" and "facts") of a checkpoint, compared with its checksum."""
+    """Weights (a dict of tensors) and record (a dict with "system" and "facts") of a checkpoint,
+    compared with its checksum."""
     data = Path(path).read_bytes()
     payload = _payload(data, path)
-    if not (type(payload) is dict and payload.keys() == KEYS and type(payload["weights"]) is dict and type(payload["record"]) is str):
+    if not (
+        type(payload) is dict
+        and payload.keys() == KEYS
+        and type(payload["weights"]) is dict
+        and type(payload["record"]) is str
+    ):
         raise _foreign(path, "for a torch module of your own use dm.models.from_torch")
     weights = payload["weights"]
-    if not all(type(k) is str and type(v) is torch.Tensor and v.layout is torch.strided for k, v in weights.items()):
+    if not all(
+        type(k) is str and type(v) is torch.Tensor and v.layout is torch.strided
+        for k, v in weights.items()
+    ):
         raise DamageError(f"refused: checkpoint holds objects other than tensors: {path}")
     if _digest(weights, payload["record"]) != payload["sha256"]:
         raise DamageError(f"{path} does not match its checksum: take an older copy or train again")
@@ -93,9 +126,17 @@ def _record(text, path):
         record = json.loads(text)
     except (ValueError, RecursionError):
         raise _foreign(path, "its record is not JSON") from None
-    if not (isinstance(record, dict) and record.keys() == {"system", "facts"} and isinstance(record["facts"], dict)):
+    if not (
+        isinstance(record, dict)
+        and record.keys() == {"system", "facts"}
+        and isinstance(record["facts"], dict)
+    ):
         raise _foreign(path, "its record does not hold a system and facts")
-    if not (isinstance(record["system"], dict) and "kind" in record["system"] and _described(record["system"])):
+    if not (
+        isinstance(record["system"], dict)
+        and "kind" in record["system"]
+        and _described(record["system"])
+    ):
         raise _foreign(path, "its record does not describe a system")
     return record
 
@@ -123,12 +164,16 @@ def _foreign(path, reason):
 def _payload(data, path):
     refused = f"refused: checkpoint holds objects other than tensors: {path}"
     damaged = f"{path} is damaged: take an older copy or train again"
-    if data[:2] != b"PK":  # torch.save has made zip files since 2020: anything else is not even opened
+    # torch.save has made zip files since 2020: anything else is not even opened
+    if data[:2] != b"PK":
         raise DamageError(refused)
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
-            sound = archive.testzip() is None  # torch does not look at the checksums inside its own files
-        payload = torch.load(BytesIO(data), weights_only=True, map_location="cpu") if sound else None
+            # torch does not look at the checksums inside its own files
+            sound = archive.testzip() is None
+        payload = (
+            torch.load(BytesIO(data), weights_only=True, map_location="cpu") if sound else None
+        )
     except pickle.UnpicklingError:
         raise DamageError(refused) from None
     except Exception:  # what a broken file makes zipfile and torch raise is not listed anywhere
@@ -139,7 +184,8 @@ def _payload(data, path):
 
 
 def _digest(weights, record):
-    """The digest, or None of what ``save`` never writes: types that numpy does not know, text that is not Unicode."""
+    """The digest, or None of what ``save`` never writes: types that numpy does not know, text that
+    is not Unicode."""
     try:
         return digest(weights, record)
     except (TypeError, ValueError, RuntimeError):
@@ -157,14 +203,22 @@ def digest(weights, record):
 
 
 def describe(value):
-    """A system as JSON holds it: its kind and fields, systems inside it described too, arrays by a mark, since the weights hold them."""
+    """A system as JSON holds it: its kind and fields, systems inside it described too, arrays by a
+    mark, since the weights hold them."""
     if isinstance(value, System):
-        return {"kind": type(value).__name__, "fields": {f.name: describe(getattr(value, f.name)) for f in fields(value) if f.init}}
+        return {
+            "kind": type(value).__name__,
+            "fields": {f.name: describe(getattr(value, f.name)) for f in fields(value) if f.init},
+        }
     if isinstance(value, (tuple, list)):
         return {"entries": [describe(entry) for entry in value]}
     if isinstance(value, np.ndarray):
         return {"array": list(value.shape)}
-    return value if isinstance(value, (bool, int, float, str)) or value is None else {"unknown": type(value).__name__}
+    return (
+        value
+        if isinstance(value, (bool, int, float, str)) or value is None
+        else {"unknown": type(value).__name__}
+    )
 
 
 def _build(described, arrays, file, path=""):
@@ -175,10 +229,16 @@ def _build(described, arrays, file, path=""):
             raise _foreign(file, f"it lacks {path}, an array of shape {described['array']}")
         return arrays[path]
     if "entries" in described:
-        return tuple(_build(entry, arrays, file, f"{path}.{i}") for i, entry in enumerate(described["entries"]))
+        return tuple(
+            _build(entry, arrays, file, f"{path}.{i}")
+            for i, entry in enumerate(described["entries"])
+        )
     kind = described.get("kind")
     if kind not in KINDS:
-        raise TypeError(f"{file} holds a {kind or described.get('unknown')}, no model of dynmem: pass like=, a system of that kind")
+        raise TypeError(
+            f"{file} holds a {kind or described.get('unknown')}, no model of dynmem: "
+            "pass like=, a system of that kind"
+        )
     inner = {k: _build(v, arrays, file, join(path, k)) for k, v in described["fields"].items()}
     return _made(lambda: KINDS[kind](**inner), kind, file)
 
@@ -197,7 +257,9 @@ def _shapes(described, path=""):
         return
     if "array" in described:
         yield path, tuple(described["array"])
-    for name, inner in described.get("fields", dict(enumerate(described.get("entries", ())))).items():
+    for name, inner in described.get(
+        "fields", dict(enumerate(described.get("entries", ())))
+    ).items():
         yield from _shapes(inner, join(path, name))
 
 
@@ -205,12 +267,19 @@ def _into(like, described, arrays, file):
     shapes = {path: value.shape for path, value in leaves(like) if isinstance(value, np.ndarray)}
     found = {path: array.shape for path, array in arrays.items()}
     if type(like).__name__ != described["kind"] or shapes != found:
-        raise ShapeError(f"{file} holds a {described['kind']} with {found}, which {type(like).__name__} with {shapes} cannot take")
+        raise ShapeError(
+            f"{file} holds a {described['kind']} with {found}, which "
+            f"{type(like).__name__} with {shapes} cannot take"
+        )
     if dict(_shapes(described)) != dict(_shapes(describe(like))):
-        raise _foreign(file, f"its record describes other arrays than those of a {described['kind']}")
+        raise _foreign(
+            file, f"its record describes other arrays than those of a {described['kind']}"
+        )
     if unknown := sorted(described["fields"].keys() - describe(like)["fields"].keys()):
         raise _foreign(file, f"a {described['kind']} has no field {', '.join(unknown)}")
-    return _made(lambda: rebuilt(like, dict(_constants(described)) | arrays), described["kind"], file)
+    return _made(
+        lambda: rebuilt(like, dict(_constants(described)) | arrays), described["kind"], file
+    )
 
 
 def _constants(described, path=""):
@@ -218,5 +287,7 @@ def _constants(described, path=""):
     if not isinstance(described, dict):
         yield path, described
         return
-    for name, inner in described.get("fields", dict(enumerate(described.get("entries", ())))).items():
+    for name, inner in described.get(
+        "fields", dict(enumerate(described.get("entries", ())))
+    ).items():
         yield from _constants(inner, join(path, name))

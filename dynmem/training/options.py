@@ -1,4 +1,5 @@
-"""What the functions of training are given: a model or its name, a seed, numbers; and one error for all that cannot be."""
+"""What the functions of training are given: a model or its name, a seed, numbers; and one error for
+all that cannot be."""
 
 import numpy as np
 
@@ -7,7 +8,11 @@ from .. import models
 
 def as_model(model, inputs, outputs, units, rng):
     """The model itself, or the one of this name with the widths that are asked."""
-    return models.get(model, units=units, inputs=inputs, outputs=outputs, rng=rng) if isinstance(model, str) else model
+    return (
+        models.get(model, units=units, inputs=inputs, outputs=outputs, rng=rng)
+        if isinstance(model, str)
+        else model
+    )
 
 
 def generator(rng):
@@ -15,16 +20,25 @@ def generator(rng):
     try:
         return np.random.default_rng(rng)
     except (TypeError, ValueError):
-        raise ValueError(f"rng = {rng!r:.60}: pass a seed, a whole number of at least 0, or a numpy Generator") from None
+        raise ValueError(
+            f"rng = {rng!r:.60}: pass a seed, a whole number of at least 0, or a numpy Generator"
+        ) from None
 
 
 def positive(options, *names, least=None):
     """Sentences on the options that are not finite numbers above 0, or below ``least``."""
     for name in names:
         value = options[name]
-        known = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) and np.isfinite(value)
+        known = (
+            isinstance(value, (int, float, np.integer, np.floating))
+            and not isinstance(value, bool)
+            and np.isfinite(value)
+        )
         if not known or not (value > 0 if least is None else value >= least):
-            yield f"{name} = {value!r:.60}: must be a {'positive number' if least is None else f'number of at least {least}'}"
+            yield (
+                f"{name} = {value!r:.60}: must be a "
+                f"{'positive number' if least is None else f'number of at least {least}'}"
+            )
 
 
 def refuse(problems):

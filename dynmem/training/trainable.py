@@ -11,11 +11,13 @@ from ..system import Map, System, as_system, map_arrays
 
 
 class Trainable(torch.nn.Module):
-    """A Map as a torch module: the float arrays among its fields, in nested systems too, are the Parameters.
+    """A Map as a torch module: the float arrays among its fields, in nested systems too, are the
+    Parameters.
 
-    Parameters: system; dtype, of torch; ``fixed``, names of arrays that are not trained; ``train``, names of plain numbers that are trained
-    too; ``fused``, whether a model that can take all steps of a sequence at once does, rather than its rule step by step. A name is a
-    field ("W", everywhere it occurs) or a path ("layers.0.W", "layers.0").
+    Parameters: system; dtype, of torch; ``fixed``, names of arrays that are not trained; ``train``,
+    names of plain numbers that are trained too; ``fused``, whether a model that can take all steps
+    of a sequence at once does, rather than its rule step by step. A name is a field ("W",
+    everywhere it occurs) or a path ("layers.0.W", "layers.0").
 
     Raises TypeError where the system is not a Map, UnknownNameError for a name it does not have.
 
@@ -30,10 +32,17 @@ class Trainable(torch.nn.Module):
     def __init__(self, system, dtype=torch.float32, *, fixed=(), train=(), fused=True):
         super().__init__()
         self.system, self.dtype, self.fused = as_system(system, Map), as_dtype(dtype), bool(fused)
-        self._base = map_arrays(self.system, np.copy)  # each array an object of its own, by which the twin's tensor is found
+        # each array an object of its own, by which the twin's tensor is found
+        self._base = map_arrays(self.system, np.copy)
         values = dict(leaves(self._base))
-        floats = {k for k, v in values.items() if isinstance(v, np.ndarray) and v.dtype.kind in "fc" and v.size}
-        numbers = {k for k, v in values.items() if isinstance(v, (float, int)) and not isinstance(v, bool)}
+        floats = {
+            k
+            for k, v in values.items()
+            if isinstance(v, np.ndarray) and v.dtype.kind in "fc" and v.size
+        }
+        numbers = {
+            k for k, v in values.items() if isinstance(v, (float, int)) and not isinstance(v, bool)
+        }
         self.numbers = pick(numbers, train, f"plain number of {type(self.system).__name__}")
         for path in self.numbers:
             _place(self._base, path, np.array(float(values[path])))
@@ -42,7 +51,8 @@ class Trainable(torch.nn.Module):
         self._constants = {}
         for path, value in leaves(self._base):
             if path in chosen:
-                self._names[path] = path.replace(".", "/")  # torch keeps the dot for its own nesting
+                # torch keeps the dot for its own nesting
+                self._names[path] = path.replace(".", "/")
                 self.register_parameter(self._names[path], torch.nn.Parameter(self._tensor(value)))
             elif isinstance(value, np.ndarray):
                 self._constants[path] = self._tensor(value)
@@ -54,10 +64,14 @@ class Trainable(torch.nn.Module):
         return tensor.to(self.dtype) if tensor.is_floating_point() else tensor
 
     def _apply(self, function, recurse=True):
-        """What torch calls for ``double()``, ``float()`` and ``to``: the constants and the inputs follow the weights."""
+        """What torch calls for ``double()``, ``float()`` and ``to``: the constants and the inputs
+        follow the weights."""
         dtype = as_dtype(function(torch.zeros((), dtype=self.dtype)).dtype)
         super()._apply(function, recurse)
-        self.dtype, self._constants = dtype, {path: function(tensor) for path, tensor in self._constants.items()}
+        self.dtype, self._constants = (
+            dtype,
+            {path: function(tensor) for path, tensor in self._constants.items()},
+        )
         return self
 
     def weights(self):
@@ -65,31 +79,50 @@ class Trainable(torch.nn.Module):
         return {path: getattr(self, name) for path, name in self._names.items()}
 
     def twin(self):
-        """The system with tensors in place of its arrays; made anew for each pass, since what it caches belongs to these values."""
+        """The system with tensors in place of its arrays; made anew for each pass, since what it
+        caches belongs to these values."""
         values = self._constants | self.weights()
-        tensors_of = {id(value): values[path] for path, value in leaves(self._base) if path in values}
-        return map_arrays(self._base, lambda array: tensors_of[id(array)] if id(array) in tensors_of else self._tensor(array))
+        tensors_of = {
+            id(value): values[path] for path, value in leaves(self._base) if path in values
+        }
+        return map_arrays(
+            self._base,
+            lambda array: tensors_of[id(array)] if id(array) in tensors_of else self._tensor(array),
+        )
 
     def forward(self, u, x0=None):
-        """Outputs (batch, steps, outputs) for inputs u (batch, steps, inputs) from the state x0 (n,) or (batch, n), at rest if None."""
+        """Outputs (batch, steps, outputs) for inputs u (batch, steps, inputs) from the state x0
+        (n,) or (batch, n), at rest if None."""
         return self.run(u, x0)[0]
 
     def run(self, u, x0=None):
         """Outputs as ``forward`` and the final state (batch, n)."""
         u, x = self._inputs(u), x0
         if x is None and self.system.size is None:
-            raise ShapeError(f"{type(self.system).__name__} names no states: pass x0 of shape (n,) or (batch, n)")
+            raise ShapeError(
+                f"{type(self.system).__name__} names no states: pass x0 of shape (n,) or (batch, n)"
+            )
         x = u.new_zeros(self.system.size) if x is None else torch.as_tensor(x, dtype=self.dtype)
-        if x.ndim not in (1, 2) or self.system.size not in (None, x.shape[-1]) or (x.ndim == 2 and len(x) not in (1, len(u))):
-            raise ShapeError(f"x0 has shape {tuple(x.shape)}, expected ({self.system.size},) or ({len(u)}, {self.system.size})")
+        if (
+            x.ndim not in (1, 2)
+            or self.system.size not in (None, x.shape[-1])
+            or (x.ndim == 2 and len(x) not in (1, len(u)))
+        ):
+            raise ShapeError(
+                f"x0 has shape {tuple(x.shape)}, expected ({self.system.size},) or "
+                f"({len(u)}, {self.system.size})"
+            )
         twin = self.twin()
         return (twin.run if self.fused else twin.unroll)(u, x.expand(len(u), -1))
 
     def _inputs(self, u):
         u = torch.as_tensor(u, dtype=self.dtype)
         if u.ndim != 3 or u.shape[-1] != self.system.inputs or not u.shape[0] or not u.shape[1]:
-            raise ShapeError(f"u has shape {tuple(u.shape)}, {type(self.system).__name__} takes (batch, steps, {self.system.inputs}) with "
-                             "at least one sequence and at least one step")
+            raise ShapeError(
+                f"u has shape {tuple(u.shape)}, {type(self.system).__name__} takes "
+                f"(batch, steps, {self.system.inputs}) with "
+                "at least one sequence and at least one step"
+            )
         return u
 
     def frozen(self):
@@ -100,8 +133,17 @@ class Trainable(torch.nn.Module):
         values = {path: tensors(tensor) for path, tensor in self.weights().items()}
         for path, value in values.items():
             if not np.isfinite(value).all():
-                raise NotFiniteError(f"{path} of {type(self.system).__name__} holds NaN or infinity after training: lower learning_rate")
-        return rebuilt(self.system, {path: value.item() if path in self.numbers else value for path, value in values.items()})
+                raise NotFiniteError(
+                    f"{path} of {type(self.system).__name__} holds NaN or "
+                    "infinity after training: lower learning_rate"
+                )
+        return rebuilt(
+            self.system,
+            {
+                path: value.item() if path in self.numbers else value
+                for path, value in values.items()
+            },
+        )
 
 
 def as_dtype(dtype):
@@ -117,7 +159,8 @@ def as_dtype(dtype):
 
 
 def leaves(value, path=""):
-    """Pairs (path, value) of the fields of a system, of the systems inside it, and of the entries of a tuple of systems or arrays.
+    """Pairs (path, value) of the fields of a system, of the systems inside it, and of the entries
+    of a tuple of systems or arrays.
 
     >>> from dynmem.models import Network, Tanh
     >>> [path for path, _ in leaves(Network((Tanh.zeros(2),)))]
@@ -135,10 +178,14 @@ def leaves(value, path=""):
 
 
 def rebuilt(value, values, path=""):
-    """The same kind of system with values[path] in place of its fields, made by its constructor and so validated."""
+    """The same kind of system with values[path] in place of its fields, made by its constructor and
+    so validated."""
     if isinstance(value, System):
         names = (f.name for f in fields(value) if f.init)
-        return replace(value, **{name: rebuilt(getattr(value, name), values, join(path, name)) for name in names})
+        return replace(
+            value,
+            **{name: rebuilt(getattr(value, name), values, join(path, name)) for name in names},
+        )
     if _holds(value):
         return type(value)(rebuilt(inner, values, join(path, i)) for i, inner in enumerate(value))
     return values.get(path, value)
@@ -150,7 +197,9 @@ def join(path, name):
 
 
 def _holds(value):
-    return isinstance(value, (tuple, list)) and any(isinstance(inner, (System, np.ndarray)) for inner in value)
+    return isinstance(value, (tuple, list)) and any(
+        isinstance(inner, (System, np.ndarray)) for inner in value
+    )
 
 
 def _place(system, path, value):
@@ -162,12 +211,17 @@ def _place(system, path, value):
 
 
 def pick(known, names, kind):
-    """The paths among ``known`` that a name selects: a field wherever it occurs, a path, or all that lies below a path."""
+    """The paths among ``known`` that a name selects: a field wherever it occurs, a path, or all
+    that lies below a path."""
     if isinstance(names, str):
         names = (names,)
     picked = set()
     for name in names:
-        found = {path for path in known if path == name or path.endswith(f".{name}") or path.startswith(f"{name}.")}
+        found = {
+            path
+            for path in known
+            if path == name or path.endswith(f".{name}") or path.startswith(f"{name}.")
+        }
         if not found:
             raise UnknownNameError(kind, name, known)
         picked |= found

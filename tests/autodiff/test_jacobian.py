@@ -1,4 +1,5 @@
-"""Tangents: duals, torch and symbols agree to 1e-12 for every system; products never form the Jacobian."""
+"""Tangents: duals, torch and symbols agree to 1e-12 for every system; products never form the
+Jacobian."""
 
 import tracemalloc
 from dataclasses import dataclass
@@ -13,11 +14,20 @@ from dynmem.orbits import FlowMap
 from tests.reference import BUILD, Cat, ForcedDuffing, Henon, Lorenz, Quadratic, row
 
 LONG = {"network, gru"}  # its formula takes half a minute
-SMALL = [name for name in BUILD if name not in LONG and not isinstance(row(name)[0], FlowMap) and row(name)[1].size <= 6]
+SMALL = [
+    name
+    for name in BUILD
+    if name not in LONG and not isinstance(row(name)[0], FlowMap) and row(name)[1].size <= 6
+]
 
 
 def equal(found, expected, tolerance=1e-12):
-    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance * max(1, np.max(np.abs(expected), initial=0)))
+    np.testing.assert_allclose(
+        found,
+        expected,
+        rtol=tolerance,
+        atol=tolerance * max(1, np.max(np.abs(expected), initial=0)),
+    )
 
 
 @pytest.mark.parametrize("of", ["state", "output"])
@@ -64,10 +74,20 @@ def test_a_batch_is_a_loop(name):
     for of in ("state", "output"):
         loop = [[jacobian(system, *at(i, j), of=of) for j in range(3)] for i in range(2)]
         equal(jacobian(system, xs, us, of=of), loop)
-    equal(tangent_product(system, xs, frames, us),
-          [[tangent_product(system, at(i, j)[0], frames[i, j], at(i, j)[1]) for j in range(3)] for i in range(2)])
-    equal(cotangent_product(system, xs, rows, us),
-          [[cotangent_product(system, at(i, j)[0], rows[i, j], at(i, j)[1]) for j in range(3)] for i in range(2)])
+    equal(
+        tangent_product(system, xs, frames, us),
+        [
+            [tangent_product(system, at(i, j)[0], frames[i, j], at(i, j)[1]) for j in range(3)]
+            for i in range(2)
+        ],
+    )
+    equal(
+        cotangent_product(system, xs, rows, us),
+        [
+            [cotangent_product(system, at(i, j)[0], rows[i, j], at(i, j)[1]) for j in range(3)]
+            for i in range(2)
+        ],
+    )
     if u is not None:
         loop = [[jacobian(system, *at(i, j), wrt="input") for j in range(3)] for i in range(2)]
         equal(jacobian(system, xs, us, wrt="input"), loop)
@@ -89,18 +109,34 @@ def test_one_frame_for_a_batch_and_a_batch_of_frames_for_one_state():
     system, x, u = row("lstm")
     rng = np.random.default_rng(0)
     xs, frame = x + 0.1 * rng.standard_normal((3, 4)), rng.standard_normal((3, 4))
-    equal(tangent_product(system, xs, frame, u), [tangent_product(system, each, frame, u) for each in xs])
-    equal(cotangent_product(system, xs, frame, u), [cotangent_product(system, each, frame, u) for each in xs])
+    equal(
+        tangent_product(system, xs, frame, u),
+        [tangent_product(system, each, frame, u) for each in xs],
+    )
+    equal(
+        cotangent_product(system, xs, frame, u),
+        [cotangent_product(system, each, frame, u) for each in xs],
+    )
     frames = rng.standard_normal((5, 3, 4))
-    equal(tangent_product(system, x, frames, u), [tangent_product(system, x, each, u) for each in frames])
-    equal(cotangent_product(system, x, frames, u), [cotangent_product(system, x, each, u) for each in frames])
+    equal(
+        tangent_product(system, x, frames, u),
+        [tangent_product(system, x, each, u) for each in frames],
+    )
+    equal(
+        cotangent_product(system, x, frames, u),
+        [cotangent_product(system, x, each, u) for each in frames],
+    )
 
 
 def test_known_jacobians():
     equal(jacobian(Henon(), [0.5, 0.2]), [[-1.4, 1.0], [0.3, 0.0]], 1e-15)
     x, y, z = 1.0, 2.0, 20.0
     equal(jacobian(Lorenz(), [x, y, z]), [[-10, 10, 0], [28 - z, -1, -x], [y, x, -8 / 3]], 1e-14)
-    equal(divergence(Lorenz(), np.random.default_rng(0).standard_normal((4, 3))), np.full(4, -41 / 3), 1e-13)
+    equal(
+        divergence(Lorenz(), np.random.default_rng(0).standard_normal((4, 3))),
+        np.full(4, -41 / 3),
+        1e-13,
+    )
     equal(jacobian(ForcedDuffing(), [1.0, 0.0], [0.0], wrt="input"), [[0.0], [1.0]], 1e-15)
 
 
@@ -161,8 +197,12 @@ def test_a_constant_rule_has_no_tangent():
 
 
 def test_a_list_of_numbers_is_refused_not_taken_for_a_constant():
-    for call in (lambda: jacobian(Numbers(), [1.0, 2.0]), lambda: push(Numbers(), np.ones(2), np.eye(2)),
-                 lambda: tangent_product(Numbers(), [1.0, 2.0], np.eye(2)), lambda: cotangent_product(Numbers(), [1.0, 2.0], np.eye(2))):
+    for call in (
+        lambda: jacobian(Numbers(), [1.0, 2.0]),
+        lambda: push(Numbers(), np.ones(2), np.eye(2)),
+        lambda: tangent_product(Numbers(), [1.0, 2.0], np.eye(2)),
+        lambda: cotangent_product(Numbers(), [1.0, 2.0], np.eye(2)),
+    ):
         with pytest.raises(TypeError, match=r"dm\.stack"):
             call()
 

@@ -1,7 +1,9 @@
-"""Forward and backward pass of training on fused torch kernels, against the plain rule and against torch's own modules.
+"""Forward and backward pass of training on fused torch kernels, against the plain rule and against
+torch's own modules.
 
 Run: OMP_NUM_THREADS=1 python -m tests.benchmarks.training [--steps 200] [--batch 32] [--units 64]
-The claim: an LSTM at 200 steps, batch 32, 64 units trains at least 5 times faster than by the plain rule.
+The claim: an LSTM at 200 steps, batch 32, 64 units trains at least 5 times faster than by the plain
+rule.
 """
 
 import argparse
@@ -30,7 +32,8 @@ def training_pass(module, u):
 
 
 def medians(functions, rounds):
-    """Median seconds of each function, taken in turn so that a busy machine slows all of them alike."""
+    """Median seconds of each function, taken in turn so that a busy machine slows all of them
+    alike."""
     for function in functions:
         function()
     times = [[] for _ in functions]
@@ -43,7 +46,8 @@ def medians(functions, rounds):
 
 
 def measure(name, steps, batch, units, rounds=15):
-    """Seconds of one pass: fused, by the plain rule, and by torch's own module (None where it has none)."""
+    """Seconds of one pass: fused, by the plain rule, and by torch's own module (None where it has
+    none)."""
     cell = models.get(name, units=units, inputs=INPUTS, **CASES[name])
     u = torch.randn(batch, steps, INPUTS, generator=torch.Generator().manual_seed(0))
     modules = [Trainable(cell), Trainable(cell, fused=False)]
@@ -58,10 +62,15 @@ def main():
     for name, value in (("steps", 200), ("batch", 32), ("units", 64)):
         parser.add_argument(f"--{name}", type=int, default=value)
     options = parser.parse_args()
-    print(f"{options}, {torch.get_num_threads()} thread(s)\n{'cell':12}{'fused ms':>10}{'rule ms':>10}{'rule/fused':>12}{'torch ms':>10}")
+    print(
+        f"{options}, {torch.get_num_threads()} "
+        f"thread(s)\n{'cell':12}{'fused ms':>10}{'rule ms':>10}{'rule/fused':>12}{'torch ms':>10}"
+    )
     for name in CASES:
         fused, plain, peer = measure(name, **vars(options))
-        print(f"{name:12}{1e3 * fused:10.1f}{1e3 * plain:10.1f}{plain / fused:12.2f}{'' if peer is None else f'{1e3 * peer:10.1f}'}")
+        print(
+            f"{name:12}{1e3 * fused:10.1f}{1e3 * plain:10.1f}{plain / fused:12.2f}{'' if peer is None else f'{1e3 * peer:10.1f}'}"
+        )
 
 
 if __name__ == "__main__":

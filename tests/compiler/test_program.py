@@ -1,4 +1,5 @@
-"""Machine code: the program of every small system does what its rule does, wherever it is run, and no cache can spoil it."""
+"""Machine code: the program of every small system does what its rule does, wherever it is run, and
+no cache can spoil it."""
 
 import os
 import subprocess
@@ -13,7 +14,13 @@ from scipy.integrate import DOP853
 import dynmem as dm
 from dynmem.compiler import program as program_module
 from dynmem.compiler.program import program
-from dynmem.compiler.trace import TooLargeError, UntraceableError, parameter_values, record, same_structure
+from dynmem.compiler.trace import (
+    TooLargeError,
+    UntraceableError,
+    parameter_values,
+    record,
+    same_structure,
+)
 from dynmem.errors import NotFiniteError, ShapeError, SlowWarning
 from dynmem.integrate.runge_kutta import tableau
 from dynmem.orbits import FlowMap, trajectory
@@ -34,12 +41,22 @@ def test_a_program_does_what_the_rule_does(name):
         return
     frames, states, J = np.eye(n)[None].copy(), x[None].copy(), dm.jacobian(system, x, u)
     full = np.linalg.matrix_rank(J, tol=1e-13) == n
-    course = made.run(system, states, frames if full else np.zeros((1, 0, n)), 1, inputs=u, keep=("factors",), check_every=1 if full else 0)
+    course = made.run(
+        system,
+        states,
+        frames if full else np.zeros((1, 0, n)),
+        1,
+        inputs=u,
+        keep=("factors",),
+        check_every=1 if full else 0,
+    )
     np.testing.assert_allclose(states[0], system.rule(x, u), rtol=1e-13, atol=1e-14)
     if full:
         np.testing.assert_allclose((course.factors[0, 0] @ frames[0]).T, J, rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(course.growths[0, 0].sum(), np.linalg.slogdet(J)[1], atol=1e-11)
-        assert course.sums[0, 1] == 1 and abs(course.sums[0, 0]) < (1e-11 if not hasattr(system, "flow") else 1e-6)
+        assert course.sums[0, 1] == 1 and abs(course.sums[0, 0]) < (
+            1e-11 if not hasattr(system, "flow") else 1e-6
+        )
 
 
 def test_a_directional_derivative_on_either_side_of_a_kink():
@@ -48,21 +65,37 @@ def test_a_directional_derivative_on_either_side_of_a_kink():
             system, x = BUILD["implicit"](), np.array([a, b])
             made, frames = program(FlowMap(system, 1e-3), 2), np.eye(2)[None].copy()
             course = made.run(FlowMap(system, 1e-3), x[None].copy(), frames, 1, keep=("factors",))
-            np.testing.assert_allclose((course.factors[0, 0] @ frames[0]).T, dm.jacobian(FlowMap(system, 1e-3), x), atol=1e-12)
+            np.testing.assert_allclose(
+                (course.factors[0, 0] @ frames[0]).T,
+                dm.jacobian(FlowMap(system, 1e-3), x),
+                atol=1e-12,
+            )
 
 
 def test_the_coefficients_of_order_8_are_those_of_scipy():
     A, B = tableau(8)
-    assert all(np.array_equal(row, DOP853.A[i, :i]) for i, row in enumerate(A)) and np.array_equal(B, DOP853.B) and len(A) == len(B)
+    assert (
+        all(np.array_equal(row, DOP853.A[i, :i]) for i, row in enumerate(A))
+        and np.array_equal(B, DOP853.B)
+        and len(A) == len(B)
+    )
 
 
 @pytest.mark.parametrize("steps", [1, 7, 3000])
 def test_orbits_by_machine_code_are_those_of_the_rule(steps, monkeypatch):
     henon, starts = Henon(), 0.1 * np.random.default_rng(0).standard_normal((4, 2))
     made = program(henon, 2)
-    by_machine = trajectory(henon, starts, steps, None) if steps == 3000 else compiled_orbit(made, henon, starts, steps)
+    by_machine = (
+        trajectory(henon, starts, steps, None)
+        if steps == 3000
+        else compiled_orbit(made, henon, starts, steps)
+    )
     monkeypatch.setattr("dynmem.flow.program", lambda *_: None)
-    np.testing.assert_allclose(by_machine[: min(steps, 20)], trajectory(henon, starts, min(steps, 19), None)[: min(steps, 20)], atol=1e-10)
+    np.testing.assert_allclose(
+        by_machine[: min(steps, 20)],
+        trajectory(henon, starts, min(steps, 19), None)[: min(steps, 20)],
+        atol=1e-10,
+    )
     assert by_machine.shape == (steps + 1, 4, 2)
 
 
@@ -84,17 +117,29 @@ class Damped(dm.Flow):
 
     def rule(self, x, u):
         q, v = x[..., 0], x[..., 1]
-        return dm.stack((v, -self.stiffness[0] * q - self.stiffness[1] * q**self.order - self.damping * v + u[..., 0]))
+        return dm.stack(
+            (
+                v,
+                -self.stiffness[0] * q
+                - self.stiffness[1] * q**self.order
+                - self.damping * v
+                + u[..., 0],
+            )
+        )
 
 
 def test_a_user_s_own_driven_system_by_machine_code_and_by_numpy(monkeypatch):
     system, rng = Damped(np.array([1.0, 0.5])), np.random.default_rng(0)
     drive = rng.standard_normal((6000, 1))
     fast = dm.lyapunov_spectrum(system, [0.1, 0.0], duration=50, transient=10, dt=0.01, drive=drive)
-    noisy = dm.lyapunov_spectrum(system, [0.1, 0.0], duration=50, transient=10, dt=0.01, drive=0.1, rng=3)
+    noisy = dm.lyapunov_spectrum(
+        system, [0.1, 0.0], duration=50, transient=10, dt=0.01, drive=0.1, rng=3
+    )
     monkeypatch.setattr("dynmem.analysis.lyapunov.program", lambda *_: None)
     slow = dm.lyapunov_spectrum(system, [0.1, 0.0], duration=50, transient=10, dt=0.01, drive=drive)
-    same = dm.lyapunov_spectrum(system, [0.1, 0.0], duration=50, transient=10, dt=0.01, drive=0.1, rng=3)
+    same = dm.lyapunov_spectrum(
+        system, [0.1, 0.0], duration=50, transient=10, dt=0.01, drive=0.1, rng=3
+    )
     np.testing.assert_allclose(fast.lyapunov, slow.lyapunov, atol=1e-11)
     np.testing.assert_allclose(noisy.lyapunov, same.lyapunov, atol=1e-11)
     assert abs(float(fast.lyapunov.sum()) + 1.0) < 1e-8
@@ -103,7 +148,12 @@ def test_a_user_s_own_driven_system_by_machine_code_and_by_numpy(monkeypatch):
 def test_fewer_directions_than_states():
     made, F = program(Henon(), 2), np.array([[[0.6, 0.8]]])
     one, two = F.copy(), np.array([[[0.6, 0.8], [-0.8, 0.6]]])
-    a, b = (made.run(Henon(), np.array([[0.1, 0.1]]), frames, 3000, every=1000, keep=("frames", "factors")) for frames in (one, two))
+    a, b = (
+        made.run(
+            Henon(), np.array([[0.1, 0.1]]), frames, 3000, every=1000, keep=("frames", "factors")
+        )
+        for frames in (one, two)
+    )
     np.testing.assert_allclose(a.growths[..., 0], b.growths[..., 0], rtol=1e-12)
     np.testing.assert_allclose(a.frames[:, :, 0], b.frames[:, :, 0], rtol=1e-10)
     assert a.factors.shape == (1, 3, 1, 1) and not a.status.any()
@@ -112,11 +162,15 @@ def test_fewer_directions_than_states():
 def test_an_ensemble_is_its_members(monkeypatch):
     systems = [Damped(np.array([k, 0.1]), damping=d) for k, d in ((1.0, 0.5), (2.0, 1), (0.5, 2.5))]
     together = dm.lyapunov_spectrum(systems, [0.1, 0.0], duration=100, transient=10, dt=0.01)
-    alone = [dm.lyapunov_spectrum(s, [0.1, 0.0], duration=100, transient=10, dt=0.01) for s in systems]
+    alone = [
+        dm.lyapunov_spectrum(s, [0.1, 0.0], duration=100, transient=10, dt=0.01) for s in systems
+    ]
     np.testing.assert_array_equal(together.lyapunov, [a.lyapunov for a in alone])
     np.testing.assert_array_equal(together.standard_error, [a.standard_error for a in alone])
     np.testing.assert_allclose(together.lyapunov.sum("exponent"), [-0.5, -1.0, -2.5], atol=1e-8)
-    assert together.converged.dims == ("model",) and together.attrs["title"] == "Lyapunov spectrum of Damped"
+    assert together.converged.dims == ("model",) and together.attrs["title"] == (
+        "Lyapunov spectrum of Damped"
+    )
     two = dm.lyapunov_spectrum(systems, [0.1, 0.0], duration=100, transient=10, dt=0.01, workers=2)
     assert two.identical(together)
 
@@ -124,7 +178,9 @@ def test_an_ensemble_is_its_members(monkeypatch):
 def test_systems_of_one_equation_share_a_program():
     a, b = Lorenz(rho=30), Lorenz(rho=28.5)
     assert same_structure([a, b]) and program(FlowMap(a, 0.1), 3) is program(FlowMap(b, 0.2), 3)
-    assert not same_structure([Damped(np.ones(2)), Damped(np.ones(2), order=3)]) and not same_structure([a, Lorenz96()])
+    assert not same_structure(
+        [Damped(np.ones(2)), Damped(np.ones(2), order=3)]
+    ) and not same_structure([a, Lorenz96()])
     np.testing.assert_array_equal(parameter_values(a), [8 / 3, 30.0, 10.0])
 
 
@@ -149,7 +205,10 @@ def test_what_a_trace_refuses():
         record(Branches(), 2)
     with pytest.raises(TooLargeError):
         record(dm.models.Tanh.random(60, rng=0), 60)
-    assert program(dm.models.Tanh.random(60, rng=0), 60) is None and program(Henon(), 2, work=10) is None
+    assert (
+        program(dm.models.Tanh.random(60, rng=0), 60) is None
+        and program(Henon(), 2, work=10) is None
+    )
     _, results = record(Henon(), 2)
     with pytest.raises(UntraceableError, match="not known"):
         float(results[0])
@@ -189,8 +248,21 @@ print(float(dm.lyapunov_spectrum(Henon(), [0.1, 0.1], duration=100_000, transien
 
 
 def run(cache, **options):
-    environment = {"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(cache), "HOME": str(cache), "PYTHONPATH": ".", "PYTHONWARNINGS": "error"}
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=environment, timeout=120, cwd=options.get("cwd"))
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "XDG_CACHE_HOME": str(cache),
+        "HOME": str(cache),
+        "PYTHONPATH": ".",
+        "PYTHONWARNINGS": "error",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+        cwd=options.get("cwd"),
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -232,7 +304,8 @@ def test_kept_code_goes_by_its_own_name(tmp_path, monkeypatch):
 
 
 def test_a_cache_folder_must_be_absolute(monkeypatch):
-    """As the XDG base directory specification asks: a relative one would be another in every working directory."""
+    """As the XDG base directory specification asks: a relative one would be another in every
+    working directory."""
     monkeypatch.setenv("XDG_CACHE_HOME", "somewhere/else")
     monkeypatch.setenv("HOME", "/home/someone")
     assert str(jit.cache_folder()) == "/home/someone/.cache/dynmem/programs"

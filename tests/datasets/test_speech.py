@@ -1,4 +1,5 @@
-"""Speech with a silence after it: files as they are shipped, parts that share no utterance, and answers that need the memory."""
+"""Speech with a silence after it: files as they are shipped, parts that share no utterance, and
+answers that need the memory."""
 
 import importlib.util
 import wave
@@ -12,18 +13,29 @@ from dynmem.datasets import speech
 from dynmem.errors import DamageError
 from dynmem.training.corpus_tasks import speech_task, who_spoke
 
-SHIPPED = pytest.mark.skipif(all(importlib.util.find_spec(name) is None for name in speech.SHIPS), reason="the package aeon is not installed")
+SHIPPED = pytest.mark.skipif(
+    all(importlib.util.find_spec(name) is None for name in speech.SHIPS),
+    reason="the package aeon is not installed",
+)
 
 
 def pretend(monkeypatch, found):
-    """Let the packages that ship speech be found as ``found(name)`` says, all others as they are."""
+    """Let the packages that ship speech be found as ``found(name)`` says, all others as they
+    are."""
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, package=None: found(name) if name in speech.SHIPS else find(name, package))
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, package=None: found(name) if name in speech.SHIPS else find(name, package),
+    )
 
 
 def write_ts(path, utterances):
     """A file in the form of the wheel's: dims separated by colons, then the speaker."""
-    lines = [":".join([*(",".join(f"{v:.6f}" for v in channel) for channel in series.T), str(label)]) for series, label in utterances]
+    lines = [
+        ":".join([*(",".join(f"{v:.6f}" for v in channel) for channel in series.T), str(label)])
+        for series, label in utterances
+    ]
     path.write_text("\n".join(["#comment", "@problemName JapaneseVowels", "@data", *lines]) + "\n")
 
 
@@ -33,27 +45,43 @@ def wheel(tmp_path, monkeypatch):
     folder = tmp_path / "aeon" / "datasets" / "data" / "JapaneseVowels"
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
-    made = [(rng.standard_normal((frames, 12)).round(3), label) for frames, label in ((7, 1), (29, 9), (12, 2), (9, 1), (8, 1), (20, 9))]
+    made = [
+        (rng.standard_normal((frames, 12)).round(3), label)
+        for frames, label in ((7, 1), (29, 9), (12, 2), (9, 1), (8, 1), (20, 9))
+    ]
     write_ts(folder / "JapaneseVowels_TRAIN.ts", made[:4])
     write_ts(folder / "JapaneseVowels_TEST.ts", made[4:])
-    pretend(monkeypatch, lambda name: SimpleNamespace(submodule_search_locations=[str(tmp_path / name)]))
+    pretend(
+        monkeypatch, lambda name: SimpleNamespace(submodule_search_locations=[str(tmp_path / name)])
+    )
     return folder, made
 
 
 def test_an_utterance_ends_where_the_silence_begins(wheel):
     data = dm.datasets.load("japanese_vowels", silence=4)
     assert data.inputs.shape == (6, 33, 12) and data.dependency == 4 and data.decision == 32
-    for row, (series, label), frames in zip(data.inputs.values, wheel[1], data.frames.values, strict=True):
+    for row, (series, label), frames in zip(
+        data.inputs.values, wheel[1], data.frames.values, strict=True
+    ):
         np.testing.assert_array_equal(row[29 - len(series) : 29], series)
         assert not row[: 29 - len(series)].any() and not row[29:].any() and frames == len(series)
         assert label in data.speaker.values + 1
-    assert dm.datasets.part(data, "train").sizes["utterance"] == 4 and dm.datasets.part(data, "test").sizes["utterance"] == 2
+    assert (
+        dm.datasets.part(data, "train").sizes["utterance"] == 4
+        and dm.datasets.part(data, "test").sizes["utterance"] == 2
+    )
 
 
-@pytest.mark.parametrize("line, words", [
-    ("1,2:3", "numbers of speaker"), ("a,b:1", "could not convert"), (":".join(["1,2"] * 12 + ["0"]), "of speaker 0"),
-    (":".join(["1"] * 11 + ["1,2", "3"]), "inhomogeneous|expected 12"), (":".join(["nan"] * 12 + ["3"]), "not finite"),
-])
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("1,2:3", "numbers of speaker"),
+        ("a,b:1", "could not convert"),
+        (":".join(["1,2"] * 12 + ["0"]), "of speaker 0"),
+        (":".join(["1"] * 11 + ["1,2", "3"]), "inhomogeneous|expected 12"),
+        (":".join(["nan"] * 12 + ["3"]), "not finite"),
+    ],
+)
 def test_another_file_is_refused(wheel, line, words):
     path = wheel[0] / "JapaneseVowels_TEST.ts"
     path.write_text(path.read_text() + line + "\n")
@@ -69,37 +97,55 @@ def test_a_missing_package_is_named(monkeypatch):
 
 @SHIPPED
 def test_the_set_is_the_published_one():
-    """Kudo, Toyama and Shimbo (1999): 9 speakers, 30 utterances each to train on, 31 35 88 44 29 24 40 50 29 to test on."""
+    """Kudo, Toyama and Shimbo (1999): 9 speakers, 30 utterances each to train on, 31 35 88 44 29 24
+    40 50 29 to test on."""
     data = speech.vowels()
-    speakers = [np.bincount(dm.datasets.part(data, name).speaker, minlength=9).tolist() for name in ("train", "test")]
+    speakers = [
+        np.bincount(dm.datasets.part(data, name).speaker, minlength=9).tolist()
+        for name in ("train", "test")
+    ]
     assert speakers == [[30] * 9, [31, 35, 88, 44, 29, 24, 40, 50, 29]]
     assert int(data.frames.min()) == 7 and int(data.frames.max()) == 29
-    assert len({row.tobytes() for row in data.inputs.values}) == 640  # no utterance twice, so none on both sides
+    # no utterance twice, so none on both sides
+    assert len({row.tobytes() for row in data.inputs.values}) == 640
     assert data.chance == pytest.approx(88 / 370)
 
 
 @SHIPPED
 @pytest.mark.slow  # two networks are trained, half a minute
 def test_memory_is_what_the_silence_asks():
-    """With silence a memory that is there at the start learns, a memoryless read-out of the last frames does not."""
+    """With silence a memory that is there at the start learns, a memoryless read-out of the last
+    frames does not."""
     found = {}
     for kind, silence in (("s4d", 30), ("tcn", 30)):
         task = speech_task(silence)
         model = dm.models.get(kind, units=16, inputs=task.inputs, outputs=task.outputs, rng=0)
-        _, history = dm.fit(model, task, steps=200, batch=32, rng=0, learning_rate=5e-3, evaluate_every=100, progress=False)
+        _, history = dm.fit(
+            model,
+            task,
+            steps=200,
+            batch=32,
+            rng=0,
+            learning_rate=5e-3,
+            evaluate_every=100,
+            progress=False,
+        )
         found[kind] = float(history.test_accuracy)
     assert found["s4d"] > 0.8 and found["tcn"] < 0.3
 
 
 def test_the_answer_is_scored_at_the_last_step(wheel):
     task = speech_task(5)
-    assert task.weights.tolist() == [0.0] * 33 + [1.0] and task.dependency == 5 and task.outputs == 9
+    assert (
+        task.weights.tolist() == [0.0] * 33 + [1.0] and task.dependency == 5 and task.outputs == 9
+    )
     assert task.floor == pytest.approx(np.log(3.0)) and task.chance == pytest.approx(1 / 3)
     right = np.zeros((2, 34, 9))
     training, watched, test = task.split(0)
     right[np.arange(2), -1, test.targets[:, -1]] = 1.0
     assert task.accuracy(right, test.targets) == 1.0 and training is task and len(test.targets) == 2
-    assert len(task.targets) == 3 and watched.targets[:, -1].tolist() == [0]  # the second utterance of the first speaker
+    # the second utterance of the first speaker
+    assert len(task.targets) == 3 and watched.targets[:, -1].tolist() == [0]
     memoryless = task.inputs_array[:, -1]
     assert not memoryless.any()  # at the moment of the answer nothing is heard
 
@@ -117,11 +163,19 @@ def test_waves_of_two_voices(tmp_path):
     rng = np.random.default_rng(0)
     for voice in ("en_US", "it_IT"):
         for name in range(10):
-            write_wave(tmp_path / voice / "digits" / f"{name}.wav", np.concatenate([np.zeros(100), rng.integers(-9000, 9000, 60), np.zeros(50)]))
+            write_wave(
+                tmp_path / voice / "digits" / f"{name}.wav",
+                np.concatenate([np.zeros(100), rng.integers(-9000, 9000, 60), np.zeros(50)]),
+            )
     write_wave(tmp_path / "it_IT" / "short.wav", [1, 2])
     data = dm.datasets.load("telephone_prompts", samples=60, silence=7, folder=str(tmp_path))
-    assert data.inputs.shape == (20, 67, 1) and data.speaker.values.tolist() == ["en_US", "it_IT"] and not data.inputs[:, 60:].any()
-    assert (np.square(data.inputs).mean("step") > 0.005).all()  # the loudest stretch, not the silence around it
+    assert (
+        data.inputs.shape == (20, 67, 1)
+        and data.speaker.values.tolist() == ["en_US", "it_IT"]
+        and not data.inputs[:, 60:].any()
+    )
+    # the loudest stretch, not the silence around it
+    assert (np.square(data.inputs).mean("step") > 0.005).all()
     test, train = (set(dm.datasets.part(data, name).phrase.values) for name in ("test", "train"))
     assert len(test) == 2 and not test & train
     task = who_spoke(data)
@@ -163,8 +217,14 @@ def test_a_point_of_the_study(wheel):
     from studies.speech import MODELS, build, measure
 
     found = measure("lstm", silence=6, seed=0, units=4, steps=2, batch=3, missing="stop")
-    assert found.asked == 0.5 and found.learned == 0 and found.loss + 2 * found.loss_error > 0.5  # of two utterances, after two steps
-    assert 0 <= found.accuracy <= 1 and found.chance == 0.5 and found.log_gradient < 0.0 and np.isfinite(found.loss)
+    # of two utterances, after two steps
+    assert found.asked == 0.5 and found.learned == 0 and found.loss + 2 * found.loss_error > 0.5
+    assert (
+        0 <= found.accuracy <= 1
+        and found.chance == 0.5
+        and found.log_gradient < 0.0
+        and np.isfinite(found.loss)
+    )
     task = speech_task(6)
     for model in MODELS:
         made = build(model, task, 4, 0)

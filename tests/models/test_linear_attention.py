@@ -1,4 +1,5 @@
-"""Linear attention: the recurrence against the sum over the past that it stands for, its exponents, and its chunks."""
+"""Linear attention: the recurrence against the sum over the past that it stands for, its exponents,
+and its chunks."""
 
 from dataclasses import replace
 
@@ -23,7 +24,8 @@ def drive(steps=30):
 
 @pytest.mark.parametrize("decay", [False, True])
 def test_it_is_the_sum_over_the_past(decay):
-    """Katharopoulos et al. (2020), equation 9: sum_j phi(q_i).phi(k_j) v_j / sum_j phi(q_i).phi(k_j), head by head; with decay r^(i - j)."""
+    """Katharopoulos et al. (2020), equation 9: sum_j phi(q_i).phi(k_j) v_j / sum_j
+    phi(q_i).phi(k_j), head by head; with decay r^(i - j)."""
     model, u = layer(heads=2, keys=4, decay=decay), drive()
     q, k, v = u @ model.Q.T, u @ model.K.T, u @ model.V.T
     phi = lambda x: torch.nn.functional.elu(torch.tensor(x)).numpy() + 1  # noqa: E731
@@ -36,7 +38,10 @@ def test_it_is_the_sum_over_the_past(decay):
             outputs[i, values] = weights @ v[: i + 1, values] / (sum(weights) + EPSILON)
     found, last = model.run(u, np.zeros(model.size))
     np.testing.assert_allclose(found, outputs @ model.O.T, rtol=1e-12, atol=1e-13)
-    written = sum(np.outer(phi(k[j, :2]), np.append(v[j, :3], 1.0)) * (31 / 32 if decay else 1.0) ** (29 - j) for j in range(30))
+    written = sum(
+        np.outer(phi(k[j, :2]), np.append(v[j, :3], 1.0)) * (31 / 32 if decay else 1.0) ** (29 - j)
+        for j in range(30)
+    )
     np.testing.assert_allclose(last[:8].reshape(2, 4), written, rtol=1e-12)
 
 
@@ -49,12 +54,15 @@ def test_chunks_of_every_length(steps):
 
 
 def test_the_feature_map_and_its_slope():
-    """elu(x) + 1, with slope 1 at zero from either side, and no NaN in the gradient where exp would overflow."""
+    """elu(x) + 1, with slope 1 at zero from either side, and no NaN in the gradient where exp would
+    overflow."""
     x = torch.tensor([-1e4, -2.0, 0.0, 0.5, 1e4], dtype=torch.float64, requires_grad=True)
     found = feature(x)
     (slope,) = torch.autograd.grad(found.sum(), x)
     torch.testing.assert_close(found, torch.nn.functional.elu(x) + 1)
-    torch.testing.assert_close(slope, torch.tensor([0.0, np.exp(-2.0), 1.0, 1.0, 1.0], dtype=torch.float64))
+    torch.testing.assert_close(
+        slope, torch.tensor([0.0, np.exp(-2.0), 1.0, 1.0, 1.0], dtype=torch.float64)
+    )
     np.testing.assert_array_equal(feature(x.detach().numpy()), found.detach().numpy())
 
 
@@ -67,13 +75,18 @@ def test_nothing_is_forgotten_without_decay_and_r_with_it():
     np.testing.assert_allclose(dm.jacobian(decaying, x, u), np.diag(r), atol=1e-15)
     spectrum = dm.lyapunov_spectrum(decaying, duration=400, transient=400, drive=1.0)
     np.testing.assert_allclose(spectrum.lyapunov, np.sort(np.log(r))[::-1], atol=1e-3)
-    np.testing.assert_allclose(dm.lyapunov_spectrum(plain, duration=50, drive=1.0).lyapunov, 0.0, atol=1e-12)
+    np.testing.assert_allclose(
+        dm.lyapunov_spectrum(plain, duration=50, drive=1.0).lyapunov, 0.0, atol=1e-12
+    )
 
 
 def test_a_memory_thins_out_as_one_over_t():
-    """What a written value still weighs in the output: its share of all that has been written, 1/t where keys are alike."""
+    """What a written value still weighs in the output: its share of all that has been written, 1/t
+    where keys are alike."""
     model = replace(layer(keys=1), K=np.zeros((1, 3)))
-    gradients = dm.gradient_norms(model, 1.0, x0=np.zeros(model.size), lags=[100, 1000], transient=0, anchor="start")
+    gradients = dm.gradient_norms(
+        model, 1.0, x0=np.zeros(model.size), lags=[100, 1000], transient=0, anchor="start"
+    )
     fall = np.diff(gradients.log_input_gradient) / np.diff(np.log([100, 1000]))
     assert fall[0] == pytest.approx(-1.0, abs=0.02)
 
@@ -87,26 +100,57 @@ def test_single_precision_over_many_chunks():
     np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("make, error, text", [
-    (lambda: layer(heads=4), ValueError, "heads = 4 do not divide units = 6 and keys = 6"),
-    (lambda: layer(heads=3, keys=4), ValueError, "heads = 3 do not divide units = 6 and keys = 4"),
-    (lambda: layer(heads=0), ValueError, "heads = 0"),
-    (lambda: layer(keys=-1), ValueError, "keys = -1"),
-    (lambda: replace(layer(), heads=5), ValueError, "heads = 5 do not divide 6 rows of K"),
-    (lambda: replace(layer(), Q=np.zeros((2, 3))), ShapeError, r"Q of LinearAttention has shape \(2, 3\), expected \(6, 3\)"),
-    (lambda: replace(layer(), V=np.zeros(3)), ShapeError, "V of LinearAttention must be a matrix"),
-    (lambda: replace(layer(heads=2), log_rate=np.zeros(3)), ShapeError, r"log_rate of LinearAttention has shape \(3,\), expected \(2,\)"),
-    (lambda: replace(layer(), O=np.full((6, 6), np.nan)), NotFiniteError, "O of LinearAttention holds NaN"),
-])
+@pytest.mark.parametrize(
+    "make, error, text",
+    [
+        (lambda: layer(heads=4), ValueError, "heads = 4 do not divide units = 6 and keys = 6"),
+        (
+            lambda: layer(heads=3, keys=4),
+            ValueError,
+            "heads = 3 do not divide units = 6 and keys = 4",
+        ),
+        (lambda: layer(heads=0), ValueError, "heads = 0"),
+        (lambda: layer(keys=-1), ValueError, "keys = -1"),
+        (lambda: replace(layer(), heads=5), ValueError, "heads = 5 do not divide 6 rows of K"),
+        (
+            lambda: replace(layer(), Q=np.zeros((2, 3))),
+            ShapeError,
+            r"Q of LinearAttention has shape "
+            r"\(2, 3\), expected \(6, 3\)",
+        ),
+        (
+            lambda: replace(layer(), V=np.zeros(3)),
+            ShapeError,
+            "V of LinearAttention must be a matrix",
+        ),
+        (
+            lambda: replace(layer(heads=2), log_rate=np.zeros(3)),
+            ShapeError,
+            r"log_rate of "
+            r"LinearAttention has "
+            r"shape \(3,\), expected "
+            r"\(2,\)",
+        ),
+        (
+            lambda: replace(layer(), O=np.full((6, 6), np.nan)),
+            NotFiniteError,
+            "O of LinearAttention holds NaN",
+        ),
+    ],
+)
 def test_bad_input(make, error, text):
     with pytest.raises(error, match=text):
         make()
 
 
 def test_without_decay_a_layer_knows_no_order():
-    """A sum over the past: inputs in another order leave the same state, and the same answer to the last query; with a decay they do not."""
+    """A sum over the past: inputs in another order leave the same state, and the same answer to the
+    last query; with a decay they do not."""
     u = np.random.default_rng(4).standard_normal((9, 3))
     turned = np.concatenate((u[7::-1], u[8:]))
     for made, alike in ((layer(heads=2), True), (layer(heads=2, decay=True), False)):
         (y, x), (z, w) = (made.run(each, np.zeros(made.size)) for each in (u, turned))
-        assert np.allclose(y[-1], z[-1], rtol=0, atol=1e-12) is alike and np.allclose(x, w, rtol=0, atol=1e-12) is alike
+        assert (
+            np.allclose(y[-1], z[-1], rtol=0, atol=1e-12) is alike
+            and np.allclose(x, w, rtol=0, atol=1e-12) is alike
+        )

@@ -1,4 +1,5 @@
-"""What every mixer keeps, from one row of a table: numpy and torch, step by step and all at once, cut and whole, gradients, exponents, files."""
+"""What every mixer keeps, from one row of a table: numpy and torch, step by step and all at once,
+cut and whole, gradients, exponents, files."""
 
 from dataclasses import replace
 
@@ -13,7 +14,9 @@ from dynmem.training import Trainable, load, save
 from dynmem.training.trainable import leaves
 
 UNITS, INPUTS, LENGTH = 4, 2, 70  # longer than a chunk of 64 steps
-MIXERS = {  # name: the model and its options; a mixer that a stack can hold brings its row here and nothing else
+# name: the model and its options; a mixer that a stack can hold brings its row here and nothing
+# else
+MIXERS = {
     "linear": ("linear", {"gain": 0.9, "bias_sd": 0.3}),
     "tanh": ("tanh", {"gain": 1.2, "bias_sd": 0.3}),
     "relu": ("relu", {"gain": 0.9, "bias_sd": 0.3, "init": "orthogonal"}),
@@ -29,9 +32,15 @@ MIXERS = {  # name: the model and its options; a mixer that a stack can hold bri
     "s4": ("s4", {"modes": 4, "step_min": 0.05}),
     "lmu": ("lmu", {"order": 4, "theta": 8.0}),
     "selective": ("selective", {"modes": 3, "rank": 2, "step_min": 0.05, "step_max": 0.5}),
-    "selective, exact": ("selective", {"modes": 2, "input_step": "exact", "step_min": 0.1, "step_max": 1.0}),
+    "selective, exact": (
+        "selective",
+        {"modes": 2, "input_step": "exact", "step_min": 0.1, "step_max": 1.0},
+    ),
     "mamba": ("mamba", {"kernel": 3, "expand": 1, "modes": 2, "step_min": 0.05, "step_max": 0.5}),
-    "mamba, lru": ("mamba", {"mixer": "lru", "kernel": 2, "expand": 1, "r_min": 0.6, "r_max": 0.95}),
+    "mamba, lru": (
+        "mamba",
+        {"mixer": "lru", "kernel": 2, "expand": 1, "r_min": 0.6, "r_max": 0.95},
+    ),
     "linear attention": ("linear_attention", {"heads": 2}),
     "linear attention, decay": ("linear_attention", {"heads": 2, "keys": 6, "decay": True}),
     "cornn": ("cornn", {"epsilon": 0.5, "step": 0.3}),
@@ -42,8 +51,28 @@ MIXERS = {  # name: the model and its options; a mixer that a stack can hold bri
     "hybrid": ("hybrid", {"window": 6}),
     "pre": ("lru", {"placement": "pre", "feedforward": 5, "activation": "gelu", "outputs": 3}),
     "post": ("gru", {"placement": "post", "layers": 2, "norm": "rms", "outputs": 3}),
-    "deepnorm": ("linear_attention", {"placement": "deepnorm", "layers": 2, "feedforward": 5, "heads": 2, "keys": 2, "decay": True}),
-    "none": ("selective", {"placement": "none", "layers": 2, "modes": 2, "step_min": 0.1, "step_max": 1.0, "outputs": 1}),
+    "deepnorm": (
+        "linear_attention",
+        {
+            "placement": "deepnorm",
+            "layers": 2,
+            "feedforward": 5,
+            "heads": 2,
+            "keys": 2,
+            "decay": True,
+        },
+    ),
+    "none": (
+        "selective",
+        {
+            "placement": "none",
+            "layers": 2,
+            "modes": 2,
+            "step_min": 0.1,
+            "step_max": 1.0,
+            "outputs": 1,
+        },
+    ),
 }
 
 
@@ -55,12 +84,21 @@ def mixer(name):
 def course(model, *batch, length=LENGTH):
     """Noise (*batch, length, inputs), and states (*batch, n) that noise has led to."""
     rng = np.random.default_rng(5)
-    x = np.stack([model.initial(rng) for _ in range(int(np.prod(batch)))]).reshape(*batch, model.size)
-    return rng.standard_normal((*batch, length, model.inputs)), model.unroll(rng.standard_normal((*batch, 3, model.inputs)), x)[1]
+    x = np.stack([model.initial(rng) for _ in range(int(np.prod(batch)))]).reshape(
+        *batch, model.size
+    )
+    return rng.standard_normal((*batch, length, model.inputs)), model.unroll(
+        rng.standard_normal((*batch, 3, model.inputs)), x
+    )[1]
 
 
 def close(found, expected, tolerance=1e-10):
-    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance * max(1.0, np.abs(expected).max(initial=0.0)))
+    np.testing.assert_allclose(
+        found,
+        expected,
+        rtol=tolerance,
+        atol=tolerance * max(1.0, np.abs(expected).max(initial=0.0)),
+    )
 
 
 @pytest.fixture(params=MIXERS)
@@ -81,7 +119,9 @@ def test_torch_is_numpy(model):
     u, x = course(model, 3)
     for fused in (True, False):
         with torch.no_grad():
-            for found, expected in zip(Trainable(model, torch.float64, fused=fused).run(u, x), model.run(u, x), strict=True):
+            for found, expected in zip(
+                Trainable(model, torch.float64, fused=fused).run(u, x), model.run(u, x), strict=True
+            ):
                 close(found.numpy(), expected)
 
 
@@ -95,18 +135,23 @@ def test_single_precision_loses_no_more_than_its_digits(model):
 
 
 def everything(trainable, u, x):
-    """Outputs, last state, and the gradients of both with respect to inputs, start and every weight."""
+    """Outputs, last state, and the gradients of both with respect to inputs, start and every
+    weight."""
     u, x = (torch.tensor(value, requires_grad=True) for value in (u, x))
     y, last = trainable.run(u, x)
     mixed = torch.randn(y.shape, generator=torch.Generator().manual_seed(0), dtype=y.dtype)
     wanted = [u, x, *trainable.weights().values()]
-    return torch.autograd.grad((mixed * y).sum() + last.square().sum(), wanted, materialize_grads=True)
+    return torch.autograd.grad(
+        (mixed * y).sum() + last.square().sum(), wanted, materialize_grads=True
+    )
 
 
 def test_every_gradient_all_at_once_is_that_step_by_step(model):
     u, x = course(model, 2)
     one = Trainable(model, torch.float64)
-    found, expected = (everything(each, u, x) for each in (one, Trainable(model, torch.float64, fused=False)))
+    found, expected = (
+        everything(each, u, x) for each in (one, Trainable(model, torch.float64, fused=False))
+    )
     for name, a, b in zip(("u", "x", *one.weights()), found, expected, strict=True):
         assert (a - b).abs().max() <= 1e-10 * max(1.0, b.abs().max()), name
         assert b.abs().sum() > 0, f"{name} has no part in the outputs"
@@ -125,20 +170,38 @@ def test_a_sequence_may_be_cut_and_continued(model):
 
 def test_a_batch_is_a_loop(model):
     u, x = course(model, 2, 3, length=20)
-    for found, one in zip(model.run(u, x), zip(*(model.run(*each) for each in zip(u.reshape(6, 20, -1), x.reshape(6, -1), strict=True)),
-                                               strict=True), strict=True):
+    for found, one in zip(
+        model.run(u, x),
+        zip(
+            *(
+                model.run(*each)
+                for each in zip(u.reshape(6, 20, -1), x.reshape(6, -1), strict=True)
+            ),
+            strict=True,
+        ),
+        strict=True,
+    ):
         close(found, np.reshape(one, found.shape))
 
 
 @pytest.mark.parametrize("states, inputs", [((), (2, 3)), ((3,), ()), ((2, 1), (3,)), ((1,), (3,))])
 def test_a_state_and_inputs_share_one_batch(model, states, inputs):
-    """One state under many inputs, many states under one input: what a loop over both gives; all at once and step by step, numpy and torch."""
+    """One state under many inputs, many states under one input: what a loop over both gives; all at
+    once and step by step, numpy and torch."""
     u, x = course(model, *inputs, length=5)[0], course(model, *states, length=1)[1]
     batch = np.broadcast_shapes(states, inputs)
-    wide, start = np.broadcast_to(u, (*batch, *u.shape[-2:])), np.broadcast_to(x, (*batch, x.shape[-1]))
+    wide, start = (
+        np.broadcast_to(u, (*batch, *u.shape[-2:])),
+        np.broadcast_to(x, (*batch, x.shape[-1])),
+    )
     twin = Trainable(model, torch.float64).twin()
-    for expected, *founds in zip(model.unroll(wide, start), model.run(u, x), model.unroll(u, x), twin.run(*map(torch.tensor, (u, x))),
-                                 strict=True):
+    for expected, *founds in zip(
+        model.unroll(wide, start),
+        model.run(u, x),
+        model.unroll(u, x),
+        twin.run(*map(torch.tensor, (u, x))),
+        strict=True,
+    ):
         for found in founds:
             found = tensors(found)
             assert found.shape == expected.shape
@@ -146,24 +209,36 @@ def test_a_state_and_inputs_share_one_batch(model, states, inputs):
 
 
 def test_jacobians_are_those_of_autograd(model):
-    """Of the rule and of the output; and through a run, whose gradient is the product of the Jacobians on its way."""
+    """Of the rule and of the output; and through a run, whose gradient is the product of the
+    Jacobians on its way."""
     u, x = course(model, length=8)
     for of in ("state", "output"):
         for wrt in ("state", "input"):
-            close(dm.jacobian(model, x, u[0], of=of, wrt=wrt), dm.jacobian(model, x, u[0], of=of, wrt=wrt, engine="torch"), 1e-12)
+            close(
+                dm.jacobian(model, x, u[0], of=of, wrt=wrt),
+                dm.jacobian(model, x, u[0], of=of, wrt=wrt, engine="torch"),
+                1e-12,
+            )
     trainable, product, state = Trainable(model, torch.float64), np.eye(model.size), x
     for step in u:
         product, state = dm.jacobian(model, state, step) @ product, model.rule(state, step)
-    through = torch.autograd.functional.jacobian(lambda start: trainable.run(u[None], start)[1][0], torch.tensor(x))
+    through = torch.autograd.functional.jacobian(
+        lambda start: trainable.run(u[None], start)[1][0], torch.tensor(x)
+    )
     close(through.numpy(), product)
 
 
 def test_the_slope_of_the_gradient_is_the_first_exponent(model):
-    """Over the same 400 steps of one orbit under noise, once both have found their directions; there a direction and the root mean square
-    of all may still part by a factor e, an error of 1/400. Where nothing comes through both are -inf."""
+    """Over the same 400 steps of one orbit under noise, once both have found their directions;
+    there a direction and the root mean square of all may still part by a factor e, an error of
+    1/400. Where nothing comes through both are -inf."""
     u, x = course(model, length=601)
-    logs = gradient_norms(model, u, x0=x, transient=0, lags=[200, 600], anchor="start").log_state_gradient.values
-    exponent = lyapunov_spectrum(model, x, drive=u[:-1], transient=200, duration=400, exponents=1).lyapunov.item()
+    logs = gradient_norms(
+        model, u, x0=x, transient=0, lags=[200, 600], anchor="start"
+    ).log_state_gradient.values
+    exponent = lyapunov_spectrum(
+        model, x, drive=u[:-1], transient=200, duration=400, exponents=1
+    ).lyapunov.item()
     if np.isneginf(logs[1]):
         assert np.isneginf(exponent)
     else:
@@ -171,34 +246,54 @@ def test_the_slope_of_the_gradient_is_the_first_exponent(model):
 
 
 def test_gradients_over_the_lag_are_those_of_autograd(model):
-    """d y_T / d u_(T-lag) of the whole model three ways: products of Jacobians, probes through the run, and torch through every step at once."""
+    """d y_T / d u_(T-lag) of the whole model three ways: products of Jacobians, probes through the
+    run, and torch through every step at once."""
     u, lags, start = course(model, length=13)[0], [0, 1, 3, 9], np.zeros(model.size)
     t = torch.tensor(u[None], requires_grad=True)
     y = Trainable(model, torch.float64)(t)[0, -1]
-    whole = torch.stack([torch.autograd.grad(each, t, retain_graph=True)[0][0] for each in y])[:, [12 - lag for lag in lags]]
+    whole = torch.stack([torch.autograd.grad(each, t, retain_graph=True)[0][0] for each in y])[
+        :, [12 - lag for lag in lags]
+    ]
     with np.errstate(divide="ignore"):
         expected = np.log(np.sqrt(whole.square().sum((0, 2)).numpy() / model.inputs))
-    for found in (gradient_norms(model, u, lags=lags, transient=3, x0=start),
-                  dm.gradient_profile(model, u, lags=lags, transient=3, x0=start, probes=model.outputs)):
+    for found in (
+        gradient_norms(model, u, lags=lags, transient=3, x0=start),
+        dm.gradient_profile(model, u, lags=lags, transient=3, x0=start, probes=model.outputs),
+    ):
         np.testing.assert_allclose(found.log_input_gradient, expected, atol=1e-11)
 
 
 def test_the_contract_holds_where_a_model_starts(model):
-    """Also a linear attention, whose output is a quotient that was too steep for central differences beside an empty memory."""
+    """Also a linear attention, whose output is a quotient that was too steep for central
+    differences beside an empty memory."""
     dm.check_system(model)
 
 
-LOGARITHMS = [("lru", "nu"), ("lru", "theta"), ("lru, gamma trained", "log_gamma"), ("s5", "log_step"), ("s5", "log_decay"), ("s4d", "log_decay"),
-              ("s4d", "log_step"), ("s4", "log_decay"), ("selective", "log_A"), ("linear attention, decay", "log_rate")]
+LOGARITHMS = [
+    ("lru", "nu"),
+    ("lru", "theta"),
+    ("lru, gamma trained", "log_gamma"),
+    ("s5", "log_step"),
+    ("s5", "log_decay"),
+    ("s4d", "log_decay"),
+    ("s4d", "log_step"),
+    ("s4", "log_decay"),
+    ("selective", "log_A"),
+    ("linear attention, decay", "log_rate"),
+]
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("name, array", LOGARITHMS)
 def test_logarithms_without_an_exponential_are_refused(name, array, sign):
-    """What a step of training too far leaves: told when the model is made, not as an overflow in its rule."""
+    """What a step of training too far leaves: told when the model is made, not as an overflow in
+    its rule."""
     model = mixer(name)
     model = model.layers[-1] if isinstance(model, dm.models.Network) else model
-    with pytest.raises(dm.errors.NotFiniteError, match=f"{array} of {type(model).__name__} lies beyond .-300, .* lower learning_rate"):
+    with pytest.raises(
+        dm.errors.NotFiniteError,
+        match=f"{array} of {type(model).__name__} lies beyond .-300, .* lower learning_rate",
+    ):
         replace(model, **{array: sign * np.full_like(getattr(model, array), 800.0)})
 
 
@@ -216,9 +311,18 @@ def test_saved_is_loaded(model, tmp_path):
 
 def test_a_trainable_changes_its_precision_as_torch_modules_do(model):
     u, x = course(model, 2, length=6)
-    one = Trainable(model, fixed=[path for path, value in leaves(model) if isinstance(value, np.ndarray) and value.size][:1])
+    one = Trainable(
+        model,
+        fixed=[
+            path for path, value in leaves(model) if isinstance(value, np.ndarray) and value.size
+        ][:1],
+    )
     with torch.no_grad():
-        close(one.double()(torch.tensor(u), torch.tensor(x)).numpy(), Trainable(model, torch.float64)(u, x).numpy(), 1e-5)
+        close(
+            one.double()(torch.tensor(u), torch.tensor(x)).numpy(),
+            Trainable(model, torch.float64)(u, x).numpy(),
+            1e-5,
+        )
     assert one.dtype == torch.float64 and one.to(torch.float32)(u, x).dtype == torch.float32
     with pytest.raises(ValueError, match="dtype = torch.float16: must be float32 or float64"):
         one.half()

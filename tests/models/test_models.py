@@ -1,4 +1,5 @@
-"""Recurrent models against torch.nn with copied weights, their initialisation, and what bad weights are told."""
+"""Recurrent models against torch.nn with copied weights, their initialisation, and what bad weights
+are told."""
 
 import numpy as np
 import pytest
@@ -9,7 +10,12 @@ from dynmem.models import GRU, LSTM, Linear, Network, Orthogonal, Relu, Tanh, fr
 from dynmem.training.trainable import leaves
 
 T, BATCH, INPUTS, UNITS = 20, 3, 2, 5
-KINDS = {"tanh": ("RNN", {}), "relu": ("RNN", {"nonlinearity": "relu"}), "lstm": ("LSTM", {}), "gru": ("GRU", {})}
+KINDS = {
+    "tanh": ("RNN", {}),
+    "relu": ("RNN", {"nonlinearity": "relu"}),
+    "lstm": ("LSTM", {}),
+    "gru": ("GRU", {}),
+}
 
 
 def drive():
@@ -27,13 +33,16 @@ def run(system, u):
 
 
 def torch_run(module, u):
-    """Outputs and last hidden state of a torch module in float64, the layers' states one after another as in a Network."""
+    """Outputs and last hidden state of a torch module in float64, the layers' states one after
+    another as in a Network."""
     import torch
 
     with torch.no_grad():
         y, last = module.double()(torch.tensor(u))
     parts = last if isinstance(last, tuple) else (last,)
-    return y.numpy(), np.concatenate([part[layer].numpy() for layer in range(module.num_layers) for part in parts], axis=-1)
+    return y.numpy(), np.concatenate(
+        [part[layer].numpy() for layer in range(module.num_layers) for part in parts], axis=-1
+    )
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -67,7 +76,11 @@ def test_cells_are_torchs(kind, bias):
     with torch.no_grad():
         for each in torch.tensor(u):
             state = cell(each, state)
-    np.testing.assert_allclose(states[-1], np.concatenate([s.numpy() for s in (state if kind == "lstm" else (state,))], -1), atol=1e-12)
+    np.testing.assert_allclose(
+        states[-1],
+        np.concatenate([s.numpy() for s in (state if kind == "lstm" else (state,))], -1),
+        atol=1e-12,
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -82,10 +95,16 @@ def test_our_random_models_run_in_torch(kind):
     if kind == "gru":
         recurrent_bias[2 * UNITS :] = model.c
     with torch.no_grad():
-        for parameter, value in ((module.weight_ih_l0, model.V), (module.weight_hh_l0, model.W), (module.bias_ih_l0, model.b),
-                                 (module.bias_hh_l0, recurrent_bias)):
+        for parameter, value in (
+            (module.weight_ih_l0, model.V),
+            (module.weight_hh_l0, model.W),
+            (module.bias_ih_l0, model.b),
+            (module.bias_hh_l0, recurrent_bias),
+        ):
             parameter.copy_(torch.tensor(value))
-    np.testing.assert_allclose(run(model, drive())[1], torch_run(module, drive())[0], atol=1e-12, rtol=0)
+    np.testing.assert_allclose(
+        run(model, drive())[1], torch_run(module, drive())[0], atol=1e-12, rtol=0
+    )
 
 
 def test_from_torch_copies_in_float64_and_ignores_dropout():
@@ -107,7 +126,12 @@ def test_from_torch_refuses_what_it_cannot_represent():
         from_torch(torch.nn.GRU(2, 3, bidirectional=True))
     with pytest.raises(ValueError, match="proj_size = 2: projections are not represented"):
         from_torch(torch.nn.LSTM(2, 3, proj_size=2))
-    for other in (torch.nn.Conv2d(2, 2, 2), torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Conv2d(2, 2, 2)), np.eye(2), torch.nn.LSTM):
+    for other in (
+        torch.nn.Conv2d(2, 2, 2),
+        torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Conv2d(2, 2, 2)),
+        np.eye(2),
+        torch.nn.LSTM,
+    ):
         with pytest.raises(TypeError, match="from_torch takes"):
             from_torch(other)
     broken = torch.nn.RNN(2, 3)
@@ -136,7 +160,9 @@ def test_from_torch_refuses_a_forward_of_its_own():
 
     assert from_torch(Named(2, 3)).size == 6
     for module in (Scaled(2, 3), Grown(2, 3), Cell(2, 3)):
-        with pytest.raises(TypeError, match=f"{type(module).__name__} has a forward of its own.* dm.Map"):
+        with pytest.raises(
+            TypeError, match=f"{type(module).__name__} has a forward of its own.* dm.Map"
+        ):
             from_torch(module)
     patched = torch.nn.RNN(2, 3)
     patched.forward = lambda u: u
@@ -191,7 +217,8 @@ def test_initialisation_statistics():
 
 
 def test_haar_is_not_numpys_qr():
-    """Without the signs of R the eigenvalues of Q lack their uniform angles (Stewart 1980): the mean trace is the tell-tale."""
+    """Without the signs of R the eigenvalues of Q lack their uniform angles (Stewart 1980): the
+    mean trace is the tell-tale."""
     from dynmem.models.rnn import haar
 
     traces = [np.trace(haar(4, seed)) for seed in range(2000)]
@@ -200,7 +227,8 @@ def test_haar_is_not_numpys_qr():
 
 
 def test_gate_biases():
-    """chrono: forget bias ln U(1, T - 1), so that 1 / (1 - f) lies in (2, T) (Tallec and Ollivier 2018); 1/(1-f) = T at ln(T-1)."""
+    """chrono: forget bias ln U(1, T - 1), so that 1 / (1 - f) lies in (2, T) (Tallec and Ollivier
+    2018); 1/(1-f) = T at ln(T-1)."""
     lstm, gru = LSTM.random(500, 1, rng=0, chrono=100), GRU.random(500, 1, rng=0, chrono=100)
     for bias in (lstm.b[500:1000], gru.b[500:1000]):
         memory = 1 / (1 - dm.sigmoid(bias))
@@ -225,11 +253,19 @@ def test_gate_biases():
 
 def test_seeds():
     for name in names():
-        a, b, other = (get(name, units=4, inputs=2, layers=2, outputs=1, rng=seed) for seed in (3, np.random.default_rng(3), 4))
+        a, b, other = (
+            get(name, units=4, inputs=2, layers=2, outputs=1, rng=seed)
+            for seed in (3, np.random.default_rng(3), 4)
+        )
         u = np.ones(2)
         np.testing.assert_array_equal(a.rule(a.initial(), u), b.rule(b.initial(), u))
         assert not np.array_equal(a.rule(a.initial(), u), other.rule(other.initial(), u))
-        below, above = (np.concatenate([np.ravel(v)[-2:] for _, v in leaves(layer) if isinstance(v, np.ndarray)]) for layer in a.layers[-2:])
+        below, above = (
+            np.concatenate(
+                [np.ravel(v)[-2:] for _, v in leaves(layer) if isinstance(v, np.ndarray)]
+            )
+            for layer in a.layers[-2:]
+        )
         assert not np.array_equal(below, above)
 
 
@@ -264,60 +300,132 @@ def test_networks_refuse():
         Network((Tanh.random(3, leak=0.5), Tanh.random(3, 3)))
 
 
-@pytest.mark.parametrize("make, error, text", [
-    (lambda: Tanh(np.ones((3, 4))), ShapeError, r"W has shape \(3, 4\), Tanh with 4 units and 0 inputs needs \(4, 4\)"),
-    (lambda: Tanh(np.ones(3)), ShapeError, "W must be a matrix"),
-    (lambda: Tanh(np.eye(3), b=np.ones(2)), ShapeError, r"b has shape \(2,\)"),
-    (lambda: Tanh(np.eye(3), np.ones((2, 1))), ShapeError, "V has shape"),
-    (lambda: Tanh(np.eye(3), np.ones(3)), ShapeError, "V has shape"),
-    (lambda: LSTM(np.ones((6, 2))), ShapeError, r"needs \(8, 2\)"),
-    (lambda: GRU(np.ones((6, 2)), c=np.ones(3)), ShapeError, r"c has shape \(3,\)"),
-    (lambda: Tanh(np.full((2, 2), np.nan)), NotFiniteError, "W of Tanh holds NaN or infinity"),
-    (lambda: GRU(np.ones((6, 2)), b=[np.inf] * 6), NotFiniteError, "b of GRU"),
-    (lambda: Tanh(np.zeros((0, 0))), ValueError, "units = 0"),
-    (lambda: Tanh(None), TypeError, "W of Tanh must hold real numbers, got None"),
-    (lambda: GRU([[1j], [0], [0]]), TypeError, "W of GRU must hold real numbers"),
-    (lambda: Tanh(np.eye(2), [["a"], ["b"]]), TypeError, "V of Tanh must hold real numbers"),
-    (lambda: get("tanh", units=np.inf), ValueError, "units = inf"),
-    (lambda: get("tanh", units="3"), ValueError, "units = '3'"),
-    (lambda: get("lstm", units=0), ValueError, "units = 0: must be a whole number of at least 1"),
-    (lambda: get("tanh", units=2.5), ValueError, "units = 2.5"),
-    (lambda: get("tanh", units=-3), ValueError, "units = -3"),
-    (lambda: get("tanh", units=3, inputs=-1), ValueError, "inputs = -1"),
-    (lambda: get("tanh", units=3, layers=0), ValueError, "layers = 0"),
-    (lambda: get("tanh", units=3, outputs=0), ValueError, "outputs = 0"),
-    (lambda: get("tanh", units=None), ValueError, "units = None: must be a whole number of at least 1"),
-    (lambda: get("tanh", units=[3]), ValueError, "units = .3.: must be a whole number"),
-    (lambda: get("tanh", units=3, inputs="a"), ValueError, "inputs = 'a'"),
-    (lambda: get("tanh", units=4, gain="a"), ValueError, "gain = 'a': must be one real number"),
-    (lambda: get("lstm", units=4, gain=None), ValueError, "gain = None: must be one real number"),
-    (lambda: get("tanh", units=4, gain=np.eye(4)), ValueError, "must be one real number"),
-    (lambda: get("tanh", units=4, input_gain=1j), ValueError, "input_gain = 1j"),
-    (lambda: get("tanh", units=4, leak="a"), ValueError, "leak = 'a'"),
-    (lambda: get("lstm", units=4, forget_bias="a"), ValueError, "forget_bias = 'a'"),
-    (lambda: get("gru", units=4, chrono="a"), ValueError, "chrono = 'a'"),
-    (lambda: get("orthogonal", units=4, angle="a"), ValueError, "angle = 'a'"),
-    (lambda: get("tanh", units=3, gain=-1), ValueError, "gain = -1: must be a finite number of at least 0"),
-    (lambda: get("gru", units=3, gain=np.nan), ValueError, "gain = nan"),
-    (lambda: get("lstm", units=3, bias_sd=np.inf), ValueError, "bias_sd = inf"),
-    (lambda: get("linear", units=3, init="normal"), ValueError, "init must be"),
-    (lambda: get("rnn", units=3), UnknownNameError, "no model is called 'rnn': choose one of .*gru, .*lstm, .*tanh"),
-    (lambda: get("LSTM", units=3), UnknownNameError, r"did you mean lstm\?"),
-    (lambda: get(["lstm"], units=3), UnknownNameError, "no model is called"),
-    (lambda: dm.models.from_torch(get("gru", units=3)), TypeError, "GRU is a dynmem system already"),
-    (lambda: dm.FlowMap(get("gru", units=3)), TypeError, "GRU is a Map and a Flow is needed"),
-    (lambda: get("tanh", units=3, forget_bias=1.0), TypeError, "tanh takes no option {'forget_bias'}: it takes bias_sd, gain"),
-    (lambda: get("orthogonal", units=3, gain=2.0), TypeError, "orthogonal takes no option"),
-    (lambda: get("gru", units=3, inputs=3, placement="sandwich"), ValueError, "placement must be one of pre, post, none, deepnorm, None"),
-    (lambda: get("gru", units=3, inputs=3, norm="batch"), ValueError, "norm must be one of layer, rms, got 'batch'"),
-    (lambda: get("gru", units=3, inputs=3, placement="none", norm="batch"), ValueError, "norm must be one of"),
-    (lambda: get("gru", units=3, inputs=3, placement="pre", activation="swish"), ValueError, "activation must be one of relu, tanh, gelu"),
-    (lambda: get("gru", units=3, inputs=3, feedforward=4), ValueError, "feedforward = 4 belongs to residual blocks: pass placement"),
-    (lambda: get("gru", units=3, inputs=3, placement="pre", feedforward=-1), ValueError, "feedforward = -1"),
-    (lambda: get("tcn", units=8, inputs=8, layers=40), MemoryError, "the state of tcn has .* GiB: pass fewer layers, or a smaller window, kernel"),
-    (lambda: get("attention", units=8, inputs=8, window=10**9), MemoryError, "the state of attention has 17000000000 components, 127 GiB"),
-    (lambda: get("gru", units=10**8, inputs=3), MemoryError, "gru of 100000000 units and 1 layers does not fit into memory .*: pass smaller sizes"),
-])
+@pytest.mark.parametrize(
+    "make, error, text",
+    [
+        (
+            lambda: Tanh(np.ones((3, 4))),
+            ShapeError,
+            r"W has shape \(3, 4\), Tanh with 4 units and 0 "
+            r"inputs needs \(4, 4\)",
+        ),
+        (lambda: Tanh(np.ones(3)), ShapeError, "W must be a matrix"),
+        (lambda: Tanh(np.eye(3), b=np.ones(2)), ShapeError, r"b has shape \(2,\)"),
+        (lambda: Tanh(np.eye(3), np.ones((2, 1))), ShapeError, "V has shape"),
+        (lambda: Tanh(np.eye(3), np.ones(3)), ShapeError, "V has shape"),
+        (lambda: LSTM(np.ones((6, 2))), ShapeError, r"needs \(8, 2\)"),
+        (lambda: GRU(np.ones((6, 2)), c=np.ones(3)), ShapeError, r"c has shape \(3,\)"),
+        (lambda: Tanh(np.full((2, 2), np.nan)), NotFiniteError, "W of Tanh holds NaN or infinity"),
+        (lambda: GRU(np.ones((6, 2)), b=[np.inf] * 6), NotFiniteError, "b of GRU"),
+        (lambda: Tanh(np.zeros((0, 0))), ValueError, "units = 0"),
+        (lambda: Tanh(None), TypeError, "W of Tanh must hold real numbers, got None"),
+        (lambda: GRU([[1j], [0], [0]]), TypeError, "W of GRU must hold real numbers"),
+        (lambda: Tanh(np.eye(2), [["a"], ["b"]]), TypeError, "V of Tanh must hold real numbers"),
+        (lambda: get("tanh", units=np.inf), ValueError, "units = inf"),
+        (lambda: get("tanh", units="3"), ValueError, "units = '3'"),
+        (
+            lambda: get("lstm", units=0),
+            ValueError,
+            "units = 0: must be a whole number of at least 1",
+        ),
+        (lambda: get("tanh", units=2.5), ValueError, "units = 2.5"),
+        (lambda: get("tanh", units=-3), ValueError, "units = -3"),
+        (lambda: get("tanh", units=3, inputs=-1), ValueError, "inputs = -1"),
+        (lambda: get("tanh", units=3, layers=0), ValueError, "layers = 0"),
+        (lambda: get("tanh", units=3, outputs=0), ValueError, "outputs = 0"),
+        (
+            lambda: get("tanh", units=None),
+            ValueError,
+            "units = None: must be a whole number of at least 1",
+        ),
+        (lambda: get("tanh", units=[3]), ValueError, "units = .3.: must be a whole number"),
+        (lambda: get("tanh", units=3, inputs="a"), ValueError, "inputs = 'a'"),
+        (lambda: get("tanh", units=4, gain="a"), ValueError, "gain = 'a': must be one real number"),
+        (
+            lambda: get("lstm", units=4, gain=None),
+            ValueError,
+            "gain = None: must be one real number",
+        ),
+        (lambda: get("tanh", units=4, gain=np.eye(4)), ValueError, "must be one real number"),
+        (lambda: get("tanh", units=4, input_gain=1j), ValueError, "input_gain = 1j"),
+        (lambda: get("tanh", units=4, leak="a"), ValueError, "leak = 'a'"),
+        (lambda: get("lstm", units=4, forget_bias="a"), ValueError, "forget_bias = 'a'"),
+        (lambda: get("gru", units=4, chrono="a"), ValueError, "chrono = 'a'"),
+        (lambda: get("orthogonal", units=4, angle="a"), ValueError, "angle = 'a'"),
+        (
+            lambda: get("tanh", units=3, gain=-1),
+            ValueError,
+            "gain = -1: must be a finite number of at least 0",
+        ),
+        (lambda: get("gru", units=3, gain=np.nan), ValueError, "gain = nan"),
+        (lambda: get("lstm", units=3, bias_sd=np.inf), ValueError, "bias_sd = inf"),
+        (lambda: get("linear", units=3, init="normal"), ValueError, "init must be"),
+        (
+            lambda: get("rnn", units=3),
+            UnknownNameError,
+            "no model is called 'rnn': choose one of .*gru, .*lstm, .*tanh",
+        ),
+        (lambda: get("LSTM", units=3), UnknownNameError, r"did you mean lstm\?"),
+        (lambda: get(["lstm"], units=3), UnknownNameError, "no model is called"),
+        (
+            lambda: dm.models.from_torch(get("gru", units=3)),
+            TypeError,
+            "GRU is a dynmem system already",
+        ),
+        (lambda: dm.FlowMap(get("gru", units=3)), TypeError, "GRU is a Map and a Flow is needed"),
+        (
+            lambda: get("tanh", units=3, forget_bias=1.0),
+            TypeError,
+            "tanh takes no option {'forget_bias'}: it takes bias_sd, gain",
+        ),
+        (lambda: get("orthogonal", units=3, gain=2.0), TypeError, "orthogonal takes no option"),
+        (
+            lambda: get("gru", units=3, inputs=3, placement="sandwich"),
+            ValueError,
+            "placement must be one of pre, post, none, deepnorm, None",
+        ),
+        (
+            lambda: get("gru", units=3, inputs=3, norm="batch"),
+            ValueError,
+            "norm must be one of layer, rms, got 'batch'",
+        ),
+        (
+            lambda: get("gru", units=3, inputs=3, placement="none", norm="batch"),
+            ValueError,
+            "norm must be one of",
+        ),
+        (
+            lambda: get("gru", units=3, inputs=3, placement="pre", activation="swish"),
+            ValueError,
+            "activation must be one of relu, tanh, gelu",
+        ),
+        (
+            lambda: get("gru", units=3, inputs=3, feedforward=4),
+            ValueError,
+            "feedforward = 4 belongs to residual blocks: pass placement",
+        ),
+        (
+            lambda: get("gru", units=3, inputs=3, placement="pre", feedforward=-1),
+            ValueError,
+            "feedforward = -1",
+        ),
+        (
+            lambda: get("tcn", units=8, inputs=8, layers=40),
+            MemoryError,
+            "the state of tcn has .* GiB: pass fewer layers, or a smaller window, kernel",
+        ),
+        (
+            lambda: get("attention", units=8, inputs=8, window=10**9),
+            MemoryError,
+            "the state of attention has 17000000000 components, 127 GiB",
+        ),
+        (
+            lambda: get("gru", units=10**8, inputs=3),
+            MemoryError,
+            "gru of 100000000 units and 1 layers does not fit into memory .*: pass smaller sizes",
+        ),
+    ],
+)
 def test_bad_models(make, error, text):
     with pytest.raises(error, match=text):
         make()

@@ -1,4 +1,5 @@
-"""coRNN: the authors' cell, the implicit scheme, the flow it steps through, and what bad parameters are told."""
+"""coRNN: the authors' cell, the implicit scheme, the flow it steps through, and what bad parameters
+are told."""
 
 from dataclasses import replace
 
@@ -12,7 +13,8 @@ from dynmem.models import CoRNN, CoupledOscillators
 
 
 def test_explicit_damping_is_the_published_cell():
-    """tk-rusch/coRNN: hz += dt (tanh(Linear(cat(x, hz, hy))) - gamma hy - epsilon hz), hy += dt hz."""
+    """tk-rusch/coRNN: hz += dt (tanh(Linear(cat(x, hz, hy))) - gamma hy - epsilon hz), hy += dt
+    hz."""
     model = CoRNN.random(4, 2, rng=0, damping="explicit", step=0.1, gamma=1.5, epsilon=0.7)
     linear = torch.nn.Linear(2 + 4 + 4, 4).double()
     with torch.no_grad():
@@ -50,17 +52,26 @@ def test_small_steps_lead_to_the_flow(damping):
         model = CoRNN.random(3, 1, rng=2, step=step, damping=damping, epsilon=0.5)
         held, x0 = np.array([0.7]), np.linspace(-1, 1, 6)
         end = model.run(np.tile(held, (round(2 / step), 1)), x0)[1]
-        errors.append(np.abs(end - dm.orbit(model.flow, x0, duration=2.0, drive=held, rtol=1e-10).x[-1].values).max())
+        errors.append(
+            np.abs(
+                end - dm.orbit(model.flow, x0, duration=2.0, drive=held, rtol=1e-10).x[-1].values
+            ).max()
+        )
     assert 8 < errors[0] / errors[1] < 12
 
 
 def test_one_oscillator_swings_at_its_frequency():
-    """Undamped and alone: y'' = -gamma y. The IMEX step is symplectic there: its amplitude stays for 20,000 steps."""
+    """Undamped and alone: y'' = -gamma y. The IMEX step is symplectic there: its amplitude stays
+    for 20,000 steps."""
     model = CoRNN(np.zeros((1, 1)), gamma=4.0, epsilon=0.0, step=0.01)
     y, _ = model.run(np.zeros((20_000, 0)), np.array([1.0, 0.0]))
     assert np.abs(y[-2000:]).max() == pytest.approx(1.0, abs=2e-2)
-    np.testing.assert_allclose(np.abs(dm.linearize(model, np.zeros(2)).eigenvalues), 1.0, atol=1e-14)
-    np.testing.assert_allclose(dm.linearize(model.flow, np.zeros(2)).eigenvalues.imag, [2.0, -2.0], atol=1e-14)
+    np.testing.assert_allclose(
+        np.abs(dm.linearize(model, np.zeros(2)).eigenvalues), 1.0, atol=1e-14
+    )
+    np.testing.assert_allclose(
+        dm.linearize(model.flow, np.zeros(2)).eigenvalues.imag, [2.0, -2.0], atol=1e-14
+    )
 
 
 def test_the_flow_shares_its_weights():
@@ -70,27 +81,68 @@ def test_the_flow_shares_its_weights():
     assert (flow.inputs, flow.size, flow.outputs, flow.states) == (2, 6, 3, model.states)
 
 
-@pytest.mark.parametrize("make, error, text", [
-    (lambda: CoRNN.random(3, step=0.0), ValueError, "step = 0.0: must be a finite number above 0"),
-    (lambda: CoRNN.random(3, step=-0.1), ValueError, "step = -0.1"),
-    (lambda: CoRNN.random(3, gamma=-1.0), ValueError, "gamma = -1.0: must be a finite number of at least 0"),
-    (lambda: CoRNN.random(3, epsilon=np.nan), ValueError, "epsilon = nan"),
-    (lambda: CoRNN.random(3, epsilon="a"), ValueError, "epsilon = 'a': must be one real number"),
-    (lambda: CoRNN.random(3, damping="none"), ValueError, "damping must be one of implicit, explicit"),
-    (lambda: CoRNN(np.eye(3), U=np.eye(2)), ShapeError, r"U has shape \(2, 2\), CoRNN with 3 units and 0 inputs needs \(3, 3\)"),
-    (lambda: replace(CoRNN.random(3), W=np.full((3, 3), np.inf)), NotFiniteError, "W of CoRNN holds NaN or infinity"),
-])
+@pytest.mark.parametrize(
+    "make, error, text",
+    [
+        (
+            lambda: CoRNN.random(3, step=0.0),
+            ValueError,
+            "step = 0.0: must be a finite number above 0",
+        ),
+        (lambda: CoRNN.random(3, step=-0.1), ValueError, "step = -0.1"),
+        (
+            lambda: CoRNN.random(3, gamma=-1.0),
+            ValueError,
+            "gamma = -1.0: must be a finite number of at least 0",
+        ),
+        (lambda: CoRNN.random(3, epsilon=np.nan), ValueError, "epsilon = nan"),
+        (
+            lambda: CoRNN.random(3, epsilon="a"),
+            ValueError,
+            "epsilon = 'a': must be one real number",
+        ),
+        (
+            lambda: CoRNN.random(3, damping="none"),
+            ValueError,
+            "damping must be one of implicit, explicit",
+        ),
+        (
+            lambda: CoRNN(np.eye(3), U=np.eye(2)),
+            ShapeError,
+            r"U has shape \(2, 2\), CoRNN with 3 "
+            r"units and 0 inputs needs \(3, 3\)",
+        ),
+        (
+            lambda: replace(CoRNN.random(3), W=np.full((3, 3), np.inf)),
+            NotFiniteError,
+            "W of CoRNN holds NaN or infinity",
+        ),
+    ],
+)
 def test_bad_input(make, error, text):
     with pytest.raises(error, match=text):
         make()
 
 
 def test_another_sampling_rate_needs_no_training():
-    """A held signal sampled 2, 4 and 8 times as often, in a stack: what differs is of first order in the step."""
-    model = dm.models.get("cornn", units=3, inputs=2, outputs=1, rng=1, step=0.2, gamma=1.0, epsilon=0.5)
+    """A held signal sampled 2, 4 and 8 times as often, in a stack: what differs is of first order
+    in the step."""
+    model = dm.models.get(
+        "cornn", units=3, inputs=2, outputs=1, rng=1, step=0.2, gamma=1.0, epsilon=0.5
+    )
     t = np.arange(40)[:, None]
     u = np.sin(0.2 * t) * [1.0, -0.5]
     fine = dm.models.resampled(model, 1 / 64)
     exact = fine.run(np.repeat(u, 64, axis=0), np.zeros(6))[0][63::64]
-    errors = [np.abs(dm.models.resampled(model, 1 / k).run(np.repeat(u, k, axis=0), np.zeros(6))[0][k - 1 :: k] - exact).max() for k in (1, 2, 4)]
-    assert errors[0] < 0.1 and 1.8 < errors[0] / errors[1] < 2.4 and 1.8 < errors[1] / errors[2] < 2.4
+    errors = [
+        np.abs(
+            dm.models.resampled(model, 1 / k).run(np.repeat(u, k, axis=0), np.zeros(6))[0][
+                k - 1 :: k
+            ]
+            - exact
+        ).max()
+        for k in (1, 2, 4)
+    ]
+    assert (
+        errors[0] < 0.1 and 1.8 < errors[0] / errors[1] < 2.4 and 1.8 < errors[1] / errors[2] < 2.4
+    )

@@ -1,4 +1,5 @@
-"""Memoryless layers, norms and residual blocks: against torch's own layers and a direct computation, for every placement."""
+"""Memoryless layers, norms and residual blocks: against torch's own layers and a direct
+computation, for every placement."""
 
 from dataclasses import replace
 
@@ -17,7 +18,12 @@ from dynmem.system import map_arrays
 
 WIDTH, HIDDEN, STEPS = 6, 10, 7
 NOISE = np.random.default_rng(0).standard_normal((3, STEPS, WIDTH))
-TORCH_ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "gelu": nn.functional.gelu, "identity": lambda z: z}
+TORCH_ACTIVATIONS = {
+    "relu": torch.relu,
+    "tanh": torch.tanh,
+    "gelu": nn.functional.gelu,
+    "identity": lambda z: z,
+}
 MIXERS = {
     "attention": lambda: Attention.random(WIDTH, WIDTH, heads=2, window=STEPS, rng=1),
     "gru": lambda: GRU.random(WIDTH, WIDTH, rng=2),
@@ -38,14 +44,23 @@ def tensor(array):
 def block(mixer, placement, hidden, alpha=1.0, kind="layer"):
     count = 0 if placement == "none" else 2 if hidden else 1
     norms = tuple(shaken(Norm.plain(WIDTH, kind), 6 + i) for i in range(count))
-    return Block(MIXERS[mixer](), shaken(FeedForward.random(WIDTH, hidden, rng=4)) if hidden else None, norms, placement, alpha)
+    return Block(
+        MIXERS[mixer](),
+        shaken(FeedForward.random(WIDTH, hidden, rng=4)) if hidden else None,
+        norms,
+        placement,
+        alpha,
+    )
 
 
 def torch_norm(norm):
-    made = (nn.LayerNorm if norm.kind == "layer" else nn.RMSNorm)(len(norm.gain), eps=1e-5, dtype=torch.float64)
+    made = (nn.LayerNorm if norm.kind == "layer" else nn.RMSNorm)(
+        len(norm.gain), eps=1e-5, dtype=torch.float64
+    )
     with torch.no_grad():
         made.weight.copy_(tensor(norm.gain))
-    return lambda x: made(x) + tensor(norm.offset)  # torch's root-mean-square norm has no offset, and the layer norm's is zero at the start
+    # torch's root-mean-square norm has no offset, and the layer norm's is zero at the start
+    return lambda x: made(x) + tensor(norm.offset)
 
 
 def linear(W, b):
@@ -67,14 +82,22 @@ def test_norms_are_those_of_torch(kind):
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 def test_feed_forward_and_activation_are_those_of_torch(activation):
     ff = replace(shaken(FeedForward.random(WIDTH, HIDDEN, rng=0)), activation=activation)
-    expected = linear(ff.W2, ff.b2)(TORCH_ACTIVATIONS[activation](linear(ff.W1, ff.b1)(tensor(NOISE))))
+    expected = linear(ff.W2, ff.b2)(
+        TORCH_ACTIVATIONS[activation](linear(ff.W1, ff.b1)(tensor(NOISE)))
+    )
     np.testing.assert_allclose(ff.output(None, NOISE), expected, atol=1e-12)
-    np.testing.assert_allclose(Activation(WIDTH, activation).output(None, NOISE), TORCH_ACTIVATIONS[activation](tensor(NOISE)), atol=1e-12)
+    np.testing.assert_allclose(
+        Activation(WIDTH, activation).output(None, NOISE),
+        TORCH_ACTIVATIONS[activation](tensor(NOISE)),
+        atol=1e-12,
+    )
 
 
 def test_dense_is_that_of_torch():
     dense = shaken(Dense.random(4, WIDTH, rng=0))
-    np.testing.assert_allclose(dense.output(None, NOISE), linear(dense.V, dense.b)(tensor(NOISE)), atol=1e-12)
+    np.testing.assert_allclose(
+        dense.output(None, NOISE), linear(dense.V, dense.b)(tensor(NOISE)), atol=1e-12
+    )
     assert (dense.inputs, dense.outputs, dense.size, dense.states) == (WIDTH, 4, 0, ())
 
 
@@ -88,7 +111,11 @@ def test_block_is_the_direct_computation(mixer, placement, hidden, kind, alpha):
     x = made.initial(1)
 
     def mixed(u):
-        return tensor(made.mixer.unroll(u.numpy(), np.broadcast_to(x, (3, x.size)))[0] if made.size else made.mixer.output(None, u.numpy()))
+        return tensor(
+            made.mixer.unroll(u.numpy(), np.broadcast_to(x, (3, x.size)))[0]
+            if made.size
+            else made.mixer.output(None, u.numpy())
+        )
 
     branches = [mixed]
     if hidden:
@@ -104,20 +131,48 @@ def test_block_is_the_direct_computation(mixer, placement, hidden, kind, alpha):
                 expected = norms[i](expected) if placement == "post" else expected
     for run in (made.run, made.unroll):
         if run == made.run or made.size:
-            np.testing.assert_allclose(run(NOISE, np.broadcast_to(x, (3, x.size)))[0], expected, atol=1e-10)
+            np.testing.assert_allclose(
+                run(NOISE, np.broadcast_to(x, (3, x.size)))[0], expected, atol=1e-10
+            )
 
 
 @pytest.mark.parametrize("first", [True, False])
 def test_block_is_torchs_encoder_layer(first):
     """nn.TransformerEncoderLayer in evaluation, with a causal mask, its weights copied by hand."""
-    layer = nn.TransformerEncoderLayer(WIDTH, 2, HIDDEN, batch_first=True, norm_first=first, dtype=torch.float64).eval()
+    layer = nn.TransformerEncoderLayer(
+        WIDTH, 2, HIDDEN, batch_first=True, norm_first=first, dtype=torch.float64
+    ).eval()
     with torch.no_grad():
         for weight in layer.parameters():
-            weight.add_(0.3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(weight.numel()), dtype=torch.float64))
+            weight.add_(
+                0.3
+                * torch.randn(
+                    weight.shape,
+                    generator=torch.Generator().manual_seed(weight.numel()),
+                    dtype=torch.float64,
+                )
+            )
         weights = {name: value.numpy() for name, value in layer.named_parameters()}
-        expected = layer(tensor(NOISE), src_mask=nn.Transformer.generate_square_subsequent_mask(STEPS, dtype=torch.float64), is_causal=True).numpy()
-    (Wq, Wk, Wv), (bq, bk, bv) = (np.split(weights[f"self_attn.in_proj_{part}"], 3) for part in ("weight", "bias"))
-    attention = Attention(Wq, Wk, Wv, weights["self_attn.out_proj.weight"], bq, bk, bv, weights["self_attn.out_proj.bias"], heads=2, window=STEPS)
+        expected = layer(
+            tensor(NOISE),
+            src_mask=nn.Transformer.generate_square_subsequent_mask(STEPS, dtype=torch.float64),
+            is_causal=True,
+        ).numpy()
+    (Wq, Wk, Wv), (bq, bk, bv) = (
+        np.split(weights[f"self_attn.in_proj_{part}"], 3) for part in ("weight", "bias")
+    )
+    attention = Attention(
+        Wq,
+        Wk,
+        Wv,
+        weights["self_attn.out_proj.weight"],
+        bq,
+        bk,
+        bv,
+        weights["self_attn.out_proj.bias"],
+        heads=2,
+        window=STEPS,
+    )
     ff = FeedForward(*(weights[f"linear{i}.{part}"] for i in (1, 2) for part in ("weight", "bias")))
     norms = tuple(Norm(weights[f"norm{i}.weight"], weights[f"norm{i}.bias"]) for i in (1, 2))
     made = Block(attention, ff, norms, "pre" if first else "post")
@@ -126,7 +181,12 @@ def test_block_is_torchs_encoder_layer(first):
 
 def test_the_state_is_that_of_the_mixer_and_a_sequence_may_be_cut():
     made = block("gru", "pre", HIDDEN)
-    assert (made.size, made.states, made.inputs, made.outputs) == (WIDTH, made.mixer.states, WIDTH, WIDTH)
+    assert (made.size, made.states, made.inputs, made.outputs) == (
+        WIDTH,
+        made.mixer.states,
+        WIDTH,
+        WIDTH,
+    )
     x = np.zeros((3, WIDTH))
     whole, last = made.run(NOISE, x)
     first, middle = made.run(NOISE[:, :4], x)
@@ -140,7 +200,9 @@ def test_the_state_is_that_of_the_mixer_and_a_sequence_may_be_cut():
 def test_norms_take_out_the_scale_and_the_layer_norm_the_mean(scale, shift, seed):
     x = np.random.default_rng(seed).standard_normal(64)
     layer = normalise(scale * (x + shift), "layer")
-    assert layer.mean() == pytest.approx(0.0, abs=1e-9) and (layer * layer).mean() == pytest.approx(1.0, abs=1e-4)
+    assert layer.mean() == pytest.approx(0.0, abs=1e-9) and (layer * layer).mean() == pytest.approx(
+        1.0, abs=1e-4
+    )
     np.testing.assert_allclose(layer, normalise(x, "layer"), atol=2e-4)
     np.testing.assert_allclose(normalise(scale * x, "rms"), normalise(x, "rms"), atol=2e-4)
 
@@ -153,25 +215,54 @@ def test_a_norm_of_zero_is_zero():
 def test_random_weights_have_the_variances_they_promise():
     dense, ff = Dense.random(300, 200, rng=0), FeedForward.random(200, 300, rng=1, gain=0.5)
     assert dense.V.var() == pytest.approx(1 / 200, rel=0.02) and not dense.b.any()
-    assert ff.W1.var() == pytest.approx(0.25 * 2 / 500, rel=0.02) and ff.W2.var() == pytest.approx(0.25 * 2 / 500, rel=0.02)
+    assert ff.W1.var() == pytest.approx(0.25 * 2 / 500, rel=0.02) and ff.W2.var() == pytest.approx(
+        0.25 * 2 / 500, rel=0.02
+    )
     assert not (ff.b1.any() or ff.b2.any())
 
 
 def test_deepnorm_scales_stream_and_branches():
-    """alpha = (2 M)^(1/4), beta = (8 M)^(-1/4) for M layers of a decoder (Wang et al. 2022, figure 2)."""
+    """alpha = (2 M)^(1/4), beta = (8 M)^(-1/4) for M layers of a decoder (Wang et al. 2022, figure
+    2)."""
     assert deepnorm(8) == pytest.approx((2.0, 8**-0.5))
     net = get("attention", units=200, inputs=3, layers=8, placement="deepnorm", feedforward=200)
-    assert {made.alpha for made in net.layers[1:]} == {2.0} and {made.placement for made in net.layers[1:]} == {"post"}
+    assert {made.alpha for made in net.layers[1:]} == {2.0} and {
+        made.placement for made in net.layers[1:]
+    } == {"post"}
     made, beta = net.layers[1], 8**-0.5
-    for weights, scale in ((made.mixer.Wv, beta), (made.mixer.Wo, beta), (made.mixer.Wq, 1.0), (made.feedforward.W1, beta)):
+    for weights, scale in (
+        (made.mixer.Wv, beta),
+        (made.mixer.Wo, beta),
+        (made.mixer.Wq, 1.0),
+        (made.feedforward.W1, beta),
+    ):
         assert weights.std() == pytest.approx(scale / np.sqrt(200), rel=0.03)
 
 
-@pytest.mark.parametrize("placement, count, last", [("pre", 2, Norm), ("post", 2, Block), ("deepnorm", 2, Block), ("none", 0, Block)])
+@pytest.mark.parametrize(
+    "placement, count, last",
+    [("pre", 2, Norm), ("post", 2, Block), ("deepnorm", 2, Block), ("none", 0, Block)],
+)
 def test_the_shape_of_a_stack(placement, count, last):
-    net = get("tanh", units=5, inputs=3, layers=2, placement=placement, feedforward=4, norm="rms", outputs=2)
-    assert isinstance(net, Network) and isinstance(net.layers[0], Dense) and isinstance(net.layers[-1], last)
-    assert all(len(made.norms) == count and {norm.kind for norm in made.norms} <= {"rms"} for made in net.layers[1:3])
+    net = get(
+        "tanh",
+        units=5,
+        inputs=3,
+        layers=2,
+        placement=placement,
+        feedforward=4,
+        norm="rms",
+        outputs=2,
+    )
+    assert (
+        isinstance(net, Network)
+        and isinstance(net.layers[0], Dense)
+        and isinstance(net.layers[-1], last)
+    )
+    assert all(
+        len(made.norms) == count and {norm.kind for norm in made.norms} <= {"rms"}
+        for made in net.layers[1:3]
+    )
     dm.check_system(net)
 
 
@@ -181,37 +272,114 @@ def test_a_block_in_torch_trains_every_array():
     net = Trainable(block("attention", "pre", HIDDEN), torch.float64)
     net(tensor(NOISE)).square().sum().backward()
     idle = {name for name, weight in net.weights().items() if not weight.grad.any()}
-    assert idle <= {"mixer.bk"}  # a key's bias adds the same to every score, and the softmax takes it out
+    # a key's bias adds the same to every score, and the softmax takes it out
+    assert idle <= {"mixer.bk"}
     assert set(net.weights()) >= {"feedforward.W2", "norms.0.gain", "norms.1.offset", "mixer.Wq"}
 
 
-@pytest.mark.parametrize(("make", "error", "message"), [
-    (lambda: Dense(np.ones(3), np.ones(3)), ShapeError, r"V of Dense must be a matrix \(outputs, inputs\), got shape \(3,\)"),
-    (lambda: Dense(np.ones((3, 2)), np.ones(2)), ShapeError, r"b of Dense has shape \(2,\), expected \(3,\)"),
-    (lambda: Dense(np.full((2, 2), np.nan), np.ones(2)), NotFiniteError, "V of Dense holds NaN"),
-    (lambda: Dense(np.full((2, 2), 1j), np.ones(2)), TypeError, "must hold real numbers"),
-    (lambda: Dense.random(0, 2), ValueError, "units = 0: must be a whole number of at least 1"),
-    (lambda: FeedForward(np.ones(3), None, None, None), ShapeError, r"W1 of FeedForward must be a matrix \(hidden, width\)"),
-    (lambda: FeedForward(np.ones((4, 3)), np.ones(4), np.ones((4, 3)), np.ones(3)), ShapeError, r"W2 of FeedForward has shape \(4, 3\)"),
-    (lambda: FeedForward.random(3, 4, activation="swish"), ValueError, "activation must be one of relu, tanh, gelu, identity, got 'swish'"),
-    (lambda: FeedForward.random(3, 2.5), ValueError, "hidden = 2.5"),
-    (lambda: Activation(3, "swish"), ValueError, "kind must be one of relu"),
-    (lambda: Activation(0), ValueError, "width = 0"),
-    (lambda: Norm(np.ones((2, 2)), np.ones(2)), ShapeError, r"gain of Norm must have shape \(width,\), got \(2, 2\)"),
-    (lambda: Norm(np.ones(2), np.ones(3)), ShapeError, r"offset of Norm has shape \(3,\), expected \(2,\)"),
-    (lambda: Norm.plain(3, "batch"), ValueError, "a norm is one of layer, rms, got 'batch'"),
-    (lambda: Block(Tanh.random(3, 2), None, (), "none"), ShapeError, "Tanh has 2 inputs and 3 outputs, make them equal"),
-    (lambda: Block(Tanh.random(3, 0), None, (), "none"), ShapeError, "Tanh has 0 inputs"),
-    (lambda: Block(Tanh, None, (), "none"), TypeError, "Tanh is a class: pass an instance"),
-    (lambda: Block(Tanh.random(3, 3), None, (), "middle"), ValueError, "placement must be one of pre, post, none, got 'middle'"),
-    (lambda: Block(Tanh.random(3, 3)), ValueError, "placement 'pre' without a feed-forward layer needs 1 norms, got 0"),
-    (lambda: Block(Tanh.random(3, 3), FeedForward.random(3, 4), (Norm.plain(3),), "post"), ValueError, "with a feed-forward layer needs 2 norms"),
-    (lambda: Block(Tanh.random(3, 3), None, (Norm.plain(4),)), ShapeError, "Norm is 4 wide and the mixer 3: make them equal"),
-    (lambda: Block(Tanh.random(3, 3), FeedForward.random(4, 4), (), "none"), ShapeError, "FeedForward is 4 wide and the mixer 3"),
-    (lambda: get("tanh", units=3, inputs=3, placement="before"), ValueError, "placement must be one of pre, post, none, deepnorm, None, got"),
-    (lambda: get("tanh", units=3, inputs=3, placement="pre", norm="batch"), ValueError, "norm must be one of layer, rms"),
-    (lambda: get("tanh", units=3, inputs=3, placement="pre", feedforward=-1), ValueError, "feedforward = -1: must be a whole number of at least 0"),
-])
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (
+            lambda: Dense(np.ones(3), np.ones(3)),
+            ShapeError,
+            r"V of Dense must be a matrix \(outputs, "
+            r"inputs\), got shape \(3,\)",
+        ),
+        (
+            lambda: Dense(np.ones((3, 2)), np.ones(2)),
+            ShapeError,
+            r"b of Dense has shape \(2,\), "
+            r"expected \(3,\)",
+        ),
+        (
+            lambda: Dense(np.full((2, 2), np.nan), np.ones(2)),
+            NotFiniteError,
+            "V of Dense holds NaN",
+        ),
+        (lambda: Dense(np.full((2, 2), 1j), np.ones(2)), TypeError, "must hold real numbers"),
+        (lambda: Dense.random(0, 2), ValueError, "units = 0: must be a whole number of at least 1"),
+        (
+            lambda: FeedForward(np.ones(3), None, None, None),
+            ShapeError,
+            r"W1 of FeedForward must be a "
+            r"matrix \(hidden, width\)",
+        ),
+        (
+            lambda: FeedForward(np.ones((4, 3)), np.ones(4), np.ones((4, 3)), np.ones(3)),
+            ShapeError,
+            r"W2 of FeedForward has shape \(4, 3\)",
+        ),
+        (
+            lambda: FeedForward.random(3, 4, activation="swish"),
+            ValueError,
+            "activation must be one of relu, tanh, gelu, identity, got 'swish'",
+        ),
+        (lambda: FeedForward.random(3, 2.5), ValueError, "hidden = 2.5"),
+        (lambda: Activation(3, "swish"), ValueError, "kind must be one of relu"),
+        (lambda: Activation(0), ValueError, "width = 0"),
+        (
+            lambda: Norm(np.ones((2, 2)), np.ones(2)),
+            ShapeError,
+            r"gain of Norm must have shape "
+            r"\(width,\), got \(2, 2\)",
+        ),
+        (
+            lambda: Norm(np.ones(2), np.ones(3)),
+            ShapeError,
+            r"offset of Norm has shape \(3,\), "
+            r"expected \(2,\)",
+        ),
+        (lambda: Norm.plain(3, "batch"), ValueError, "a norm is one of layer, rms, got 'batch'"),
+        (
+            lambda: Block(Tanh.random(3, 2), None, (), "none"),
+            ShapeError,
+            "Tanh has 2 inputs and 3 outputs, make them equal",
+        ),
+        (lambda: Block(Tanh.random(3, 0), None, (), "none"), ShapeError, "Tanh has 0 inputs"),
+        (lambda: Block(Tanh, None, (), "none"), TypeError, "Tanh is a class: pass an instance"),
+        (
+            lambda: Block(Tanh.random(3, 3), None, (), "middle"),
+            ValueError,
+            "placement must be one of pre, post, none, got 'middle'",
+        ),
+        (
+            lambda: Block(Tanh.random(3, 3)),
+            ValueError,
+            "placement 'pre' without a feed-forward layer needs 1 norms, got 0",
+        ),
+        (
+            lambda: Block(Tanh.random(3, 3), FeedForward.random(3, 4), (Norm.plain(3),), "post"),
+            ValueError,
+            "with a feed-forward layer needs 2 norms",
+        ),
+        (
+            lambda: Block(Tanh.random(3, 3), None, (Norm.plain(4),)),
+            ShapeError,
+            "Norm is 4 wide and the mixer 3: make them equal",
+        ),
+        (
+            lambda: Block(Tanh.random(3, 3), FeedForward.random(4, 4), (), "none"),
+            ShapeError,
+            "FeedForward is 4 wide and the mixer 3",
+        ),
+        (
+            lambda: get("tanh", units=3, inputs=3, placement="before"),
+            ValueError,
+            "placement must be one of pre, post, none, deepnorm, None, got",
+        ),
+        (
+            lambda: get("tanh", units=3, inputs=3, placement="pre", norm="batch"),
+            ValueError,
+            "norm must be one of layer, rms",
+        ),
+        (
+            lambda: get("tanh", units=3, inputs=3, placement="pre", feedforward=-1),
+            ValueError,
+            "feedforward = -1: must be a whole number of at least 0",
+        ),
+    ],
+)
 def test_bad_input(make, error, message):
     with pytest.raises(error, match=message):
         make()

@@ -1,4 +1,5 @@
-"""S4D and S4 against direct loops, scipy.signal and their published formulas: one model, many forms."""
+"""S4D and S4 against direct loops, scipy.signal and their published formulas: one model, many
+forms."""
 
 from dataclasses import replace
 
@@ -27,38 +28,69 @@ MODELS = {
 def made(name, length=301, batch=3):
     rng = np.random.default_rng(7)
     model = MODELS[name]()
-    return model, rng.standard_normal((batch, length, model.units)), rng.standard_normal((batch, model.size))
+    return (
+        model,
+        rng.standard_normal((batch, length, model.units)),
+        rng.standard_normal((batch, model.size)),
+    )
 
 
 def close(found, expected, within=1e-12):
-    np.testing.assert_allclose(found, expected, rtol=0, atol=within * max(1.0, np.abs(expected).max()))
+    np.testing.assert_allclose(
+        found, expected, rtol=0, atol=within * max(1.0, np.abs(expected).max())
+    )
 
 
 def test_initialisations():
-    """Gu et al. (2022), S4D, section 4: Lin -1/2 + i pi n; Inv -1/2 + i (N/pi) (N/(2n+1) - 1); LegS -1/2 + i of the normal part; Real -(n+1)."""
+    """Gu et al. (2022), S4D, section 4: Lin -1/2 + i pi n; Inv -1/2 + i (N/pi) (N/(2n+1) - 1); LegS
+    -1/2 + i of the normal part; Real -(n+1)."""
     n, N = np.arange(32), 64
-    for init, frequency in (("lin", np.pi * n), ("inv", N / np.pi * (N / (2 * n + 1) - 1)), ("legs", None), ("real", 0 * n)):
+    for init, frequency in (
+        ("lin", np.pi * n),
+        ("inv", N / np.pi * (N / (2 * n + 1) - 1)),
+        ("legs", None),
+        ("real", 0 * n),
+    ):
         model = S4D.random(2, 2, init=init)
-        np.testing.assert_allclose(np.exp(model.log_decay[0]), n + 1 if init == "real" else 0.5, rtol=1e-12)
+        np.testing.assert_allclose(
+            np.exp(model.log_decay[0]), n + 1 if init == "real" else 0.5, rtol=1e-12
+        )
         if frequency is not None:
             np.testing.assert_allclose(model.frequency[1], frequency, rtol=1e-12)
     A = hippo("legs", N).A
     normal = np.linalg.eigvals(A + np.outer(*2 * [np.sqrt(np.arange(N) + 0.5)]))
-    np.testing.assert_allclose(np.sort(normal.imag[normal.imag > 0]), S4D.random(1, 1, init="legs").frequency[0], rtol=1e-10)
+    np.testing.assert_allclose(
+        np.sort(normal.imag[normal.imag > 0]),
+        S4D.random(1, 1, init="legs").frequency[0],
+        rtol=1e-10,
+    )
     steps = np.exp(S4D.random(4000, 4000, modes=2).log_step)
-    assert steps.min() >= 0.001 and steps.max() <= 0.1 and np.log(steps).mean() == pytest.approx(np.log(0.01), abs=0.1)
+    assert (
+        steps.min() >= 0.001
+        and steps.max() <= 0.1
+        and np.log(steps).mean() == pytest.approx(np.log(0.01), abs=0.1)
+    )
     C = S4D.random(500, 500).C
     assert C.var() == pytest.approx(0.5, rel=0.02)
 
 
 @pytest.mark.parametrize("method", ["zoh", "bilinear"])
 def test_s4d_is_its_published_formula(method):
-    """Gu et al. (2022), S4D, in complex numbers: the recurrence, and the kernel as a Vandermonde product."""
+    """Gu et al. (2022), S4D, in complex numbers: the recurrence, and the kernel as a Vandermonde
+    product."""
     model = S4D.random(2, 2, rng=3, modes=10, method=method)
     step, A = np.exp(model.log_step)[:, None], -np.exp(model.log_decay) + 1j * model.frequency
     C = model.C[..., 0] + 1j * model.C[..., 1]
-    a, b = (np.exp(step * A), (np.exp(step * A) - 1) / A) if method == "zoh" else ((1 + step / 2 * A) / (1 - step / 2 * A), step / (1 - step / 2 * A))
-    u, x, expected = np.random.default_rng(0).standard_normal((50, 2)), np.zeros((2, 5), complex), []
+    a, b = (
+        (np.exp(step * A), (np.exp(step * A) - 1) / A)
+        if method == "zoh"
+        else ((1 + step / 2 * A) / (1 - step / 2 * A), step / (1 - step / 2 * A))
+    )
+    u, x, expected = (
+        np.random.default_rng(0).standard_normal((50, 2)),
+        np.zeros((2, 5), complex),
+        [],
+    )
     for each in u:
         x = a * x + b * each[:, None]
         expected.append(2 * (C * x).sum(-1).real + model.D * each)
@@ -71,9 +103,14 @@ def test_s4d_is_its_published_formula(method):
 
 
 def test_s4_is_hippo_under_the_bilinear_rule():
-    """The dense way: the real matrices of HiPPO, discretised by scipy, with the same readout, in the basis of LegS itself."""
+    """The dense way: the real matrices of HiPPO, discretised by scipy, with the same readout, in
+    the basis of LegS itself."""
     N = 16
-    model, form, memory = S4.random(1, 1, rng=2, modes=N), normal_plus_low_rank("legs", N), hippo("legs", N)
+    model, form, memory = (
+        S4.random(1, 1, rng=2, modes=N),
+        normal_plus_low_rank("legs", N),
+        hippo("legs", N),
+    )
     step = float(np.exp(model.log_step[0]))
     A, B, *_ = signal.cont2discrete((memory.A, memory.B, memory.C, memory.D), step, "bilinear")
     C = 2 * ((model.C[0, :, 0] + 1j * model.C[0, :, 1]) @ form.V[:, N // 2 :].conj().T).real
@@ -88,16 +125,23 @@ def test_s4_is_hippo_under_the_bilinear_rule():
 
 
 def test_s4_kernel_is_the_published_generating_function():
-    """Gu et al. (2022), S4, algorithm 1, as the annotated code writes it: g = (2/s)(1 - z)/(1 + z), c = 2/(1 + z), Cauchy sums over both of each
-    pair, at an odd length, whose roots of unity miss z = -1."""
+    """Gu et al. (2022), S4, algorithm 1, as the annotated code writes it: g = (2/s)(1 - z)/(1 + z),
+    c = 2/(1 + z), Cauchy sums over both of each pair, at an odd length, whose roots of unity miss z
+    = -1."""
     L, model = 63, S4.random(1, 1, rng=8, modes=8)
     step, z = np.exp(model.log_step[0]), np.exp(-2j * np.pi * np.arange(63) / 63)
     A, _, C = model.matrices()
     C = (C[0] @ (np.eye(8) - np.linalg.matrix_power(A[0], L))).reshape(-1, 2) @ [0.5, -0.5j]
-    lam, P, B = (-np.exp(model.log_decay) + 1j * model.frequency)[0], model.P[0, 0] @ [1, 1j], model.B[0] @ [1, 1j]
+    lam, P, B = (
+        (-np.exp(model.log_decay) + 1j * model.frequency)[0],
+        model.P[0, 0] @ [1, 1j],
+        model.B[0] @ [1, 1j],
+    )
     lam, P, B, C = (np.concatenate((v, v.conj())) for v in (lam, P, B, C))
     g, c = 2 / step * (1 - z) / (1 + z), 2 / (1 + z)
-    k00, k01, k10, k11 = ((v / (g[:, None] - lam)).sum(-1) for v in (C * B, C * P, P.conj() * B, P.conj() * P))
+    k00, k01, k10, k11 = (
+        (v / (g[:, None] - lam)).sum(-1) for v in (C * B, C * P, P.conj() * B, P.conj() * P)
+    )
     kernel = np.fft.ifft(c * (k00 - k01 * k10 / (1 + k11)))
     assert np.abs(kernel.imag).max() < 1e-12
     close(model.kernel(L)[:, 0], kernel.real + model.D * (np.arange(L) == 0), 1e-10)
@@ -111,7 +155,9 @@ def test_the_discrete_form_is_the_rule_and_scipys_continuous_form(name):
         close(getattr(whole, letter), getattr(linear, letter))
     for h in range(model.units):
         flow, step = model.continuous(h), model.discrete(h)
-        A, B, *_ = signal.cont2discrete((flow.A, flow.B, flow.C, flow.D), 1.0, getattr(model, "method", "bilinear"))
+        A, B, *_ = signal.cont2discrete(
+            (flow.A, flow.B, flow.C, flow.D), 1.0, getattr(model, "method", "bilinear")
+        )
         close(step.A, A)
         close(step.B, B)
         lagged = (*step.lagged, 1.0)
@@ -126,7 +172,9 @@ def test_a_held_input_is_integrated_exactly():
     model, u, _ = made("s4d, zoh", length=30)
     flow = model.continuous(1)
     t = np.arange(0, 30.0, 1 / 50)
-    _, y, _ = signal.lsim((flow.A, flow.B, flow.C, np.zeros((1, 1))), np.repeat(u[0, :, 1], 50), t, interp=False)
+    _, y, _ = signal.lsim(
+        (flow.A, flow.B, flow.C, np.zeros((1, 1))), np.repeat(u[0, :, 1], 50), t, interp=False
+    )
     close(y[50::50], (model.run(u[0], np.zeros(model.size))[0] - model.D * u[0])[:-1, 1], 1e-10)
 
 
@@ -140,7 +188,15 @@ def test_recurrence_convolution_and_blocks_agree(name, length):
         close(found, wanted)
     expected = model.unroll(u, rest)[0]
     close(model.convolve(u), expected)
-    direct = np.stack([[np.convolve(u[i, :, h], model.kernel(length)[:, h])[:length] for h in range(model.units)] for i in range(len(u))])
+    direct = np.stack(
+        [
+            [
+                np.convolve(u[i, :, h], model.kernel(length)[:, h])[:length]
+                for h in range(model.units)
+            ]
+            for i in range(len(u))
+        ]
+    )
     close(direct.swapaxes(1, 2), expected)
     close(model.discrete().convolve(u), expected)
 
@@ -171,23 +227,33 @@ def test_torch_runs_and_differentiates_every_form(name):
     net = Trainable(model, torch.float64)
     u, x = (torch.tensor(v, requires_grad=True) for v in (u, x))
     twin, weight = net.twin(), torch.randn(3, 150, model.units, dtype=torch.float64)
-    close(twin.run(u, x)[0].detach().numpy(), model.unroll(u.detach().numpy(), x.detach().numpy())[0])
+    close(
+        twin.run(u, x)[0].detach().numpy(), model.unroll(u.detach().numpy(), x.detach().numpy())[0]
+    )
     close(twin.convolve(u).detach().numpy(), model.convolve(u.detach().numpy()))
     parameters = list(net.parameters())
 
     def gradients(outputs, *more):
-        return torch.autograd.grad((outputs * weight).sum() + sum(m.square().sum() for m in more), [*parameters, u, x], allow_unused=True)
+        return torch.autograd.grad(
+            (outputs * weight).sum() + sum(m.square().sum() for m in more),
+            [*parameters, u, x],
+            allow_unused=True,
+        )
 
     stepwise, blocks = (gradients(*method(u, x)) for method in (net.twin().unroll, net.twin().run))
     rest = torch.zeros(3, model.size, dtype=torch.float64)
     kernel, resting = gradients(net.twin().convolve(u)), gradients(net.twin().unroll(u, rest)[0])
-    for found, wanted in (*zip(blocks, stepwise, strict=True), *zip(kernel[:-1], resting[:-1], strict=True)):
+    for found, wanted in (
+        *zip(blocks, stepwise, strict=True),
+        *zip(kernel[:-1], resting[:-1], strict=True),
+    ):
         assert (found - wanted).abs().max() <= 1e-10 * max(1.0, wanted.abs().max())
 
 
 @pytest.mark.parametrize("kind, init", [(S4D, "lin"), (S4D, "inv"), (S4D, "legs"), (S4, "legs")])
 def test_precision(kind, init):
-    """S4D recurrence = FFT convolution, N = 64, L = 1024: relative 1e-12 in double precision, 1e-5 in single; published code differed by 1e-2."""
+    """S4D recurrence = FFT convolution, N = 64, L = 1024: relative 1e-12 in double precision, 1e-5
+    in single; published code differed by 1e-2."""
     import torch
 
     from dynmem.training import Trainable
@@ -198,22 +264,31 @@ def test_precision(kind, init):
         twin, at = Trainable(model, dtype).twin(), u.to(dtype)
         with torch.no_grad():
             recurrence = twin.unroll(at, torch.zeros(2, model.size, dtype=dtype))[0]
-            for found in (twin.convolve(at), twin.run(at, torch.zeros(2, model.size, dtype=dtype))[0]):
+            for found in (
+                twin.convolve(at),
+                twin.run(at, torch.zeros(2, model.size, dtype=dtype))[0],
+            ):
                 assert (found - recurrence).abs().max() <= bound * recurrence.abs().max()
     exact = torch.tensor(model.convolve(u.numpy()))
-    assert (recurrence - exact).abs().max() <= 2e-5 * exact.abs().max()  # and single precision is the model, not only itself
+    # and single precision is the model, not only itself
+    assert (recurrence - exact).abs().max() <= 2e-5 * exact.abs().max()
 
 
 def test_the_kernel_of_s4_is_regular_at_half_the_rate():
-    """z = -1 is a root of unity of every even length, and the published 2/(1 + z) infinite there."""
+    """z = -1 is a root of unity of every even length, and the published 2/(1 + z) infinite
+    there."""
     model = S4.random(2, 2, rng=1, modes=4)
     for length in (2, 4, 1000):
-        close(model.kernel(length), np.stack([model.discrete(h).kernel(length)[:, 0, 0] for h in range(2)], -1))
+        close(
+            model.kernel(length),
+            np.stack([model.discrete(h).kernel(length)[:, 0, 0] for h in range(2)], -1),
+        )
 
 
 @pytest.mark.parametrize("name", ["s4d, zoh", "s4d, real", "s4d, bilinear", "s4"])
 def test_another_sampling_rate(name):
-    """Halving the step of a model and of its samples: exact for a held input under zero-order hold, to second order under the bilinear rule."""
+    """Halving the step of a model and of its samples: exact for a held input under zero-order hold,
+    to second order under the bilinear rule."""
     model, _, _ = made(name)
     t = np.arange(400)
     u = np.sin(0.02 * t)[:, None] * np.ones(model.units)
@@ -222,21 +297,42 @@ def test_another_sampling_rate(name):
     expected = model.run(u, np.zeros(model.size))[0]
     assert np.abs(finer - expected).max() <= (1e-12 if zoh else 0.03) * np.abs(expected).max()
     assert model.discrete(0, factor=0.5).dt == 0.5
-    close(model.discrete(0, factor=0.5).exponents[0], model.continuous(0).exponents[0], 1e-12 if zoh else 0.1)
+    close(
+        model.discrete(0, factor=0.5).exponents[0],
+        model.continuous(0).exponents[0],
+        1e-12 if zoh else 0.1,
+    )
     close(model.resampled(2.0).resampled(0.5).log_step, model.log_step)
 
 
 def test_a_stack_at_another_sampling_rate():
-    """A slow signal sampled twice as often: a stack of two layers, its steps halved, says the same; and a tanh network cannot."""
-    model = dm.models.get("s4d", units=4, inputs=1, outputs=1, layers=2, placement="pre", feedforward=8, modes=8, rng=3, step_max=0.02)
+    """A slow signal sampled twice as often: a stack of two layers, its steps halved, says the same;
+    and a tanh network cannot."""
+    model = dm.models.get(
+        "s4d",
+        units=4,
+        inputs=1,
+        outputs=1,
+        layers=2,
+        placement="pre",
+        feedforward=8,
+        modes=8,
+        rng=3,
+        step_max=0.02,
+    )
     t = np.arange(0, 300, 0.5)
     u = np.sin(0.03 * t)[:, None]
     rest = np.zeros(model.size)
-    finer, coarse = dm.models.resampled(model, 0.5).run(u, rest)[0][1::2], model.run(u[1::2], rest)[0]
+    finer, coarse = (
+        dm.models.resampled(model, 0.5).run(u, rest)[0][1::2],
+        model.run(u[1::2], rest)[0],
+    )
     assert np.abs(finer - coarse)[20:].max() < 0.02 * np.abs(coarse).max()
     assert np.abs(model.run(u, rest)[0][1::2] - coarse)[20:].max() > 0.1 * np.abs(coarse).max()
     lru = dm.models.get("lru", units=3, inputs=2, outputs=1, placement="post", modes=4, rng=1)
-    assert dm.models.resampled(lru, 2.0).layers[1].mixer.eigenvalues == pytest.approx(lru.layers[1].mixer.eigenvalues ** 2)
+    assert dm.models.resampled(lru, 2.0).layers[1].mixer.eigenvalues == pytest.approx(
+        lru.layers[1].mixer.eigenvalues ** 2
+    )
     assert dm.models.resampled(dm.models.LMU.random(2, 1, theta=8.0), 2.0).theta == 4.0
     with pytest.raises(TypeError, match="Tanh knows steps, not time"):
         dm.models.resampled(dm.models.get("tanh", units=3, inputs=2, layers=2), 0.5)
@@ -250,7 +346,8 @@ def test_time_constants():
 
 
 def test_an_undamped_mode_stays_on_the_circle():
-    """Zero-order hold and bilinear have modulus 1 for every step; so has S4D as its decay goes to 0."""
+    """Zero-order hold and bilinear have modulus 1 for every step; so has S4D as its decay goes to
+    0."""
     for method in ("zoh", "bilinear"):
         model = S4D.random(1, 1, modes=16, method=method, step_min=0.5, step_max=0.5)
         model = replace(model, log_decay=np.full((1, 8), -40.0))
@@ -258,26 +355,35 @@ def test_an_undamped_mode_stays_on_the_circle():
 
 
 def test_a_step_far_beyond_the_memory():
-    """A model resampled by 10^5 forgets everything within a step: b -> 1/|lambda|, no number is lost. And a short step keeps its digits."""
+    """A model resampled by 10^5 forgets everything within a step: b -> 1/|lambda|, no number is
+    lost. And a short step keeps its digits."""
     model = S4D.random(2, 2, rng=0, modes=64, init="real", step_min=0.05, step_max=0.1)
     a, c, b, d = model.resampled(1e5).coefficients
     assert not a.any() and not c.any() and not d.any()
     np.testing.assert_allclose(b, np.exp(-model.log_decay), rtol=1e-14)
     short = model.resampled(1e-12)
-    np.testing.assert_allclose(short.coefficients[2], np.exp(short.log_step)[:, None] * np.ones((1, 32)), rtol=1e-11)
+    np.testing.assert_allclose(
+        short.coefficients[2], np.exp(short.log_step)[:, None] * np.ones((1, 32)), rtol=1e-11
+    )
 
 
 def test_a_mode_that_forgets_in_one_step():
     """a = 0, at step |lambda| = 2 under the bilinear rule, has no logarithm."""
-    model = replace(S4D.random(1, 1, modes=2, method="bilinear"), log_decay=np.zeros((1, 1)), frequency=np.zeros((1, 1)), log_step=[np.log(2.0)])
+    model = replace(
+        S4D.random(1, 1, modes=2, method="bilinear"),
+        log_decay=np.zeros((1, 1)),
+        frequency=np.zeros((1, 1)),
+        log_step=[np.log(2.0)],
+    )
     u = np.random.default_rng(0).standard_normal((9, 1))
     close(model.convolve(u), model.unroll(u, np.zeros(2))[0])
     assert model.time_constants.tolist() == [[0.0]]
 
 
 def test_s4d_legs_tends_to_s4_legs():
-    """Gu et al. (2022), S4D, theorem 3: with B / 2 the normal part alone tends to LegS as N grows. Its kernels still ring, so the frequency
-    responses of the first three basis functions are compared: they close in as 1/N."""
+    """Gu et al. (2022), S4D, theorem 3: with B / 2 the normal part alone tends to LegS as N grows.
+    Its kernels still ring, so the frequency responses of the first three basis functions are
+    compared: they close in as 1/N."""
     omega, errors = np.array([0.0, 1.0, 3.0, 10.0]), []
     for N in (16, 64, 256):
         form = normal_plus_low_rank("legs", N)
@@ -288,11 +394,24 @@ def test_s4d_legs_tends_to_s4_legs():
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10**6), st.integers(1, 3), st.sampled_from([2, 4, 10]), st.integers(1, 70), st.sampled_from(["zoh", "bilinear", "s4"]))
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 3),
+    st.sampled_from([2, 4, 10]),
+    st.integers(1, 70),
+    st.sampled_from(["zoh", "bilinear", "s4"]),
+)
 def test_recurrence_is_convolution_whatever_the_parameters(seed, units, modes, length, kind):
     rng = np.random.default_rng(seed)
-    model = S4.random(units, units, rng=rng, modes=modes) if kind == "s4" else S4D.random(units, units, rng=rng, modes=modes, method=kind)
-    wild = {name: getattr(model, name) + rng.standard_normal(getattr(model, name).shape) for name in ("log_decay", "frequency", "C", "log_step")}
+    model = (
+        S4.random(units, units, rng=rng, modes=modes)
+        if kind == "s4"
+        else S4D.random(units, units, rng=rng, modes=modes, method=kind)
+    )
+    wild = {
+        name: getattr(model, name) + rng.standard_normal(getattr(model, name).shape)
+        for name in ("log_decay", "frequency", "C", "log_step")
+    }
     model = replace(model, **wild)
     u = rng.standard_normal((length, units))
     expected, last = model.unroll(u, np.zeros(model.size))
@@ -305,7 +424,12 @@ def test_blocks_and_convolution():
     rng = np.random.default_rng(3)
     kernel, u = rng.standard_normal(17), rng.standard_normal((2, 17))
     close(causal_convolution(kernel, u), np.stack([np.convolve(kernel, each)[:17] for each in u]))
-    A, B, C, x = 0.3 * rng.standard_normal((2, 3, 3)), rng.standard_normal((2, 3)), rng.standard_normal((2, 3)), rng.standard_normal(6)
+    A, B, C, x = (
+        0.3 * rng.standard_normal((2, 3, 3)),
+        rng.standard_normal((2, 3)),
+        rng.standard_normal((2, 3)),
+        rng.standard_normal(6),
+    )
     inputs, state, expected = rng.standard_normal((400, 2)), x.reshape(2, 3), []
     for each in inputs:
         state = np.einsum("hij,hj->hi", A, state) + B * each[:, None]
@@ -320,7 +444,9 @@ def test_in_a_stack(kind, tmp_path):
     from dynmem.training import Trainable
     from dynmem.training.checkpoint import load, save
 
-    model = dm.models.get(kind, units=4, inputs=2, outputs=3, layers=2, placement="pre", feedforward=8, modes=4, rng=0)
+    model = dm.models.get(
+        kind, units=4, inputs=2, outputs=3, layers=2, placement="pre", feedforward=8, modes=4, rng=0
+    )
     u = np.random.default_rng(0).standard_normal((2, 60, 2))
     rest = np.zeros((2, model.size))
     y, last = model.run(u, rest)
@@ -330,45 +456,117 @@ def test_in_a_stack(kind, tmp_path):
     close(Trainable(model, "float64")(u).detach().numpy(), y)
     save(model, tmp_path / "model.pt")
     np.testing.assert_array_equal(load(tmp_path / "model.pt").run(u, rest)[0], y)
-    assert dm.models.get(kind, units=3, inputs=3, modes=2).inputs == 3  # no encoder where none is needed
+    # no encoder where none is needed
+    assert dm.models.get(kind, units=3, inputs=3, modes=2).inputs == 3
 
 
 @pytest.mark.slow  # 150 steps of training
 def test_training_reduces_the_loss():
     task = dm.tasks.Copy(delay=3, scored="recalled")
-    model = dm.models.get("s4d", units=16, inputs=task.inputs, outputs=task.outputs, layers=1, placement="pre", modes=8, rng=0, step_max=0.5)
-    trained, history = dm.fit(model, task, steps=150, evaluate_every=75, held_out=64, learning_rate=1e-2)
+    model = dm.models.get(
+        "s4d",
+        units=16,
+        inputs=task.inputs,
+        outputs=task.outputs,
+        layers=1,
+        placement="pre",
+        modes=8,
+        rng=0,
+        step_max=0.5,
+    )
+    trained, history = dm.fit(
+        model, task, steps=150, evaluate_every=75, held_out=64, learning_rate=1e-2
+    )
     assert history.held_out_loss[-1] < 0.7 * history.floor
     assert trained.layers[1].mixer.continuous(0).exponents[0] < 0
 
 
-@pytest.mark.parametrize("make, error, text", [
-    (lambda: S4D.random(3, 2), ValueError, "inputs = 2: S4D works channel by channel, pass inputs = units = 3"),
-    (lambda: S4D.random(0, 0), ValueError, "units = 0"),
-    (lambda: S4D.random(1, 1, modes=5), ValueError, "modes = 5: must be even"),
-    (lambda: S4.random(1, 1, modes=0), ValueError, "modes = 0"),
-    (lambda: S4D.random(1, 1, init="linear"), ValueError, "init must be one of lin, inv, legs, real"),
-    (lambda: S4.random(1, 1, init="fourier"), ValueError, "init must be one of legs, legt, lagt"),
-    (lambda: S4D.random(1, 1, method="euler"), ValueError, "method must be zoh or bilinear"),
-    (lambda: S4D.random(1, 1, step_min=-1.0), ValueError, "step_min = -1.0: must be a finite number above 0"),
-    (lambda: S4.random(1, 1, step_min=0.0), ValueError, "step_min = 0.0"),
-    (lambda: S4D.random(1, 1, step_min=0.2), ValueError, "step_min = 0.2 lies above step_max = 0.1"),
-    (lambda: S4D.random(1, 1).resampled(0.0), ValueError, "factor = 0.0"),
-    (lambda: S4D.random(1, 1).resampled(-2), ValueError, "factor = -2"),
-    (lambda: S4D.random(1, 1).discrete(1), ValueError, "S4D has channels 0 to 0"),
-    (lambda: S4D.random(1, 1).kernel(0), ValueError, "length = 0"),
-    (lambda: S4.random(1, 1).kernel(1.5), ValueError, "length = 1.5"),
-    (lambda: replace(S4D.random(1, 1), frequency=np.zeros(3)), ShapeError, "frequency of S4D must be a matrix"),
-    (lambda: replace(S4D.random(2, 2), D=np.zeros(3)), ShapeError, r"D of S4D has shape \(3,\), expected \(2,\)"),
-    (lambda: replace(S4.random(2, 2), P=np.zeros(3)), ShapeError, "P of S4 has shape"),
-    (lambda: replace(S4.random(1, 1), P=np.zeros((1, 0, 32, 2))), ShapeError, "a rank of at least 1"),
-    (lambda: replace(S4.random(1, 1), P=np.zeros((1, 1, 3, 2))), ShapeError, r"P of S4 has shape \(1, 1, 3, 2\), expected \(1, 1, 32, 2\)"),
-    (lambda: replace(S4.random(1, 1), B=np.full((1, 32, 2), np.nan)), NotFiniteError, "B of S4 holds NaN"),
-    (lambda: replace(S4D.random(1, 1), log_step=[800.0]), NotFiniteError, "log_step of S4D lies beyond .*: lower learning_rate"),
-    (lambda: replace(S4D.random(1, 1), C=1j * np.ones((1, 32, 2))), TypeError, "C of S4D must hold real numbers"),
-    (lambda: diagonal("lin2", 3), ValueError, "init must be one of"),
-    (lambda: dm.models.get("s4d", units=4, inputs=2, gain=1.0), TypeError, "s4d takes no option {'gain'}: it takes init, method"),
-])
+@pytest.mark.parametrize(
+    "make, error, text",
+    [
+        (
+            lambda: S4D.random(3, 2),
+            ValueError,
+            "inputs = 2: S4D works channel by channel, pass inputs = units = 3",
+        ),
+        (lambda: S4D.random(0, 0), ValueError, "units = 0"),
+        (lambda: S4D.random(1, 1, modes=5), ValueError, "modes = 5: must be even"),
+        (lambda: S4.random(1, 1, modes=0), ValueError, "modes = 0"),
+        (
+            lambda: S4D.random(1, 1, init="linear"),
+            ValueError,
+            "init must be one of lin, inv, legs, real",
+        ),
+        (
+            lambda: S4.random(1, 1, init="fourier"),
+            ValueError,
+            "init must be one of legs, legt, lagt",
+        ),
+        (lambda: S4D.random(1, 1, method="euler"), ValueError, "method must be zoh or bilinear"),
+        (
+            lambda: S4D.random(1, 1, step_min=-1.0),
+            ValueError,
+            "step_min = -1.0: must be a finite number above 0",
+        ),
+        (lambda: S4.random(1, 1, step_min=0.0), ValueError, "step_min = 0.0"),
+        (
+            lambda: S4D.random(1, 1, step_min=0.2),
+            ValueError,
+            "step_min = 0.2 lies above step_max = 0.1",
+        ),
+        (lambda: S4D.random(1, 1).resampled(0.0), ValueError, "factor = 0.0"),
+        (lambda: S4D.random(1, 1).resampled(-2), ValueError, "factor = -2"),
+        (lambda: S4D.random(1, 1).discrete(1), ValueError, "S4D has channels 0 to 0"),
+        (lambda: S4D.random(1, 1).kernel(0), ValueError, "length = 0"),
+        (lambda: S4.random(1, 1).kernel(1.5), ValueError, "length = 1.5"),
+        (
+            lambda: replace(S4D.random(1, 1), frequency=np.zeros(3)),
+            ShapeError,
+            "frequency of S4D must be a matrix",
+        ),
+        (
+            lambda: replace(S4D.random(2, 2), D=np.zeros(3)),
+            ShapeError,
+            r"D of S4D has shape \(3,\), "
+            r"expected \(2,\)",
+        ),
+        (lambda: replace(S4.random(2, 2), P=np.zeros(3)), ShapeError, "P of S4 has shape"),
+        (
+            lambda: replace(S4.random(1, 1), P=np.zeros((1, 0, 32, 2))),
+            ShapeError,
+            "a rank of at least 1",
+        ),
+        (
+            lambda: replace(S4.random(1, 1), P=np.zeros((1, 1, 3, 2))),
+            ShapeError,
+            r"P of S4 has shape "
+            r"\(1, 1, 3, 2\), "
+            r"expected \(1, 1, "
+            r"32, 2\)",
+        ),
+        (
+            lambda: replace(S4.random(1, 1), B=np.full((1, 32, 2), np.nan)),
+            NotFiniteError,
+            "B of S4 holds NaN",
+        ),
+        (
+            lambda: replace(S4D.random(1, 1), log_step=[800.0]),
+            NotFiniteError,
+            "log_step of S4D lies beyond .*: lower learning_rate",
+        ),
+        (
+            lambda: replace(S4D.random(1, 1), C=1j * np.ones((1, 32, 2))),
+            TypeError,
+            "C of S4D must hold real numbers",
+        ),
+        (lambda: diagonal("lin2", 3), ValueError, "init must be one of"),
+        (
+            lambda: dm.models.get("s4d", units=4, inputs=2, gain=1.0),
+            TypeError,
+            "s4d takes no option {'gain'}: it takes init, method",
+        ),
+    ],
+)
 def test_bad_models(make, error, text):
     with pytest.raises(error, match=text):
         make()

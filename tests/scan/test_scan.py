@@ -1,4 +1,5 @@
-"""The compiled scans against plain loops: values, gradients, precision, cut and continued, threads, memory, what is kept on disk."""
+"""The compiled scans against plain loops: values, gradients, precision, cut and continued, threads,
+memory, what is kept on disk."""
 
 import os
 import subprocess
@@ -49,21 +50,41 @@ def normal(*shape, kind="real"):
 
 def decay(*shape, kind="real"):
     r = 0.5 + 0.5 * RNG.random(shape)
-    return r * np.exp(2j * np.pi * RNG.random(shape)) if kind == "complex" else r * RNG.choice([-1, 1], shape)
+    return (
+        r * np.exp(2j * np.pi * RNG.random(shape))
+        if kind == "complex"
+        else r * RNG.choice([-1, 1], shape)
+    )
 
 
 def linear_case(lead, T, n, kind="real", fixed=True, start=True):
     a = decay(n, kind=kind) if fixed else decay(*lead, T, n, kind=kind)
-    return linear_scan, linear_loop, [a, normal(*lead, T, n, kind=kind)] + [normal(*lead, n, kind=kind)] * start, {}
+    return (
+        linear_scan,
+        linear_loop,
+        [a, normal(*lead, T, n, kind=kind)] + [normal(*lead, n, kind=kind)] * start,
+        {},
+    )
 
 
 def channel_case(lead, T, H, N, start=True):
     a, (b, c), u = decay(H, N, kind="complex"), normal(2, H, N, kind="complex"), normal(*lead, T, H)
-    return channel_scan, channel_loop, [a, b, c, u] + [normal(*lead, H, N, kind="complex")] * start, {}
+    return (
+        channel_scan,
+        channel_loop,
+        [a, b, c, u] + [normal(*lead, H, N, kind="complex")] * start,
+        {},
+    )
 
 
 def selective_case(lead, T, H, N, exact=False, start=True):
-    arrays = [RNG.gamma(1, 0.3, (*lead, T, H)), -RNG.gamma(1, 1, (H, N)), normal(*lead, T, N), normal(*lead, T, N), normal(*lead, T, H)]
+    arrays = [
+        RNG.gamma(1, 0.3, (*lead, T, H)),
+        -RNG.gamma(1, 1, (H, N)),
+        normal(*lead, T, N),
+        normal(*lead, T, N),
+        normal(*lead, T, H),
+    ]
     return selective_scan, selective_loop, arrays + [normal(*lead, H, N)] * start, {"exact": exact}
 
 
@@ -101,13 +122,18 @@ def gradients(function, tensors, options, seed=1):
     loss = 0
     for y in outputs:
         for part in (y.real, y.imag) if y.is_complex() else (y,):
-            loss = loss + (part * torch.tensor(rng.standard_normal(part.shape), dtype=part.dtype)).sum()
+            loss = (
+                loss
+                + (part * torch.tensor(rng.standard_normal(part.shape), dtype=part.dtype)).sum()
+            )
     return [y.detach() for y in outputs], torch.autograd.grad(loss, tensors)
 
 
 def far(ours, theirs):
     """Largest difference, relative to the largest entry."""
-    return max(float((p - q).abs().max() / q.abs().max()) for p, q in zip(ours, theirs, strict=True))
+    return max(
+        float((p - q).abs().max() / q.abs().max()) for p, q in zip(ours, theirs, strict=True)
+    )
 
 
 @each
@@ -115,7 +141,10 @@ def test_numpy_is_the_loop(case):
     scan, loop, arrays, options = case
     expected = listed(loop(*map(torch.tensor, arrays), **options))
     found = listed(scan(*arrays, **options))
-    assert all(isinstance(y, np.ndarray) and y.shape == tuple(z.shape) for y, z in zip(found, expected, strict=True))
+    assert all(
+        isinstance(y, np.ndarray) and y.shape == tuple(z.shape)
+        for y, z in zip(found, expected, strict=True)
+    )
     assert far(map(torch.tensor, found), expected) < 1e-12
 
 
@@ -132,11 +161,17 @@ def test_torch_and_its_gradients_are_the_loop(case):
 def test_gradcheck(case):
     scan, _, arrays, options = case
     if sum(a.size for a in arrays) > 80:
-        small = {linear_scan: (linear_case, "complex", False), channel_scan: (channel_case,), selective_scan: (selective_case, options.get("exact"))}
+        small = {
+            linear_scan: (linear_case, "complex", False),
+            channel_scan: (channel_case,),
+            selective_scan: (selective_case, options.get("exact")),
+        }
         case_of, *rest = small[scan]
         arrays = case_of((1,), 3, 2, *(rest if scan is linear_scan else (2, *rest)))[2]
     tensors = [torch.tensor(a).requires_grad_() for a in arrays]
-    assert torch.autograd.gradcheck(lambda *z: scan(*z, **options), tensors, eps=1e-6, atol=1e-7, rtol=1e-6)
+    assert torch.autograd.gradcheck(
+        lambda *z: scan(*z, **options), tensors, eps=1e-6, atol=1e-7, rtol=1e-6
+    )
 
 
 @each
@@ -155,10 +190,15 @@ def test_cut_and_continued_is_whole(case):
     if scan is linear_scan:
         *ab, x0 = arrays if len(arrays) == 3 else (*arrays, None)
         along, cut = [a.ndim > 1 for a in ab], ab[1].shape[-2] // 2 + 1
-        first = linear_scan(*(a[..., :cut, :] if w else a for a, w in zip(ab, along, strict=True)), x0)
+        first = linear_scan(
+            *(a[..., :cut, :] if w else a for a, w in zip(ab, along, strict=True)), x0
+        )
         whole = linear_scan(*ab, x0)
         if cut < ab[1].shape[-2]:
-            rest = linear_scan(*(a[..., cut:, :] if w else a for a, w in zip(ab, along, strict=True)), first[..., -1, :])
+            rest = linear_scan(
+                *(a[..., cut:, :] if w else a for a, w in zip(ab, along, strict=True)),
+                first[..., -1, :],
+            )
             first = np.concatenate((first, rest), -2)
         np.testing.assert_array_equal(first, whole)
         return
@@ -170,7 +210,11 @@ def test_cut_and_continued_is_whole(case):
     cut, pieces = T // 2 + 1, []
     for part in (slice(0, cut), slice(cut, T)):
         if part.start < T:
-            piece, x0 = scan(*(a[..., part, :] if i in timed else a for i, a in enumerate(arrays[:count])), x0, **options)
+            piece, x0 = scan(
+                *(a[..., part, :] if i in timed else a for i, a in enumerate(arrays[:count])),
+                x0,
+                **options,
+            )
             pieces.append(piece)
     np.testing.assert_array_equal(np.concatenate(pieces, -2), y)
     np.testing.assert_array_equal(x0, last)
@@ -178,14 +222,19 @@ def test_cut_and_continued_is_whole(case):
 
 @pytest.mark.parametrize(("real", "low", "high"), [("float32", -87, 88), ("float64", -708, 709)])
 def test_exponential_to_an_ulp_and_a_half(real, low, high):
-    z = np.concatenate((np.linspace(-1, 1, 20001), np.linspace(low, high, 20001), [1e-30, -1e-9, 1e-7])).astype(real)
+    z = np.concatenate(
+        (np.linspace(-1, 1, 20001), np.linspace(low, high, 20001), [1e-30, -1e-9, 1e-7])
+    ).astype(real)
     e, less = np.zeros((2, len(z)), real)
     _exponentials(real)(z, e, less)
     wide = z.astype(np.longdouble)  # 64 bits of mantissa
     assert np.abs(e / np.exp(wide) - 1).max() < 1.5 * np.finfo(real).eps
     expected = np.expm1(wide)
     assert np.abs(less - expected).max(where=expected == 0, initial=0) == 0
-    assert np.abs(less / np.where(expected == 0, 1, expected) - 1).max(where=expected != 0, initial=0) < 1.5 * np.finfo(real).eps
+    assert (
+        np.abs(less / np.where(expected == 0, 1, expected) - 1).max(where=expected != 0, initial=0)
+        < 1.5 * np.finfo(real).eps
+    )
 
 
 def test_exponential_at_its_ends():
@@ -201,7 +250,8 @@ def _exponentials(real):
 
 
 def test_exact_step_of_a_rate_of_zero_and_of_small_rates():
-    """(exp(d A) - 1)/A is d at A = 0, with slope d^2/2; near it nothing is lost: the gradients change smoothly."""
+    """(exp(d A) - 1)/A is d at A = 0, with slope d^2/2; near it nothing is lost: the gradients
+    change smoothly."""
     delta, B, C, u = (torch.rand(1, 5, 1, dtype=torch.float64) for _ in range(4))
     found = []
     for rate in (0.0, -1e-9, -1e-6):
@@ -212,11 +262,21 @@ def test_exact_step_of_a_rate_of_zero_and_of_small_rates():
     np.testing.assert_allclose(found[2], found[0], rtol=1e-5)
 
 
-@pytest.mark.parametrize("case", [linear_case((5,), 300, 70, "complex"), linear_case((1,), 300, 200, fixed=False), channel_case((3,), 300, 70, 3),
-                                  selective_case((3,), 300, 70, 3)], ids=["fixed", "varying", "channels", "selective"])  # fmt: skip
+@pytest.mark.parametrize(
+    "case",
+    [
+        linear_case((5,), 300, 70, "complex"),
+        linear_case((1,), 300, 200, fixed=False),
+        channel_case((3,), 300, 70, 3),
+        selective_case((3,), 300, 70, 3),
+    ],
+    ids=["fixed", "varying", "channels", "selective"],
+)
 def test_threads_change_no_bit(case):
     scan, _, arrays, options = case
-    one, two = (gradients(scan, [torch.tensor(a) for a in arrays], options | {"threads": n}) for n in (1, 2))
+    one, two = (
+        gradients(scan, [torch.tensor(a) for a in arrays], options | {"threads": n}) for n in (1, 2)
+    )
     for p, q in zip((*one[0], *one[1]), (*two[0], *two[1]), strict=True):
         assert torch.equal(p, q)
 
@@ -224,11 +284,27 @@ def test_threads_change_no_bit(case):
 @each
 def test_a_batch_is_its_members(case):
     scan, _, arrays, options = case
-    core = {linear_scan: (1, 2, 1), channel_scan: (2, 2, 2, 2, 2), selective_scan: (2, 2, 2, 2, 2, 2)}[scan]
-    lead = arrays[1].shape[:-2] if scan is linear_scan else arrays[3 if scan is channel_scan else 4].shape[:-2]
+    core = {
+        linear_scan: (1, 2, 1),
+        channel_scan: (2, 2, 2, 2, 2),
+        selective_scan: (2, 2, 2, 2, 2, 2),
+    }[scan]
+    lead = (
+        arrays[1].shape[:-2]
+        if scan is linear_scan
+        else arrays[3 if scan is channel_scan else 4].shape[:-2]
+    )
     whole = listed(scan(*arrays, **options))
     for index in np.ndindex(lead):
-        one = listed(scan(*(a[index] if a.ndim > n and a.shape[: len(lead)] == lead else a for a, n in zip(arrays, core, strict=False)), **options))
+        one = listed(
+            scan(
+                *(
+                    a[index] if a.ndim > n and a.shape[: len(lead)] == lead else a
+                    for a, n in zip(arrays, core, strict=False)
+                ),
+                **options,
+            )
+        )
         for y, z in zip(one, whole, strict=True):
             np.testing.assert_allclose(y, z[index], rtol=1e-13, atol=1e-14)
 
@@ -242,7 +318,9 @@ def test_inputs_in_any_memory_order_and_unchanged(case):
     for a in strided:
         a.flags.writeable = False
     turned = [torch.tensor(a).mT.contiguous().mT if a.ndim > 1 else torch.tensor(a) for a in arrays]
-    for y, z, w in zip(listed(scan(*strided, **options)), listed(scan(*turned, **options)), expected, strict=True):
+    for y, z, w in zip(
+        listed(scan(*strided, **options)), listed(scan(*turned, **options)), expected, strict=True
+    ):
         np.testing.assert_array_equal(y, w)
         np.testing.assert_array_equal(z, w)
     assert all(np.array_equal(a, b) for a, b in zip(strided, kept, strict=True))
@@ -270,11 +348,16 @@ def test_without_gradients_and_twice_backward(case):
     with torch.no_grad():
         assert not any(y.requires_grad for y in listed(scan(*tensors, **options)))
     y = listed(scan(*tensors, **options))[0]
-    loss = (y.real if y.is_complex() else y).square().sum()  # the first output alone: the last state gets no gradient
+    # the first output alone: the last state gets no gradient
+    loss = (y.real if y.is_complex() else y).square().sum()
     first, second = (torch.autograd.grad(loss, tensors, retain_graph=True) for _ in range(2))
     assert all(torch.equal(p, q) for p, q in zip(first, second, strict=True))
-    with pytest.raises(NotImplementedError, match="no second derivative: take it through a plain loop"):
-        torch.autograd.grad(torch.autograd.grad(loss, tensors, create_graph=True)[0].abs().sum(), tensors)
+    with pytest.raises(
+        NotImplementedError, match="no second derivative: take it through a plain loop"
+    ):
+        torch.autograd.grad(
+            torch.autograd.grad(loss, tensors, create_graph=True)[0].abs().sum(), tensors
+        )
 
 
 @each
@@ -288,10 +371,14 @@ def test_torch_func(case):
 
     plain = [t.clone().requires_grad_() for t in tensors]
     expected = torch.autograd.grad(total(*plain), plain)
-    for p, q in zip(torch.func.grad(total, argnums=tuple(range(len(tensors))))(*tensors), expected, strict=True):
+    for p, q in zip(
+        torch.func.grad(total, argnums=tuple(range(len(tensors))))(*tensors), expected, strict=True
+    ):
         torch.testing.assert_close(p, q, rtol=1e-12, atol=1e-12)
     y, back = torch.func.vjp(lambda z: listed(scan(z, *tensors[1:], **options))[0], tensors[0])
-    cotangents = torch.tensor(np.random.default_rng(2).standard_normal((3, *y.shape)), dtype=y.dtype)
+    cotangents = torch.tensor(
+        np.random.default_rng(2).standard_normal((3, *y.shape)), dtype=y.dtype
+    )
     for g, found in zip(cotangents, torch.func.vmap(back)(cotangents)[0], strict=True):
         torch.testing.assert_close(back(g)[0], found, rtol=1e-12, atol=1e-12)
 
@@ -309,7 +396,9 @@ def test_precisions_and_kinds_meet():
     assert linear_scan(half, one).dtype == torch.float64
     assert linear_scan(half.to(torch.complex64), one).dtype == torch.complex128
     assert linear_scan([0.5], [[1], [2]]).tolist() == [[1.0], [2.5]]
-    assert channel_scan(*np.full((3, 2, 1), 0.5, "f4"), np.ones((4, 2), "f4"))[1].dtype == np.complex64
+    assert (
+        channel_scan(*np.full((3, 2, 1), 0.5, "f4"), np.ones((4, 2), "f4"))[1].dtype == np.complex64
+    )
     assert linear_scan(np.array([0.5]), one[..., :1]).dtype == torch.float64
 
 
@@ -322,12 +411,19 @@ U, HN, TN = np.ones((4, 3)), np.ones((3, 2)), np.ones((4, 2))
     (lambda: linear_scan(np.ones(3), np.ones(3)), ShapeError, "expected (..., T, n)"),
     (lambda: linear_scan(np.ones(3), np.ones((0, 3))), ShapeError, "at least one step"),
     (lambda: linear_scan(np.ones(3), U, np.ones(2)), ShapeError, "x0 has shape (2,)"),
-    (lambda: linear_scan(np.ones(3, np.float16), U), TypeError, "a is float16: a scan runs in float32"),
+    (lambda: linear_scan(np.ones(3, np.float16), U), TypeError, "a is float16: a scan runs in "
+                                                                "float32"),
     (lambda: linear_scan(torch.ones(3), torch.ones(4, 3, dtype=torch.bfloat16)), TypeError, "convert with b.float()"),
-    (lambda: linear_scan(torch.ones(3), torch.ones(4, 3, device="meta")), TypeError, "b is on meta: the scans run on the processor"),
-    (lambda: linear_scan(np.ones(3), U, threads=0), ValueError, "threads = 0: must be a whole number"),
+    (lambda: linear_scan(torch.ones(3), torch.ones(4, 3, device="meta")), TypeError, "b is on "
+                                                                                     "meta: the "
+                                                                                     "scans run "
+                                                                                     "on the "
+                                                                                     "processor"),
+    (lambda: linear_scan(np.ones(3), U, threads=0), ValueError, "threads = 0: must be a whole "
+                                                                "number"),
     (lambda: channel_scan(HN, HN, HN, np.ones((4, 2))), ShapeError, "expected (..., T, 3)"),
-    (lambda: channel_scan(HN, HN[:2], HN, U), ShapeError, "b has shape (2, 2), expected (H, N) of a"),
+    (lambda: channel_scan(HN, HN[:2], HN, U), ShapeError, "b has shape (2, 2), expected (H, N) of "
+                                                          "a"),
     (lambda: channel_scan(HN[0], HN, HN, U), ShapeError, "a has shape (2,), expected (H, N)"),
     (lambda: channel_scan(HN, HN, HN, U * 1j), TypeError, "u is complex, expected real numbers"),
     (lambda: channel_scan(HN, HN, HN, U, np.ones((3, 3))), ShapeError, "x0 has shape (3, 3)"),
@@ -353,12 +449,21 @@ def test_threads_where_the_cores_are_divided_already(monkeypatch):
     assert threads_to_use() == 1
 
 
-SCAN = "import numpy as np; from dynmem.scan import linear_scan; print(linear_scan(np.array([0.5]), np.ones((4, 1)))[:, 0].tolist())"
+SCAN = (
+    "import numpy as np; from dynmem.scan import linear_scan; "
+    "print(linear_scan(np.array([0.5]), np.ones((4, 1)))[:, 0].tolist())"
+)
 
 
 def run(folder, **environment):
-    done = subprocess.run([sys.executable, "-c", SCAN], capture_output=True, text=True, timeout=120, cwd=Path(__file__).parents[2],
-                          env=os.environ | {"XDG_CACHE_HOME": str(folder), "PYTHONPATH": "."} | environment)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", SCAN],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"XDG_CACHE_HOME": str(folder), "PYTHONPATH": "."} | environment,
+    )
     assert done.stdout.strip() == "[1.0, 1.5, 1.75, 1.875]", done.stderr
 
 
@@ -379,7 +484,8 @@ def test_a_damaged_or_missing_cache_does_no_harm(tmp_path):
 
 @pytest.mark.slow  # needs a sequence long enough for memory to show
 def test_memory_is_of_the_order_of_the_inputs():
-    """At 32,768 steps of 64 channels of 32 modes, all states would take 512 MB; inputs, outputs and gradients take 8 MB each."""
+    """At 32,768 steps of 64 channels of 32 modes, all states would take 512 MB; inputs, outputs and
+    gradients take 8 MB each."""
     code = """
 import resource, torch
 from dynmem.scan import channel_scan, selective_scan
@@ -392,5 +498,11 @@ def peak(T):
 start = peak(64)
 print((peak(32768) - start) / 1024)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=Path(__file__).parents[2],
+    )
     assert float(done.stdout) < 100, done.stderr

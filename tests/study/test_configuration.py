@@ -1,4 +1,5 @@
-"""What a user may get wrong in a grid, an option or a name: said at once, in words, and nothing is created."""
+"""What a user may get wrong in a grid, an option or a name: said at once, in words, and nothing is
+created."""
 
 import pytest
 import xarray as xr
@@ -17,10 +18,14 @@ def square(gain, seed=0):
 
 
 def demo(**more):
-    return Study("demo", "What is a square?", **{"grid": {"gain": [0.5, 2.0], "seed": [0, 1]}, "measure": square, **more})
+    return Study(
+        "demo",
+        "What is a square?",
+        **{"grid": {"gain": [0.5, 2.0], "seed": [0, 1]}, "measure": square, **more},
+    )
 
 
-# ---- every error at once (S1) ----------------------------------------------------------------------------------------------------
+# ---- every error at once (S1) --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -88,20 +93,51 @@ def test_a_study_that_cannot_run_is_refused_when_it_is_made(more, words):
 
 
 @pytest.mark.parametrize(
-    "name", ["..", ".", "", "a/b", "../x", "/etc", "a\x00", "a\n", "a b", "ä", "*", "~", "$HOME", ".hidden", "x" * 101, None, 3]
+    "name",
+    [
+        "..",
+        ".",
+        "",
+        "a/b",
+        "../x",
+        "/etc",
+        "a\x00",
+        "a\n",
+        "a b",
+        "ä",
+        "*",
+        "~",
+        "$HOME",
+        ".hidden",
+        "x" * 101,
+        None,
+        3,
+    ],
 )
 def test_a_name_cannot_leave_its_folder(tmp_path, name):
     sentinel = tmp_path / "sentinel"
     sentinel.write_text("still here")
-    for make in (lambda: Study(name, "q", {"gain": [1.0]}, square), lambda: Store(name, tmp_path / "folder")):
+    for make in (
+        lambda: Study(name, "q", {"gain": [1.0]}, square),
+        lambda: Store(name, tmp_path / "folder"),
+    ):
         with pytest.raises(ValueError, match="is not a name: letters, digits"):
             make()
     assert sentinel.read_text() == "still here" and not (tmp_path / "folder").exists()
 
 
 def test_a_grid_that_cannot_fit_is_refused_before_it_starts(tmp_path):
-    study = Study("vast", "q", {"gain": range(100_000), "seed": range(100_000), "rate": range(10_000)}, lambda gain, seed, rate: None)
-    with pytest.raises(NoSpaceError, match=r"needs about .* PB for 100,000,000,000,000 points, .* are free"):
+    study = Study(
+        "vast",
+        "q",
+        {"gain": range(100_000), "seed": range(100_000), "rate": range(10_000)},
+        lambda gain, seed, rate: None,
+    )
+    with pytest.raises(
+        NoSpaceError,
+        match=r"needs about .* PB for 100,000,000,000,000 points, .* "
+        r"are free",
+    ):
         study.run(output=tmp_path / "new")
     assert not (tmp_path / "new").exists()
 

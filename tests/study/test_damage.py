@@ -1,4 +1,5 @@
-"""Damage on the disk is never read as data, and a full disk damages nothing. By default few cases; `-m slow` for many."""
+"""Damage on the disk is never read as data, and a full disk damages nothing. By default few cases;
+`-m slow` for many."""
 
 import errno
 import os
@@ -31,7 +32,7 @@ def packages(tmp_path_factory):
     return write_checkout(tmp_path_factory.mktemp("packages"))
 
 
-# ---- R4: damage ------------------------------------------------------------------------------------------------------------------
+# ---- R4: damage ----------------------------------------------------------------------------------
 
 
 def flip(path: Path, rng) -> None:
@@ -49,13 +50,18 @@ def delete(path: Path, rng) -> None:
 
 
 def damage(study, tmp_path, how, kinds, times, finished):
-    """Damage one file after another: each run refuses, or gives the right bytes; repair and a run always give them."""
+    """Damage one file after another: each run refuses, or gives the right bytes; repair and a run
+    always give them."""
     study.run(output=tmp_path / "whole")
     if not finished:
         for path in (tmp_path / "whole").glob("light.nc*"):
             path.unlink()
     rng, refused = np.random.default_rng(0), 0
-    files = sorted(path.relative_to(tmp_path / "whole") for kind in kinds for path in (tmp_path / "whole").rglob(kind))
+    files = sorted(
+        path.relative_to(tmp_path / "whole")
+        for kind in kinds
+        for path in (tmp_path / "whole").rglob(kind)
+    )
     expected = None
     for number in range(times):
         output = tmp_path / f"damaged-{number}"
@@ -106,10 +112,15 @@ def test_damage_names_the_point_and_repair_removes_only_it(packages):
     (output / "tiny.nc").unlink()
     (output / "tiny.points/000007.nc").write_bytes(b"")
     ran = dynmem(packages, "run", "tiny", "--output", "repaired", "--workers", 1)
-    words = "store tiny: point 7 does not match its checksum: run dynmem repair tiny --output repaired"
+    words = (
+        "store tiny: point 7 does not match its checksum: run dynmem repair tiny --output repaired"
+    )
     assert (ran.returncode, ran.stderr) == (1, f"dynmem: {words}\n")
     mended = dynmem(packages, "repair", "tiny", "--output", "repaired")
-    assert (mended.returncode, mended.stdout) == (0, "store tiny: removed point 7; run it again to make it anew\n")
+    assert (mended.returncode, mended.stdout) == (
+        0,
+        "store tiny: removed point 7; run it again to make it anew\n",
+    )
     again = dynmem(packages, "run", "tiny", "--output", "repaired", "--workers", 1)
     assert (again.returncode, again.stderr) == (0, "resuming tiny: 11 of 12 points done\n")
     assert contents(output) == unbroken
@@ -120,7 +131,9 @@ def test_a_lost_configuration_does_not_let_points_mix(study, tmp_path):
     study.run(output=tmp_path)
     (tmp_path / "tiny.nc").unlink()
     (tmp_path / "tiny.points/configuration.json").write_text("x")
-    with pytest.raises(DamageError, match="its configuration does not match its checksum: run dynmem repair"):
+    with pytest.raises(
+        DamageError, match="its configuration does not match its checksum: run dynmem repair"
+    ):
         study.run(output=tmp_path)
     assert Store("tiny", tmp_path).repair() == ["configuration.json"]
     with pytest.raises(ChangedError, match="points of another configuration"):
@@ -132,12 +145,14 @@ def test_a_point_in_the_place_of_another_is_noticed(study, tmp_path):
     study.run(output=tmp_path)
     (tmp_path / "tiny.nc").unlink()
     for kind in ("nc", "json"):
-        shutil.copy(tmp_path / f"tiny.points/000001.{kind}", tmp_path / f"tiny.points/000002.{kind}")
+        shutil.copy(
+            tmp_path / f"tiny.points/000001.{kind}", tmp_path / f"tiny.points/000002.{kind}"
+        )
     with pytest.raises(DamageError, match="point 2 does not match"):
         study.run(output=tmp_path)
 
 
-# ---- R5: disk full ---------------------------------------------------------------------------------------------------------------
+# ---- R5: disk full -------------------------------------------------------------------------------
 
 
 def test_full_before_each_write_nothing_is_damaged(light, tmp_path, monkeypatch):
@@ -174,15 +189,36 @@ mount -o remount,size=20m {disk} && {run}; echo "exit $?"; cp -r {disk} {out}
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [200, 240, 280, 360, 420, 480])
 def test_a_small_disk_fills_and_nothing_is_damaged(packages, tmp_path, size):
-    if subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "tiny", str(tmp_path)], capture_output=True).returncode:
+    if subprocess.run(
+        ["unshare", "-rm", "mount", "-t", "tmpfs", "tiny", str(tmp_path)], capture_output=True
+    ).returncode:
         pytest.skip("needs a file system of its own (unshare)")
     disk, out = tmp_path / "disk", tmp_path / "out"
     disk.mkdir()
-    command = ["run", "tiny", "--set", "steps=1000", "--set", "gain=0.5,0.9,1.0", "--workers", "1", "--output"]
+    command = [
+        "run",
+        "tiny",
+        "--set",
+        "steps=1000",
+        "--set",
+        "gain=0.5,0.9,1.0",
+        "--workers",
+        "1",
+        "--output",
+    ]
     assert dynmem(packages, *command, tmp_path / "whole").returncode == 0
     run = f"{sys.executable} -m dynmem {' '.join(command)} {disk} 2>&1"
     script = SCRIPT.format(size=size, disk=disk, out=out, run=run)
-    ran = subprocess.run(["unshare", "-rm", "sh", "-c", script], cwd=packages, env=environment(packages), capture_output=True, text=True)
-    assert "dynmem: no space left; nothing was damaged; free space and run again\nexit 1\n" in ran.stdout, ran.stdout + ran.stderr
+    ran = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script],
+        cwd=packages,
+        env=environment(packages),
+        capture_output=True,
+        text=True,
+    )
+    assert (
+        "dynmem: no space left; nothing was damaged; free space and run again\nexit 1\n"
+        in ran.stdout
+    ), ran.stdout + ran.stderr
     assert ran.stdout.endswith("exit 0\n"), ran.stdout
     assert contents(out) == contents(tmp_path / "whole")

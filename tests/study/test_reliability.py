@@ -1,6 +1,8 @@
-"""What must never happen to a study: killed, stopped, damaged, out of space, run twice. By default few cases; `-m slow` for many.
+"""What must never happen to a study: killed, stopped, damaged, out of space, run twice. By default
+few cases; `-m slow` for many.
 
-Two ways to kill: at random times, as it happens; and before each single change of a file, which leaves no moment out.
+Two ways to kill: at random times, as it happens; and before each single change of a file, which
+leaves no moment out.
 """
 
 import os
@@ -17,9 +19,18 @@ import xarray as xr
 
 from dynmem.errors import BusyError
 from dynmem.study import Store, Study, failures
-from tests.tiny import contents, dynmem, environment, import_study, light_study, start, write_checkout
+from tests.tiny import (
+    contents,
+    dynmem,
+    environment,
+    import_study,
+    light_study,
+    start,
+    write_checkout,
+)
 
-CHANGES = ("replace", "fsync", "unlink", "rename", "mkdir")  # calls of os that change what is on the disk, or make it last
+# calls of os that change what is on the disk, or make it last
+CHANGES = ("replace", "fsync", "unlink", "rename", "mkdir")
 
 
 @pytest.fixture
@@ -44,13 +55,15 @@ def light():
     return light_study()
 
 
-# ---- R1: killed at any moment ----------------------------------------------------------------------------------------------------
+# ---- R1: killed at any moment --------------------------------------------------------------------
 
 
 def kill_at_random(packages, unbroken, name, workers, kills, seed):
     times, output = random.Random(seed), packages / name
     for _ in range(kills):
-        process = start(packages, "run", "tiny", "--output", name, "--workers", workers, TINY_PAUSE=0.05)
+        process = start(
+            packages, "run", "tiny", "--output", name, "--workers", workers, TINY_PAUSE=0.05
+        )
         time.sleep(times.uniform(0.3, 1.6))
         os.killpg(process.pid, signal.SIGKILL) if times.random() < 0.5 else process.kill()
         process.communicate()
@@ -70,9 +83,11 @@ def test_killed_at_random_times_the_same_bytes_often(packages, unbroken, seed):
 
 
 def run_until(study, output, change: int) -> int:
-    """Run in a forked process that kills itself before its n-th change of a file; the wait status."""
+    """Run in a forked process that kills itself before its n-th change of a file; the wait
+    status."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a fork of a process with threads: this one only computes small things
+        # a fork of a process with threads: this one only computes small things
+        warnings.simplefilter("ignore")
         child = os.fork()
     if child:
         return os.waitpid(child, 0)[1]
@@ -122,7 +137,11 @@ def test_no_worker_outlives_a_killed_run(packages):
 
 def children(process: int) -> list[int]:
     tasks = Path(f"/proc/{process}/task/{process}/children")
-    return [int(child) for child in tasks.read_text().split() if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [
+        int(child)
+        for child in tasks.read_text().split()
+        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
 
 
 def alive(process: int) -> bool:
@@ -132,7 +151,7 @@ def alive(process: int) -> bool:
         return False
 
 
-# ---- R2: stopped -----------------------------------------------------------------------------------------------------------------
+# ---- R2: stopped ---------------------------------------------------------------------------------
 
 
 def stop(packages, unbroken, name, workers, signum, code):
@@ -156,18 +175,24 @@ def wait_for(path: Path, seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("workers, signum, code", [(1, signal.SIGTERM, 143), (2, signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    "workers, signum, code", [(1, signal.SIGTERM, 143), (2, signal.SIGINT, 130)]
+)
 def test_stopped_it_saves_what_is_finished(packages, unbroken, workers, signum, code):
     stop(packages, unbroken, f"stopped-{workers}", workers, signum, code)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers, signum, code", [(1, signal.SIGINT, 130), (2, signal.SIGTERM, 143)] * 4)
-def test_stopped_it_saves_what_is_finished_often(packages, unbroken, workers, signum, code, tmp_path):
+@pytest.mark.parametrize(
+    "workers, signum, code", [(1, signal.SIGINT, 130), (2, signal.SIGTERM, 143)] * 4
+)
+def test_stopped_it_saves_what_is_finished_often(
+    packages, unbroken, workers, signum, code, tmp_path
+):
     stop(packages, unbroken, f"stopped-{tmp_path.name}", workers, signum, code)
 
 
-# ---- R3: a worker dies -----------------------------------------------------------------------------------------------------------
+# ---- R3: a worker dies ---------------------------------------------------------------------------
 
 
 def lose_workers(study, tmp_path, monkeypatch, capsys, place, times):
@@ -177,14 +202,18 @@ def lose_workers(study, tmp_path, monkeypatch, capsys, place, times):
     return study.run(output=tmp_path / "lost", workers=2), capsys.readouterr().err
 
 
-def test_a_point_that_kills_three_workers_is_marked_and_the_rest_is_done(study, tmp_path, monkeypatch, capsys):
+def test_a_point_that_kills_three_workers_is_marked_and_the_rest_is_done(
+    study, tmp_path, monkeypatch, capsys
+):
     dataset, said = lose_workers(study, tmp_path, monkeypatch, capsys, "1.0,2", 3)
     assert said.splitlines() == [
         "worker lost, point 6 tried again (1 of 3)",
         "worker lost, point 6 tried again (2 of 3)",
         "worker lost, point 6 failed: it ended 3 workers",
     ]
-    assert [(failure["point"], failure["error"]) for failure in failures(dataset)] == [(6, "it ended 3 workers, the last by signal 9")]
+    assert [(failure["point"], failure["error"]) for failure in failures(dataset)] == [
+        (6, "it ended 3 workers, the last by signal 9")
+    ]
     assert int((dataset.status == "done").sum()) == 11
     whole = study.run(output=tmp_path / "whole")
     xr.testing.assert_identical(study.run(output=tmp_path / "lost"), whole)
@@ -215,11 +244,23 @@ def test_workers_killed_from_outside_cost_nothing(packages, unbroken, seed):
 
 
 def test_workers_that_cannot_start_are_one_sentence(packages):
-    code = "from dynmem.study import Study\nimport xarray\ndef f(a): return xarray.Dataset()\nraise SystemExit("
+    code = (
+        "from dynmem.study import Study\nimport xarray\ndef f(a): return "
+        "xarray.Dataset()\nraise SystemExit("
+    )
     code += "Study('n', 'q', {'a': [1, 2]}, f).main(['--workers', '2', '--output', 'prompt']))"
-    ran = subprocess.run([sys.executable, "-c", code], cwd=packages, env=environment(packages), capture_output=True, text=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=packages,
+        env=environment(packages),
+        capture_output=True,
+        text=True,
+    )
     assert ran.returncode == 1
-    assert "dynmem: 3 worker processes ended before they began (exit code 1): try --workers 1" in ran.stderr
+    assert (
+        "dynmem: 3 worker processes ended before they began (exit code 1): try --workers 1"
+        in ran.stderr
+    )
 
 
 def test_a_measure_that_workers_cannot_find_is_one_sentence(tmp_path):
@@ -228,27 +269,40 @@ def test_a_measure_that_workers_cannot_find_is_one_sentence(tmp_path):
         study.run(output=tmp_path, workers=2)
 
 
-# ---- R6: two at once -------------------------------------------------------------------------------------------------------------
+# ---- R6: two at once -----------------------------------------------------------------------------
 
 
 def test_a_second_run_is_told_who_holds_the_store(study, tmp_path):
     with (
         Store("tiny", tmp_path).lock(),
-        pytest.raises(BusyError, match=rf"^study tiny is being run by process {os.getpid()} since \d{{4}}-"),
+        pytest.raises(
+            BusyError,
+            match=rf"^study tiny is being run by process {os.getpid()} since "
+            rf"\d{{4}}-",
+        ),
     ):
         study.run(output=tmp_path)
     assert (study.run(output=tmp_path).status == "done").all()
 
 
 def test_a_dead_holder_is_succeeded(study, tmp_path):
-    code = f"import os; from dynmem.study import Store\nwith Store('tiny', {str(tmp_path)!r}).lock(): os.kill(os.getpid(), 9)"
-    assert subprocess.run([sys.executable, "-c", code], env=environment(tmp_path)).returncode == -signal.SIGKILL
+    code = (
+        "import os; from dynmem.study import Store\nwith Store('tiny', "
+        f"{str(tmp_path)!r}).lock(): os.kill(os.getpid(), 9)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], env=environment(tmp_path)).returncode
+        == -signal.SIGKILL
+    )
     assert (tmp_path / ".tiny.lock").read_text().startswith("process ")
     assert (study.run(output=tmp_path).status == "done").all()
 
 
 def many_at_once(packages, unbroken, name, number):
-    processes = [start(packages, "run", "tiny", "--output", name, "--workers", 1, TINY_PAUSE=0.05) for _ in range(number)]
+    processes = [
+        start(packages, "run", "tiny", "--output", name, "--workers", 1, TINY_PAUSE=0.05)
+        for _ in range(number)
+    ]
     ended = [(process.communicate(timeout=60)[1], process.returncode) for process in processes]
     assert sum(code == 0 for _, code in ended) >= 1, ended
     for err, code in ended:
@@ -266,7 +320,7 @@ def test_of_several_at_once_one_runs_often(packages, unbroken, turn):
     many_at_once(packages, unbroken, f"several-{turn}", 5)
 
 
-# ---- S2, S3 ----------------------------------------------------------------------------------------------------------------------
+# ---- S2, S3 --------------------------------------------------------------------------------------
 
 
 def test_a_store_holds_nothing_that_could_run(unbroken):

@@ -38,10 +38,14 @@ def square(gain, seed=0):
 
 
 def demo(**more):
-    return Study("demo", "What is a square?", **{"grid": {"gain": [0.5, 2.0], "seed": [0, 1]}, "measure": square, **more})
+    return Study(
+        "demo",
+        "What is a square?",
+        **{"grid": {"gain": [0.5, 2.0], "seed": [0, 1]}, "measure": square, **more},
+    )
 
 
-# ---- the Dataset -----------------------------------------------------------------------------------------------------------------
+# ---- the Dataset ---------------------------------------------------------------------------------
 
 
 def test_dims_are_the_axes_and_then_those_of_the_measure(study, store):
@@ -61,7 +65,9 @@ def test_each_point_stands_where_its_parameters_say(study, store):
             expected = study.measure(gain=gain, seed=seed, steps=5)
             point = dataset.sel(gain=gain, seed=seed)
             for name in expected.data_vars:
-                np.testing.assert_array_equal(point[name].values, expected[name].values, err_msg=name)
+                np.testing.assert_array_equal(
+                    point[name].values, expected[name].values, err_msg=name
+                )
 
 
 def test_types_survive_the_disk(study, store, tmp_path):
@@ -76,16 +82,26 @@ def test_attributes_say_where_the_numbers_come_from(study, store):
     attributes = study.load(output=store).attrs
     assert attributes["title"] == "tiny: How does a small matrix act?"
     assert attributes["source"] == "a test"
-    assert json.loads(attributes["parameters"]) == {"gain": [0.5, 1.0, 2.0], "seed": [0, 1, 2, 3], "steps": 5}
+    assert json.loads(attributes["parameters"]) == {
+        "gain": [0.5, 1.0, 2.0],
+        "seed": [0, 1, 2, 3],
+        "steps": 5,
+    }
     assert json.loads(attributes["seed"]) == [0, 1, 2, 3]
     assert attributes["threads"] == 1
-    assert {"python", "numpy", "scipy", "torch", "dynmem"} <= set(json.loads(attributes["versions"]))
+    assert {"python", "numpy", "scipy", "torch", "dynmem"} <= set(
+        json.loads(attributes["versions"])
+    )
     assert set(json.loads(attributes["configuration"])["code"]) == {"study", "dynmem", "finish"}
 
 
 def test_save_and_load_give_an_equal_dataset(tmp_path):
     values = xr.Dataset(
-        {"z": ("x", np.exp(1j * np.arange(5))), "z32": ("x", np.ones(5, "c8") * 1j), "nan": ("x", [np.nan, np.inf, -np.inf, -0.0, 5e-324])},
+        {
+            "z": ("x", np.exp(1j * np.arange(5))),
+            "z32": ("x", np.ones(5, "c8") * 1j),
+            "nan": ("x", [np.nan, np.inf, -np.inf, -0.0, 5e-324]),
+        },
         {"x": list("abcde")},
         {"title": "t"},
     )
@@ -103,30 +119,50 @@ def test_points_may_differ_in_a_coordinate(tmp_path):
 
 def test_any_dim_may_be_called_point(tmp_path):
     """As that of ``dm.fixed_points`` is, also where a point of the grid has failed."""
+
     def measure(gain):
         if gain == 2.0:
             raise ValueError("no luck")
         return xr.Dataset({"x": ("point", gain * np.arange(3.0))}, {"kind": ("point", list("abc"))})
 
     dataset = Study("named", "q", {"gain": [0.5, 1.0, 2.0]}, measure).run(output=tmp_path)
-    assert dataset.x.dims == ("gain", "point") and dataset.x.sel(gain=0.5).values.tolist() == [0.0, 0.5, 1.0]
+    assert dataset.x.dims == ("gain", "point") and dataset.x.sel(gain=0.5).values.tolist() == [
+        0.0,
+        0.5,
+        1.0,
+    ]
     assert dataset.x.sel(gain=2.0).isnull().all() and dataset.status.sel(gain=1.0) == "done"
 
 
 def test_lengths_that_differ_need_a_coordinate(tmp_path):
-    with pytest.raises(ValueError, match="'k' because of conflicting dimension sizes.*give a dim whose length differs a coordinate"):
-        Study("lengths", "q", {"n": [1, 3]}, lambda n: xr.Dataset({"x": ("k", np.ones(n))})).run(output=tmp_path)
+    with pytest.raises(
+        ValueError,
+        match="'k' because of conflicting dimension sizes.*give a dim "
+        "whose length differs a coordinate",
+    ):
+        Study("lengths", "q", {"n": [1, 3]}, lambda n: xr.Dataset({"x": ("k", np.ones(n))})).run(
+            output=tmp_path
+        )
 
 
 def test_what_is_not_finite_is_labelled(tmp_path):
-    dataset = demo(measure=lambda gain, seed: xr.Dataset({"x": ((), np.inf if gain > 1 else 1.0), "y": ((), np.nan)})).run(output=tmp_path)
+    dataset = demo(
+        measure=lambda gain, seed: xr.Dataset(
+            {"x": ((), np.inf if gain > 1 else 1.0), "y": ((), np.nan)}
+        )
+    ).run(output=tmp_path)
     assert dataset.status.sel(gain=2.0, seed=0).item() == "not finite: x, y"
     assert dataset.status.sel(gain=0.5, seed=0).item() == "not finite: y"
     assert failures(dataset) == []
 
 
 def test_strings_may_be_an_axis(tmp_path):
-    dataset = Study("cells", "q", {"cell": ["tanh", "lstm"]}, lambda cell: xr.Dataset({"n": ((), len(cell) + 1)})).run(output=tmp_path)
+    dataset = Study(
+        "cells",
+        "q",
+        {"cell": ["tanh", "lstm"]},
+        lambda cell: xr.Dataset({"n": ((), len(cell) + 1)}),
+    ).run(output=tmp_path)
     assert dataset.n.sel(cell="lstm") == 5
     assert dataset.cell.values.tolist() == ["tanh", "lstm"]
 
@@ -136,13 +172,15 @@ def test_numpy_values_and_ranges_make_an_axis(tmp_path):
     assert plan.grid == {"gain": [0.0, 0.5, 1.0], "seed": [0, 1]}
 
 
-# ---- the same bits ---------------------------------------------------------------------------------------------------------------
+# ---- the same bits -------------------------------------------------------------------------------
 
 
 def test_any_number_of_workers_gives_the_same_bytes(study, store, tmp_path):
     study.run(output=tmp_path / "two", workers=2)
     for path in sorted(store.rglob("*.nc")):
-        assert path.read_bytes() == (tmp_path / "two" / path.relative_to(store)).read_bytes(), path.name
+        assert path.read_bytes() == (tmp_path / "two" / path.relative_to(store)).read_bytes(), (
+            path.name
+        )
 
 
 def test_any_order_of_the_points_gives_the_same_bytes(study, store):
@@ -160,12 +198,14 @@ def test_points_run_on_one_thread(tmp_path):
     def measure(seed):
         from threadpoolctl import threadpool_info
 
-        return xr.Dataset({"threads": ((), max([pool["num_threads"] for pool in threadpool_info()], default=1))})
+        return xr.Dataset(
+            {"threads": ((), max([pool["num_threads"] for pool in threadpool_info()], default=1))}
+        )
 
     assert (Study("threads", "q", {"seed": [0]}, measure).run(output=tmp_path).threads == 1).all()
 
 
-# ---- running again ---------------------------------------------------------------------------------------------------------------
+# ---- running again -------------------------------------------------------------------------------
 
 
 def test_a_finished_study_is_not_run_again(study, store, tmp_path, capsys, monkeypatch):
@@ -214,7 +254,7 @@ def test_a_bar_is_shown_where_it_is_wanted(tmp_path, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-# ---- what has changed is said (R7) -----------------------------------------------------------------------------------------------
+# ---- what has changed is said (R7) ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -224,7 +264,10 @@ def test_a_bar_is_shown_where_it_is_wanted(tmp_path, capsys):
         ({"gain": [0.5]}, "gain was 0.5, 1.0, 2.0 in the store, 0.5 now"),
         ({"seed": [3, 2, 1, 0]}, "seed was 0, 1, 2, 3 in the store, 3, 2, 1, 0 now"),
         ({"steps": 6}, "steps was 5 in the store, 6 now"),
-        ({"steps": 6, "seed": [0]}, "seed was 0, 1, 2, 3 in the store, 0 now; steps was 5 in the store, 6 now"),
+        (
+            {"steps": 6, "seed": [0]},
+            "seed was 0, 1, 2, 3 in the store, 0 now; steps was 5 in the store, 6 now",
+        ),
     ],
 )
 @pytest.mark.parametrize("finished", [True, False])
@@ -243,7 +286,11 @@ def test_another_configuration_is_refused(study, store, overrides, words, finish
     [
         ("x = W @ x", "x = W @ x * 1.0", "the code of study was"),
         ("/ 24**0.5", "/ 25**0.5", "the code of study was"),
-        ('grid={"gain": [0.5, 1.0, 2.0]', 'grid={"gain": [0.5, 1.0, 2.5]', "gain was 0.5, 1.0, 2.0 in the store, 0.5, 1.0, 2.5 now"),
+        (
+            'grid={"gain": [0.5, 1.0, 2.0]',
+            'grid={"gain": [0.5, 1.0, 2.5]',
+            "gain was 0.5, 1.0, 2.0 in the store, 0.5, 1.0, 2.5 now",
+        ),
         ('{"steps": 5}', '{"steps": 4}', "steps was 5 in the store, 4 now"),
         (
             '{"gain": [0.5, 1.0, 2.0], "seed": [0, 1, 2, 3]}',
@@ -260,7 +307,10 @@ def test_changed_code_is_refused(store, tmp_path, monkeypatch, old, new, words):
 
 def test_another_version_is_refused_only_where_it_would_be_mixed(study, store, monkeypatch):
     first = study.load(output=store)
-    monkeypatch.setattr("dynmem.study.provenance.versions", lambda: {**json.loads(first.attrs["versions"]), "numpy": "9.9"})
+    monkeypatch.setattr(
+        "dynmem.study.provenance.versions",
+        lambda: {**json.loads(first.attrs["versions"]), "numpy": "9.9"},
+    )
     xr.testing.assert_identical(study.run(output=store), first)
     (store / "tiny.nc").unlink()
     with pytest.raises(ChangedError, match=r"numpy was .* in the store, 9\.9 now"):
@@ -268,13 +318,17 @@ def test_another_version_is_refused_only_where_it_would_be_mixed(study, store, m
 
 
 def test_words_about_the_code_may_change(store, tmp_path, monkeypatch, capsys):
-    changed = SOURCE.replace("More words.", "Other words.").replace("x = W @ x", "x = W @ x  # a step")
+    changed = SOURCE.replace("More words.", "Other words.").replace(
+        "x = W @ x", "x = W @ x  # a step"
+    )
     import_study(tmp_path / "code", monkeypatch, changed).run(output=store)
     assert "tiny is done" in capsys.readouterr().err
 
 
 def test_a_changed_finish_costs_no_point(store, tmp_path, monkeypatch, capsys):
-    changed = SOURCE.replace('mean_norm=dataset.norm.mean("seed")', 'norm_spread=dataset.norm.std("seed")')
+    changed = SOURCE.replace(
+        'mean_norm=dataset.norm.mean("seed")', 'norm_spread=dataset.norm.std("seed")'
+    )
     dataset = import_study(tmp_path / "code", monkeypatch, changed).run(output=store)
     assert "resuming tiny: 12 of 12 points done" in capsys.readouterr().err
     assert "norm_spread" in dataset and "mean_norm" not in dataset
@@ -289,7 +343,9 @@ def test_a_sibling_that_the_study_imports_belongs_to_its_code(tmp_path, monkeypa
     package = tmp_path / "siblings_package"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    (package / "first.py").write_text("from .second import half\n\n\ndef measure(gain):\n    return half(gain)\n")
+    (package / "first.py").write_text(
+        "from .second import half\n\n\ndef measure(gain):\n    return half(gain)\n"
+    )
     (package / "second.py").write_text("def half(x):\n    return x / 2\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     measure = importlib.import_module("siblings_package.first").measure
@@ -301,7 +357,7 @@ def test_a_sibling_that_the_study_imports_belongs_to_its_code(tmp_path, monkeypa
         sys.modules.pop(name, None)
 
 
-# ---- points that fail ------------------------------------------------------------------------------------------------------------
+# ---- points that fail ----------------------------------------------------------------------------
 
 
 def test_an_error_costs_its_own_point_only(study, store, tmp_path, monkeypatch, capsys):
@@ -309,8 +365,17 @@ def test_an_error_costs_its_own_point_only(study, store, tmp_path, monkeypatch, 
     (tmp_path / "marks").mkdir()
     monkeypatch.setenv("TINY_TROUBLE", f"raise:1.0,2:1:{tmp_path / 'marks'}")
     dataset = study.run(output=tmp_path)
-    assert failures(dataset) == [{"point": 6, "parameters": {"gain": 1.0, "seed": 2}, "error": "ValueError: no luck with gain 1.0"}]
-    assert np.isnan(dataset.norm.sel(gain=1.0, seed=2)).all() and np.isnan(dataset.eigenvalue.sel(gain=1.0, seed=2)).all()
+    assert failures(dataset) == [
+        {
+            "point": 6,
+            "parameters": {"gain": 1.0, "seed": 2},
+            "error": "ValueError: no luck with gain 1.0",
+        }
+    ]
+    assert (
+        np.isnan(dataset.norm.sel(gain=1.0, seed=2)).all()
+        and np.isnan(dataset.eigenvalue.sel(gain=1.0, seed=2)).all()
+    )
     assert dataset.word.sel(gain=1.0, seed=2) == ""
     np.testing.assert_array_equal(dataset.norm.sel(gain=2.0), whole.norm.sel(gain=2.0))
 
@@ -334,12 +399,18 @@ def test_all_points_may_fail(study, tmp_path, monkeypatch):
         (xr.Dataset({"gain": ((), 1.0)}), "which the grid adds"),
         (xr.Dataset({"x": ("seed", [1.0])}), "which the grid adds"),
         (xr.Dataset({"status": ((), "ok")}), "which the grid adds"),
-        (xr.Dataset({"x": ("n", np.array([{}, None], object))}), "other values than numbers or strings"),
+        (
+            xr.Dataset({"x": ("n", np.array([{}, None], object))}),
+            "other values than numbers or strings",
+        ),
     ],
 )
 def test_a_result_that_cannot_be_stored_fails_with_a_reason(tmp_path, result, words):
     dataset = demo(measure=lambda gain, seed: result).run(output=tmp_path)
-    assert all(words in failure["error"] for failure in failures(dataset)) and len(failures(dataset)) == 4
+    assert (
+        all(words in failure["error"] for failure in failures(dataset))
+        and len(failures(dataset)) == 4
+    )
 
 
 def test_an_error_in_finish_keeps_the_points(tmp_path):

@@ -1,16 +1,25 @@
-"""Delay equation, partial differential equation and random networks: linear limits in closed form, other codes, then published numbers."""
+"""Delay equation, partial differential equation and random networks: linear limits in closed form,
+other codes, then published numbers."""
 
 import numpy as np
 import pytest
 
 import dynmem as dm
-from dynmem.systems.extended import KuramotoSivashinsky, MackeyGlass, RandomRate, RandomTanh, chebyshev, interpolation
+from dynmem.systems.extended import (
+    KuramotoSivashinsky,
+    MackeyGlass,
+    RandomRate,
+    RandomTanh,
+    chebyshev,
+    interpolation,
+)
 
 # ---- Mackey and Glass
 
 
 def test_a_linear_delay_equation_has_the_exponents_of_lambert():
-    """Power 0 makes x' = b/2 x(t - T) - c x, whose characteristic roots are W_k(b/2 T exp(c T))/T - c (Corless et al. 1996, sec. 2)."""
+    """Power 0 makes x' = b/2 x(t - T) - c x, whose characteristic roots are W_k(b/2 T exp(c T))/T -
+    c (Corless et al. 1996, sec. 2)."""
     from scipy.special import lambertw
 
     b, c, T = 0.2, 0.1, 17.0
@@ -22,14 +31,18 @@ def test_a_linear_delay_equation_has_the_exponents_of_lambert():
 
 
 def test_without_production_the_history_is_forgotten_at_once():
-    """x' = -c x from one number: the first exponent is -c, and every other direction is lost within one delay."""
-    result = dm.lyapunov_spectrum(MackeyGlass(production=0.0, units=48), np.ones(48), duration=17 * 20, transient=17)
+    """x' = -c x from one number: the first exponent is -c, and every other direction is lost within
+    one delay."""
+    result = dm.lyapunov_spectrum(
+        MackeyGlass(production=0.0, units=48), np.ones(48), duration=17 * 20, transient=17
+    )
     assert float(result.lyapunov[0]) == pytest.approx(-0.1, abs=1e-12)
     assert np.isneginf(result.lyapunov[1:]).all()
 
 
 def test_the_delay_equation_against_runge_kutta():
-    """One delay from a history that is a parabola: the method of steps by an adaptive integrator."""
+    """One delay from a history that is a parabola: the method of steps by an adaptive
+    integrator."""
     from scipy.integrate import solve_ivp
 
     system = MackeyGlass()
@@ -41,15 +54,20 @@ def test_the_delay_equation_against_runge_kutta():
         before = history(t - 17.0)
         return 0.2 * before / (1 + before**10) - 0.1 * x
 
-    exact = solve_ivp(velocity, (0, 17), [history(0.0)], rtol=1e-12, atol=1e-12, t_eval=system.times + 17.0).y[0]
+    exact = solve_ivp(
+        velocity, (0, 17), [history(0.0)], rtol=1e-12, atol=1e-12, t_eval=system.times + 17.0
+    ).y[0]
     np.testing.assert_allclose(system.rule(history(system.times), None), exact, atol=1e-8)
 
 
 def test_mackey_glass_spectrum():
-    """0.0052, 0, ... D_KY 2.1 at (0.2, 0.1, 10), delay 17, within 10 %; two resolutions agree. A shift register of 200 points with classical
-    Runge-Kutta, written apart from this package, T = 4e5: 0.00514 +- 0.00007, 0, -0.03876 +- 0.00014."""
+    """0.0052, 0, ... D_KY 2.1 at (0.2, 0.1, 10), delay 17, within 10 %; two resolutions agree. A
+    shift register of 200 points with classical Runge-Kutta, written apart from this package, T =
+    4e5: 0.00514 +- 0.00007, 0, -0.03876 +- 0.00014."""
     for units in (40, 48):
-        found = dm.lyapunov_spectrum(MackeyGlass(units=units), duration=1e5, transient=5e3, exponents=4)
+        found = dm.lyapunov_spectrum(
+            MackeyGlass(units=units), duration=1e5, transient=5e3, exponents=4
+        )
         assert abs(float(found.lyapunov[0]) - 0.0052) < 5.2e-4
         assert abs(float(found.lyapunov[1])) < 2e-4
         assert float(found.lyapunov[2]) == pytest.approx(-0.0388, rel=0.02)
@@ -69,11 +87,14 @@ def test_at_rest_the_waves_grow_at_their_own_rates():
     """q^2 - q^4 for each wave number, twice: exact, since the linear part is integrated exactly."""
     q = 2 * np.pi / 22 * np.arange(1, 16)
     growth = dm.jacobian(KuramotoSivashinsky(step=0.1), np.zeros(30))
-    np.testing.assert_allclose(growth, np.diag(np.exp(0.1 * np.tile(q**2 - q**4, 2))), rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(
+        growth, np.diag(np.exp(0.1 * np.tile(q**2 - q**4, 2))), rtol=1e-13, atol=1e-15
+    )
 
 
 def kassam_trefethen(u, length, step, steps):
-    """Kassam and Trefethen's own scheme by FFT on a grid, products filtered to the modes kept (Fourier transform, complex coefficients)."""
+    """Kassam and Trefethen's own scheme by FFT on a grid, products filtered to the modes kept
+    (Fourier transform, complex coefficients)."""
     n, kept = len(u), len(u) // 3
     k = np.fft.rfftfreq(n, 1 / n)
     q, keep = 2 * np.pi / length * k, (k > 0) & (k <= kept)
@@ -117,17 +138,25 @@ def test_the_wave_equation_does_not_know_where_it_is():
 
     def turned(x, angle=0.7):
         a, b = x[:15], x[15:]
-        return np.concatenate([a * np.cos(k * angle) - b * np.sin(k * angle), a * np.sin(k * angle) + b * np.cos(k * angle)])
+        return np.concatenate(
+            [
+                a * np.cos(k * angle) - b * np.sin(k * angle),
+                a * np.sin(k * angle) + b * np.cos(k * angle),
+            ]
+        )
 
     def mirrored(x):
         return np.concatenate([-x[:15], x[15:]])
 
     for change in (turned, mirrored):
-        np.testing.assert_allclose(system.rule(change(x), None), change(system.rule(x, None)), atol=1e-13)
+        np.testing.assert_allclose(
+            system.rule(change(x), None), change(system.rule(x, None)), atol=1e-13
+        )
 
 
 def test_fourth_order_in_the_step():
-    """With few waves, hence little stiffness; with all of them the order is reached at steps below 0.01 (Hochbruck and Ostermann 2005)."""
+    """With few waves, hence little stiffness; with all of them the order is reached at steps below
+    0.01 (Hochbruck and Ostermann 2005)."""
     x, ends = 0.5 * KuramotoSivashinsky(modes=8).initial(0), []
     for step in (0.04, 0.02, 0.01):
         system, y = KuramotoSivashinsky(step=step, modes=8), x
@@ -139,10 +168,13 @@ def test_fourth_order_in_the_step():
 
 
 def test_kuramoto_sivashinsky_spectrum():
-    """L = 22: 0.048, 0, 0, -0.002, -0.19, -0.256 (Cvitanovic, Davidchack and Siminos 2010; independent simulation), D_KY 4.25. Two zeros, for
-    time and translation: with the mean and the Nyquist mode among the states there would be four, and D_KY would be 6.25."""
+    """L = 22: 0.048, 0, 0, -0.002, -0.19, -0.256 (Cvitanovic, Davidchack and Siminos 2010;
+    independent simulation), D_KY 4.25. Two zeros, for time and translation: with the mean and the
+    Nyquist mode among the states there would be four, and D_KY would be 6.25."""
     found = dm.lyapunov_spectrum(KuramotoSivashinsky(), duration=3000, transient=300, exponents=12)
-    assert KuramotoSivashinsky.known.agrees(found.lyapunov.values, found.standard_error.values), found.lyapunov.values
+    assert KuramotoSivashinsky.known.agrees(found.lyapunov.values, found.standard_error.values), (
+        found.lyapunov.values
+    )
     assert float(found.kaplan_yorke_dimension) == pytest.approx(4.25, rel=0.05)
     assert int((np.abs(found.lyapunov) < 0.02).sum()) == 3
 
@@ -156,8 +188,12 @@ def test_too_few_waves_are_refused():
 
 
 def test_random_networks_are_the_models():
-    """One equation: ``models.Tanh`` with the weights of the seed; the flow is its velocity, and the map's limit for a small leak."""
-    network, rate = RandomTanh(units=20, gain=2.0, leak=0.5, seed=3), RandomRate(units=20, gain=2.0, seed=3)
+    """One equation: ``models.Tanh`` with the weights of the seed; the flow is its velocity, and the
+    map's limit for a small leak."""
+    network, rate = (
+        RandomTanh(units=20, gain=2.0, leak=0.5, seed=3),
+        RandomRate(units=20, gain=2.0, seed=3),
+    )
     x = np.random.default_rng(0).standard_normal(20)
     W = dm.models.Tanh.random(20, rng=3, gain=2.0).W
     np.testing.assert_array_equal(network.rule(x, None), 0.5 * x + 0.5 * np.tanh(x @ W.T))
@@ -167,13 +203,17 @@ def test_random_networks_are_the_models():
 
 
 def test_random_tanh_exponent():
-    """Mean field (Molgedey, Schuchhardt and Schuster 1992): 0.31024932 at gain 3; 400 units within 0.02."""
+    """Mean field (Molgedey, Schuchhardt and Schuster 1992): 0.31024932 at gain 3; 400 units within
+    0.02."""
     found = dm.lyapunov_spectrum(RandomTanh(units=400), duration=400, transient=100, exponents=2)
-    assert float(found.lyapunov[0]) == pytest.approx(dm.theory.tanh_spectrum(3.0).lyapunov[0].item(), abs=0.02)
+    assert float(found.lyapunov[0]) == pytest.approx(
+        dm.theory.tanh_spectrum(3.0).lyapunov[0].item(), abs=0.02
+    )
 
 
 def test_random_rate_below_the_transition():
-    """Below gain 1 the network rests at 0: the first exponent is the largest real part of W's eigenvalues less 1."""
+    """Below gain 1 the network rests at 0: the first exponent is the largest real part of W's
+    eigenvalues less 1."""
     network = RandomRate(gain=0.5, units=80)
     found = dm.lyapunov_spectrum(network, duration=200, transient=200, exponents=1, dt=0.1)
     top = np.linalg.eigvals(network.network.W).real.max() - 1

@@ -1,4 +1,5 @@
-"""Memory in the brain: the systems, against closed forms, published numbers and independent simulations."""
+"""Memory in the brain: the systems, against closed forms, published numbers and independent
+simulations."""
 
 import numpy as np
 import pytest
@@ -43,13 +44,19 @@ def test_a_system_of_the_table_keeps_the_contract_and_stays_finite(name):
 # ---- line attractor
 
 
-@pytest.mark.parametrize(("feedback", "tau"), [(0.0, 1.0), (0.9, 1.0), (1.0, 1.0), (0.95, 0.1), (1.05, 2.0)])
+@pytest.mark.parametrize(
+    ("feedback", "tau"), [(0.0, 1.0), (0.9, 1.0), (1.0, 1.0), (0.95, 0.1), (1.05, 2.0)]
+)
 def test_a_line_attractor_leaks_with_tau_over_one_less_w(feedback, tau):
     """x' = -x + w x: time constant 1/(1 - w), exact (Seung 1996, PNAS 93, 13339)."""
     line = LineAttractor(feedback, tau, units=3)
     values = np.sort(np.linalg.eigvals(dm.jacobian(line, np.ones(3))).real)[::-1]
-    np.testing.assert_allclose(values, sorted([(feedback - 1) / tau, -1 / tau, -1 / tau], reverse=True), atol=1e-14)
-    end = dm.flow.trajectory(dm.FlowMap(line, 0.05 * tau, order=8), np.array([0.5, 1.0, 1.5]), 40)[-1]
+    np.testing.assert_allclose(
+        values, sorted([(feedback - 1) / tau, -1 / tau, -1 / tau], reverse=True), atol=1e-14
+    )
+    end = dm.flow.trajectory(dm.FlowMap(line, 0.05 * tau, order=8), np.array([0.5, 1.0, 1.5]), 40)[
+        -1
+    ]
     np.testing.assert_allclose(end.mean(), np.exp((feedback - 1) * 2.0), rtol=1e-9)
 
 
@@ -65,13 +72,19 @@ def test_noise_leaves_the_exponents_of_a_line_attractor_alone():
 
 
 def test_the_stationary_variance_of_a_noisy_leak():
-    """Strang's splitting: (D/k) k dt/sinh(k dt), from the recurrence of the variance of a linear map."""
+    """Strang's splitting: (D/k) k dt/sinh(k dt), from the recurrence of the variance of a linear
+    map."""
     dt, D = 0.5, 0.2
     noisy = Noisy(LineAttractor(0.0), dt=dt, diffusion=D)
-    growth, kick = (dm.jacobian(noisy, np.zeros(1), np.zeros(1), wrt=wrt)[0, 0] for wrt in ("state", "input"))
-    np.testing.assert_allclose(kick**2 / (1 - growth**2), D * dt / np.sinh(dt), rtol=1e-3)  # Runge-Kutta of order 4 at dt/2
+    growth, kick = (
+        dm.jacobian(noisy, np.zeros(1), np.zeros(1), wrt=wrt)[0, 0] for wrt in ("state", "input")
+    )
+    # Runge-Kutta of order 4 at dt/2
+    np.testing.assert_allclose(kick**2 / (1 - growth**2), D * dt / np.sinh(dt), rtol=1e-3)
     fine = Noisy(LineAttractor(0.0), dt=0.01, diffusion=D)
-    growth, kick = (dm.jacobian(fine, np.zeros(1), np.zeros(1), wrt=wrt)[0, 0] for wrt in ("state", "input"))
+    growth, kick = (
+        dm.jacobian(fine, np.zeros(1), np.zeros(1), wrt=wrt)[0, 0] for wrt in ("state", "input")
+    )
     np.testing.assert_allclose(kick**2 / (1 - growth**2), D, rtol=2e-5)
 
 
@@ -87,7 +100,8 @@ def eigenvalues(ring, rates):
 
 
 def test_a_weakly_tuned_ring_is_flat():
-    """N = 128, J0 = -7.3, I = 1, J1 = 1.8: top eigenvalue J1/2 - 1 = -0.1 (Ben-Yishai, Bar-Or and Sompolinsky 1995, PNAS 92, 3844)."""
+    """N = 128, J0 = -7.3, I = 1, J1 = 1.8: top eigenvalue J1/2 - 1 = -0.1 (Ben-Yishai, Bar-Or and
+    Sompolinsky 1995, PNAS 92, 3844)."""
     ring = RingAttractor(modulation=1.8)
     rates = settled(ring, 0.7)
     assert np.ptp(rates) < 1e-10
@@ -96,7 +110,8 @@ def test_a_weakly_tuned_ring_is_flat():
 
 @pytest.mark.parametrize("angle", [0.01, 0.0245, 0.7, 3.0])
 def test_a_bump_stands_where_it_was_put(angle):
-    """J1 = 4: 64 of 128 units wherever it starts, exponents 0 and -0.7609 (equations of Ben-Yishai et al. 1995, solved on the lattice)."""
+    """J1 = 4: 64 of 128 units wherever it starts, exponents 0 and -0.7609 (equations of Ben-Yishai
+    et al. 1995, solved on the lattice)."""
     ring = RingAttractor()
     rates = settled(ring, angle)
     assert (rates > 1e-12).sum() == 64
@@ -105,18 +120,23 @@ def test_a_bump_stands_where_it_was_put(angle):
 
 
 def test_only_a_bump_on_a_unit_feels_the_lattice():
-    """Exactly centred: 65 active units and the eigenvalue +4/N = 0.03125 (derived in ``theory.ring_bump``), the two outer ones at their threshold."""
+    """Exactly centred: 65 active units and the eigenvalue +4/N = 0.03125 (derived in
+    ``theory.ring_bump``), the two outer ones at their threshold."""
     ring = RingAttractor()
     rates = settled(ring, 0.0, 5.0)
     for _ in range(2000):  # keep the symmetry, which rounding would break
         rates = rates + 0.1 * ring.rule(rates, None)
         rates = 0.5 * (rates + np.roll(rates[::-1], 1))
     order = rates @ ring.tuning.T / 128
-    field = ring.current + ring.inhibition * order[0] + ring.modulation * order[1:] @ ring.tuning[1:]
+    field = (
+        ring.current + ring.inhibition * order[0] + ring.modulation * order[1:] @ ring.tuning[1:]
+    )
     active = field > -1e-12
     assert active.sum() == 65 and abs(field[32]) < 1e-12
     cosines = np.cos(ring.angles[:, None] - ring.angles)
-    values = np.linalg.eigvals(active[:, None] * (ring.inhibition + ring.modulation * cosines) / 128 - np.eye(128)).real
+    values = np.linalg.eigvals(
+        active[:, None] * (ring.inhibition + ring.modulation * cosines) / 128 - np.eye(128)
+    ).real
     np.testing.assert_allclose(np.sort(values)[-1], 0.03125, atol=1e-9)
 
 
@@ -184,7 +204,9 @@ def test_below_temperature_one_the_memory_of_one_pattern_persists():
     net = Hopfield(random_patterns(1, 2000), temperature=0.5)
     noise = logistic(np.random.default_rng(1), 60, 2000)
     orbit = trajectory(net, net.patterns[0], 60, noise)
-    assert abs(net.overlap(orbit[20:]).mean() - dm.theory.hopfield([0.0], 0.5).overlap.item()) < 0.005
+    assert (
+        abs(net.overlap(orbit[20:]).mean() - dm.theory.hopfield([0.0], 0.5).overlap.item()) < 0.005
+    )
 
 
 def test_a_graded_memory_of_one_pattern_has_the_exponents_of_its_equation():
@@ -195,19 +217,24 @@ def test_a_graded_memory_of_one_pattern_has_the_exponents_of_its_equation():
         m = np.tanh(beta * m * (1 - 1 / N))
     found = dm.lyapunov_spectrum(net, 0.8 * net.patterns[0], duration=50, transient=300)
     slope = beta * (1 - m * m)
-    np.testing.assert_allclose(found.lyapunov, np.log([slope * (1 - 1 / N), *[slope / N] * (N - 1)]), atol=1e-9)
+    np.testing.assert_allclose(
+        found.lyapunov, np.log([slope * (1 - 1 / N), *[slope / N] * (N - 1)]), atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("load", [0.05, 0.2])
 def test_the_graded_origin_is_stable_up_to_the_spin_glass_line(load):
-    """Largest eigenvalue of the Hebbian weights without diagonal: (1 + sqrt a)^2 - a = 1 + 2 sqrt a (Marchenko and Pastur 1967)."""
+    """Largest eigenvalue of the Hebbian weights without diagonal: (1 + sqrt a)^2 - a = 1 + 2 sqrt a
+    (Marchenko and Pastur 1967)."""
     P = random_patterns(int(4000 * load), 4000)
     assert abs(np.linalg.eigvalsh(P @ P.T / 4000)[-1] - load - (1 + 2 * np.sqrt(load))) < 0.03
     net = GradedHopfield(P[:20, :60], beta=0.5)
     np.testing.assert_allclose(dm.jacobian(net, np.zeros(60)), 0.5 * net.weights, atol=1e-14)
 
 
-@pytest.mark.parametrize(("load", "overlap", "tolerance"), [(0.05, 1.0, 1e-3), (0.12, 0.9923, 0.006)])
+@pytest.mark.parametrize(
+    ("load", "overlap", "tolerance"), [(0.05, 1.0, 1e-3), (0.12, 0.9923, 0.006)]
+)
 def test_retrieval_below_capacity(load, overlap, tolerance):
     """Amit, Gutfreund and Sompolinsky (1987): overlap at load, temperature 0; finite N = 1000."""
     found = retrieved_overlap(Hopfield.random(1000, int(1000 * load), rng=5), probes=10)
@@ -217,21 +244,24 @@ def test_retrieval_below_capacity(load, overlap, tolerance):
 
 def test_retrieval_ends_above_capacity():
     found = retrieved_overlap(Hopfield.random(1000, 220), probes=10)
-    assert found.mean_overlap < 0.6  # 0 in theory; the remnant of the start that fades only slowly with N is well known
+    # 0 in theory; the remnant of the start that fades only slowly with N is well known
+    assert found.mean_overlap < 0.6
 
 
 # ---- synapses
 
 
 def test_a_chain_fades_as_its_matrix_exponential():
-    """12 variables, C_k = 2^(k-1), g = 2^(-k-2), leak at the end: r(100) = 0.133431, r(1000) = 0.042498 ([exp(A t)]_11 of Benna
-    and Fusi's chain, 2016, Nature Neurosci. 19, 1697)."""
+    """12 variables, C_k = 2^(k-1), g = 2^(-k-2), leak at the end: r(100) = 0.133431, r(1000) =
+    0.042498 ([exp(A t)]_11 of Benna and Fusi's chain, 2016, Nature Neurosci. 19, 1697)."""
     A = dm.jacobian(BennaFusi(), np.zeros(12))
     C, g = 2.0 ** np.arange(12), 2.0 ** -(np.arange(12) + 3.0)
     for k in range(12):
         expected = -(g[k] + (g[k - 1] if k else 0.0)) / C[k]
         assert np.isclose(A[k, k], expected, rtol=1e-14)
-    assert abs(expm(100 * A)[0, 0] - 0.133431) < 1e-6 and abs(expm(1000 * A)[0, 0] - 0.042498) < 1e-6
+    assert (
+        abs(expm(100 * A)[0, 0] - 0.133431) < 1e-6 and abs(expm(1000 * A)[0, 0] - 0.042498) < 1e-6
+    )
     train = Impulses(BennaFusi(), dt=1.0)
     orbit = trajectory(train, train.rule(np.zeros(12), np.array([1.0])), 1000, np.zeros(1))
     np.testing.assert_allclose(orbit[[0, 100, 1000], 0], [1.0, 0.133431, 0.042498], atol=1e-6)
@@ -246,12 +276,15 @@ def test_a_chain_conserves_what_does_not_leak():
 
 @pytest.mark.parametrize(("levels", "base"), [(2, 0.5), (6, 0.5), (10, 0.5), (5, 0.3)])
 def test_a_cascade_is_balanced(levels, base):
-    """Rows are probabilities; all states are equally occupied under random events (Fusi, Drew and Abbott 2005)."""
+    """Rows are probabilities; all states are equally occupied under random events (Fusi, Drew and
+    Abbott 2005)."""
     synapse = CascadeSynapse(levels, base)
     for M in synapse.transitions():
         assert (M >= 0).all() and (M <= 1).all()
         np.testing.assert_allclose(M.sum(1), 1.0, atol=1e-14)
-    np.testing.assert_allclose(synapse.rule(synapse.balanced(), np.zeros(1)), synapse.balanced(), atol=1e-15)
+    np.testing.assert_allclose(
+        synapse.rule(synapse.balanced(), np.zeros(1)), synapse.balanced(), atol=1e-15
+    )
 
 
 def test_the_probabilities_of_the_cascade():
@@ -283,12 +316,18 @@ def test_the_exponents_of_a_cascade_are_its_eigenvalues():
 
 
 def test_wong_and_wang_remember():
-    """Stable (0.1027, 0.1027) and (0.5670, 0.0319) with its mirror; eigenvalues -5.12, -8.33 a second (equations of Wong and
-    Wang 2006, J. Neurosci. 26, 1314, solved at their parameters)."""
+    """Stable (0.1027, 0.1027) and (0.5670, 0.0319) with its mirror; eigenvalues -5.12, -8.33 a
+    second (equations of Wong and Wang 2006, J. Neurosci. 26, 1314, solved at their parameters)."""
     network = WongWang()
     step = dm.FlowMap(network, 0.005)
-    for start, end in (((0.1, 0.12), (0.1027, 0.1027)), ((0.6, 0.1), (0.5670, 0.0319)), ((0.1, 0.6), (0.0319, 0.5670))):
-        np.testing.assert_allclose(trajectory(step, np.array(start), 4000, np.zeros(2))[-1], end, atol=1e-4)
+    for start, end in (
+        ((0.1, 0.12), (0.1027, 0.1027)),
+        ((0.6, 0.1), (0.5670, 0.0319)),
+        ((0.1, 0.6), (0.0319, 0.5670)),
+    ):
+        np.testing.assert_allclose(
+            trajectory(step, np.array(start), 4000, np.zeros(2))[-1], end, atol=1e-4
+        )
     memory = trajectory(step, np.array([0.6, 0.1]), 4000, np.zeros(2))[-1]
     values = np.sort(np.linalg.eigvals(dm.jacobian(network, memory)).real)[::-1]
     np.testing.assert_allclose(values, [-5.12, -8.33], atol=0.005)
@@ -300,19 +339,26 @@ def test_a_stimulus_writes_the_memory_and_its_end_leaves_it():
     step = dm.FlowMap(WongWang(), 0.005)
     x = np.array([0.1027, 0.1027])
     x = trajectory(step, x, 100, np.array([0.03, 0.0]))[-1]
-    np.testing.assert_allclose(trajectory(step, x, 2000, np.zeros(2))[-1], [0.5670, 0.0319], atol=1e-4)
+    np.testing.assert_allclose(
+        trajectory(step, x, 2000, np.zeros(2))[-1], [0.5670, 0.0319], atol=1e-4
+    )
 
 
 def test_the_rate_goes_through_its_removable_singularity():
     network = WongWang()
     around = network.rate(network.b / network.a + np.array([-1e-5, -1e-12, 0.0, 1e-12, 1e-5]))
-    assert np.isfinite(around).all() and (np.diff(around) >= 0).all() and np.isclose(around[2], 1 / network.d)
+    assert (
+        np.isfinite(around).all()
+        and (np.diff(around) >= 0).all()
+        and np.isclose(around[2], 1 / network.d)
+    )
     assert network.rate(np.array([-100.0]))[0] == 0.0
 
 
 @pytest.mark.parametrize("gain", [1.2, 2.0, 5.0])
 def test_three_bits_have_eight_stable_states(gain):
-    """8 stable fixed points of 27 (Sussillo and Barak 2013, Neural Comput. 25, 626, find as many in trained networks)."""
+    """8 stable fixed points of 27 (Sussillo and Barak 2013, Neural Comput. 25, 626, find as many in
+    trained networks)."""
     flip_flop = FlipFlop(gain)
     m = dm.theory.flip_flop([0.0], gain=gain).fixed_point.values
     points = np.stack(np.meshgrid(m, m, m), -1).reshape(-1, 3)
@@ -329,7 +375,8 @@ def test_a_pulse_sets_a_bit_and_no_other():
 
 
 def test_beers_two_neurons_oscillate():
-    """A limit cycle around the centre (Beer 1995): exponents 0 and below; the centre is an unstable focus 0.125 +- 0.25 i."""
+    """A limit cycle around the centre (Beer 1995): exponents 0 and below; the centre is an unstable
+    focus 0.125 +- 0.25 i."""
     network = CTRNN()
     values = np.linalg.eigvals(dm.jacobian(network, -network.biases))
     np.testing.assert_allclose(sorted(values.imag), [-0.25, 0.25], atol=1e-12)
@@ -343,24 +390,38 @@ def test_beers_two_neurons_oscillate():
 def test_one_neuron_is_bistable_between_its_folds(weight):
     """Beer (1995): two stable states between the folds, one outside."""
     theory = dm.theory.ctrnn_bistability(weight)
-    for current, states in ((theory.input_low.item() - 0.05, 1), (theory.input_low.item() + 0.02, 2), (theory.input_high.item() - 0.02, 2),
-                            (theory.input_high.item() + 0.05, 1)):
+    for current, states in (
+        (theory.input_low.item() - 0.05, 1),
+        (theory.input_low.item() + 0.02, 2),
+        (theory.input_high.item() - 0.02, 2),
+        (theory.input_high.item() + 0.05, 1),
+    ):
         network = CTRNN(np.array([[weight]]), np.zeros(1))
-        ends = trajectory(dm.FlowMap(network, 0.2), np.array([[-15.0], [15.0]]), 2000, np.array([current]))[-1]
+        ends = trajectory(
+            dm.FlowMap(network, 0.2), np.array([[-15.0], [15.0]]), 2000, np.array([current])
+        )[-1]
         assert len(np.unique(ends.round(3))) == states
 
 
 def test_two_fitzhugh_nagumo_neurons_forget_their_difference():
-    """On the synchronous cycle the exponents are those of one neuron, and of one neuron with -2k (master stability: Pecora and Carroll 1998),
-    the latter integrated here by scipy on equations of their own."""
+    """On the synchronous cycle the exponents are those of one neuron, and of one neuron with -2k
+    (master stability: Pecora and Carroll 1998), the latter integrated here by scipy on equations of
+    their own."""
     pair = DoubleFitzHughNagumo()
 
     def one(t, y, k):
         v, w, a, b = y
         size = 1.0 - v * v - 2 * k
-        return [v - v**3 / 3 - w + 0.5, 0.08 * (v + 0.7 - 0.8 * w), size * a - b, 0.08 * (a - 0.8 * b)]
+        return [
+            v - v**3 / 3 - w + 0.5,
+            0.08 * (v + 0.7 - 0.8 * w),
+            size * a - b,
+            0.08 * (a - 0.8 * b),
+        ]
 
-    settled_ = solve_ivp(one, (0, 300), [1.0, 0.5, 1.0, 0.0], args=(0.5,), rtol=1e-9, atol=1e-9).y[:2, -1]
+    settled_ = solve_ivp(one, (0, 300), [1.0, 0.5, 1.0, 0.0], args=(0.5,), rtol=1e-9, atol=1e-9).y[
+        :2, -1
+    ]
     y, growth = np.array([*settled_, 1.0, 0.0]), 0.0
     for _ in range(40):
         y = solve_ivp(one, (0, 25), y, args=(0.05,), rtol=1e-8, atol=1e-10).y[:, -1]
@@ -374,32 +435,56 @@ def test_two_fitzhugh_nagumo_neurons_forget_their_difference():
 
 
 def test_repulsive_neurons_fire_in_turn():
-    """Antiphase firing under phase-repulsive coupling, of neurons that would rest alone (Yanagita, Ichinomiya and Oyama 2005)."""
-    orbit = dm.orbit(DoubleFitzHughNagumo(current=0.3, coupling=-0.1), duration=500, dt=0.1).x.values[2500:]
+    """Antiphase firing under phase-repulsive coupling, of neurons that would rest alone (Yanagita,
+    Ichinomiya and Oyama 2005)."""
+    orbit = dm.orbit(
+        DoubleFitzHughNagumo(current=0.3, coupling=-0.1), duration=500, dt=0.1
+    ).x.values[2500:]
     assert np.ptp(orbit[:, 0]) > 3 and np.corrcoef(orbit[:, 0], orbit[:, 2])[0, 1] < -0.5
-    alone = dm.orbit(DoubleFitzHughNagumo(current=0.3, coupling=0.0), duration=500, dt=0.1).x.values[2500:]
+    alone = dm.orbit(
+        DoubleFitzHughNagumo(current=0.3, coupling=0.0), duration=500, dt=0.1
+    ).x.values[2500:]
     assert np.ptp(alone[:, 0]) < 0.1
 
 
 # ---- bad input
 
 
-@pytest.mark.parametrize(("make", "error"), [
-    (lambda: LineAttractor(units=0), ValueError), (lambda: LineAttractor(time_constant=0.0), ValueError),
-    (lambda: RingAttractor(units=2), ValueError), (lambda: Hopfield(np.ones(5)), ShapeError),
-    (lambda: Hopfield(np.full((1, 3), np.nan)), NotFiniteError), (lambda: Hopfield(temperature=-1.0), ValueError),
-    (lambda: GradedHopfield(beta=0.0), ValueError), (lambda: FlipFlop(bits=1.5), ValueError), (lambda: LeakySynapse(1.0), ValueError),
-    (lambda: CascadeSynapse(1), ValueError), (lambda: CascadeSynapse(3, base=0.6), ValueError), (lambda: BennaFusi(base=1.0), ValueError),
-    (lambda: WongWang(tau=0.0), ValueError), (lambda: CTRNN(np.ones((2, 3))), ShapeError),
-    (lambda: CTRNN(np.eye(2), time_constants=np.zeros(2)), ValueError), (lambda: Noisy(WongWang(), dt=0.0), ValueError),
-    (lambda: Noisy(WongWang(), diffusion=-1.0), ValueError), (lambda: Noisy(LeakySynapse()), TypeError),
-    (lambda: Impulses(dm.systems.get("lorenz63")), ValueError), (lambda: noisy_recall(Noisy(LineAttractor()), duration=1, trials=1), ValueError),
-    (lambda: noisy_recall(Noisy(LineAttractor()), duration=0.01), ValueError),
-    (lambda: noisy_recall(Noisy(LineAttractor()), duration=1, readout=lambda x: 1.0), ShapeError),
-    (lambda: memory_trace(LeakySynapse(), lags=[5], stored=3), ValueError), (lambda: memory_trace(LeakySynapse(), lags=[-1]), ValueError),
-    (lambda: memory_trace(Noisy(WongWang()), lags=[1]), ShapeError), (lambda: retrieved_overlap(Hopfield(), probes=50), ValueError),
-    (lambda: memory_lifetime(dm.theory.leaky_synapse([0, 1]), [0]), ValueError),
-])
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        (lambda: LineAttractor(units=0), ValueError),
+        (lambda: LineAttractor(time_constant=0.0), ValueError),
+        (lambda: RingAttractor(units=2), ValueError),
+        (lambda: Hopfield(np.ones(5)), ShapeError),
+        (lambda: Hopfield(np.full((1, 3), np.nan)), NotFiniteError),
+        (lambda: Hopfield(temperature=-1.0), ValueError),
+        (lambda: GradedHopfield(beta=0.0), ValueError),
+        (lambda: FlipFlop(bits=1.5), ValueError),
+        (lambda: LeakySynapse(1.0), ValueError),
+        (lambda: CascadeSynapse(1), ValueError),
+        (lambda: CascadeSynapse(3, base=0.6), ValueError),
+        (lambda: BennaFusi(base=1.0), ValueError),
+        (lambda: WongWang(tau=0.0), ValueError),
+        (lambda: CTRNN(np.ones((2, 3))), ShapeError),
+        (lambda: CTRNN(np.eye(2), time_constants=np.zeros(2)), ValueError),
+        (lambda: Noisy(WongWang(), dt=0.0), ValueError),
+        (lambda: Noisy(WongWang(), diffusion=-1.0), ValueError),
+        (lambda: Noisy(LeakySynapse()), TypeError),
+        (lambda: Impulses(dm.systems.get("lorenz63")), ValueError),
+        (lambda: noisy_recall(Noisy(LineAttractor()), duration=1, trials=1), ValueError),
+        (lambda: noisy_recall(Noisy(LineAttractor()), duration=0.01), ValueError),
+        (
+            lambda: noisy_recall(Noisy(LineAttractor()), duration=1, readout=lambda x: 1.0),
+            ShapeError,
+        ),
+        (lambda: memory_trace(LeakySynapse(), lags=[5], stored=3), ValueError),
+        (lambda: memory_trace(LeakySynapse(), lags=[-1]), ValueError),
+        (lambda: memory_trace(Noisy(WongWang()), lags=[1]), ShapeError),
+        (lambda: retrieved_overlap(Hopfield(), probes=50), ValueError),
+        (lambda: memory_lifetime(dm.theory.leaky_synapse([0, 1]), [0]), ValueError),
+    ],
+)
 def test_bad_input_is_refused(make, error):
     with pytest.raises(error):
         make()

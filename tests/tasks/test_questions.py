@@ -20,7 +20,8 @@ def sentences_of(task, story):
 
 
 def possible(told):
-    """Whether all that is told can happen in one world: nobody goes where they are, an object has one place and one carrier."""
+    """Whether all that is told can happen in one world: nobody goes where they are, an object has
+    one place and one carrier."""
     place, carrier, lies = {}, {}, {}
     for who, verb, what in told:
         if verb == "went":
@@ -44,7 +45,14 @@ def questions(draw):
     facts = draw(st.integers(1, 3))
     sentences = draw(st.integers(facts, 12))
     distance = draw(st.none() | st.integers(2 if facts == 3 else 1, sentences))
-    return Questions(facts, sentences, distance, draw(st.integers(2, 8)), draw(st.integers(3, 8)), draw(st.integers(1, 8)))
+    return Questions(
+        facts,
+        sentences,
+        distance,
+        draw(st.integers(2, 8)),
+        draw(st.integers(3, 8)),
+        draw(st.integers(1, 8)),
+    )
 
 
 @given(questions(), st.integers(0, 2**32))
@@ -74,7 +82,11 @@ def test_the_place_of_an_object_is_named_where_it_was_asked_to(facts):
         told, _ = sentences_of(task, story)
         who, verb, what = told[task.sentences - 5]
         assert (verb, what) == ("went", PLACES[target[-1]])
-        later = [sentence for sentence in told[task.sentences - 4 :] if sentence[0] == who and sentence[1] == "went"]
+        later = [
+            sentence
+            for sentence in told[task.sentences - 4 :]
+            if sentence[0] == who and sentence[1] == "went"
+        ]
         assert len(later) == facts - 2
 
 
@@ -101,9 +113,28 @@ def test_places_answer_alike_and_the_question_says_what_it_may():
 
 def test_a_story_is_read():
     task = Questions(facts=3, sentences=3, persons=2, places=3)
-    words = ["Mary", "took", "milk", "Mary", "went", "kitchen", "Mary", "went", "garden", "where", "was", "milk", "before", "garden", "?"]
+    words = [
+        "Mary",
+        "took",
+        "milk",
+        "Mary",
+        "went",
+        "kitchen",
+        "Mary",
+        "went",
+        "garden",
+        "where",
+        "was",
+        "milk",
+        "before",
+        "garden",
+        "?",
+    ]
     story = [task.vocabulary.index(word) for word in words]
-    assert task.text(story) == "Mary took the milk. Mary went to the kitchen. Mary went to the garden. Where was the milk before the garden?"
+    assert task.text(story) == (
+        "Mary took the milk. Mary went to the kitchen. Mary went to the "
+        "garden. Where was the milk before the garden?"
+    )
     assert task.answer(story) == "kitchen"
 
 
@@ -149,7 +180,8 @@ def test_digits_are_the_images_pixel_by_pixel(digits):
     assert not inputs[:, 64:].any()
     assert not targets[:, :-1].any()
     for row, target in zip(inputs[:, :64, 0], targets[:, -1], strict=True):
-        (found,) = np.flatnonzero((images == 16 * row).all(1))  # a solver: no two images are the same
+        # a solver: no two images are the same
+        (found,) = np.flatnonzero((images == 16 * row).all(1))
         assert labels[found] == target
     assert images.shape == (1797, 64)
 
@@ -163,15 +195,22 @@ def test_floor_of_digits_is_what_the_last_pixel_leaves_open(digits, delay):
     np.add.at(counts, (grey, digit), 1)
     joint = counts[counts > 0] / len(digit)
     grey_only = counts.sum(1)[counts.sum(1) > 0] / len(digit)
-    assert task.floor == pytest.approx((grey_only * np.log(grey_only)).sum() - (joint * np.log(joint)).sum(), abs=0.01)
+    assert task.floor == pytest.approx(
+        (grey_only * np.log(grey_only)).sum() - (joint * np.log(joint)).sum(), abs=0.01
+    )
     assert task.chance == pytest.approx(counts.max(1).sum() / len(digit), abs=0.01)
     if delay:
         assert task.floor == pytest.approx(math.log(10), abs=1e-3)
 
 
 def test_parts_of_digits_share_no_image(digits):
-    parts = [{row.tobytes() for row in tasks.Digits().arrays(20_000, rng=seed, part=part)[0]} for seed, part in enumerate(tasks.PARTS)]
+    parts = [
+        {row.tobytes() for row in tasks.Digits().arrays(20_000, rng=seed, part=part)[0]}
+        for seed, part in enumerate(tasks.PARTS)
+    ]
     assert sum(map(len, parts)) == 1797
     assert len(set.union(*parts)) == 1797
     assert [round(len(part) / 1797, 1) for part in parts] == [0.8, 0.1, 0.1]
-    assert {"CC BY 4.0", "doi:10.24432/C50P49"} <= set(tasks.Digits.source.replace(",", ";").split("; "))
+    assert {"CC BY 4.0", "doi:10.24432/C50P49"} <= set(
+        tasks.Digits.source.replace(",", ";").split("; ")
+    )

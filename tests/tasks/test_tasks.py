@@ -1,4 +1,5 @@
-"""Tasks: floors by an explicit predictor without memory, solvers that reach zero, lags by perturbing the cue, bad options."""
+"""Tasks: floors by an explicit predictor without memory, solvers that reach zero, lags by
+perturbing the cue, bad options."""
 
 import itertools
 import json
@@ -15,7 +16,13 @@ from dynmem import tasks
 from dynmem.errors import ShapeError, UnknownNameError
 from tests.solvers import SURE, solve
 
-COPIES = [("arjovsky", "all"), ("arjovsky", "recalled"), ("bai", "all"), ("bai", "recalled"), ("graves", "recalled")]
+COPIES = [
+    ("arjovsky", "all"),
+    ("arjovsky", "recalled"),
+    ("bai", "all"),
+    ("bai", "recalled"),
+    ("graves", "recalled"),
+]
 EXAMPLES = [
     *(tasks.Copy(delay=7, layout=a, scored=b) for a, b in COPIES), tasks.Adding(steps=9), tasks.Adding(steps=30),
     tasks.SelectiveCopy(delay=12, length=5), tasks.DelayedMatch(delay=12), tasks.NBack(back=3, steps=12),
@@ -27,7 +34,8 @@ every_task = pytest.mark.parametrize("task", EXAMPLES, ids=str)
 
 
 def learn_without_memory(task, inputs, targets):
-    """The best outputs that depend on the step and, where the task is sighted, on what is seen in it: a function of inputs, from counts."""
+    """The best outputs that depend on the step and, where the task is sighted, on what is seen in
+    it: a function of inputs, from counts."""
     if not task.sighted:
         return lambda inputs: targets.mean(0)
     step, seen = np.arange(task.steps)[:, None], current(task, inputs)
@@ -38,11 +46,14 @@ def learn_without_memory(task, inputs, targets):
     logs = np.log(np.maximum(counts / np.maximum(counts.sum(-1, keepdims=True), 1), np.exp(-600.0)))
     if task.loss == "binary_cross_entropy":
         logs = logs[..., 1:] - logs[..., :1]
-    return lambda inputs: logs[step, channel, current(task, inputs)].reshape(*inputs.shape[:2], task.outputs)
+    return lambda inputs: logs[step, channel, current(task, inputs)].reshape(
+        *inputs.shape[:2], task.outputs
+    )
 
 
 def current(task, inputs):
-    """What is seen in each step, as whole numbers (count, steps, 1), or one for each bit that is to be said; of a question, its last word too."""
+    """What is seen in each step, as whole numbers (count, steps, 1), or one for each bit that is to
+    be said; of a question, its last word too."""
     if inputs.ndim == 3:
         return inputs[..., : task.outputs].astype(int) + 1
     if task.name == "questions":
@@ -57,7 +68,11 @@ def test_published_floors(delay, floor, layout):
     task = tasks.get("copy", delay=delay, layout=layout)
     assert task.steps == delay + 20
     assert task.floor == 10 * math.log(8) / (delay + 20) == pytest.approx(floor, abs=5e-7)
-    assert tasks.Copy(delay=delay, layout=layout, scored="recalled").floor == math.log(8) == pytest.approx(2.079442, abs=5e-7)
+    assert (
+        tasks.Copy(delay=delay, layout=layout, scored="recalled").floor
+        == math.log(8)
+        == pytest.approx(2.079442, abs=5e-7)
+    )
 
 
 def test_floors_of_graves_and_adding():
@@ -70,14 +85,18 @@ def test_floor_is_what_the_best_predictor_without_memory_pays(task):
     predict = learn_without_memory(task, *task.arrays(20_000, rng=1))
     inputs, targets = task.arrays(4_000, rng=2)
     loss = task.mean_loss(predict(inputs), targets)
-    assert loss == pytest.approx(task.floor, rel={"adding": 0.08, "flip_flop": 0.008}.get(task.name, 0.003))  # four standard errors
+    # four standard errors
+    assert loss == pytest.approx(
+        task.floor, rel={"adding": 0.08, "flip_flop": 0.008}.get(task.name, 0.003)
+    )
     assert not task.learned(loss)
 
 
 def test_floor_of_adding_is_a_sixth_and_not_the_published_number():
     task = tasks.Adding(steps=2)
     _, targets = task.arrays(200_000, rng=3)
-    assert task.mean_loss(np.ones((2, 1)), targets) == pytest.approx(1 / 6, abs=0.002)  # four standard errors; 0.1767 is 22 away
+    # four standard errors; 0.1767 is 22 away
+    assert task.mean_loss(np.ones((2, 1)), targets) == pytest.approx(1 / 6, abs=0.002)
 
 
 @every_task
@@ -99,10 +118,16 @@ def test_a_solver_reaches_zero_and_is_learned(task):
 
 @pytest.mark.parametrize(("layout", "scored"), COPIES)
 def test_dependency_is_the_lag_from_each_cue_to_its_target(layout, scored):
-    task = tasks.Copy(delay=6, layout=layout, scored=scored, length=4, bits=3 if layout == "graves" else 8)
+    task = tasks.Copy(
+        delay=6, layout=layout, scored=scored, length=4, bits=3 if layout == "graves" else 8
+    )
     inputs, targets = task.arrays(300, rng=5)
     for step in range(task.length):
-        a, b = next(pair for pair in itertools.combinations(range(300), 2) if differ_at(inputs, *pair) == [step])
+        a, b = next(
+            pair
+            for pair in itertools.combinations(range(300), 2)
+            if differ_at(inputs, *pair) == [step]
+        )
         assert differ_at(targets, a, b) == [step + task.dependency]
 
 
@@ -119,7 +144,9 @@ def test_dependency_of_adding_is_the_longest_lag_that_occurs():
     assert (set(first), set(second)) == ({0, 1, 2}, {3, 4, 5, 6})
     assert task.steps - 1 - first.min() == task.dependency
     rows = np.arange(500)
-    np.testing.assert_array_equal(targets[:, -1, 0], inputs[rows, first, 0] + inputs[rows, second, 0])
+    np.testing.assert_array_equal(
+        targets[:, -1, 0], inputs[rows, first, 0] + inputs[rows, second, 0]
+    )
     assert not targets[:, :-1].any()
     assert (inputs[..., 0] >= 0).all()
     assert (inputs[..., 0] < 1).all()
@@ -167,7 +194,10 @@ def test_losses_agree_with_torch(task):
     functional = torch.nn.functional
     _, targets = task.arrays(5, rng=0)
     outputs = 3.0 * np.random.default_rng(0).standard_normal((5, task.steps, task.outputs))
-    chosen, y = torch.tensor(outputs)[:, task.weights > 0], torch.tensor(targets)[:, task.weights > 0]
+    chosen, y = (
+        torch.tensor(outputs)[:, task.weights > 0],
+        torch.tensor(targets)[:, task.weights > 0],
+    )
     if task.loss == "cross_entropy":
         expected = functional.cross_entropy(chosen.flatten(0, 1), y.flatten().long())
     elif task.loss == "binary_cross_entropy":
@@ -185,7 +215,13 @@ def test_sample_is_labelled(task):
     assert data.targets.dims == ("sample", "step", "output")[: data.targets.ndim]
     assert data.weights.dims == ("step",)
     assert all({"units", "long_name"} <= set(data[name].attrs) for name in data.variables)
-    facts = {"floor": task.floor, "chance": task.chance, "dependency": task.dependency, "loss": task.loss, "seed": 7}
+    facts = {
+        "floor": task.floor,
+        "chance": task.chance,
+        "dependency": task.dependency,
+        "loss": task.loss,
+        "seed": 7,
+    }
     assert facts.items() <= data.attrs.items()
     options = json.loads(data.attrs["parameters"])
     assert tasks.get(options.pop("task"), **options) == task
@@ -195,7 +231,8 @@ def test_what_a_caller_gave_is_labelled_too():
     from dynmem.training.array_task import Samples
 
     data = Samples(np.zeros((4, 5, 2)), np.array([[0, 1, 0, 1, 1]] * 4)).sample(2)
-    assert data.attrs["law"] == "not known" and None not in data.attrs.values()  # netCDF holds no None
+    # netCDF holds no None
+    assert data.attrs["law"] == "not known" and None not in data.attrs.values()
 
 
 def test_encode_is_one_hot():
@@ -246,26 +283,44 @@ def test_learned_asks_for_less_than_a_tenth_of_the_floor_and_two_errors():
         ("copy", {"layout": "graves", "symbols": 4}, ["set bits"]),
         ("copy", {"bits": 4}, ["only layout 'graves' has bits"]),
         ("copy", {"delay": -3, "symbols": 0, "length": 0.0, "layout": "x"}, ["layout = 'x'", "delay = -3", "symbols = 0", "length = 0.0"]),
-        ("copy", {"scored": np.array(["all"]), "layout": np.array(["bai", "bai"])}, ["layout = array(", "scored = array("]),
-        ("copy", {"symbols": 2**64, "delay": 10**30}, ["delay = 1000000000000000000000000000000: must be at most", "symbols = 18446744073709551616"]),
+        ("copy", {"scored": np.array(["all"]), "layout": np.array(["bai", "bai"])}, ["layout = "
+                                                                                     "array(", "scored = array("]),
+        ("copy", {"symbols": 2**64, "delay": 10**30}, ["delay = 1000000000000000000000000000000: "
+                                                       "must be at most", "symbols = "
+                                                                          "18446744073709551616"]),
         ("adding", {"steps": 1}, ["steps = 1: must be at least 2"]),
-        ("selective_copy", {"delay": 3, "length": 4}, ["length = 4: 3 steps have no place for them, set delay to 4 or more"]),
-        ("selective_copy", {"delay": 0, "length": 0}, ["delay = 0: must be at least 1", "length = 0: must be at least 1"]),
+        ("selective_copy", {"delay": 3, "length": 4}, ["length = 4: 3 steps have no place for "
+                                                       "them, set delay to 4 or more"]),
+        ("selective_copy", {"delay": 0, "length": 0}, ["delay = 0: must be at least 1", "length = "
+                                                                                        "0: must "
+                                                                                        "be at "
+                                                                                        "least 1"]),
         ("delayed_match", {"delay": -1, "symbols": 1}, ["delay = -1: must be at least 0", "symbols = 1: must be at least 2"]),
-        ("n_back", {"back": 30}, ["steps = 30: 30 back there is nothing to compare with, set steps to 31 or more"]),
-        ("n_back", {"back": 0, "symbols": 1.0}, ["back = 0: must be at least 1", "symbols = 1.0: must be a whole number"]),
-        ("flip_flop", {"hold": 1, "bits": 0}, ["hold = 1: must be at least 2", "bits = 0: must be at least 1"]),
+        ("n_back", {"back": 30}, ["steps = 30: 30 back there is nothing to compare with, set "
+                                  "steps to 31 or more"]),
+        ("n_back", {"back": 0, "symbols": 1.0}, ["back = 0: must be at least 1", "symbols = 1.0: "
+                                                                                 "must be a whole "
+                                                                                 "number"]),
+        ("flip_flop", {"hold": 1, "bits": 0}, ["hold = 1: must be at least 2", "bits = 0: must be "
+                                                                               "at least 1"]),
         ("parity", {"scored": "last", "steps": 1}, ["scored = 'last': choose one of all, recalled", "steps = 1: must be at least 2"]),
-        ("induction", {"symbols": 2, "steps": 2}, ["steps = 2: must be at least 3", "symbols = 2: must be at least 3"]),
-        ("associative_recall", {"pairs": 17}, ["pairs = 17: each needs a key of its own and there are 16, set keys to 17 or more"]),
-        ("associative_recall", {"queries": 5}, ["queries = 5: each key is asked once at most, set pairs to 5 or more"]),
+        ("induction", {"symbols": 2, "steps": 2}, ["steps = 2: must be at least 3", "symbols = 2: "
+                                                                                    "must be at "
+                                                                                    "least 3"]),
+        ("associative_recall", {"pairs": 17}, ["pairs = 17: each needs a key of its own and there "
+                                               "are 16, set keys to 17 or more"]),
+        ("associative_recall", {"queries": 5}, ["queries = 5: each key is asked once at most, set "
+                                                "pairs to 5 or more"]),
         ("associative_recall", {"pairs": -1, "delay": -1}, ["pairs = -1: must be at least 1", "delay = -1: must be at least 0"]),
-        ("associative_recall", {"pairs": 4, "queries": 4.0}, ["queries = 4.0: must be a whole number"]),
-        ("associative_recall", {"pairs": 1, "queries": True}, ["queries = True: must be a whole number"]),
+        ("associative_recall", {"pairs": 4, "queries": 4.0}, ["queries = 4.0: must be a whole "
+                                                              "number"]),
+        ("associative_recall", {"pairs": 1, "queries": True}, ["queries = True: must be a whole "
+                                                               "number"]),
         ("questions", {"facts": 4}, ["facts = 4: choose one of 1, 2, 3"]),
         ("questions", {"facts": 2.0}, ["facts = 2.0: choose one of 1, 2, 3"]),
         ("questions", {"facts": np.array([1, 2])}, ["facts = array([1, 2]): choose one of 1, 2, 3"]),
-        ("questions", {"distance": 11}, ["distance = 11: the story has 10 sentences, set sentences to 11 or more"]),
+        ("questions", {"distance": 11}, ["distance = 11: the story has 10 sentences, set "
+                                         "sentences to 11 or more"]),
         ("questions", {"facts": 3, "distance": 1}, ["distance = 1: must be at least 2"]),
         ("questions", {"persons": 9, "sentences": 0}, ["sentences = 0: must be at least 1", "persons = 9: there are names for 8 of them"]),
         ("digits", {"delay": -1}, ["delay = -1: must be at least 0"]),
@@ -283,14 +338,25 @@ def test_every_bad_option_is_named_at_once(name, options, sentences):
     ("name", "options", "lines"),
     [
         ("adding", {"delay": 30}, ["adding takes no option delay: it takes steps"]),
-        ("copy", {"dely": 3, "name": 1}, ["copy takes no option dely, name: it takes delay, layout.*did you mean delay"]),
-        ("copy", {"dely": 3, "symbols": 0, "layout": "x"}, ["copy takes no option dely", "layout = 'x'", "symbols = 0: must be at least 2"]),
+        (
+            "copy",
+            {"dely": 3, "name": 1},
+            ["copy takes no option dely, name: it takes delay, layout.*did you mean delay"],
+        ),
+        (
+            "copy",
+            {"dely": 3, "symbols": 0, "layout": "x"},
+            ["copy takes no option dely", "layout = 'x'", "symbols = 0: must be at least 2"],
+        ),
     ],
 )
 def test_an_unknown_option_is_a_type_error_as_for_models_and_systems(name, options, lines):
     with pytest.raises(TypeError) as caught:
         tasks.get(name, **options)
-    assert all(re.match(line, found) for line, found in zip(lines, str(caught.value).splitlines(), strict=True))
+    assert all(
+        re.match(line, found)
+        for line, found in zip(lines, str(caught.value).splitlines(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("name", ["cpoy", "", None, ["copy"], "../copy"])
@@ -301,9 +367,13 @@ def test_an_unknown_task_is_told_the_names(name):
 
 @every_task
 def test_parts_share_no_sequence(task):
-    drawn = {part: {row.tobytes() for row in task.arrays(1000, rng=0, part=part)[0]} for part in tasks.PARTS}
+    drawn = {
+        part: {row.tobytes() for row in task.arrays(1000, rng=0, part=part)[0]}
+        for part in tasks.PARTS
+    }
     again = {row.tobytes() for row in task.arrays(1000, rng=1, part="train")[0]}
-    assert min(map(len, drawn.values())) > 700  # sequences of questions and delayed_match may recur within a part
+    # sequences of questions and delayed_match may recur within a part
+    assert min(map(len, drawn.values())) > 700
     assert not (drawn["train"] | again) & drawn["test"]
     assert not (drawn["train"] | again) & drawn["validation"]
     assert not drawn["validation"] & drawn["test"]
@@ -362,7 +432,9 @@ def test_a_count_that_cannot_be(count):
 def test_what_does_not_fit_is_refused_before_it_is_drawn(monkeypatch):
     monkeypatch.setattr(tasks.Copy, "draw", None)
     monkeypatch.setattr("dynmem.room.memory", lambda: 1e9)
-    with pytest.raises(MemoryError, match="10 GB of memory, more than this machine has: draw fewer"):
+    with pytest.raises(
+        MemoryError, match="10 GB of memory, more than this machine has: draw fewer"
+    ):
         tasks.Copy(delay=80).arrays(50_000_000)
     with pytest.raises(MemoryError, match="8.8 GB of memory"):  # one-hot, in float64
         tasks.Copy(delay=80).sample(1_000_000)
@@ -371,17 +443,33 @@ def test_what_does_not_fit_is_refused_before_it_is_drawn(monkeypatch):
 @pytest.mark.parametrize("rng", [-1, 1.5, "seed", None])
 def test_seeds(rng):
     if rng is None:
-        assert tasks.Adding(steps=3).sample(1, rng=None).attrs["seed"] == "none: drawn anew each time"
+        assert tasks.Adding(steps=3).sample(1, rng=None).attrs["seed"] == (
+            "none: drawn anew each time"
+        )
         return
-    with pytest.raises(ValueError, match=r"rng = .*: pass a whole number of at least 0, or a numpy Generator"):
+    with pytest.raises(
+        ValueError,
+        match=r"rng = .*: pass a whole number of at least 0, or a "
+        r"numpy Generator",
+    ):
         tasks.Adding(steps=3).arrays(1, rng=rng)
 
 
 @pytest.mark.parametrize(
     ("outputs", "targets", "message"),
     [
-        ((3, 22, 10), (3, 22), r"needs \(..., 22, 9\)"), ((3, 22, 9), (3, 21), r"targets have shape \(3, 21\), expected \(3, 22\)"),
-        ((3, 22, 9), (4, 22), r"targets have shape \(4, 22\)"), ((3, 22, 9), -1, "from 0 to 8"), ((3, 22, 9), 9, "from 0 to 8"),
+        ((3, 22, 10), (3, 22), r"needs \(..., 22, 9\)"),
+        (
+            (3, 22, 9),
+            (3, 21),
+            r"targets have "
+            r"shape \(3, 21\), "
+            r"expected \(3, "
+            r"22\)",
+        ),
+        ((3, 22, 9), (4, 22), r"targets have shape \(4, 22\)"),
+        ((3, 22, 9), -1, "from 0 to 8"),
+        ((3, 22, 9), 9, "from 0 to 8"),
     ],
 )
 def test_outputs_and_targets_that_do_not_fit_are_refused(outputs, targets, message):
@@ -423,16 +511,27 @@ def test_a_story_of_another_length_is_refused():
             tasks.Questions().answer(story)
 
 
-@given(st.integers(1, 40), st.sampled_from(COPIES), st.integers(2, 300), st.integers(1, 12), st.integers(0, 2**32))
+@given(
+    st.integers(1, 40),
+    st.sampled_from(COPIES),
+    st.integers(2, 300),
+    st.integers(1, 12),
+    st.integers(0, 2**32),
+)
 @settings(max_examples=25, deadline=None)
 def test_copies_of_any_size(delay, kind, size, length, seed):
     layout, scored = kind
     size = {"bits": min(size, 16)} if layout == "graves" else {"symbols": size}
-    task = tasks.get("copy", delay=np.int64(delay), layout=layout, scored=scored, length=length, **size)
+    task = tasks.get(
+        "copy", delay=np.int64(delay), layout=layout, scored=scored, length=length, **size
+    )
     inputs, targets = task.arrays(3, rng=seed)
     assert inputs.shape[:2] == targets.shape[:2] == (3, task.steps)
     width = task.outputs if layout == "graves" else None
-    np.testing.assert_array_equal(inputs[:, :length, ...][..., :width] if width else inputs[:, :length], targets[:, task.dependency :])
+    np.testing.assert_array_equal(
+        inputs[:, :length, ...][..., :width] if width else inputs[:, :length],
+        targets[:, task.dependency :],
+    )
     outputs = solve(task, task.encode(inputs))
     assert task.mean_loss(outputs, targets) == pytest.approx(0.0, abs=1e-15)
     uniform = np.zeros((task.steps, task.outputs))
@@ -459,5 +558,8 @@ def test_names_and_defaults():
 
 
 def test_tasks_do_not_load_torch():
-    code = "import sys, dynmem.tasks; dynmem.tasks.get('digits'); sys.exit('torch' in sys.modules or 'sklearn' in sys.modules)"
+    code = (
+        "import sys, dynmem.tasks; dynmem.tasks.get('digits'); sys.exit('torch' in sys.modules "
+        "or 'sklearn' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

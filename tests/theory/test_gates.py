@@ -1,4 +1,5 @@
-"""Gated networks: closed forms against the models' own Jacobians, mean field against independent plain-numpy simulation."""
+"""Gated networks: closed forms against the models' own Jacobians, mean field against independent
+plain-numpy simulation."""
 
 import numpy as np
 import pytest
@@ -15,18 +16,27 @@ def sigma(x):
 
 
 def simulate(name, gain, keep_bias, input_sd, units=300, steps=500, transient=150, seed=0):
-    """First exponent and E[h^2] of a random LSTM or GRU driven by noise; tangents by hand, apart from the library on purpose."""
+    """First exponent and E[h^2] of a random LSTM or GRU driven by noise; tangents by hand, apart
+    from the library on purpose."""
     rng = np.random.default_rng(seed)
-    weights = rng.standard_normal((4 if name == "lstm" else 3, units, units)) * gain / np.sqrt(units)
+    weights = (
+        rng.standard_normal((4 if name == "lstm" else 3, units, units)) * gain / np.sqrt(units)
+    )
     h, c, dh, dc = rng.standard_normal((4, units))
     growth = power = 0.0
     for step in range(-transient, steps):
-        a, da, drive = weights @ h, weights @ dh, input_sd * rng.standard_normal((len(weights), units))
+        a, da, drive = (
+            weights @ h,
+            weights @ dh,
+            input_sd * rng.standard_normal((len(weights), units)),
+        )
         drive[1] += keep_bias
         if name == "lstm":
             i, f, o = (sigma(a[k] + drive[k]) for k in (0, 1, 3))
             g = np.tanh(a[2] + drive[2])
-            dc = f * dc + c * f * (1 - f) * da[1] + g * i * (1 - i) * da[0] + i * (1 - g * g) * da[2]
+            dc = (
+                f * dc + c * f * (1 - f) * da[1] + g * i * (1 - i) * da[0] + i * (1 - g * g) * da[2]
+            )
             c = f * c + i * g
             h = o * np.tanh(c)
             dh = o * (1 - np.tanh(c) ** 2) * dc + h * (1 - o) * da[3]
@@ -34,7 +44,11 @@ def simulate(name, gain, keep_bias, input_sd, units=300, steps=500, transient=15
         else:
             r, z = sigma(a[0] + drive[0]), sigma(a[1] + drive[1])
             n = np.tanh(drive[2] + r * a[2])
-            dh = z * dh + (h - n) * z * (1 - z) * da[1] + (1 - z) * (1 - n * n) * (r * da[2] + a[2] * r * (1 - r) * da[0])
+            dh = (
+                z * dh
+                + (h - n) * z * (1 - z) * da[1]
+                + (1 - z) * (1 - n * n) * (r * da[2] + a[2] * r * (1 - r) * da[0])
+            )
             h = n + z * (h - n)
             size = np.sqrt(dh @ dh)
         dh, dc = dh / size, dc / size
@@ -43,7 +57,9 @@ def simulate(name, gain, keep_bias, input_sd, units=300, steps=500, transient=15
 
 
 def test_time_scales():
-    np.testing.assert_allclose(theory.gate_time_scale([0.9, 0.99]).time_scale, [9.4912215811, 99.4991624791], rtol=1e-9)
+    np.testing.assert_allclose(
+        theory.gate_time_scale([0.9, 0.99]).time_scale, [9.4912215811, 99.4991624791], rtol=1e-9
+    )
     chrono = theory.chrono_bias([1.5, 2.0, 30.0, 1e6])
     np.testing.assert_allclose(1 / (1 - sigma(chrono.bias)), chrono.time, rtol=1e-9)
     np.testing.assert_allclose(chrono.forget, sigma(chrono.bias), rtol=1e-14)
@@ -54,9 +70,16 @@ def test_time_scales():
 def test_zero_weight_spectra(bias, value):
     found = theory.zero_weight_lstm_spectrum(4, bias)
     np.testing.assert_allclose(found.lyapunov, [value] * 4 + [-np.inf] * 4, atol=5e-8)
-    np.testing.assert_allclose(theory.zero_weight_gru_spectrum(4, bias).lyapunov, [value] * 4, atol=5e-8)
-    assert theory.zero_weight_lstm_spectrum(2, [-800.0, 800.0]).lyapunov.values[:2].tolist() == [0.0, -800.0]
-    assert found.horizon.item() == pytest.approx(theory.gate_time_scale(sigma(bias)).time_scale.item())
+    np.testing.assert_allclose(
+        theory.zero_weight_gru_spectrum(4, bias).lyapunov, [value] * 4, atol=5e-8
+    )
+    assert theory.zero_weight_lstm_spectrum(2, [-800.0, 800.0]).lyapunov.values[:2].tolist() == [
+        0.0,
+        -800.0,
+    ]
+    assert found.horizon.item() == pytest.approx(
+        theory.gate_time_scale(sigma(bias)).time_scale.item()
+    )
 
 
 @pytest.mark.parametrize("name, keep", [("lstm", "forget_bias"), ("gru", "update_bias")])
@@ -72,39 +95,62 @@ def test_origin_spectrum_is_that_of_the_models_jacobian(name, keep):
 def test_origin_edge_and_critical_gain():
     weights = np.random.default_rng(0).standard_normal((500, 500)) / np.sqrt(500)
     for edge, whole, options in (
-        (theory.lstm_origin, theory.lstm_origin_spectrum, {"forget_bias": 1.0, "input_bias": -0.5, "output_bias": 0.3}),
+        (
+            theory.lstm_origin,
+            theory.lstm_origin_spectrum,
+            {"forget_bias": 1.0, "input_bias": -0.5, "output_bias": 0.3},
+        ),
         (theory.gru_origin, theory.gru_origin_spectrum, {"update_bias": 1.0, "reset_bias": 0.4}),
     ):
-        assert whole(1.2 * weights, **options).lyapunov.values[0] == pytest.approx(edge(1.2, **options).lyapunov.item(), abs=0.02)
+        assert whole(1.2 * weights, **options).lyapunov.values[0] == pytest.approx(
+            edge(1.2, **options).lyapunov.item(), abs=0.02
+        )
         critical = edge(1.0, **options).critical_gain.item()
         assert edge(critical, **options).lyapunov.item() == pytest.approx(0.0, abs=1e-14)
     assert theory.gru_origin(1.0, update_bias=3.0).critical_gain.item() == pytest.approx(2.0)
 
 
-@pytest.mark.parametrize("name, gain, keep_bias, drive", [("lstm", 2.0, 1.0, 1.0), ("gru", 2.0, 1.0, 1.0), ("gru", 6.0, 0.0, 1.0)])
+@pytest.mark.parametrize(
+    "name, gain, keep_bias, drive",
+    [("lstm", 2.0, 1.0, 1.0), ("gru", 2.0, 1.0, 1.0), ("gru", 6.0, 0.0, 1.0)],
+)
 def test_mean_field_against_simulation(name, gain, keep_bias, drive):
-    """Networks of 300 units with fixed weights: the first exponent within 0.02 and the mean square within 5 %."""
+    """Networks of 300 units with fixed weights: the first exponent within 0.02 and the mean square
+    within 5 %."""
     measured, power = simulate(name, gain, keep_bias, drive)
     predict = {"lstm": theory.lstm_spectrum, "gru": theory.gru_spectrum}[name]
-    found = predict(gain, drive, **{"forget_bias" if name == "lstm" else "update_bias": keep_bias}, samples=2, rng=1)
+    found = predict(
+        gain,
+        drive,
+        **{"forget_bias" if name == "lstm" else "update_bias": keep_bias},
+        samples=2,
+        rng=1,
+    )
     assert found.lyapunov.item() == pytest.approx(measured, abs=0.02)
     assert found.state_variance.item() == pytest.approx(power, rel=0.05)
 
 
 def test_rest_is_exact():
-    assert theory.lstm_spectrum(1.0, forget_bias=1.0).lyapunov.item() == pytest.approx(np.log(sigma(1.0) + 0.25))
+    assert theory.lstm_spectrum(1.0, forget_bias=1.0).lyapunov.item() == pytest.approx(
+        np.log(sigma(1.0) + 0.25)
+    )
     assert theory.gru_spectrum(1.0).lyapunov.item() == pytest.approx(np.log(0.75))
-    weak = theory.lstm_spectrum(1.0, 0.01, forget_bias=1.0, population=128, samples=2)  # continuous in the drive
+    # continuous in the drive
+    weak = theory.lstm_spectrum(1.0, 0.01, forget_bias=1.0, population=128, samples=2)
     assert weak.lyapunov.item() == pytest.approx(np.log(sigma(1.0) + 0.25), abs=0.02)
 
 
 def test_untied_weights_miss_coherent_growth():
-    tied, untied = (theory.lstm_spectrum(2.0, 1.0, forget_bias=1.0, weights=w, samples=2).lyapunov.item() for w in ("tied", "untied"))
+    tied, untied = (
+        theory.lstm_spectrum(2.0, 1.0, forget_bias=1.0, weights=w, samples=2).lyapunov.item()
+        for w in ("tied", "untied")
+    )
     assert untied < tied - 0.1
 
 
 def test_untied_gru_against_quadrature():
-    """Gilboa et al. (2019): q = E[z^2] q + E[(1-z)^2] E[n^2], where the input of n is a Gaussian mixture over r."""
+    """Gilboa et al. (2019): q = E[z^2] q + E[(1-z)^2] E[n^2], where the input of n is a Gaussian
+    mixture over r."""
     gain, drive = 1.5, 1.0
     x, w = np.polynomial.hermite_e.hermegauss(60)
     w = w / w.sum()
@@ -125,19 +171,26 @@ def test_population_against_the_leaky_network():
         return x, x
 
     fields = Fields(2.0, 0.5, (0.0,), (0.0,))
-    found = [first_exponent(leaky_unit, fields, units=512, window=256, rng=seed)[0] for seed in range(3)]
-    assert np.mean(found) == pytest.approx(0.5 * leaky_exponent(2.0, 0.0, 0.5, 0.5)["lyapunov"], abs=0.006)
+    found = [
+        first_exponent(leaky_unit, fields, units=512, window=256, rng=seed)[0] for seed in range(3)
+    ]
+    assert np.mean(found) == pytest.approx(
+        0.5 * leaky_exponent(2.0, 0.0, 0.5, 0.5)["lyapunov"], abs=0.006
+    )
 
 
 @pytest.mark.parametrize("name, unit", [("lstm", lstm_unit), ("gru", gru_unit)])
 def test_units_obey_the_models_rule(name, unit):
-    """One unit fed by its own fields is the model with one unit: the mean field solves the equation that is trained."""
+    """One unit fed by its own fields is the model with one unit: the mean field solves the equation
+    that is trained."""
     model = models.get(name, units=1, inputs=1, rng=3, bias_sd=0.5)
     state, u = np.array([0.3, -0.8])[: model.size], np.array([0.4])
     drive = (model.V @ u + model.b)[:, None]
     after, output = unit(state[-1:], (model.W * state[0]).reshape(-1, 1), drive)
     new = model.rule(state, u)
-    assert new[-1] == pytest.approx(after[0], abs=1e-14) and new[0] == pytest.approx(output[0], abs=1e-14)
+    assert new[-1] == pytest.approx(after[0], abs=1e-14) and new[0] == pytest.approx(
+        output[0], abs=1e-14
+    )
 
 
 def test_twins_share_names_dims_and_units():
@@ -146,16 +199,25 @@ def test_twins_share_names_dims_and_units():
     measured = dm.lyapunov_spectrum(model, duration=2000, transient=500, rng=0)
     predicted = theory.lstm_origin_spectrum(model.W[10:15], forget_bias=1.0)
     for name in ("lyapunov", "standard_error", "kaplan_yorke_dimension", "entropy_rate"):
-        assert predicted[name].dims == measured[name].dims and predicted[name].attrs["units"] == measured[name].attrs["units"]
+        assert (
+            predicted[name].dims == measured[name].dims
+            and predicted[name].attrs["units"] == measured[name].attrs["units"]
+        )
     assert abs(predicted.lyapunov - measured.lyapunov)[:5].max() < 5e-3
 
 
 def test_shut_gates_have_no_critical_gain():
-    assert theory.lstm_origin(1.0, input_bias=-1e3).critical_gain == np.inf == theory.gru_origin(1.0, reset_bias=-1e3).critical_gain
+    assert (
+        theory.lstm_origin(1.0, input_bias=-1e3).critical_gain
+        == np.inf
+        == theory.gru_origin(1.0, reset_bias=-1e3).critical_gain
+    )
 
 
 def test_seeds_repeat():
-    a, b, c = (theory.gru_spectrum(1.0, 1.0, population=48, samples=2, rng=seed) for seed in (5, 5, 6))
+    a, b, c = (
+        theory.gru_spectrum(1.0, 1.0, population=48, samples=2, rng=seed) for seed in (5, 5, 6)
+    )
     assert a.identical(b) and a.lyapunov.item() != c.lyapunov.item()
 
 

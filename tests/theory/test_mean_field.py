@@ -8,8 +8,11 @@ from dynmem.errors import NotFiniteError
 from dynmem.theory import gaussian
 
 
-def simulate(weights, input_sd=0.0, bias_sd=0.0, leak=1.0, exponents=1, steps=600, transient=150, seed=0):
-    """Exponents of x' = (1-d) x + d tanh(W x + noise + b), per unit time: plain loops, apart from the library on purpose."""
+def simulate(
+    weights, input_sd=0.0, bias_sd=0.0, leak=1.0, exponents=1, steps=600, transient=150, seed=0
+):
+    """Exponents of x' = (1-d) x + d tanh(W x + noise + b), per unit time: plain loops, apart from
+    the library on purpose."""
     rng, n = np.random.default_rng([seed, 1]), len(weights)  # a stream apart from the weights'
     bias, state = bias_sd * rng.standard_normal(n), rng.standard_normal(n)
     frame, growth = np.linalg.qr(rng.standard_normal((n, exponents)))[0], np.zeros(exponents)
@@ -31,7 +34,9 @@ def orthogonal_matrix(n, seed=0):
     return q * np.sign(np.diag(r))
 
 
-@pytest.mark.parametrize("gain, value", [(1.5, 0.06521721), (2.0, 0.15472423), (3.0, 0.31024932), (5.0, 0.53242794)])
+@pytest.mark.parametrize(
+    "gain, value", [(1.5, 0.06521721), (2.0, 0.15472423), (3.0, 0.31024932), (5.0, 0.53242794)]
+)
 def test_chaotic_exponents(gain, value):
     """Engelken, Wolf and Abbott (2023); Clark (2026)."""
     assert theory.tanh_spectrum(gain).lyapunov.item() == pytest.approx(value, abs=1e-7 + 5e-9)
@@ -44,7 +49,9 @@ def test_gain_three():
     assert d.kaplan_yorke_density.item() == pytest.approx(0.287, rel=0.01)
     assert d.entropy_density.item() == pytest.approx(0.0251, rel=0.01)
     whole = theory.tanh_spectrum(3.0, units=4096)
-    assert whole.kaplan_yorke_dimension.item() / 4096 == pytest.approx(d.kaplan_yorke_density.item(), rel=1e-3)
+    assert whole.kaplan_yorke_dimension.item() / 4096 == pytest.approx(
+        d.kaplan_yorke_density.item(), rel=1e-3
+    )
     assert whole.entropy_rate.item() / 4096 == pytest.approx(d.entropy_density.item(), rel=1e-3)
     assert whole.lyapunov.mean().item() == pytest.approx(d.mean_exponent.item(), abs=2e-3)
 
@@ -56,7 +63,9 @@ def test_continuous_time(gain, value):
 
 
 def test_leaky_network_joins_both_limits():
-    assert theory.tanh_spectrum(2.0, leak=0.02).lyapunov.item() == pytest.approx(0.11245801 - 0.02 * 0.00964, abs=1e-5)
+    assert theory.tanh_spectrum(2.0, leak=0.02).lyapunov.item() == pytest.approx(
+        0.11245801 - 0.02 * 0.00964, abs=1e-5
+    )
     near = theory.tanh_spectrum(2.0, 0.3, 0.5, leak=0.9999).lyapunov.item()
     assert near == pytest.approx(theory.tanh_spectrum(2.0, 0.3, 0.5).lyapunov.item(), abs=1e-3)
 
@@ -66,7 +75,9 @@ def test_critical_line_and_both_sides():
     line = theory.critical_line([0.0, 0.01, 0.05, 0.2]).critical_weight_variance
     np.testing.assert_allclose(line, [1.0, 1.424205, 1.760955, 2.285152], atol=1e-6)
     for variance, value in ((1.0, -0.1378559), (2.5, 0.0626620)):
-        assert theory.tanh_spectrum(variance**0.5, 0.05**0.5).lyapunov.item() == pytest.approx(value, abs=1e-7)
+        assert theory.tanh_spectrum(variance**0.5, 0.05**0.5).lyapunov.item() == pytest.approx(
+            value, abs=1e-7
+        )
     edge = theory.critical_gain(bias_sd=0.1, input_sd=0.7)
     assert theory.tanh_spectrum(edge, 0.1, 0.7).lyapunov.item() == pytest.approx(0.0, abs=1e-12)
 
@@ -74,26 +85,38 @@ def test_critical_line_and_both_sides():
 def test_rest_is_linear():
     assert theory.tanh_spectrum(0.8).lyapunov.item() == pytest.approx(np.log(0.8), abs=1e-14)
     triangle = theory.tanh_spectrum(0.8, units=50).lyapunov.values
-    np.testing.assert_allclose(triangle, 0.5 * np.log(0.64 * (1 - (np.arange(50) + 0.5) / 50)), atol=1e-3)
-    assert theory.tanh_spectrum(0.8, leak=0.25).lyapunov.item() == pytest.approx(np.log(0.95) / 0.25)
+    np.testing.assert_allclose(
+        triangle, 0.5 * np.log(0.64 * (1 - (np.arange(50) + 0.5) / 50)), atol=1e-3
+    )
+    assert theory.tanh_spectrum(0.8, leak=0.25).lyapunov.item() == pytest.approx(
+        np.log(0.95) / 0.25
+    )
     assert theory.tanh_spectrum(0.8, leak=0.0).lyapunov.item() == pytest.approx(-0.2)
     weights = gaussian_matrix(60, 0.8)
     measured = simulate(weights, steps=3000)
-    assert measured[0] == pytest.approx(theory.linear_spectrum(weights).lyapunov.values[0], abs=2e-3)
+    assert measured[0] == pytest.approx(
+        theory.linear_spectrum(weights).lyapunov.values[0], abs=2e-3
+    )
 
 
 def test_whole_spectrum_against_simulation():
-    """Weights fixed, bias and drive present: the whole spectrum at N = 128, 200 steps (a second)."""
+    """Weights fixed, bias and drive present: the whole spectrum at N = 128, 200 steps (a
+    second)."""
     measured = simulate(gaussian_matrix(128, 1.5), 1.0, 0.5, exponents=128, steps=150, transient=50)
     predicted = theory.tanh_spectrum(1.5, 0.5, 1.0, units=128)
     np.testing.assert_allclose(measured[:96], predicted.lyapunov.values[:96], atol=0.12)
     assert measured.mean() == pytest.approx(predicted.mean_exponent.item(), rel=0.03)
 
 
-@pytest.mark.parametrize("gain, bias_sd, input_sd, leak, tolerance", [(2.0, 0.0, 0.0, 1.0, 0.03), (1.5, 0.0, 1.0, 0.5, 0.03)])
+@pytest.mark.parametrize(
+    "gain, bias_sd, input_sd, leak, tolerance",
+    [(2.0, 0.0, 0.0, 1.0, 0.03), (1.5, 0.0, 1.0, 0.5, 0.03)],
+)
 def test_first_exponent_against_simulation(gain, bias_sd, input_sd, leak, tolerance):
     measured = simulate(gaussian_matrix(300, gain), input_sd, bias_sd, leak, steps=int(800 / leak))
-    assert measured[0] == pytest.approx(theory.tanh_spectrum(gain, bias_sd, input_sd, leak=leak).lyapunov.item(), abs=tolerance)
+    assert measured[0] == pytest.approx(
+        theory.tanh_spectrum(gain, bias_sd, input_sd, leak=leak).lyapunov.item(), abs=tolerance
+    )
 
 
 @pytest.mark.parametrize("drive, value", [(0.1, -0.0661), (0.5, -0.2725), (1.0, -0.4595)])
@@ -109,19 +132,34 @@ def test_driven_orthogonal_spectrum_against_simulation():
 
 
 def test_undriven_orthogonal_tanh_forgets_by_a_power_law():
-    """Root mean square over directions n^(-1/2), as measured; the state's own direction, the smallest singular value, n^(-3/2)."""
-    weights, start, product, marks = orthogonal_matrix(128), np.random.default_rng(1).standard_normal(128), np.eye(128), []
+    """Root mean square over directions n^(-1/2), as measured; the state's own direction, the
+    smallest singular value, n^(-3/2)."""
+    weights, start, product, marks = (
+        orthogonal_matrix(128),
+        np.random.default_rng(1).standard_normal(128),
+        np.eye(128),
+        [],
+    )
     state = start
     for step in range(1, 1025):
         state = np.tanh(weights @ state)
         product = (1 - state**2)[:, None] * (weights @ product)
         if step in (512, 1024):
             marks.append(np.linalg.svd(product, compute_uv=False))
-    rms, smallest = (np.log2(f(marks[1]) / f(marks[0])) for f in (lambda s: np.sqrt((s**2).mean()), lambda s: s[-1]))
-    profiles = [theory.orthogonal_tanh_gradient([n], initial_variance=(start**2).mean()) for n in (512, 1024)]
+    rms, smallest = (
+        np.log2(f(marks[1]) / f(marks[0]))
+        for f in (lambda s: np.sqrt((s**2).mean()), lambda s: s[-1])
+    )
+    profiles = [
+        theory.orthogonal_tanh_gradient([n], initial_variance=(start**2).mean())
+        for n in (512, 1024)
+    ]
     predicted = [profile.log_state_gradient.item() / np.log(2) for profile in profiles]
-    assert predicted[1] - predicted[0] == pytest.approx(rms, abs=0.02) == pytest.approx(-0.5, abs=0.02)
-    assert predicted[1] == pytest.approx(np.log2(np.sqrt((marks[1] ** 2).mean())), abs=0.2)  # 0.01 at N = 600
+    assert (
+        predicted[1] - predicted[0] == pytest.approx(rms, abs=0.02) == pytest.approx(-0.5, abs=0.02)
+    )
+    # 0.01 at N = 600
+    assert predicted[1] == pytest.approx(np.log2(np.sqrt((marks[1] ** 2).mean())), abs=0.2)
     assert smallest == pytest.approx(-1.5, abs=0.03)
     unit = theory.unit_tanh_gradient([10_000, 20_000]).log_state_gradient.values
     assert np.diff(unit)[0] / np.log(2) == pytest.approx(-1.5, abs=1e-2)
@@ -129,26 +167,45 @@ def test_undriven_orthogonal_tanh_forgets_by_a_power_law():
 
 def test_gradients_fall_at_the_first_exponent():
     d = theory.tanh_gradient([0, 7], 1.5, 0.2, 0.5)
-    assert d.log_state_gradient.values[1] == pytest.approx(7 * theory.tanh_spectrum(1.5, 0.2, 0.5).lyapunov.item())
-    assert d.horizon.item() == pytest.approx(theory.memory_horizon(theory.tanh_spectrum(1.5, 0.2, 0.5)).horizon.item())
+    assert d.log_state_gradient.values[1] == pytest.approx(
+        7 * theory.tanh_spectrum(1.5, 0.2, 0.5).lyapunov.item()
+    )
+    assert d.horizon.item() == pytest.approx(
+        theory.memory_horizon(theory.tanh_spectrum(1.5, 0.2, 0.5)).horizon.item()
+    )
     driven = theory.orthogonal_tanh_gradient([10, 20], 0.5, duration=60).log_state_gradient.values
-    assert np.diff(driven)[0] / 10 == pytest.approx(theory.orthogonal_tanh_spectrum(0.5).lyapunov.item(), abs=1e-9)
+    assert np.diff(driven)[0] / 10 == pytest.approx(
+        theory.orthogonal_tanh_spectrum(0.5).lyapunov.item(), abs=1e-9
+    )
 
 
 def test_horizon():
     assert theory.memory_horizon(-0.02, dt=0.5).horizon.item() == pytest.approx(100.0)
-    assert [theory.memory_horizon(x).decay.item() for x in (-1.0, 0.0, 0.3)] == ["exponential", "power law", "none"]
-    assert theory.memory_horizon(0.3).horizon.item() == np.inf and theory.memory_horizon(-np.inf).horizon.item() == 0
+    assert [theory.memory_horizon(x).decay.item() for x in (-1.0, 0.0, 0.3)] == [
+        "exponential",
+        "power law",
+        "none",
+    ]
+    assert (
+        theory.memory_horizon(0.3).horizon.item() == np.inf
+        and theory.memory_horizon(-np.inf).horizon.item() == 0
+    )
 
 
 def test_gaussian_means_against_closed_forms():
     for variance in (1e-12, 0.3, 40.0, 1e6):
         assert gaussian.mean(lambda x: x**2, variance) == pytest.approx(variance, rel=1e-12)
     assert gaussian.mean(np.tanh, 2.0) == pytest.approx(0.0, abs=1e-15)
-    assert gaussian.pair_mean(np.cos, 2.0, 0.4) == pytest.approx(np.exp(-2.0) * np.cosh(0.8), abs=1e-12)
+    assert gaussian.pair_mean(np.cos, 2.0, 0.4) == pytest.approx(
+        np.exp(-2.0) * np.cosh(0.8), abs=1e-12
+    )
     x = np.array([0.0, 1.0, -30.0, 400.0])
     np.testing.assert_allclose(gaussian.sech2(x[:3]), 1 / np.cosh(x[:3]) ** 2, rtol=1e-13)
-    np.testing.assert_allclose(gaussian.log_sech2(x), [0.0, -2 * np.log(np.cosh(1.0)), 2 * np.log(2) - 60, 2 * np.log(2) - 800], rtol=1e-13)
+    np.testing.assert_allclose(
+        gaussian.log_sech2(x),
+        [0.0, -2 * np.log(np.cosh(1.0)), 2 * np.log(2) - 60, 2 * np.log(2) - 800],
+        rtol=1e-13,
+    )
 
 
 @pytest.mark.parametrize(
@@ -173,23 +230,48 @@ def test_errors_say_what_to_do(call, error, advice):
 @pytest.mark.parametrize("huge", [1e5, 1e160, 1e200, 1e308])
 def test_overflowing_gains_are_told(huge):
     calls = {
-        "gain": [theory.tanh_spectrum, theory.tanh_variance, lambda g: theory.tanh_susceptibility(g, 1.0), lambda g: theory.tanh_gradient([1], g),
-                 lambda g: theory.tanh_spectrum(g, leak=0.5), lambda g: theory.tanh_spectrum(g, leak=0.0)],
-        "bias_sd": [theory.critical_gain, lambda b: theory.orthogonal_tanh_spectrum(0.0, b), lambda b: theory.tanh_variance(1.0, b)],
-        "input_sd": [theory.orthogonal_tanh_spectrum, lambda s: theory.orthogonal_tanh_gradient([3], s)],
+        "gain": [
+            theory.tanh_spectrum,
+            theory.tanh_variance,
+            lambda g: theory.tanh_susceptibility(g, 1.0),
+            lambda g: theory.tanh_gradient([1], g),
+            lambda g: theory.tanh_spectrum(g, leak=0.5),
+            lambda g: theory.tanh_spectrum(g, leak=0.0),
+        ],
+        "bias_sd": [
+            theory.critical_gain,
+            lambda b: theory.orthogonal_tanh_spectrum(0.0, b),
+            lambda b: theory.tanh_variance(1.0, b),
+        ],
+        "input_sd": [
+            theory.orthogonal_tanh_spectrum,
+            lambda s: theory.orthogonal_tanh_gradient([3], s),
+        ],
     }
     for name, functions in calls.items():
         for function in functions:
-            with pytest.raises(ValueError, match=f"{name} = .*: nearly every unit saturates, pass a smaller {name}, at most"):
+            with pytest.raises(
+                ValueError,
+                match=f"{name} = .*: nearly every unit saturates, pass a smaller {name}, at most",
+            ):
                 function(huge)
     assert theory.gaussian_product_spectrum(4, huge).lyapunov[0] == pytest.approx(
-        theory.gaussian_product_spectrum(4).lyapunov[0].item() + np.log(huge))
+        theory.gaussian_product_spectrum(4).lyapunov[0].item() + np.log(huge)
+    )
 
 
 @pytest.mark.parametrize("bad", [None, "a", np.eye(2), [1.0], 1j])
 def test_numbers_are_numbers(bad):
-    calls = (theory.tanh_spectrum, theory.tanh_variance, theory.critical_gain, theory.orthogonal_tanh_spectrum, theory.memory_horizon,
-             lambda x: theory.tanh_spectrum(2.0, leak=x), lambda x: theory.unit_tanh_gradient([1], x), lambda x: theory.tanh_susceptibility(2.0, x))
+    calls = (
+        theory.tanh_spectrum,
+        theory.tanh_variance,
+        theory.critical_gain,
+        theory.orthogonal_tanh_spectrum,
+        theory.memory_horizon,
+        lambda x: theory.tanh_spectrum(2.0, leak=x),
+        lambda x: theory.unit_tanh_gradient([1], x),
+        lambda x: theory.tanh_susceptibility(2.0, x),
+    )
     for call in calls:
         with pytest.raises(ValueError, match="pass one real number"):
             call(bad)
@@ -197,6 +279,10 @@ def test_numbers_are_numbers(bad):
 
 @pytest.mark.parametrize("lags", [np.nan, [1.0, np.nan], "3", None, -1, 0.5])
 def test_lags_are_whole(lags):
-    for call in (lambda x: theory.tanh_gradient(x, 1.5), theory.orthogonal_tanh_gradient, theory.unit_tanh_gradient):
+    for call in (
+        lambda x: theory.tanh_gradient(x, 1.5),
+        theory.orthogonal_tanh_gradient,
+        theory.unit_tanh_gradient,
+    ):
         with pytest.raises(ValueError, match="lags = .*: pass"):
             call(lags)

@@ -10,20 +10,56 @@ import dynmem as dm
 CASES = {
     "tanh, chaotic": (lambda: dm.models.get("tanh", units=300, gain=2.5, rng=1), None, 0.02),
     "tanh, driven": (lambda: wide("tanh", gain=1.5, rng=2), 0.5, 0.02),
-    "tanh, leaky": (lambda: dm.models.get("tanh", units=300, gain=3.0, leak=0.5, rng=3), None, 0.03),
-    "ESN": (lambda: replace(dm.models.get("esn", units=300, spectral_radius=1.2, rng=15), V=np.eye(300)), 0.5, 0.03),
+    "tanh, leaky": (
+        lambda: dm.models.get("tanh", units=300, gain=3.0, leak=0.5, rng=3),
+        None,
+        0.03,
+    ),
+    "ESN": (
+        lambda: replace(
+            dm.models.get("esn", units=300, spectral_radius=1.2, rng=15), V=np.eye(300)
+        ),
+        0.5,
+        0.03,
+    ),
     "tanh, orthogonal": (lambda: wide("tanh", init="orthogonal", rng=4), 0.5, 0.02),
     "orthogonal, identity": (lambda: dm.models.get("orthogonal", units=100, rng=5), None, 1e-9),
     "orthogonal, tanh": (lambda: wide("orthogonal", nonlinearity="tanh", rng=6), 0.5, 0.02),
     "linear": (lambda: dm.models.get("linear", units=10, gain=0.9, rng=7), None, 5e-3),
-    "S4D": (lambda: dm.models.get("s4d", units=2, inputs=2, modes=4, step_min=0.01, rng=12), None, 1e-6),
-    "S4": (lambda: dm.models.get("s4", units=1, inputs=1, modes=4, step_min=0.05, rng=13), None, 1e-4),
-    "LRU": (lambda: dm.models.get("lru", units=3, inputs=2, modes=10, r_min=0.9, rng=11), 1.0, 2e-3),
+    "S4D": (
+        lambda: dm.models.get("s4d", units=2, inputs=2, modes=4, step_min=0.01, rng=12),
+        None,
+        1e-6,
+    ),
+    "S4": (
+        lambda: dm.models.get("s4", units=1, inputs=1, modes=4, step_min=0.05, rng=13),
+        None,
+        1e-4,
+    ),
+    "LRU": (
+        lambda: dm.models.get("lru", units=3, inputs=2, modes=10, r_min=0.9, rng=11),
+        1.0,
+        2e-3,
+    ),
     "S5": (lambda: dm.models.get("s5", units=3, inputs=2, modes=4, rng=12), 1.0, 2e-3),
-    "linear attention": (lambda: dm.models.get("linear_attention", units=4, inputs=2, heads=2, decay=True, rng=13), 1.0, 2e-3),
-    "selective": (lambda: dm.models.get("selective", units=4, inputs=4, modes=3, step_min=0.05, step_max=0.2, rng=14), 1.0, 5e-3),
+    "linear attention": (
+        lambda: dm.models.get("linear_attention", units=4, inputs=2, heads=2, decay=True, rng=13),
+        1.0,
+        2e-3,
+    ),
+    "selective": (
+        lambda: dm.models.get(
+            "selective", units=4, inputs=4, modes=3, step_min=0.05, step_max=0.2, rng=14
+        ),
+        1.0,
+        5e-3,
+    ),
     "LSTM": (lambda: wide("lstm", forget_bias=1.0, rng=8), 1.0, 0.03),
-    "LSTM, chrono": (lambda: dm.models.get("lstm", units=100, init="uniform", chrono=50.0, rng=9), None, 5e-3),
+    "LSTM, chrono": (
+        lambda: dm.models.get("lstm", units=100, init="uniform", chrono=50.0, rng=9),
+        None,
+        5e-3,
+    ),
     "GRU": (lambda: wide("gru", rng=10), 1.0, 0.03),
 }
 
@@ -31,7 +67,11 @@ CASES = {
 def wide(name, units=200, **options):
     """A network whose units each hear noise of their own, as the mean field assumes."""
     cell = dm.models.get(name, units=units, inputs=units, **options)
-    return replace(cell, V=np.concatenate([np.eye(units)] * (len(cell.V) // units))) if name in ("tanh", "orthogonal") else cell
+    return (
+        replace(cell, V=np.concatenate([np.eye(units)] * (len(cell.V) // units)))
+        if name in ("tanh", "orthogonal")
+        else cell
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -44,7 +84,19 @@ def test_first_exponent(name):
     assert set(predicted.lyapunov.dims) == set(measured.lyapunov.dims)
 
 
-@pytest.mark.parametrize("name", ["tanh, driven", "orthogonal, tanh", "orthogonal, identity", "linear", "LRU", "S5", "linear attention", "selective"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tanh, driven",
+        "orthogonal, tanh",
+        "orthogonal, identity",
+        "linear",
+        "LRU",
+        "S5",
+        "linear attention",
+        "selective",
+    ],
+)
 def test_gradients(name):
     make, drive, _ = CASES[name]
     system = make()
@@ -57,34 +109,73 @@ def test_gradients(name):
 @pytest.mark.parametrize("placement", ["pre", "post", "deepnorm", "none"])
 @pytest.mark.parametrize("name", ["stream_variance", "layer_gradients", "depth_spectrum"])
 def test_depth(name, placement):
-    net = dm.models.get("attention", units=64, inputs=64, layers=3, placement=placement, feedforward=64, sharpness=0.0, rng=0)
-    measured = getattr(dm.analysis, name)(net, **({"exponents": 40} if name == "depth_spectrum" else {"steps": 1}), samples=8)
-    predicted = getattr(dm.theory, name)(3, placement=placement, width=64, **({"exponents": 40} if name == "depth_spectrum" else {"steps": 1}))
+    net = dm.models.get(
+        "attention",
+        units=64,
+        inputs=64,
+        layers=3,
+        placement=placement,
+        feedforward=64,
+        sharpness=0.0,
+        rng=0,
+    )
+    measured = getattr(dm.analysis, name)(
+        net, **({"exponents": 40} if name == "depth_spectrum" else {"steps": 1}), samples=8
+    )
+    predicted = getattr(dm.theory, name)(
+        3,
+        placement=placement,
+        width=64,
+        **({"exponents": 40} if name == "depth_spectrum" else {"steps": 1}),
+    )
     for variable in predicted.data_vars:
-        assert measured[variable].dims == predicted[variable].dims and measured[variable].attrs["units"] == predicted[variable].attrs["units"]
+        assert (
+            measured[variable].dims == predicted[variable].dims
+            and measured[variable].attrs["units"] == predicted[variable].attrs["units"]
+        )
         if variable not in ("standard_error", "growth"):
-            assert float(measured[variable].mean()) == pytest.approx(float(predicted[variable].mean()), rel=0.3, abs=0.03)
-    assert {name: measured[name].equals(predicted[name]) for name in predicted.coords} == dict.fromkeys(predicted.coords, True)
+            assert float(measured[variable].mean()) == pytest.approx(
+                float(predicted[variable].mean()), rel=0.3, abs=0.03
+            )
+    assert {
+        name: measured[name].equals(predicted[name]) for name in predicted.coords
+    } == dict.fromkeys(predicted.coords, True)
 
 
 def test_a_leak_slows_the_gradient_down():
-    cell = dm.models.get("tanh", units=50, gain=0.8, leak=0.25)  # at rest lambda_1 = ln(1 - d + d gain)/d per unit time, d units a step
-    np.testing.assert_allclose(dm.theory.gradient_norms(cell, lags=[0, 10]).log_state_gradient, [0.0, 10 * np.log(0.95)], rtol=2e-2)
+    # at rest lambda_1 = ln(1 - d + d gain)/d per unit time, d units a step
+    cell = dm.models.get("tanh", units=50, gain=0.8, leak=0.25)
+    np.testing.assert_allclose(
+        dm.theory.gradient_norms(cell, lags=[0, 10]).log_state_gradient,
+        [0.0, 10 * np.log(0.95)],
+        rtol=2e-2,
+    )
 
 
 def test_a_reservoir_has_the_gradients_of_its_weights():
     cell = dm.models.get("esn", units=20, inputs=2)
     plain = dm.models.Tanh(cell.W, cell.V, cell.b)
-    assert dm.theory.gradient_norms(cell, lags=9, drive=0.5).equals(dm.theory.gradient_norms(plain, lags=9, drive=0.5))
+    assert dm.theory.gradient_norms(cell, lags=9, drive=0.5).equals(
+        dm.theory.gradient_norms(plain, lags=9, drive=0.5)
+    )
 
 
-@pytest.mark.parametrize("make", [
-    lambda: dm.systems.get("lorenz63"), lambda: dm.models.get("relu", units=3), lambda: dm.models.get("lmu", units=3, inputs=1),
-    lambda: dm.models.get("orthogonal", units=3, nonlinearity="modrelu", bias_sd=0.3), lambda: dm.models.get("tcn", units=3, inputs=1),
-    lambda: dm.models.get("attention", units=3, inputs=3),
-])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: dm.systems.get("lorenz63"),
+        lambda: dm.models.get("relu", units=3),
+        lambda: dm.models.get("lmu", units=3, inputs=1),
+        lambda: dm.models.get("orthogonal", units=3, nonlinearity="modrelu", bias_sd=0.3),
+        lambda: dm.models.get("tcn", units=3, inputs=1),
+        lambda: dm.models.get("attention", units=3, inputs=3),
+    ],
+)
 def test_where_no_theory_is_known_none_is_given(make):
-    for predicted in (dm.theory.lyapunov_spectrum, lambda system: dm.theory.gradient_norms(system, lags=3)):
+    for predicted in (
+        dm.theory.lyapunov_spectrum,
+        lambda system: dm.theory.gradient_norms(system, lags=3),
+    ):
         with pytest.raises(ValueError, match="no theory of"):
             predicted(make())
 
@@ -96,10 +187,15 @@ def test_zero_weights_are_exact():
 
 def test_a_network_of_one_layer_is_its_cell():
     net = dm.models.get("linear", units=4, outputs=2, rng=0)
-    np.testing.assert_array_equal(dm.theory.lyapunov_spectrum(net).lyapunov, dm.theory.lyapunov_spectrum(net.layers[0]).lyapunov)
+    np.testing.assert_array_equal(
+        dm.theory.lyapunov_spectrum(net).lyapunov,
+        dm.theory.lyapunov_spectrum(net.layers[0]).lyapunov,
+    )
 
 
-@pytest.mark.parametrize("lags", [-3, [1, -1], 2.5, np.nan, [0, np.nan], np.inf, 1e300, "5", None, [], [[1]]])
+@pytest.mark.parametrize(
+    "lags", [-3, [1, -1], 2.5, np.nan, [0, np.nan], np.inf, 1e300, "5", None, [], [[1]]]
+)
 @pytest.mark.parametrize("name", ["linear", "tanh", "orthogonal", "lstm"])
 def test_lags_are_whole_numbers_of_steps(name, lags):
     with pytest.raises(ValueError, match="lags .*: pass"):
@@ -109,7 +205,9 @@ def test_lags_are_whole_numbers_of_steps(name, lags):
 @pytest.mark.parametrize("name", ["tanh", "lstm", "gru"])
 def test_gains_beyond_reach_are_told(name):
     for gain in (1e6, 1e160, 1e300):
-        with pytest.raises(ValueError, match="gain = .*every unit saturates, pass a smaller gain, at most"):
+        with pytest.raises(
+            ValueError, match="gain = .*every unit saturates, pass a smaller gain, at most"
+        ):
             dm.theory.lyapunov_spectrum(dm.models.get(name, units=6, gain=gain))
         with pytest.raises(ValueError, match="pass a smaller gain"):
             dm.theory.gradient_norms(dm.models.get(name, units=6, gain=gain), lags=3)
@@ -128,4 +226,6 @@ def test_where_no_theory_is_known():
     with pytest.raises(ValueError, match="one layer"):
         dm.theory.lyapunov_spectrum(dm.models.get("tanh", units=3, layers=2))
     with pytest.raises(ValueError, match="modReLU"):
-        dm.theory.lyapunov_spectrum(dm.models.get("orthogonal", units=3, nonlinearity="modrelu", bias_sd=0.1))
+        dm.theory.lyapunov_spectrum(
+            dm.models.get("orthogonal", units=3, nonlinearity="modrelu", bias_sd=0.1)
+        )

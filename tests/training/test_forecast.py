@@ -1,4 +1,5 @@
-"""Forecasts: the closed loop as a map, readouts in closed form, valid times, and the dynamics that were learned."""
+"""Forecasts: the closed loop as a map, readouts in closed form, valid times, and the dynamics that
+were learned."""
 
 import time
 
@@ -9,7 +10,14 @@ import torch
 import dynmem as dm
 from dynmem.errors import DamageError, NotFiniteError, ShapeError, UnknownNameError
 from dynmem.training import forecast as module, load, save, teach
-from dynmem.training.forecast import Forecaster, echo, forcing_interval, learned_dynamics, state_distance, valid_time
+from dynmem.training.forecast import (
+    Forecaster,
+    echo,
+    forcing_interval,
+    learned_dynamics,
+    state_distance,
+    valid_time,
+)
 from dynmem.training.readout import ridge_readout
 from dynmem.training.teacher_forcing import LISTENING, Forced, _tested
 
@@ -21,12 +29,15 @@ def lorenz():
 
 @pytest.fixture(scope="module")
 def esn(lorenz):
-    model = dm.models.get("esn", units=300, inputs=3, outputs=3, spectral_radius=0.5, input_gain=0.3)
+    model = dm.models.get(
+        "esn", units=300, inputs=3, outputs=3, spectral_radius=0.5, input_gain=0.3
+    )
     return echo(model, lorenz, ridge=1e-7, noise=1e-4)
 
 
 class Perfect(dm.Map):
-    """A model without memory that knows the Henon map: what it should say is the increment, in units of the gain."""
+    """A model without memory that knows the Henon map: what it should say is the increment, in
+    units of the gain."""
 
     inputs = outputs = 2
     size = 0
@@ -54,7 +65,9 @@ def test_a_model_that_knows_the_law_forecasts_to_rounding():
     # errors of rounding grow at lambda_1 = 0.419 a step: after 20 Lyapunov times by e^20 = 5e8
     assert 1e-11 < float(times.error[-1].mean()) < 1e-4
     found = learned_dynamics(perfect, data, times=400.0)
-    np.testing.assert_allclose(found.lyapunov, found.true_lyapunov, atol=5 * float(found.standard_error.max()) + 2e-3)
+    np.testing.assert_allclose(
+        found.lyapunov, found.true_lyapunov, atol=5 * float(found.standard_error.max()) + 2e-3
+    )
     assert float(found.state_distance) < 1.5 * float(found.state_distance_floor)
 
 
@@ -112,8 +125,11 @@ def test_echo_state_network_learns_lorenz(esn, lorenz):
 def test_forcing_interval_is_a_doubling_time(lorenz):
     assert forcing_interval(lorenz) == round(np.log(2) / 0.02)
     with pytest.raises(ValueError, match="no Lyapunov time"):
-        forcing_interval(lorenz.assign_attrs({k: v for k, v in lorenz.attrs.items() if k != "lyapunov_time"}).pipe(
-            lambda d: d.drop_attrs().assign_attrs(sampling_step=1.0)))
+        forcing_interval(
+            lorenz.assign_attrs(
+                {k: v for k, v in lorenz.attrs.items() if k != "lyapunov_time"}
+            ).pipe(lambda d: d.drop_attrs().assign_attrs(sampling_step=1.0))
+        )
 
 
 def test_forced_steps_are_as_said(lorenz):
@@ -127,14 +143,19 @@ def test_forced_steps_are_as_said(lorenz):
         x = loop.rule(x, None)
         np.testing.assert_allclose(sparse[t], x[8:], atol=1e-12)
     dense = Forced(loop.model, loop.gain, 1, "float64")
-    np.testing.assert_allclose(dense(z).detach(), Forced(loop.model, loop.gain, 1, "float64").eval()(z).detach())
+    np.testing.assert_allclose(
+        dense(z).detach(), Forced(loop.model, loop.gain, 1, "float64").eval()(z).detach()
+    )
     assert not np.allclose(dense(z)[0].detach(), sparse)
 
 
 @pytest.mark.parametrize("forcing", [1, None])
 def test_teaching_lowers_the_loss_with_the_same_bits(lorenz, forcing):
     model = dm.models.get("gru", units=8, inputs=3, outputs=3)
-    runs = [teach(model, lorenz, steps=20, forcing=forcing, batch=8, window=60, learning_rate=1e-2) for _ in range(2)]
+    runs = [
+        teach(model, lorenz, steps=20, forcing=forcing, batch=8, window=60, learning_rate=1e-2)
+        for _ in range(2)
+    ]
     assert runs[0][1].identical(runs[1][1])
     loss = runs[0][1].training_loss.values
     assert loss[-5:].mean() < 0.8 * loss[:3].mean()
@@ -143,8 +164,11 @@ def test_teaching_lowers_the_loss_with_the_same_bits(lorenz, forcing):
 
 
 def test_taught_by_name_with_a_verdict_of_the_test(lorenz):
-    """Who forecasts better than to stand still, by the margin that is asked, has learned; after one step none has."""
-    taught, history = teach("gru", lorenz, units=16, steps=60, forcing=1, batch=16, window=50, learning_rate=2e-2)
+    """Who forecasts better than to stand still, by the margin that is asked, has learned; after one
+    step none has."""
+    taught, history = teach(
+        "gru", lorenz, units=16, steps=60, forcing=1, batch=16, window=50, learning_rate=2e-2
+    )
     assert taught.model.size == 16 and history.floor == 1.0 and history.asked == 0.1
     assert history.learned == 1 and history.test_loss + 2 * history.test_error < 0.1
     _, history = teach("gru", lorenz, units=16, steps=1, forcing=1, batch=16, window=50)
@@ -162,7 +186,9 @@ def test_a_forecaster_comes_back_from_its_file(lorenz, name, tmp_path):
     heard = lorenz.x.values[:50]
     starts = [system.warmed(heard) for system in (kept, found)]
     np.testing.assert_array_equal(*starts)
-    np.testing.assert_array_equal(*(dm.orbit(system, starts[0], duration=100 * kept.dt).x.values for system in (kept, found)))
+    np.testing.assert_array_equal(
+        *(dm.orbit(system, starts[0], duration=100 * kept.dt).x.values for system in (kept, found))
+    )
     again = load(tmp_path / "f.pt", like=kept)
     np.testing.assert_array_equal(again.gain, kept.gain)
     data = bytearray((tmp_path / "f.pt").read_bytes())
@@ -174,15 +200,29 @@ def test_a_forecaster_comes_back_from_its_file(lorenz, name, tmp_path):
 
 def test_fit_keeps_the_forecaster_on_disk(tmp_path):
     task = dm.training.task_of(dm.datasets.load("henon", samples=600), steps=30)
-    trained, history = dm.fit("gru", task, units=4, steps=4, evaluate_every=2, checkpoint=tmp_path / "best.pt", progress=False)
+    trained, history = dm.fit(
+        "gru",
+        task,
+        units=4,
+        steps=4,
+        evaluate_every=2,
+        checkpoint=tmp_path / "best.pt",
+        progress=False,
+    )
     found = load(tmp_path / "best.pt")
     np.testing.assert_array_equal(found.model.R, trained.model.R)
     assert found.dt == 1.0 and history.best_step in (2, 4)
 
 
-@pytest.mark.parametrize("change, words", [
-    ({"dt": "a"}, "dt = 'a'"), ({"dt": -1.0}, "dt = -1.0"), ({"mean": 3}, "cannot be: mean has shape"), ({"model": None}, "cannot be"),
-])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"dt": "a"}, "dt = 'a'"),
+        ({"dt": -1.0}, "dt = -1.0"),
+        ({"mean": 3}, "cannot be: mean has shape"),
+        ({"model": None}, "cannot be"),
+    ],
+)
 def test_a_record_of_a_forecaster_that_cannot_be(lorenz, change, words, tmp_path):
     """Right in its checksum, wrong in what it says."""
     import json
@@ -193,8 +233,15 @@ def test_a_record_of_a_forecaster_that_cannot_be(lorenz, change, words, tmp_path
     described = checkpoint.describe(kept)
     described["fields"] |= change
     record = json.dumps({"system": described, "facts": {}}, sort_keys=True)
-    arrays = {name: torch.from_numpy(v.copy()) for name, v in checkpoint.leaves(kept) if isinstance(v, np.ndarray)}
-    torch.save({"weights": arrays, "record": record, "sha256": checkpoint.digest(arrays, record)}, tmp_path / "f.pt")
+    arrays = {
+        name: torch.from_numpy(v.copy())
+        for name, v in checkpoint.leaves(kept)
+        if isinstance(v, np.ndarray)
+    }
+    torch.save(
+        {"weights": arrays, "record": record, "sha256": checkpoint.digest(arrays, record)},
+        tmp_path / "f.pt",
+    )
     with pytest.raises(DamageError, match=words):
         load(tmp_path / "f.pt")
 
@@ -211,7 +258,14 @@ def test_distances():
 def test_a_gru_learns_lorenz():
     data = dm.datasets.load("lorenz63", samples=40_000)
     began = time.process_time()
-    taught, history = teach(dm.models.get("gru", units=64, inputs=3, outputs=3), data, steps=5000, forcing=1, window=50, learning_rate=5e-3)
+    taught, history = teach(
+        dm.models.get("gru", units=64, inputs=3, outputs=3),
+        data,
+        steps=5000,
+        forcing=1,
+        window=50,
+        learning_rate=5e-3,
+    )
     assert time.process_time() - began < 1200  # ten minutes of two cores
     assert float(history.training_loss[-50:].median()) < 1e-4  # single steps of so high a rate jump
     times = valid_time(taught, data, starts=60, longest=12.0)
@@ -225,47 +279,168 @@ def test_a_gru_learns_lorenz():
 GRU = dm.models.get("gru", units=2, inputs=3, outputs=3)
 WRONG = dm.datasets.load("hopfield_recall", trials=10, units=5, stored=2)
 BAD = [
-    (lambda d: Forecaster(dm.models.get("gru", units=2, inputs=3), np.ones(3), np.ones(3), np.ones(3)), ShapeError, "as many of each"),
-    (lambda d: Forecaster(dm.models.get("gru", units=2, inputs=3, outputs=3), np.ones(2), np.ones(3), np.ones(3)), ShapeError, "mean has shape"),
-    (lambda d: module.forecaster(dm.models.get("gru", units=2, inputs=3, outputs=3), d.drop_vars("x")), ShapeError, "load an orbit"),
-    (lambda d: teach(dm.models.get("gru", units=2, inputs=3, outputs=3), d, steps=0), ValueError, "steps = 0"),
-    (lambda d: teach(dm.models.get("gru", units=2, inputs=3, outputs=3), d, window=10), ValueError, "window = 10"),
-    (lambda d: teach(dm.models.get("gru", units=2, inputs=3, outputs=3), d, window=10**6), ShapeError, "too few for windows"),
+    (
+        lambda d: Forecaster(
+            dm.models.get("gru", units=2, inputs=3), np.ones(3), np.ones(3), np.ones(3)
+        ),
+        ShapeError,
+        "as many of each",
+    ),
+    (
+        lambda d: Forecaster(
+            dm.models.get("gru", units=2, inputs=3, outputs=3), np.ones(2), np.ones(3), np.ones(3)
+        ),
+        ShapeError,
+        "mean has shape",
+    ),
+    (
+        lambda d: module.forecaster(
+            dm.models.get("gru", units=2, inputs=3, outputs=3), d.drop_vars("x")
+        ),
+        ShapeError,
+        "load an orbit",
+    ),
+    (
+        lambda d: teach(dm.models.get("gru", units=2, inputs=3, outputs=3), d, steps=0),
+        ValueError,
+        "steps = 0",
+    ),
+    (
+        lambda d: teach(dm.models.get("gru", units=2, inputs=3, outputs=3), d, window=10),
+        ValueError,
+        "window = 10",
+    ),
+    (
+        lambda d: teach(dm.models.get("gru", units=2, inputs=3, outputs=3), d, window=10**6),
+        ShapeError,
+        "too few for windows",
+    ),
     (lambda d: teach(GRU, 3), ShapeError, "a forecast needs x.time, state.*got int"),
-    (lambda d: teach(GRU, WRONG), ShapeError, "a forecast needs x.time, state.*got a Dataset of activity, .*patterns"),
-    (lambda d: teach(GRU, d, rng="a"), ValueError, "rng = 'a': pass a seed, a whole number of at least 0"),
+    (
+        lambda d: teach(GRU, WRONG),
+        ShapeError,
+        "a forecast needs x.time, state.*got a Dataset of activity, .*patterns",
+    ),
+    (
+        lambda d: teach(GRU, d, rng="a"),
+        ValueError,
+        "rng = 'a': pass a seed, a whole number of at least 0",
+    ),
     (lambda d: teach("grru", d), UnknownNameError, "no model is called 'grru'"),
     (lambda d: teach(3, d), TypeError, "Map"),
-    (lambda d: teach(GRU, d, learning_rate=-1, noise="a", clip=0), ValueError, "learning_rate = -1: .*\nclip = 0.*\nnoise = 'a': must be"),
+    (
+        lambda d: teach(GRU, d, learning_rate=-1, noise="a", clip=0),
+        ValueError,
+        "learning_rate = -1: .*\nclip = 0.*\nnoise = 'a': must be",
+    ),
     (lambda d: teach(GRU, d, units=0), ValueError, "units = 0"),
     (lambda d: teach(GRU, d, dtype="int8"), ValueError, "must be float32 or float64"),
     (lambda d: teach(GRU, d, forcing=0), ValueError, "forcing = 0"),
-    (lambda d: teach(module.forecaster(GRU, d), dm.datasets.load("henon", samples=500), forcing=1), ShapeError, "has 3 components and the orbit 2"),
+    (
+        lambda d: teach(
+            module.forecaster(GRU, d), dm.datasets.load("henon", samples=500), forcing=1
+        ),
+        ShapeError,
+        "has 3 components and the orbit 2",
+    ),
     (lambda d: dm.fit(module.forecaster(GRU, d), d, steps=1), TypeError, "dm.training.teach"),
-    (lambda d: teach(GRU, dm.datasets.load("lorenz63", samples=1000, rho=[20.0, 28.0])), ShapeError, r"data.isel\(parameter=0\)"),
+    (
+        lambda d: teach(GRU, dm.datasets.load("lorenz63", samples=1000, rho=[20.0, 28.0])),
+        ShapeError,
+        r"data.isel\(parameter=0\)",
+    ),
     (lambda d: echo(GRU, 3), ShapeError, "got int"),
     (lambda d: echo(GRU, d, rng="a"), ValueError, "rng = 'a'"),
-    (lambda d: echo(GRU, d, noise=-1, ridge="a"), ValueError, "noise = -1: .*\nridge = 'a': must be a number of at least 0"),
+    (
+        lambda d: echo(GRU, d, noise=-1, ridge="a"),
+        ValueError,
+        "noise = -1: .*\nridge = 'a': must be a number of at least 0",
+    ),
     (lambda d: echo(dm.models.get("esn", units=4, inputs=3), d), ShapeError, "as many of each"),
     (lambda d: valid_time(GRU, d), TypeError, "expected a Forecaster, .* got Network"),
     (lambda d: valid_time(module.forecaster(GRU, d), 3), ShapeError, "got int"),
-    (lambda d: valid_time(module.forecaster(GRU, d), d, name="tests"), UnknownNameError, "no part is called 'tests'"),
-    (lambda d: valid_time(module.forecaster(GRU, d), d, starts=1, warm=0, longest=0.0, threshold=-1), ValueError, "starts = 1.*\nwarm = 0.*\nthresh"),
-    (lambda d: valid_time(module.forecaster(GRU, d), dm.datasets.load("henon", samples=500)), ShapeError, "has 3 components and the orbit 2"),
+    (
+        lambda d: valid_time(module.forecaster(GRU, d), d, name="tests"),
+        UnknownNameError,
+        "no part is called 'tests'",
+    ),
+    (
+        lambda d: valid_time(
+            module.forecaster(GRU, d), d, starts=1, warm=0, longest=0.0, threshold=-1
+        ),
+        ValueError,
+        "starts = 1.*\nwarm = 0.*\nthresh",
+    ),
+    (
+        lambda d: valid_time(module.forecaster(GRU, d), dm.datasets.load("henon", samples=500)),
+        ShapeError,
+        "has 3 components and the orbit 2",
+    ),
     (lambda d: learned_dynamics(GRU, d), TypeError, "expected a Forecaster"),
     (lambda d: learned_dynamics(module.forecaster(GRU, d), WRONG), ShapeError, "a forecast needs"),
-    (lambda d: learned_dynamics(module.forecaster(GRU, d), d, times=-1, bins=1, warm=0), ValueError, "warm = 0.*\nbins = 1.*\ntimes = -1"),
-    (lambda d: learned_dynamics(module.forecaster(GRU, d), d, exponents=4), ValueError, "states 3 exponents"),
-    (lambda d: learned_dynamics(module.forecaster(GRU, d), d.assign_attrs(lyapunov_time=None)), ValueError, "neither a lyapunov_time"),
-    (lambda d: learned_dynamics(module.forecaster(GRU, d), d.drop_attrs().assign_attrs(sampling_step=0.02, lyapunov_time=1.1)), ValueError,
-     "states no exponents"),
-    (lambda d: Forecaster(GRU, np.ones(3), np.zeros(3), np.ones(3)), NotFiniteError, "scale = .*above 0"),
-    (lambda d: Forecaster(GRU, np.ones(3), np.ones(3), np.ones(3), dt=0.0), ValueError, "dt = 0.0: must be a positive number"),
+    (
+        lambda d: learned_dynamics(module.forecaster(GRU, d), d, times=-1, bins=1, warm=0),
+        ValueError,
+        "warm = 0.*\nbins = 1.*\ntimes = -1",
+    ),
+    (
+        lambda d: learned_dynamics(module.forecaster(GRU, d), d, exponents=4),
+        ValueError,
+        "states 3 exponents",
+    ),
+    (
+        lambda d: learned_dynamics(module.forecaster(GRU, d), d.assign_attrs(lyapunov_time=None)),
+        ValueError,
+        "neither a lyapunov_time",
+    ),
+    (
+        lambda d: learned_dynamics(
+            module.forecaster(GRU, d),
+            d.drop_attrs().assign_attrs(sampling_step=0.02, lyapunov_time=1.1),
+        ),
+        ValueError,
+        "states no exponents",
+    ),
+    (
+        lambda d: Forecaster(GRU, np.ones(3), np.zeros(3), np.ones(3)),
+        NotFiniteError,
+        "scale = .*above 0",
+    ),
+    (
+        lambda d: Forecaster(GRU, np.ones(3), np.ones(3), np.ones(3), dt=0.0),
+        ValueError,
+        "dt = 0.0: must be a positive number",
+    ),
     (lambda d: forcing_interval(3), ShapeError, "got int"),
-    (lambda d: ridge_readout(dm.models.get("esn", units=4, inputs=1), np.ones((9, 1)), np.ones((9, 1))), ShapeError, "no readout"),
-    (lambda d: ridge_readout(dm.models.get("esn", units=4, inputs=1, outputs=1), np.ones((9, 2)), np.ones((9, 1))), ShapeError, "do not fit"),
-    (lambda d: ridge_readout(dm.models.get("esn", units=4, inputs=1, outputs=1), np.ones((9, 1)), np.ones((9, 1)), washout=9), ValueError, "washout"),
-    (lambda d: dm.models.get("esn", units=4, spectral_radius="a"), ValueError, "spectral_radius = 'a'"),
+    (
+        lambda d: ridge_readout(
+            dm.models.get("esn", units=4, inputs=1), np.ones((9, 1)), np.ones((9, 1))
+        ),
+        ShapeError,
+        "no readout",
+    ),
+    (
+        lambda d: ridge_readout(
+            dm.models.get("esn", units=4, inputs=1, outputs=1), np.ones((9, 2)), np.ones((9, 1))
+        ),
+        ShapeError,
+        "do not fit",
+    ),
+    (
+        lambda d: ridge_readout(
+            dm.models.get("esn", units=4, inputs=1, outputs=1),
+            np.ones((9, 1)),
+            np.ones((9, 1)),
+            washout=9,
+        ),
+        ValueError,
+        "washout",
+    ),
+    (
+        lambda d: dm.models.get("esn", units=4, spectral_radius="a"),
+        ValueError,
+        "spectral_radius = 'a'",
+    ),
 ]
 
 
@@ -282,7 +457,8 @@ def test_too_short_a_part_says_how_many_are_needed(esn, lorenz):
 
 @pytest.mark.parametrize("samples, steps, count", [(3000, 40, 64), (500, 40, 23), (60, 50, 2)])
 def test_windows_that_judge_a_forecast_score_no_step_twice(samples, steps, count):
-    """Else they are no independent sample, and the error of their mean is too small; of less than two there would be none."""
+    """Else they are no independent sample, and the error of their mean is too small; of less than
+    two there would be none."""
     seen = []
 
     def measure(said, true):

@@ -1,1 +1,2 @@
-"""What changes with a parameter? Diagrams, maps of exponents, period doublings, Poincare sections."""
+"""What changes with a parameter? Diagrams, maps of exponents, period doublings, Poincare
+sections."""

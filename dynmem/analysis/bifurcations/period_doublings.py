@@ -1,4 +1,5 @@
-"""Period doublings: the parameters at which a multiplier of a cycle leaves through -1, one cycle after the other."""
+"""Period doublings: the parameters at which a multiplier of a cycle leaves through -1, one cycle
+after the other."""
 
 import numpy as np
 from scipy.optimize import brentq
@@ -17,18 +18,24 @@ DELTA = 4.669201609
 STEPS = 20  # in which a first window is crossed, and a later one divided
 
 
-def period_doublings(system, parameter, start, stop, *, doublings=6, period=1, x0=None, transient=2000, rng=0):
-    """Parameters a_k at which the cycle of period 2^k p of a map loses its stability to one of twice its period.
+def period_doublings(
+    system, parameter, start, stop, *, doublings=6, period=1, x0=None, transient=2000, rng=0
+):
+    """Parameters a_k at which the cycle of period 2^k p of a map loses its stability to one of
+    twice its period.
 
-    The stable cycle at ``start`` is followed by Newton's method towards ``stop``; where the multiplier that is closest to -1 passes it,
-    the parameter is found by bisection (Brent), and the cycle of twice the period is sought beyond. ``ratio``
-    (a_k - a_(k-1)) / (a_(k+1) - a_k) tends to Feigenbaum's 4.6692 for maps with a quadratic maximum.
+    The stable cycle at ``start`` is followed by Newton's method towards ``stop``; where the
+    multiplier that is closest to -1 passes it, the parameter is found by bisection (Brent), and the
+    cycle of twice the period is sought beyond. ``ratio`` (a_k - a_(k-1)) / (a_(k+1) - a_k) tends to
+    Feigenbaum's 4.6692 for maps with a quadratic maximum.
 
-    Parameters: ``system`` and ``parameter`` as in ``bifurcation`` (maps only); ``period`` p of the cycle at ``start``; ``transient`` steps
-    to reach it from x0; ``doublings`` at most this many, fewer where ``stop`` comes first (``note`` says so).
+    Parameters: ``system`` and ``parameter`` as in ``bifurcation`` (maps only); ``period`` p of the
+    cycle at ``start``; ``transient`` steps to reach it from x0; ``doublings`` at most this many,
+    fewer where ``stop`` comes first (``note`` says so).
 
-    Returns a Dataset over ``doubling`` (0, 1, ...): ``value`` of the parameter, ``period`` of the cycle that loses stability there,
-    ``multiplier``, ``ratio`` (NaN at both ends), and ``accumulation``, the limit that the last three extrapolate to (NaN below three).
+    Returns a Dataset over ``doubling`` (0, 1, ...): ``value`` of the parameter, ``period`` of the
+    cycle that loses stability there, ``multiplier``, ``ratio`` (NaN at both ends), and
+    ``accumulation``, the limit that the last three extrapolate to (NaN below three).
 
     Raises ConvergenceError where there is no stable cycle of that period at ``start``.
 
@@ -39,23 +46,44 @@ def period_doublings(system, parameter, start, stop, *, doublings=6, period=1, x
     make = maker(system, (parameter,))
     first = make(**{parameter: float(start)})
     if isinstance(first, Flow):
-        raise TypeError(f"{type(first).__name__} is a Flow: a period in steps needs a Map, such as dm.FlowMap over the period of its drive")
+        raise TypeError(
+            f"{type(first).__name__} is a Flow: a period in steps needs a Map, such "
+            "as dm.FlowMap over the period of its drive"
+        )
     if not np.isfinite([start, stop]).all() or start == stop:
         raise ValueError(f"start = {start}, stop = {stop}: pass two values that differ")
     doublings, period = whole("doublings", doublings, 1), whole("period", period, 1)
     x = first.initial(rng) if x0 is None else as_state(first, x0, "x0")
     with one_thread():
         x = _attracted(first, x, period, transient)
-        found, note = _cascade(lambda value: make(**{parameter: float(value)}), x, float(start), float(stop), doublings, period, transient)
-    return _report(as_system(first), parameter, found, note, rng, {"start": start, "stop": stop, "transient": transient})
+        found, note = _cascade(
+            lambda value: make(**{parameter: float(value)}),
+            x,
+            float(start),
+            float(stop),
+            doublings,
+            period,
+            transient,
+        )
+    return _report(
+        as_system(first),
+        parameter,
+        found,
+        note,
+        rng,
+        {"start": start, "stop": stop, "transient": transient},
+    )
 
 
 def _attracted(system, x, period, transient):
     """A point of the stable cycle of that period to which x goes."""
     x = _cycle(system, trajectory(system, x, transient, None)[-1], period)
     if x is None or np.abs(_multipliers(system, x, period)).max() >= 1.0:
-        raise ConvergenceError(f"no stable cycle of period {period} was reached in {transient} steps ({system}): start at another value, or "
-                               "give the period that is stable there")
+        raise ConvergenceError(
+            f"no stable cycle of period {period} was reached in {transient} "
+            f"steps ({system}): start at another value, or "
+            "give the period that is stable there"
+        )
     return x
 
 
@@ -68,7 +96,10 @@ def _cycle(system, x, period):
 def _near(system, x, period):
     point = _cycle(system, x, period)
     if point is None:
-        raise ConvergenceError(f"the cycle of period {period} was lost next to its doubling ({system}): start nearer to it")
+        raise ConvergenceError(
+            f"the cycle of period {period} was lost next to its doubling "
+            f"({system}): start nearer to it"
+        )
     return point
 
 
@@ -89,7 +120,11 @@ def _cascade(make, x, start, stop, doublings, period, transient):
     while len(found) < doublings:
         crossed = _follow(make, x, value, stop, step, period)
         if crossed is None:
-            return found, f"the cycle of period {period} keeps its stability, or ends otherwise, before {stop:g}"
+            return (
+                found,
+                f"the cycle of period {period} keeps its stability, or ends otherwise, before "
+                f"{stop:g}",
+            )
         at, point = crossed
         found.append((at, period, _crossing(make(at), point, period)))
         gap = (at - found[-2][0]) / DELTA if len(found) > 1 else step
@@ -101,31 +136,45 @@ def _cascade(make, x, start, stop, doublings, period, transient):
 
 
 def _follow(make, x, value, stop, step, period):
-    """Parameter and point at which the cycle that starts at x passes a multiplier of -1; None where it does not before stop."""
+    """Parameter and point at which the cycle that starts at x passes a multiplier of -1; None where
+    it does not before stop."""
     before = _crossing(make(value), x, period)
     while (stop - value) * np.sign(step) > 0:
         target = value + np.sign(step) * min(abs(step), abs(stop - value))
         y = _cycle(make(target), x, period)
-        if y is None or np.linalg.norm(Equation(make(target), max(1, period // 2)).residual(y)) < 1e-9 * (period > 1):
+        if y is None or np.linalg.norm(
+            Equation(make(target), max(1, period // 2)).residual(y)
+        ) < 1e-9 * (period > 1):
             return None
         after = _crossing(make(target), y, period)
         if before > 0.0 >= after:
-            at = brentq(lambda a, near=y: _crossing(make(a), _near(make(a), near, period), period), value, target, xtol=1e-14, rtol=1e-14)
+            at = brentq(
+                lambda a, near=y: _crossing(make(a), _near(make(a), near, period), period),
+                value,
+                target,
+                xtol=1e-14,
+                rtol=1e-14,
+            )
             return at, _cycle(make(at), y, period)
         x, value, before = y, target, after
     return None
 
 
 def _doubled(make, point, at, gap, period, transient):
-    """A point of the stable cycle of the doubled period beyond the doubling at ``at``, and the parameter there; None where none is found."""
+    """A point of the stable cycle of the doubled period beyond the doubling at ``at``, and the
+    parameter there; None where none is found."""
     for share in (0.4, 0.2, 0.1, 0.05, 0.6):
         system = make(at + share * gap)
         try:
-            x = trajectory(system, point + 1e-6 * (1.0 + np.abs(point)), max(transient, 200 * period), None)[-1]
+            x = trajectory(
+                system, point + 1e-6 * (1.0 + np.abs(point)), max(transient, 200 * period), None
+            )[-1]
         except NotFiniteError:
             continue
         x = _cycle(system, x, period)
-        apart = x is not None and np.linalg.norm(Equation(system, period // 2).residual(x)) > 1e-7 * (1.0 + np.linalg.norm(x))
+        apart = x is not None and np.linalg.norm(
+            Equation(system, period // 2).residual(x)
+        ) > 1e-7 * (1.0 + np.linalg.norm(x))
         if apart and np.abs(_multipliers(system, x, period)).max() < 1.0:
             return x, at + share * gap
     return None, None
@@ -136,14 +185,37 @@ def _report(system, parameter, found, note, rng, options):
     gaps = np.diff(values)
     ratio = np.full(len(values), np.nan)
     ratio[1:-1] = gaps[:-1] / gaps[1:]
-    limit = values[-1] - gaps[-1] ** 2 / (gaps[-1] - gaps[-2]) if len(values) > 2 else np.nan  # Aitken
+    # Aitken
+    limit = values[-1] - gaps[-1] ** 2 / (gaps[-1] - gaps[-2]) if len(values) > 2 else np.nan
     label = {
         "value": ("doubling", values, "1", f"{parameter} at the doubling"),
-        "period": ("doubling", np.array([row[1] for row in found], int), "step", "period of the cycle that loses its stability"),
-        "multiplier": ("doubling", np.array([row[2] - 1.0 for row in found]), "1", "multiplier there"),
+        "period": (
+            "doubling",
+            np.array([row[1] for row in found], int),
+            "step",
+            "period of the cycle that loses its stability",
+        ),
+        "multiplier": (
+            "doubling",
+            np.array([row[2] - 1.0 for row in found]),
+            "1",
+            "multiplier there",
+        ),
         "ratio": ("doubling", ratio, "1", "ratio of the gaps before and after"),
-        "accumulation": ((), limit, "1", f"{parameter} at which the doublings accumulate, extrapolated"),
+        "accumulation": (
+            (),
+            limit,
+            "1",
+            f"{parameter} at which the doublings accumulate, extrapolated",
+        ),
     }
     known = {name: value for name, value in describe_system(system).items() if name != parameter}
-    return dataset(label, {"doubling": ("doubling", np.arange(len(values)), "1", "doubling")}, title=f"period doublings of {type(system).__name__}",
-                   source=SOURCE, parameters=known | {"parameter": parameter} | options, seed=rng, **({"note": note} if note else {}))
+    return dataset(
+        label,
+        {"doubling": ("doubling", np.arange(len(values)), "1", "doubling")},
+        title=f"period doublings of {type(system).__name__}",
+        source=SOURCE,
+        parameters=known | {"parameter": parameter} | options,
+        seed=rng,
+        **({"note": note} if note else {}),
+    )

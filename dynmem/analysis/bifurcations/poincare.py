@@ -1,4 +1,5 @@
-"""Sections of a flow: its maxima in one component, or its crossings of a plane, each refined to the precision of the integrator."""
+"""Sections of a flow: its maxima in one component, or its crossings of a plane, each refined to the
+precision of the integrator."""
 
 from dataclasses import dataclass
 
@@ -15,7 +16,8 @@ ROUNDS = 6  # of Newton's method on the time of a crossing
 
 @dataclass(frozen=True)
 class Section:
-    """Where height(x) rises through 0: the fall of a component's velocity (a maximum), or a component that passes a value."""
+    """Where height(x) rises through 0: the fall of a component's velocity (a maximum), or a
+    component that passes a value."""
 
     flow: Flow
     component: int
@@ -68,8 +70,8 @@ class _Clocked(Flow):
 
 
 def sampled(made, stepper, x, steps, section, u, most):
-    """The last ``most`` samples (m, n) of an orbit of ``steps`` steps from x, and its end: states of a Map, crossings of the section
-    for a Flow. Raises NotFiniteError where the orbit is lost."""
+    """The last ``most`` samples (m, n) of an orbit of ``steps`` steps from x, and its end: states
+    of a Map, crossings of the section for a Flow. Raises NotFiniteError where the orbit is lost."""
     kept = np.empty((0, len(x)))
     while steps > 0:
         count = min(CHUNK, steps)
@@ -88,10 +90,19 @@ def settled(made, stepper, x, steps, u):
 
 
 def states_of(made, stepper, x, steps, every, u):
-    """States every ``every`` steps, the first included, by the machine code ``made`` where there is one."""
+    """States every ``every`` steps, the first included, by the machine code ``made`` where there is
+    one."""
     if not made:
         return trajectory(stepper, x, steps, u)[::every]
-    course = made.run(stepper, x[None].copy(), np.zeros((1, 0, len(x))), steps, inputs=u, every=every, keep=("states",))
+    course = made.run(
+        stepper,
+        x[None].copy(),
+        np.zeros((1, 0, len(x))),
+        steps,
+        inputs=u,
+        every=every,
+        keep=("states",),
+    )
     if course.status[0, 0] == STATE_LOST:
         raise not_finite(stepper, int(course.status[0, 1]), steps)
     return np.concatenate([x[None], course.states[0]])

@@ -1,4 +1,5 @@
-"""Arrays that count: the multiply-adds and elementwise operations that any rule does, from the shapes of what it is given."""
+"""Arrays that count: the multiply-adds and elementwise operations that any rule does, from the
+shapes of what it is given."""
 
 from dataclasses import dataclass
 from math import log2, prod
@@ -7,17 +8,76 @@ import numpy as np
 
 from ...arrays import Numpy
 
-FREE = {"concatenate", "stack", "reshape", "transpose", "swapaxes", "moveaxis", "broadcast_to", "broadcast_arrays", "expand_dims", "squeeze", "ravel",
-        "take", "take_along_axis", "split", "array_split", "flip", "roll", "tile", "repeat", "copy", "shape", "ndim", "size", "zeros_like",
-        "ones_like", "empty_like", "real", "imag", "pad", "atleast_1d", "atleast_2d", "iscomplexobj", "isrealobj", "result_type", "diagonal"}
+FREE = {
+    "concatenate",
+    "stack",
+    "reshape",
+    "transpose",
+    "swapaxes",
+    "moveaxis",
+    "broadcast_to",
+    "broadcast_arrays",
+    "expand_dims",
+    "squeeze",
+    "ravel",
+    "take",
+    "take_along_axis",
+    "split",
+    "array_split",
+    "flip",
+    "roll",
+    "tile",
+    "repeat",
+    "copy",
+    "shape",
+    "ndim",
+    "size",
+    "zeros_like",
+    "ones_like",
+    "empty_like",
+    "real",
+    "imag",
+    "pad",
+    "atleast_1d",
+    "atleast_2d",
+    "iscomplexobj",
+    "isrealobj",
+    "result_type",
+    "diagonal",
+}
 EACH = {"where", "clip", "nan_to_num"}  # one operation for each number that comes out
-OVER = {"sum", "mean", "max", "amax", "min", "amin", "prod", "cumsum", "any", "all", "argmax", "argmin", "trace"}  # one for each that goes in
-HEAVY = {"multiply": 6, "divide": 11, "absolute": 4, "add": 2, "subtract": 2, "negative": 2, "conjugate": 1}  # on complex numbers; others 8
+# one for each that goes in
+OVER = {
+    "sum",
+    "mean",
+    "max",
+    "amax",
+    "min",
+    "amin",
+    "prod",
+    "cumsum",
+    "any",
+    "all",
+    "argmax",
+    "argmin",
+    "trace",
+}
+# on complex numbers; others 8
+HEAVY = {
+    "multiply": 6,
+    "divide": 11,
+    "absolute": 4,
+    "add": 2,
+    "subtract": 2,
+    "negative": 2,
+    "conjugate": 1,
+}
 
 
 @dataclass
 class Tally:
-    """What has been counted: products with a sum (one multiply-add each), elementwise operations, and numbers made by either."""
+    """What has been counted: products with a sum (one multiply-add each), elementwise operations,
+    and numbers made by either."""
 
     multiply_adds: int = 0
     elementwise: int = 0
@@ -31,11 +91,14 @@ class Tally:
 
 
 class Counted(np.lib.mixins.NDArrayOperatorsMixin):
-    """An array whose operations are counted, with the length of the chain of operations that led to it (``depth``).
+    """An array whose operations are counted, with the length of the chain of operations that led to
+    it (``depth``).
 
-    A tanh, an exponential, an addition or a comparison counts one for each number that comes out, a sum one for each that goes in; a matrix product
-    one multiply-add for each pair; moving numbers about counts nothing, nor does what is done with plain arrays alone. Complex numbers
-    count as their real and imaginary parts do; a Fourier transform of length n counts 5 n log2 n, of real numbers half of it.
+    A tanh, an exponential, an addition or a comparison counts one for each number that comes out, a
+    sum one for each that goes in; a matrix product one multiply-add for each pair; moving numbers
+    about counts nothing, nor does what is done with plain arrays alone. Complex numbers count as
+    their real and imaginary parts do; a Fourier transform of length n counts 5 n log2 n, of real
+    numbers half of it.
 
     >>> tally = Tally()
     >>> y = np.tanh(Counted(np.ones(3), tally) @ np.ones((3, 5)))
@@ -72,13 +135,18 @@ class Counted(np.lib.mixins.NDArrayOperatorsMixin):
         return bool(self.value)
 
     def __array__(self, *_, **__):
-        raise TypeError("an array that counts cannot become a plain one: what follows would not be counted")
+        raise TypeError(
+            "an array that counts cannot become a plain one: what follows would not be counted"
+        )
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         if method == "reduce":
             return _counted("sum", lambda *a: ufunc.reduce(*a, **kwargs), inputs)
         if method != "__call__" or kwargs:
-            raise TypeError(f"the operations of numpy's {ufunc.__name__}.{method} with {', '.join(kwargs) or 'no options'} are not known")
+            raise TypeError(
+                f"the operations of numpy's {ufunc.__name__}.{method} with "
+                f"{', '.join(kwargs) or 'no options'} are not known"
+            )
         if ufunc is np.matmul:
             return _product(*inputs)
         plain = _plain(inputs)
@@ -97,7 +165,10 @@ class Counted(np.lib.mixins.NDArrayOperatorsMixin):
         if name == "solve":
             return _solved(*args)
         if name not in FREE | EACH | OVER:
-            raise TypeError(f"the operations of numpy's {name} are not known: add it to {__name__}, or write it with dynmem's vocabulary")
+            raise TypeError(
+                f"the operations of numpy's {name} are not known: add it to "
+                f"{__name__}, or write it with dynmem's vocabulary"
+            )
         return _counted(name, lambda *a: function(*a, **kwargs), args)
 
     def _moved(self, value):
@@ -139,7 +210,14 @@ class Counted(np.lib.mixins.NDArrayOperatorsMixin):
 
 def _plain(args):
     """The arguments with plain arrays in place of counted ones, in lists too."""
-    return [a.value if isinstance(a, Counted) else type(a)(_plain(a)) if isinstance(a, (list, tuple)) else a for a in args]
+    return [
+        a.value
+        if isinstance(a, Counted)
+        else type(a)(_plain(a))
+        if isinstance(a, (list, tuple))
+        else a
+        for a in args
+    ]
 
 
 def _inside(args):
@@ -155,7 +233,10 @@ def _made(value, args, *, multiply_adds=0, elementwise=0, step=1):
     counted = list(_inside(args))
     tally, depth = counted[0].tally, max(a.depth for a in counted)
     if isinstance(value, (list, tuple)):
-        return type(value)(Counted(each, tally, depth + step) if isinstance(each, np.ndarray) else each for each in value)
+        return type(value)(
+            Counted(each, tally, depth + step) if isinstance(each, np.ndarray) else each
+            for each in value
+        )
     if not isinstance(value, (np.ndarray, np.generic)):
         return value
     if step:
@@ -182,21 +263,28 @@ def _weight(*arrays):
 def _product(a, b):
     left, right = _plain((a, b))
     value = np.matmul(left, right)
-    return _made(value, (a, b), multiply_adds=_weight(left, right) * np.size(value) * left.shape[-1])
+    return _made(
+        value, (a, b), multiply_adds=_weight(left, right) * np.size(value) * left.shape[-1]
+    )
 
 
 def _einsum(args, kwargs):
     formula, *operands = args
     plain = _plain(operands)
     value = np.einsum(formula, *plain, **kwargs)
-    products = np.einsum(formula, *(np.ones(np.shape(a)) for a in plain)).sum()  # each product of ones adds 1
+    # each product of ones adds 1
+    products = np.einsum(formula, *(np.ones(np.shape(a)) for a in plain)).sum()
     return _made(value, operands, multiply_adds=_weight(*plain) * products)
 
 
 def _solved(a, b):
     left, right = _plain((a, b))
     value, n = np.linalg.solve(left, right), left.shape[-1]
-    return _made(value, (a, b), multiply_adds=_weight(left, right) * (np.size(left) * n / 3 + n * np.size(value)))
+    return _made(
+        value,
+        (a, b),
+        multiply_adds=_weight(left, right) * (np.size(left) * n / 3 + n * np.size(value)),
+    )
 
 
 def _transformed(function, args, kwargs):
@@ -208,25 +296,38 @@ def _transformed(function, args, kwargs):
 
 
 class Counting(Numpy):
-    """The vocabulary on counting arrays: one operation each where numpy needs several, and a loop counted by one of its steps."""
+    """The vocabulary on counting arrays: one operation each where numpy needs several, and a loop
+    counted by one of its steps."""
 
     detach = staticmethod(lambda x: x.value)
-    complex = staticmethod(lambda real, imaginary: _made(Numpy.complex(*_plain((real, imaginary))), (real, imaginary), step=0))
+    complex = staticmethod(
+        lambda real, imaginary: _made(
+            Numpy.complex(*_plain((real, imaginary))), (real, imaginary), step=0
+        )
+    )
     sigmoid = staticmethod(lambda x: _made(Numpy.sigmoid(x.value), (x,), elementwise=x.size))
     erf = staticmethod(lambda x: _made(Numpy.erf(x.value), (x,), elementwise=x.size))
 
     @staticmethod
     def unroll(system, u, x):
-        """``system.unroll`` with every step counted as the first two are; the values of later states are those of the second."""
+        """``system.unroll`` with every step counted as the first two are; the values of later
+        states are those of the second."""
         length, now = u.shape[-2], u[..., 0, :] if system.inputs else None
         first = x if isinstance(x, Counted) else Counted(np.asarray(x), u.tally)
         one = system.rule(first, now)
         tally, kept = Tally(), u.tally
-        two = system.rule(Counted(one.value, tally, one.depth), None if now is None else Counted(now.value, tally, now.depth))
+        two = system.rule(
+            Counted(one.value, tally, one.depth),
+            None if now is None else Counted(now.value, tally, now.depth),
+        )
         kept.add(tally, length - 1)
         chain = max(0, two.depth - one.depth)
-        last = Counted(two.value if length > 1 else one.value, kept, one.depth + (length - 1) * chain)
-        states = np.broadcast_to(last.value[..., None, :], (*last.shape[:-1], length, last.shape[-1]))
+        last = Counted(
+            two.value if length > 1 else one.value, kept, one.depth + (length - 1) * chain
+        )
+        states = np.broadcast_to(
+            last.value[..., None, :], (*last.shape[:-1], length, last.shape[-1])
+        )
         return system.output(Counted(states, kept, last.depth), u if system.inputs else None), last
 
 

@@ -1,1 +1,2 @@
-"""How far back does a gradient reach? Gradients over the lag, horizons, paths, receptive fields, depth."""
+"""How far back does a gradient reach? Gradients over the lag, horizons, paths, receptive fields,
+depth."""

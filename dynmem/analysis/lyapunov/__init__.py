@@ -1,1 +1,2 @@
-"""How fast do differences grow? Lyapunov exponents and vectors, conditional exponents, chaos indicators."""
+"""How fast do differences grow? Lyapunov exponents and vectors, conditional exponents, chaos
+indicators."""

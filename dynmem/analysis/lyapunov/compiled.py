@@ -1,4 +1,5 @@
-"""The tangent loop by machine code: what ``growth.Tangents`` does for large systems, for small ones and whole ensembles of them."""
+"""The tangent loop by machine code: what ``growth.Tangents`` does for large systems, for small ones
+and whole ensembles of them."""
 
 import numpy as np
 
@@ -8,14 +9,17 @@ from ...orbits import not_finite
 from ..convergence import certainty, met
 from .tangent_growth import BLOCKS, CHECK, Growth
 
-MOST = 1 << 22  # steps in one go: inputs for all of them must fit in memory, and Ctrl-C waits for the end
+# steps in one go: inputs for all of them must fit in memory, and Ctrl-C waits for the end
+MOST = 1 << 22
 
 
 def machine_growth(made, systems, x, frame, drive, skip, steps, tolerance=None, workers=1):
-    """Growth of a frame (k, n) along the orbits of Maps of one equation from states x (m, n), over ``steps`` after ``skip``.
+    """Growth of a frame (k, n) along the orbits of Maps of one equation from states x (m, n), over
+    ``steps`` after ``skip``.
 
-    None where a direction has collapsed, whose exponent is -inf: ``Tangents`` knows how to go on from there. One system gives arrays
-    without a leading axis. Raises NotFiniteError where an orbit is lost.
+    None where a direction has collapsed, whose exponent is -inf: ``Tangents`` knows how to go on
+    from there. One system gives arrays without a leading axis. Raises NotFiniteError where an orbit
+    is lost.
     """
     members, (k, n) = len(systems), frame.shape
     system = systems if members > 1 else systems[0]
@@ -23,25 +27,50 @@ def machine_growth(made, systems, x, frame, drive, skip, steps, tolerance=None, 
     start, parts, values = 0, [], made.parameters(systems)
     for count, every in _stretches(skip, steps, tolerance, k):
         measuring = start >= skip
-        course = made.run(system, x, frames, count, inputs=drive.block(start, count), every=every, clock=clock, parameters=values, workers=workers,
-                          check_every=round(1 / CHECK) if measuring and k == n else 0)
+        course = made.run(
+            system,
+            x,
+            frames,
+            count,
+            inputs=drive.block(start, count),
+            every=every,
+            clock=clock,
+            parameters=values,
+            workers=workers,
+            check_every=round(1 / CHECK) if measuring and k == n else 0,
+        )
         if not _sound(course, systems, start, skip + steps):
             return None
         start, clock[:, 1] = start + count, np.maximum(clock[:, 1] - count, 0)
         if measuring:
-            parts.append((np.full(count // every, every * abs(systems[0].dt)), course.growths, course.sums))
-            if tolerance is not None and sum(len(p[0]) for p in parts) >= 64 and met(*certainty(*_joined(parts)[:2]), tolerance):
+            parts.append(
+                (np.full(count // every, every * abs(systems[0].dt)), course.growths, course.sums)
+            )
+            if (
+                tolerance is not None
+                and sum(len(p[0]) for p in parts) >= 64
+                and met(*certainty(*_joined(parts)[:2]), tolerance)
+            ):
                 break
     durations, growths, sums = _joined(parts)
-    return _growth(durations, growths if members > 1 else growths[0], sums if members > 1 else sums[0], int(clock[0, 0]))
+    return _growth(
+        durations,
+        growths if members > 1 else growths[0],
+        sums if members > 1 else sums[0],
+        int(clock[0, 0]),
+    )
 
 
 def _stretches(skip, steps, tolerance, k, points=32):
-    """Runs of machine code as (steps, steps of a block): the transient, then all at once, or part by part where a tolerance may end it."""
+    """Runs of machine code as (steps, steps of a block): the transient, then all at once, or part
+    by part where a tolerance may end it."""
     for done in range(0, skip, MOST):
         yield min(MOST, skip - done), min(MOST, skip - done)
-    every = max(1, steps // max(64, min(BLOCKS, 8 * BLOCKS // k)))  # a QR ends each block: fewer for large frames
-    whole = max(1, min(steps // every if tolerance is None else steps // every // points, MOST // every))
+    # a QR ends each block: fewer for large frames
+    every = max(1, steps // max(64, min(BLOCKS, 8 * BLOCKS // k)))
+    whole = max(
+        1, min(steps // every if tolerance is None else steps // every // points, MOST // every)
+    )
     done = 0
     while steps - done >= whole * every:
         yield whole * every, every
@@ -60,8 +89,11 @@ def _sound(course, systems, start, total):
         if status == STATE_LOST:
             raise not_finite(systems[i], int(start + step), total)
         if status == TANGENT_LOST:
-            raise NotFiniteError(f"Jacobian not finite at step {start + step} of {total} ({systems[i]}): the rule has no derivative there, or "
-                                 "overflows")
+            raise NotFiniteError(
+                f"Jacobian not finite at step {start + step} of {total} "
+                f"({systems[i]}): the rule has no derivative there, or "
+                "overflows"
+            )
     assert (course.status[bad, 0] == COLLAPSED).all()
     return False
 
@@ -79,4 +111,6 @@ def _growth(durations, growths, sums, interval, points=200):
     shown = edges[1:] - 1
     running = np.cumsum(np.add.reduceat(growths, edges[:-1], axis=-2), axis=-2) / total[shown, None]
     lost = np.zeros(growths.shape[:-2] + growths.shape[-1:], bool)
-    return Growth(durations, growths, total[shown], running, lost, sums[..., 0], sums[..., 1], interval)
+    return Growth(
+        durations, growths, total[shown], running, lost, sums[..., 0], sums[..., 1], interval
+    )

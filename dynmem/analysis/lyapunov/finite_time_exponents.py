@@ -8,23 +8,32 @@ from ...runtime.threads import one_thread
 from ..convergence import certainty
 from .tangent_orbit import default_transient, drive_name, rate_unit, start
 
-SOURCE = "Grassberger, Badii and Politi (1988), J. Stat. Phys. 51, 135; Prasad and Ramaswamy (1999), Phys. Rev. E 60, 2761"
+SOURCE = (
+    "Grassberger, Badii and Politi (1988), J. Stat. Phys. 51, 135; Prasad and Ramaswamy "
+    "(1999), Phys. Rev. E 60, 2761"
+)
 FEWEST = 8  # windows from which a variance is still estimated
 
 
-def finite_time_exponents(system, x0=None, *, duration, window, transient=None, exponents=None, drive=None, dt=None, rng=0):
-    """Finite-time Lyapunov exponents: the growth ln R_ii of each direction of the frame over a window of time, divided by the window.
+def finite_time_exponents(
+    system, x0=None, *, duration, window, transient=None, exponents=None, drive=None, dt=None, rng=0
+):
+    """Finite-time Lyapunov exponents: the growth ln R_ii of each direction of the frame over a
+    window of time, divided by the window.
 
-    Their mean is the exponent, and where growth forgets its past their variance falls as 2 D / window (central limit; Grassberger et al. 1988).
-    ``diffusion`` is that D, taken from windows that are merged 1, 2, 4 ... at a time: it is flat over ``merged_window`` once these are longer
+    Their mean is the exponent, and where growth forgets its past their variance falls as 2 D /
+    window (central limit; Grassberger et al. 1988). ``diffusion`` is that D, taken from windows
+    that are merged 1, 2, 4 ... at a time: it is flat over ``merged_window`` once these are longer
     than the memory of the growth, and falls to 0 where the growth is bounded about its mean.
 
-    Parameters: as in ``lyapunov_spectrum``; ``window`` in the system's own unit, ``duration`` at least two windows.
+    Parameters: as in ``lyapunov_spectrum``; ``window`` in the system's own unit, ``duration`` at
+    least two windows.
 
-    Returns a Dataset: ``finite_time_exponent(sample, exponent)`` of consecutive windows, ``lyapunov(exponent)`` their mean with
-    ``standard_error``, ``variance``, ``skewness`` and ``excess_kurtosis`` with the standard errors that Gaussian windows would have
-    (``skewness_error``, ``kurtosis_error``; NaN where the variance is 0), ``positive_share``, and ``diffusion(merged_window, exponent)``
-    with ``diffusion_error``.
+    Returns a Dataset: ``finite_time_exponent(sample, exponent)`` of consecutive windows,
+    ``lyapunov(exponent)`` their mean with ``standard_error``, ``variance``, ``skewness`` and
+    ``excess_kurtosis`` with the standard errors that Gaussian windows would have
+    (``skewness_error``, ``kurtosis_error``; NaN where the variance is 0), ``positive_share``, and
+    ``diffusion(merged_window, exponent)`` with ``diffusion_error``.
 
     >>> import dynmem as dm
     >>> found = finite_time_exponents(dm.models.Linear(np.diag([2.0, 0.5])), duration=100, window=10)
@@ -33,18 +42,46 @@ def finite_time_exponents(system, x0=None, *, duration, window, transient=None, 
     """
     transient = default_transient(duration, transient)
     with one_thread():
-        run, (skip, steps) = start(system, x0, drive, rng, exponents=exponents, dt=dt, times={"transient": transient, "duration": duration})
+        run, (skip, steps) = start(
+            system,
+            x0,
+            drive,
+            rng,
+            exponents=exponents,
+            dt=dt,
+            times={"transient": transient, "duration": duration},
+        )
         length = whole_steps(window, run.stepper.dt, "window")
         if length < 1 or steps < 2 * length:
-            raise ValueError(f"window = {window}: must be at least one step of {run.stepper.dt} and at most half the duration {duration}")
+            raise ValueError(
+                f"window = {window}: must be at least one step of {run.stepper.dt} "
+                f"and at most half the duration {duration}"
+            )
         run.skip(skip)
         growth = _growths(run, steps // length, length)
     window = length * abs(run.stepper.dt)
     label, coords = _labels(growth, window, *rate_unit(run))
-    parameters = {"duration": duration, "transient": transient, "window": window, "drive": drive_name(drive), "dt": run.stepper.dt}
-    notes = {"note": "directions with growth -inf were lost: their moments are NaN"} if np.isneginf(growth).any() else {}
-    return dataset(label, coords, title=f"finite-time exponents of {type(run.system).__name__}", source=SOURCE, seed=rng,
-                   parameters=describe_system(run.system) | parameters, **notes)
+    parameters = {
+        "duration": duration,
+        "transient": transient,
+        "window": window,
+        "drive": drive_name(drive),
+        "dt": run.stepper.dt,
+    }
+    notes = (
+        {"note": "directions with growth -inf were lost: their moments are NaN"}
+        if np.isneginf(growth).any()
+        else {}
+    )
+    return dataset(
+        label,
+        coords,
+        title=f"finite-time exponents of {type(run.system).__name__}",
+        source=SOURCE,
+        seed=rng,
+        parameters=describe_system(run.system) | parameters,
+        **notes,
+    )
 
 
 def _growths(run, windows, length):
@@ -70,16 +107,44 @@ def _labels(growth, window, per, unit):
         "standard_error": ("exponent", error, per, "standard error of the mean"),
         "variance": ("exponent", variance, f"{per}^2", "variance over windows"),
         "skewness": ("exponent", third, "1", "skewness over windows"),
-        "skewness_error": ((), np.sqrt(6 / count), "1", "standard error of the skewness of Gaussian windows"),
+        "skewness_error": (
+            (),
+            np.sqrt(6 / count),
+            "1",
+            "standard error of the skewness of Gaussian windows",
+        ),
         "excess_kurtosis": ("exponent", fourth, "1", "kurtosis over windows, less 3"),
-        "kurtosis_error": ((), np.sqrt(24 / count), "1", "standard error of the kurtosis of Gaussian windows"),
-        "positive_share": ("exponent", (values > 0).mean(axis=0), "1", "share of windows in which the direction grows"),
-        "diffusion": (("merged_window", "exponent"), diffusion, per, "half the variance times the window"),
-        "diffusion_error": (("merged_window", "exponent"), spread, per, "standard error of the diffusion"),
+        "kurtosis_error": (
+            (),
+            np.sqrt(24 / count),
+            "1",
+            "standard error of the kurtosis of Gaussian windows",
+        ),
+        "positive_share": (
+            "exponent",
+            (values > 0).mean(axis=0),
+            "1",
+            "share of windows in which the direction grows",
+        ),
+        "diffusion": (
+            ("merged_window", "exponent"),
+            diffusion,
+            per,
+            "half the variance times the window",
+        ),
+        "diffusion_error": (
+            ("merged_window", "exponent"),
+            spread,
+            per,
+            "standard error of the diffusion",
+        ),
     }
-    coords = {"sample": ("sample", np.arange(count), "1", "window"), "time": ("sample", window * np.arange(1, count + 1), unit, "end of the window"),
-              "exponent": ("exponent", np.arange(1, k + 1), "1", "index of the direction, fastest first"),
-              "merged_window": ("merged_window", lengths, unit, "window after merging neighbours")}
+    coords = {
+        "sample": ("sample", np.arange(count), "1", "window"),
+        "time": ("sample", window * np.arange(1, count + 1), unit, "end of the window"),
+        "exponent": ("exponent", np.arange(1, k + 1), "1", "index of the direction, fastest first"),
+        "merged_window": ("merged_window", lengths, unit, "window after merging neighbours"),
+    }
     return rows, coords
 
 
@@ -92,7 +157,8 @@ def _shape(deviations, variance):
 
 
 def _diffusion(growth, window):
-    """Half the variance times the window, (windows merged, k), for windows merged 1, 2, 4 ... at a time, with its standard error."""
+    """Half the variance times the window, (windows merged, k), for windows merged 1, 2, 4 ... at a
+    time, with its standard error."""
     lengths, values, errors, width = [], [], [], 1
     while len(growth) // width >= FEWEST or width == 1:
         used = len(growth) // width * width

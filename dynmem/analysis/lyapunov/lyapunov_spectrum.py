@@ -19,52 +19,95 @@ from .compiled import machine_growth
 from .qr import random_frame
 from .tangent_growth import Growth, Tangents, how_many
 
-THREADED = 128  # states below which Python's own work, which threads cannot share, takes most of a step
-TOO_SHORT = ("the run is too short: its halves differ by more than its fluctuations explain, or there are too few records for an error; pass a "
-             "longer duration, or a longer transient")
-SOURCE = "Benettin et al. (1980), Meccanica 15, 9; Geist, Parlitz and Lauterborn (1990), Prog. Theor. Phys. 83, 875"
+# states below which Python's own work, which threads cannot share, takes most of a step
+THREADED = 128
+TOO_SHORT = (
+    "the run is too short: its halves differ by more than its fluctuations explain, or "
+    "there are too few records for an error; pass a "
+    "longer duration, or a longer transient"
+)
+SOURCE = (
+    "Benettin et al. (1980), Meccanica 15, 9; Geist, Parlitz and Lauterborn (1990), Prog. "
+    "Theor. Phys. 83, 875"
+)
 
 
-def lyapunov_spectrum(system, x0=None, *, duration, transient=None, exponents=None, drive=None, dt=None, tolerance=None, rng=0,
-                      workers=None):
-    """Lyapunov exponents, natural logarithms per unit of time: lambda_i = lim 1/T ln |growth of the i-th direction|.
+def lyapunov_spectrum(
+    system,
+    x0=None,
+    *,
+    duration,
+    transient=None,
+    exponents=None,
+    drive=None,
+    dt=None,
+    tolerance=None,
+    rng=0,
+    workers=None,
+):
+    """Lyapunov exponents, natural logarithms per unit of time: lambda_i = lim 1/T ln |growth of the
+    i-th direction|.
 
-    A frame of ``exponents`` directions (all n by default) goes through the tangent of the rule, orthonormalised as often as its
-    condition asks, for ``transient`` (default a tenth of duration; orbit and frame both) and then for ``duration``. A Flow is integrated
-    by Runge-Kutta with step ``dt``, chosen by its tangent map where none is given; times are in the system's own unit.
+    A frame of ``exponents`` directions (all n by default) goes through the tangent of the rule,
+    orthonormalised as often as its condition asks, for ``transient`` (default a tenth of duration;
+    orbit and frame both) and then for ``duration``. A Flow is integrated by Runge-Kutta with step
+    ``dt``, chosen by its tangent map where none is given; times are in the system's own unit.
 
     Parameters
     ----------
-    system : a Map or Flow, or a list of them, returned along the dim ``model`` and run on ``workers`` threads: by default one a core,
-        and one in all for systems of less than 128 states, which threads would slow down.
+    system : a Map or Flow, or a list of them, returned along the dim ``model`` and run on
+        ``workers`` threads: by default one a core, and one in all for systems of less than 128
+        states, which threads would slow down.
     x0 : start (n,); by default ``system.initial(rng)``.
-    drive : input: None (zero), a number (standard deviation of white noise), an array (steps, inputs), or a function (rng, steps) -> array.
+    drive : input: None (zero), a number (standard deviation of white noise), an array (steps,
+    inputs), or a function (rng, steps) -> array.
     tolerance : stop once the run has settled and every standard error is below it.
 
-    Returns a Dataset: ``lyapunov(exponent)``, ``standard_error(exponent)`` from the slow fluctuations of growth, ``running(time, exponent)``,
-    ``kaplan_yorke_dimension``, ``entropy_rate`` (Pesin: the sum of the positive ones), ``sum_residual`` (their sum less the mean of
-    ln|det J|, or of the divergence; NaN, and said so, where not all exponents were asked for), ``converged``. A direction that falls into
-    the span of those before it, to rounding, has the exponent -inf: a saturated unit, or a rank that is missing.
-    A run that has not settled says so in ``converged``, in the attribute ``warning``, and by a ShortRunWarning.
+    Returns a Dataset: ``lyapunov(exponent)``, ``standard_error(exponent)`` from the slow
+    fluctuations of growth, ``running(time, exponent)``, ``kaplan_yorke_dimension``,
+    ``entropy_rate`` (Pesin: the sum of the positive ones), ``sum_residual`` (their sum less the
+    mean of ln|det J|, or of the divergence; NaN, and said so, where not all exponents were asked
+    for), ``converged``. A direction that falls into the span of those before it, to rounding, has
+    the exponent -inf: a saturated unit, or a rank that is missing. A run that has not settled says
+    so in ``converged``, in the attribute ``warning``, and by a ShortRunWarning.
 
-    Raises ShapeError, ValueError for bad input, NotFiniteError with the step where the orbit is lost.
+    Raises ShapeError, ValueError for bad input, NotFiniteError with the step where the orbit is
+    lost.
 
     >>> import dynmem as dm
     >>> result = lyapunov_spectrum(dm.models.Linear(np.diag([1.1, 0.8])), np.zeros(2), duration=100, transient=100)
     >>> [round(float(v), 6) for v in result.lyapunov]
     [0.09531, -0.223144]
     """
-    found = measured_spectrum(system, x0, drive, rng, workers, duration=duration, transient=transient, exponents=exponents, dt=dt,
-                              tolerance=tolerance)
+    found = measured_spectrum(
+        system,
+        x0,
+        drive,
+        rng,
+        workers,
+        duration=duration,
+        transient=transient,
+        exponents=exponents,
+        dt=dt,
+        tolerance=tolerance,
+    )
     if "warning" in found.attrs:
         warnings.warn(found.attrs["warning"], ShortRunWarning, stacklevel=2)
     return found
 
 
-def measured_spectrum(system, x0, drive, rng, workers=None, *, duration, transient, exponents, dt, tolerance=None):
+def measured_spectrum(
+    system, x0, drive, rng, workers=None, *, duration, transient, exponents, dt, tolerance=None
+):
     """What ``lyapunov_spectrum`` returns, for those who say themselves where it has not settled."""
     whole_steps(duration, 1.0)
-    options = {"duration": duration, "transient": transient, "exponents": exponents, "dt": dt, "tolerance": tolerance}
+    options = {
+        "duration": duration,
+        "transient": transient,
+        "exponents": exponents,
+        "dt": dt,
+        "tolerance": tolerance,
+    }
     if isinstance(system, (list, tuple)):
         return _ensemble(system, x0, drive, options, rng, workers)
     with one_thread():
@@ -77,31 +120,48 @@ def _ensemble(systems, x0, drive, options, rng, workers):
     if not systems:
         raise ValueError("an empty list of systems: pass at least one")
     systems = _alike(systems, x0, drive, options, workers)
-    own = [rng] * len(systems) if isinstance(rng, (int, np.integer)) else np.random.default_rng(rng).spawn(len(systems))
+    own = (
+        [rng] * len(systems)
+        if isinstance(rng, (int, np.integer))
+        else np.random.default_rng(rng).spawn(len(systems))
+    )
     if (together := _together(systems, x0, drive, own, workers, **options)) is not None:
         return together
     if workers is None and max(system.size or 0 for system in systems) < THREADED:
         workers = 1
-    parts = spread(lambda pair: _spectrum(pair[0], x0, drive, pair[1], **options), list(zip(systems, own, strict=True)), workers)
+    parts = spread(
+        lambda pair: _spectrum(pair[0], x0, drive, pair[1], **options),
+        list(zip(systems, own, strict=True)),
+        workers,
+    )
     return xr.concat(parts, "model", combine_attrs="drop_conflicts", join="outer")
 
 
 def _alike(systems, x0, drive, options, workers):
-    """The systems of an ensemble, with one number of exponents, and flows with one step, the shortest that any of them wants."""
+    """The systems of an ensemble, with one number of exponents, and flows with one step, the
+    shortest that any of them wants."""
     systems = [as_system(system) for system in systems]
     sizes = {system.size if x0 is None else np.shape(x0)[-1] for system in systems}
     if options["exponents"] is None and len(sizes) > 1:
-        raise ShapeError(f"the systems have {', '.join(map(str, sorted(sizes)))} states: pass exponents=k, or systems of one size")
+        raise ShapeError(
+            f"the systems have {', '.join(map(str, sorted(sizes)))} states: pass "
+            "exponents=k, or systems of one size"
+        )
     flows = [system for system in systems if isinstance(system, Flow)]
     if not flows:
         return systems
     if len(flows) < len(systems):
-        raise TypeError("an ensemble holds maps or flows, not both: pass dm.FlowMap(flow, dt) in place of each flow")
+        raise TypeError(
+            "an ensemble holds maps or flows, not both: pass dm.FlowMap(flow, dt) in "
+            "place of each flow"
+        )
     if options["dt"] is not None:
         return [FlowMap(flow, options["dt"]) for flow in flows]
     held, duration = example_input(flows[0], drive), options["duration"] * TANGENT
     if len(sizes) == 1 and same_structure(flows):
-        step = suggest_step(flows, x0, held, duration=duration * len(flows), workers=workers or cores())
+        step = suggest_step(
+            flows, x0, held, duration=duration * len(flows), workers=workers or cores()
+        )
     else:
         step = min(suggest_step(flow, x0, held, duration=duration) for flow in flows)
     return [FlowMap(flow, step, order=8) for flow in flows]
@@ -109,21 +169,54 @@ def _alike(systems, x0, drive, options, workers):
 
 def _together(systems, x0, drive, seeds, workers, *, duration, transient, exponents, dt, tolerance):
     """An ensemble of one equation by machine code; None where it has to go one by one."""
-    if not same_structure(systems) or isinstance(seeds[0], np.random.Generator) or callable(drive) or np.isscalar(drive):
+    if (
+        not same_structure(systems)
+        or isinstance(seeds[0], np.random.Generator)
+        or callable(drive)
+        or np.isscalar(drive)
+    ):
         return None
     first, spawned = systems[0], np.random.default_rng(seeds[0]).spawn(3)
     skip, steps = _steps(first, duration, transient)
-    x = np.stack([_again(system.initial, spawned[0]) if x0 is None else as_state(system, x0, "x0") for system in systems])
-    made = program(first, x.shape[-1], (skip + steps) * len(systems) * TANGENT) if x.ndim == 2 else None
+    x = np.stack(
+        [
+            _again(system.initial, spawned[0]) if x0 is None else as_state(system, x0, "x0")
+            for system in systems
+        ]
+    )
+    made = (
+        program(first, x.shape[-1], (skip + steps) * len(systems) * TANGENT)
+        if x.ndim == 2
+        else None
+    )
     if made is None:
         return None
     k = how_many(exponents, x.shape[1])
     inputs = inputs_of(first, drive, skip + steps, spawned[1])
-    growth = machine_growth(made, systems, x, random_frame(k, x.shape[1], spawned[2]), inputs, skip, steps, tolerance, workers or cores())
+    growth = machine_growth(
+        made,
+        systems,
+        x,
+        random_frame(k, x.shape[1], spawned[2]),
+        inputs,
+        skip,
+        steps,
+        tolerance,
+        workers or cores(),
+    )
     if growth is None:
         return None
     parameters = {"duration": duration, "transient": transient, "drive": drive}
-    return _report(getattr(first, "flow", first), first, growth, x.shape[1], seeds[0], parameters, ("model",), workers or cores())
+    return _report(
+        getattr(first, "flow", first),
+        first,
+        growth,
+        x.shape[1],
+        seeds[0],
+        parameters,
+        ("model",),
+        workers or cores(),
+    )
 
 
 def _again(draw, rng):
@@ -147,23 +240,50 @@ def _spectrum(system, x0, drive, rng, *, duration, transient, exponents, dt, tol
     seeds = np.random.default_rng(rng).spawn(3)
     x = system.initial(seeds[0]) if x0 is None else as_state(system, x0, "x0")
     if x.ndim != 1:
-        raise ShapeError(f"x0 has shape {x.shape}: pass one start of shape (n,), or a list of systems for an ensemble")
+        raise ShapeError(
+            f"x0 has shape {x.shape}: pass one start of shape (n,), or a list of "
+            "systems for an ensemble"
+        )
     k = how_many(exponents, len(x))
     if tolerance is not None and not real("tolerance", tolerance) > 0:
-        raise ValueError(f"tolerance = {tolerance}: must be positive, the standard error at which to stop")
+        raise ValueError(
+            f"tolerance = {tolerance}: must be positive, the standard error at which to stop"
+        )
     stepper = as_map(system, dt, x, example_input(system, drive), duration * TANGENT)
     skip, steps = _steps(stepper, duration, transient)
-    inputs, made = inputs_of(stepper, drive, skip + steps, seeds[1]), program(stepper, len(x), (skip + steps) * TANGENT)
+    inputs, made = (
+        inputs_of(stepper, drive, skip + steps, seeds[1]),
+        program(stepper, len(x), (skip + steps) * TANGENT),
+    )
     growth = None
     if made:
-        growth = machine_growth(made, [stepper], x[None].copy(), random_frame(k, len(x), deepcopy(seeds[2])), inputs, skip, steps, tolerance)
+        growth = machine_growth(
+            made,
+            [stepper],
+            x[None].copy(),
+            random_frame(k, len(x), deepcopy(seeds[2])),
+            inputs,
+            skip,
+            steps,
+            tolerance,
+        )
     if growth is None:
-        growth = _measure(Tangents(stepper, x, k, inputs, seeds[2], skip + steps), skip, steps, tolerance)
-    return _report(system, stepper, growth, len(x), rng, {"duration": duration, "transient": transient, "drive": drive})
+        growth = _measure(
+            Tangents(stepper, x, k, inputs, seeds[2], skip + steps), skip, steps, tolerance
+        )
+    return _report(
+        system,
+        stepper,
+        growth,
+        len(x),
+        rng,
+        {"duration": duration, "transient": transient, "drive": drive},
+    )
 
 
 def _measure(run, skip, steps, tolerance, points=200):
-    """Growth over ``steps`` after ``skip``, in up to ``points`` stretches, or until the tolerance is met."""
+    """Growth over ``steps`` after ``skip``, in up to ``points`` stretches, or until the tolerance
+    is met."""
     run.advance(skip)
     run.measuring = True
     marks = np.unique(np.linspace(0, steps, min(points, steps) + 1).astype(int))[1:]
@@ -176,7 +296,16 @@ def _measure(run, skip, steps, tolerance, points=200):
         if enough and met(*certainty(*run.record.arrays()), tolerance):
             break
     durations, growths = run.record.arrays()
-    return Growth(durations, growths, np.array(times), np.array(sums), run.lost, np.array(run.residual), np.array(run.checked), run.interval)
+    return Growth(
+        durations,
+        growths,
+        np.array(times),
+        np.array(sums),
+        run.lost,
+        np.array(run.residual),
+        np.array(run.checked),
+        run.interval,
+    )
 
 
 def _certainty(growth, workers):
@@ -201,11 +330,23 @@ def _report(system, stepper, growth, n, rng, parameters, batch=(), workers=1):
     running = np.take_along_axis(growth.running, order[..., None, :], axis=-1)
     settled = sure.all(axis=-1)
     complete = values.shape[-1] == n
-    residual = growth.residual / np.maximum(growth.checked, 1) / abs(stepper.dt) if complete else np.full(growth.residual.shape, np.nan)
+    residual = (
+        growth.residual / np.maximum(growth.checked, 1) / abs(stepper.dt)
+        if complete
+        else np.full(growth.residual.shape, np.nan)
+    )
     residual = np.where(growth.checked > 0, residual, np.nan)
-    broken = np.abs(residual) > 1e-2 * np.maximum(1.0, np.where(np.isfinite(values), np.abs(values), 0.0).sum(axis=-1))
-    dimension = np.reshape([kaplan_yorke(v, complete) for v in values.reshape(-1, values.shape[-1])], values.shape[:-1])
-    entropy = np.where(values > 0, values, 0.0).sum(axis=-1) if complete else np.where(values[..., -1] <= 0, values.clip(0.0).sum(axis=-1), np.nan)
+    broken = np.abs(residual) > 1e-2 * np.maximum(
+        1.0, np.where(np.isfinite(values), np.abs(values), 0.0).sum(axis=-1)
+    )
+    dimension = np.reshape(
+        [kaplan_yorke(v, complete) for v in values.reshape(-1, values.shape[-1])], values.shape[:-1]
+    )
+    entropy = (
+        np.where(values > 0, values, 0.0).sum(axis=-1)
+        if complete
+        else np.where(values[..., -1] <= 0, values.clip(0.0).sum(axis=-1), np.nan)
+    )
     per = "1/step" if not isinstance(system, Flow) and stepper.dt == 1 else "1/time unit"
     label = {
         "lyapunov": ((*batch, "exponent"), values, per, "Lyapunov exponent"),
@@ -213,34 +354,64 @@ def _report(system, stepper, growth, n, rng, parameters, batch=(), workers=1):
         "running": ((*batch, "time", "exponent"), running, per, "running estimate of the exponent"),
         "kaplan_yorke_dimension": (batch, dimension, "1", "Kaplan-Yorke dimension"),
         "entropy_rate": (batch, entropy, f"nats{per[1:]}", "entropy rate by Pesin's formula"),
-        "sum_residual": (batch, residual, per, "sum of the exponents less the mean growth of volume"),
+        "sum_residual": (
+            batch,
+            residual,
+            per,
+            "sum of the exponents less the mean growth of volume",
+        ),
         "converged": (batch, settled & ~broken, "1", "whether the estimate has settled"),
     }
-    coords = {"exponent": ("exponent", np.arange(1, values.shape[-1] + 1), "1", "index of the exponent, largest first"),
-              "time": ("time", growth.times, per[2:], "time since the transient")}
+    coords = {
+        "exponent": (
+            "exponent",
+            np.arange(1, values.shape[-1] + 1),
+            "1",
+            "index of the exponent, largest first",
+        ),
+        "time": ("time", growth.times, per[2:], "time since the transient"),
+    }
     drive = parameters["drive"]
     parameters["drive"] = drive if drive is None or np.isscalar(drive) else type(drive).__name__
-    return dataset(label, coords, title=f"Lyapunov spectrum of {type(system).__name__}", source=SOURCE, seed=rng,
-                   parameters=describe_system(system) | parameters | {"dt": stepper.dt}, **_notes(growth, complete, broken, settled))
+    return dataset(
+        label,
+        coords,
+        title=f"Lyapunov spectrum of {type(system).__name__}",
+        source=SOURCE,
+        seed=rng,
+        parameters=describe_system(system) | parameters | {"dt": stepper.dt},
+        **_notes(growth, complete, broken, settled),
+    )
 
 
 def _notes(growth, complete, broken, settled):
     notes = {"sum_residual_steps": int(growth.checked.sum()), "qr_interval": int(growth.interval)}
     if not complete:
-        notes["note"] = "sum_residual needs all exponents; dimension and entropy are NaN where the exponents asked for do not settle them"
+        notes["note"] = (
+            "sum_residual needs all exponents; dimension and entropy are NaN where "
+            "the exponents asked for do not settle them"
+        )
     if broken.any():
-        notes["note"] = "the exponents break the sum rule: the step dt is too long for this system, pass a shorter one"
+        notes["note"] = (
+            "the exponents break the sum rule: the step dt is too long for this "
+            "system, pass a shorter one"
+        )
     if not np.all(settled):
         notes["warning"] = TOO_SHORT
     if growth.lost.any():
-        notes["collapsed"] = f"{int(growth.lost.sum())} directions fell into the span of the others: their exponents are -inf"
+        notes["collapsed"] = (
+            f"{int(growth.lost.sum())} directions fell into the span of the "
+            "others: their exponents are -inf"
+        )
     return notes
 
 
 def kaplan_yorke(values, complete=True):
-    """Kaplan-Yorke dimension of exponents in falling order: j + (lambda_1 + ... + lambda_j)/|lambda_(j+1)|, at most their number.
+    """Kaplan-Yorke dimension of exponents in falling order: j + (lambda_1 + ... +
+    lambda_j)/|lambda_(j+1)|, at most their number.
 
-    NaN where the spectrum is incomplete and its sum has not yet turned negative. (Kaplan and Yorke 1979; Frederickson et al. 1983.)
+    NaN where the spectrum is incomplete and its sum has not yet turned negative. (Kaplan and Yorke
+    1979; Frederickson et al. 1983.)
 
     >>> round(float(kaplan_yorke(np.array([0.9056, 0.0, -14.5723]))), 4)
     2.0621

@@ -1,10 +1,13 @@
-"""Orthonormal frames: the QR at the heart of Lyapunov exponents, fast where the frame allows and exact where it does not.
+"""Orthonormal frames: the QR at the heart of Lyapunov exponents, fast where the frame allows and
+exact where it does not.
 
-A frame holds k directions as rows, shape (k, n). ``Frame.orthonormalise`` writes F = L Q with L lower triangular and Q orthonormal. Large
-frames go by blocks: each block is freed from the rows before it (classical Gram-Schmidt, two matrix products) and then factored by
-Cholesky (Fukaya et al. 2014), which squares the condition: once, twice, or, where that fails too, by Householder instead, and the next
-frame is cut into more blocks. Every step follows the same guard: what share of a row's length is left once the rows before it are
-taken out. Rounding is amplified by the inverse of that share.
+A frame holds k directions as rows, shape (k, n). ``Frame.orthonormalise`` writes F = L Q with L
+lower triangular and Q orthonormal. Large frames go by blocks: each block is freed from the rows
+before it (classical Gram-Schmidt, two matrix products) and then factored by Cholesky (Fukaya et al.
+2014), which squares the condition: once, twice, or, where that fails too, by Householder instead,
+and the next frame is cut into more blocks. Every step follows the same guard: what share of a row's
+length is left once the rows before it are taken out. Rounding is amplified by the inverse of that
+share.
 """
 
 from itertools import pairwise
@@ -15,8 +18,11 @@ from scipy.linalg import lapack
 from ...errors import NotFiniteError
 from .cholesky import cholesky_qr
 
-SAFE, ROUGH = 1e-6, 1e-12  # squared shares above which one Cholesky factor, whose error is rounding over them, is enough, or two are
-REPEAT = 1e-3  # share below which one projection leaves rows too far from orthogonal: twice is enough
+# squared shares above which one Cholesky factor, whose error is rounding over them, is enough, or
+# two are
+SAFE, ROUGH = 1e-6, 1e-12
+# share below which one projection leaves rows too far from orthogonal: twice is enough
+REPEAT = 1e-3
 SMALL = 96  # rows up to which Householder is as fast, and exact to the last digits
 FAINT = 1e-280  # squared length of a row below which its square is too coarse a number
 
@@ -28,10 +34,11 @@ class Frame:
         self.rows, self.blocks, self.calm = rows, 1, 0
 
     def orthonormalise(self, F):
-        """Q (k, n), the log of the growth of each row ln|L_ii| (k,), and the share |L_ii| / |F_i| (k,) of each row that was new.
+        """Q (k, n), the log of the growth of each row ln|L_ii| (k,), and the share |L_ii| / |F_i|
+        (k,) of each row that was new.
 
-        A row that lies in the span of those before it, to rounding, has growth -inf and share 0: no digit of it is left.
-        Raises NotFiniteError for a frame that holds NaN or infinity.
+        A row that lies in the span of those before it, to rounding, has growth -inf and share 0: no
+        digit of it is left. Raises NotFiniteError for a frame that holds NaN or infinity.
         """
         if self.rows <= SMALL:
             return _householder(F)
@@ -39,7 +46,8 @@ class Frame:
         Q, logs, shares, easy = np.empty_like(F), np.empty(self.rows), np.empty(self.rows), True
         for a, b in pairwise(edges):
             found = _block(F[a:b], Q[:a])
-            if found is None:  # huge or faint rows, or rows that are lost: the whole frame the safe way
+            # huge or faint rows, or rows that are lost: the whole frame the safe way
+            if found is None:
                 self.blocks = min(2 * self.blocks, max(1, self.rows // 64))
                 return _householder(F)
             Q[a:b], logs[a:b], shares[a:b], well = found
@@ -57,7 +65,8 @@ class Frame:
 
 
 def _block(F, before):
-    """One block of rows, freed from the rows ``before`` and orthonormalised; None where a row is lost, to rounding too."""
+    """One block of rows, freed from the rows ``before`` and orthonormalised; None where a row is
+    lost, to rounding too."""
     with np.errstate(over="ignore"):
         squares = np.vecdot(F, F)
     if not (np.isfinite(squares).all() and squares.min() > FAINT):
@@ -74,7 +83,8 @@ def _block(F, before):
 
 
 def _finish(F, squares, before):
-    """Factor of a block with logs and shares, and whether one Cholesky factor did: else two, or Householder."""
+    """Factor of a block with logs and shares, and whether one Cholesky factor did: else two, or
+    Householder."""
     factors = cholesky_qr(F, ROUGH)
     if factors is not None:
         Q, diagonal, share = factors
@@ -93,9 +103,10 @@ def _finish(F, squares, before):
 
 
 def _again(Q, before):
-    """Nearly orthonormal rows made orthonormal, among themselves and against the rows before, and the diagonal of the factor: the error of
-    the first pass is what the second one starts from (Yamamoto et al. 2015). None where that is no small error: what the first pass had left of
-    a row were rounding errors, which lie in the span of the rows before as well as outside."""
+    """Nearly orthonormal rows made orthonormal, among themselves and against the rows before, and
+    the diagonal of the factor: the error of the first pass is what the second one starts from
+    (Yamamoto et al. 2015). None where that is no small error: what the first pass had left of a row
+    were rounding errors, which lie in the span of the rows before as well as outside."""
     if len(before):
         Q = Q - (Q @ before.T) @ before
     found = cholesky_qr(Q, 0.0)
@@ -103,7 +114,8 @@ def _again(Q, before):
 
 
 def _householder(F):
-    """Q, logs and shares by LAPACK's Householder QR. Where a row is lost, what fills its place is orthogonal to all that are left."""
+    """Q, logs and shares by LAPACK's Householder QR. Where a row is lost, what fills its place is
+    orthogonal to all that are left."""
     Q, logs, shares = _qr(F)
     lost = shares == 0.0
     if (lost[:-1] & ~lost[1:]).any():
@@ -115,10 +127,11 @@ def _householder(F):
 
 
 def _qr(F):
-    """The same by one call of LAPACK, rows scaled first so that neither huge nor tiny ones are lost.
+    """The same by one call of LAPACK, rows scaled first so that neither huge nor tiny ones are
+    lost.
 
-    Components that are zero in every row stay exactly zero where they come last: a reflection onto one would leave rounding there, which a
-    shift register would carry on as if it were new.
+    Components that are zero in every row stay exactly zero where they come last: a reflection onto
+    one would leave rounding there, which a shift register would carry on as if it were new.
     """
     reached = F.any(axis=0)
     if not reached.all() and reached[np.argmin(reached) :].any():
@@ -128,7 +141,9 @@ def _qr(F):
     k, n = F.shape
     scale = np.abs(F).max(axis=1)
     if not np.isfinite(scale).all():
-        raise NotFiniteError(f"row {int(np.isfinite(scale).argmin())} of the frame holds NaN or infinity")
+        raise NotFiniteError(
+            f"row {int(np.isfinite(scale).argmin())} of the frame holds NaN or infinity"
+        )
     dead = scale == 0.0
     scale[dead] = 1.0
     a, tau, _, _ = lapack.dgeqrf(np.divide(F, scale[:, None]).T, lwork=64 * n, overwrite_a=1)

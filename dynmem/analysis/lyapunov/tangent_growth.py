@@ -1,4 +1,5 @@
-"""The tangent loop: how fast the directions of a frame grow along an orbit, with a QR as often as the frame's condition asks."""
+"""The tangent loop: how fast the directions of a frame grow along an orbit, with a QR as often as
+the frame's condition asks."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +11,9 @@ from ...orbits import FlowMap, not_finite
 from ...system import check_rule
 from .qr import Frame, random_frame
 
-AIM = 1e-6, 1e-4  # share of its length that the worst row keeps between two QRs, in large and in small frames: rounding grows by its inverse
+# share of its length that the worst row keeps between two QRs, in large and in small frames:
+# rounding grows by its inverse
+AIM = 1e-6, 1e-4
 LEAST = 1e-8, 1e-6  # below it the steps since the last QR are done again, one by one
 FEW = 96  # rows of a small frame, whose QR costs little beside the calls
 LONGEST = 64  # steps between two QRs at the most
@@ -22,7 +25,8 @@ LARGEST = 2**31  # numbers in a frame, 16 GiB
 
 @dataclass
 class Record:
-    """Growth of each exponent over consecutive stretches of time, merged so that no more than ``2 * BLOCKS`` are kept."""
+    """Growth of each exponent over consecutive stretches of time, merged so that no more than ``2 *
+    BLOCKS`` are kept."""
 
     durations: list = field(default_factory=list)
     growths: list = field(default_factory=list)
@@ -54,9 +58,10 @@ class Record:
 
 @dataclass(frozen=True)
 class Growth:
-    """What a run has measured, for one system or, with leading axes, for many: growth (..., m, k) of each exponent over stretches of the
-    given durations (m,); running means (..., times, k); which directions were lost (..., k); and the residual of the sum rule (...) over the
-    steps checked (...)."""
+    """What a run has measured, for one system or, with leading axes, for many: growth (..., m, k)
+    of each exponent over stretches of the given durations (m,); running means (..., times, k);
+    which directions were lost (..., k); and the residual of the sum rule (...) over the steps
+    checked (...)."""
 
     durations: np.ndarray
     growths: np.ndarray
@@ -69,10 +74,11 @@ class Growth:
 
 
 class Tangents:
-    """State, frame and clock of a run: ``advance`` carries them on; ``record`` collects growth once ``measuring`` is set.
+    """State, frame and clock of a run: ``advance`` carries them on; ``record`` collects growth once
+    ``measuring`` is set.
 
-    A direction that is lost while measuring has the exponent -inf and leaves the frame: what would fill its place is another direction,
-    and the rows after it would be freed from that one.
+    A direction that is lost while measuring has the exponent -inf and leaves the frame: what would
+    fill its place is another direction, and the rows after it would be freed from that one.
     """
 
     def __init__(self, system, x, k, drive, rng, steps):
@@ -88,13 +94,21 @@ class Tangents:
             after = np.asarray(system.rule(x, drive(0)))
         check_rule(system, after.shape, x)
         if np.iscomplexobj(after):
-            raise TypeError(f"the state of {type(system).__name__} is complex: make its real and imaginary parts components of their own")
+            raise TypeError(
+                f"the state of {type(system).__name__} is complex: make its real and "
+                "imaginary parts components of their own"
+            )
 
     def advance(self, until):
         """Go on to the step ``until``, with as many steps between two QRs as the frame stands."""
         while self.step < until:
             count = min(self.interval, until - self.step) if len(self.frame) else until - self.step
-            check = self.measuring and self.complete and not self.lost.any() and self.step >= self.next_check
+            check = (
+                self.measuring
+                and self.complete
+                and not self.lost.any()
+                and self.step >= self.next_check
+            )
             before = (self.x, self.frame, self.step)
             volume = self._push(count, check)
             if not len(self.frame):
@@ -102,7 +116,8 @@ class Tangents:
                 continue
             frame, logs, shares = self.qr.orthonormalise(self.frame)
             worst = shares.min()
-            if (worst < self.least or logs.min() < FAINT) and count > 1:  # too long since the last QR: again, with shorter steps
+            # too long since the last QR: again, with shorter steps
+            if (worst < self.least or logs.min() < FAINT) and count > 1:
                 self.x, self.frame, self.step = before
                 self.interval = max(1, count // 2)
                 continue
@@ -124,9 +139,13 @@ class Tangents:
                     volume += self._volume(before, u)
             if not np.isfinite(frame).all():
                 if count == 1:
-                    raise NotFiniteError(f"Jacobian not finite at step {self.step} of {self.steps} ({self.system}): the rule has no "
-                                         "derivative there, or overflows")
-                frame = np.zeros_like(frame)  # grown beyond the largest number since the last QR: share 0 sends us back
+                    raise NotFiniteError(
+                        f"Jacobian not finite at step {self.step} of "
+                        f"{self.steps} ({self.system}): the rule has no "
+                        "derivative there, or overflows"
+                    )
+                # grown beyond the largest number since the last QR: share 0 sends us back
+                frame = np.zeros_like(frame)
         self.x, self.frame = x, frame
         return volume if check else None
 
@@ -139,7 +158,8 @@ class Tangents:
             return np.nan  # the frame is lost in the same step, and says so
 
     def _adapt(self, count, worst):
-        """The number of steps after which the worst row should keep the share aimed at, if it goes on as it did."""
+        """The number of steps after which the worst row should keep the share aimed at, if it goes
+        on as it did."""
         worst = min(max(worst, 1e-16), 0.999)
         wanted = int(count * np.log(self.aim) / np.log(worst))
         self.interval = int(np.clip(wanted, 1, min(LONGEST, 2 * self.interval)))
@@ -159,7 +179,8 @@ class Tangents:
 
 
 def volume_growth(system, x, u):
-    """ln|det J| of one step of a Map, or the divergence of a Flow integrated over the step by Simpson's rule."""
+    """ln|det J| of one step of a Map, or the divergence of a Flow integrated over the step by
+    Simpson's rule."""
     if isinstance(system, FlowMap):
         half = FlowMap(system.flow, system.dt / 2, system.substeps, system.order)
         middle = half.rule(x, u)
@@ -169,13 +190,16 @@ def volume_growth(system, x, u):
 
 
 def how_many(exponents, n, meaning="the number of states"):
-    """Number of exponents asked for, all n by default. Raises ValueError for what is no whole number from 1 to n, MemoryError for a frame that
-    cannot fit."""
+    """Number of exponents asked for, all n by default. Raises ValueError for what is no whole
+    number from 1 to n, MemoryError for a frame that cannot fit."""
     k = n if exponents is None else exponents
     if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not 1 <= k <= n:
-        raise ValueError(f"exponents = {exponents}: must be a whole number from 1 to {n}, {meaning}")
+        raise ValueError(
+            f"exponents = {exponents}: must be a whole number from 1 to {n}, {meaning}"
+        )
     if k * n > LARGEST:
-        raise MemoryError(f"a frame of {k} directions of {n} states takes {k * n / 2**27:.0f} GiB: pass exponents=k, such as 10")
+        raise MemoryError(
+            f"a frame of {k} directions of {n} states takes {k * n / 2**27:.0f} "
+            "GiB: pass exponents=k, such as 10"
+        )
     return int(k)
-
-

@@ -1,4 +1,5 @@
-"""The passage of a state and its frame along an orbit, every factor kept: what covariant vectors and finite-time exponents are made from."""
+"""The passage of a state and its frame along an orbit, every factor kept: what covariant vectors
+and finite-time exponents are made from."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +20,8 @@ CHUNK = 4096  # numbers in the frames of a chunk of blocks, at least
 
 @dataclass
 class Passage:
-    """An orbit under way: its map, state, frame (k, n) of orthonormal rows, and step; ``go`` carries it on."""
+    """An orbit under way: its map, state, frame (k, n) of orthonormal rows, and step; ``go``
+    carries it on."""
 
     system: System
     stepper: Map
@@ -30,10 +32,12 @@ class Passage:
     step: int = 0
 
     def go(self, blocks, stride=1):
-        """The next ``blocks`` blocks of ``stride`` steps, in chunks: (states, frames, factors), of shapes (m, n), (m, k, n), (m, k, k).
+        """The next ``blocks`` blocks of ``stride`` steps, in chunks: (states, frames, factors), of
+        shapes (m, n), (m, k, n), (m, k, k).
 
-        States and frames are those at the start of each block; its factor L is lower triangular, frame J^T = L next frame, its diagonal
-        not negative; 0 where a direction fell into the span of those before it, to rounding.
+        States and frames are those at the start of each block; its factor L is lower triangular,
+        frame J^T = L next frame, its diagonal not negative; 0 where a direction fell into the span
+        of those before it, to rounding.
         """
         chunk = max(16, 16 * CHUNK // self.frame.size)
         while blocks > 0:
@@ -56,32 +60,51 @@ class Passage:
     def _record(self, blocks, stride):
         found = None
         if self.made:
-            found = _by_machine(self.made, self.stepper, self.x, self.frame, self.drive, self.step, blocks, stride)
-        return found or record(self.stepper, self.x, self.frame, self.drive, self.step, blocks, stride)
+            found = _by_machine(
+                self.made, self.stepper, self.x, self.frame, self.drive, self.step, blocks, stride
+            )
+        return found or record(
+            self.stepper, self.x, self.frame, self.drive, self.step, blocks, stride
+        )
 
 
 def _by_machine(made, stepper, x, frame, drive, step, blocks, stride):
     """``record`` by machine code; None where a direction is lost, which takes more care."""
     x, frame = x[None].copy(), np.ascontiguousarray(frame)[None].copy()
     before = x[0].copy(), frame[0].copy()
-    course = made.run(stepper, x, frame, blocks * stride, inputs=drive.block(step, blocks * stride), every=stride,
-                      keep=("states", "frames", "factors"))
+    course = made.run(
+        stepper,
+        x,
+        frame,
+        blocks * stride,
+        inputs=drive.block(step, blocks * stride),
+        every=stride,
+        keep=("states", "frames", "factors"),
+    )
     status, when = course.status[0]
     if status == STATE_LOST:
         raise not_finite(stepper, step + int(when), step + blocks * stride)
     if status:
         return None
-    states, frames = (np.concatenate([first[None], kept[0]]) for first, kept in zip(before, (course.states, course.frames), strict=True))
+    states, frames = (
+        np.concatenate([first[None], kept[0]])
+        for first, kept in zip(before, (course.states, course.frames), strict=True)
+    )
     return states, frames, course.factors[0]
 
 
 def record(stepper, x, frame, drive, step, blocks, stride):
-    """States (m + 1, n), orthonormal frames (m + 1, k, n) and lower triangular factors (m, k, k) of m blocks of ``stride`` steps each.
+    """States (m + 1, n), orthonormal frames (m + 1, k, n) and lower triangular factors (m, k, k) of
+    m blocks of ``stride`` steps each.
 
     Raises NotFiniteError with the step where state or tangent is lost.
     """
     k, n = frame.shape
-    states, frames, factors = np.empty((blocks + 1, n)), np.empty((blocks + 1, k, n)), np.empty((blocks, k, k))
+    states, frames, factors = (
+        np.empty((blocks + 1, n)),
+        np.empty((blocks + 1, k, n)),
+        np.empty((blocks, k, k)),
+    )
     states[0], frames[0] = x, frame
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for block in range(blocks):
@@ -91,7 +114,10 @@ def record(stepper, x, frame, drive, step, blocks, stride):
                 if not np.isfinite(x).all():
                     raise not_finite(stepper, step, step + (blocks - block - 1) * stride)
             if not np.isfinite(frame).all():
-                raise NotFiniteError(f"tangent not finite at step {step} ({stepper}): it overflows, or the rule has no derivative there")
+                raise NotFiniteError(
+                    f"tangent not finite at step {step} ({stepper}): it "
+                    "overflows, or the rule has no derivative there"
+                )
             frame, factors[block] = _orthonormal(frame)
             states[block + 1], frames[block + 1] = x, frame
     return states, frames, factors
@@ -102,13 +128,16 @@ def _orthonormal(frame):
     Q, R = np.linalg.qr(frame.T)
     signs = np.where(R.diagonal() < 0, -1.0, 1.0)
     L = (R * signs[:, None]).T
-    lost = L.diagonal() < 4.0 * np.sqrt(frame.shape[1]) * np.finfo(float).eps * np.linalg.norm(frame, axis=1)
+    lost = L.diagonal() < 4.0 * np.sqrt(frame.shape[1]) * np.finfo(float).eps * np.linalg.norm(
+        frame, axis=1
+    )
     L[lost, lost] = 0.0
     return (Q * signs).T, L
 
 
 def start(system, x0, drive, rng, *, exponents, dt, times):
-    """A Passage at x0 and the numbers of steps in ``times``, {name: time}; the frame holds ``exponents`` random directions."""
+    """A Passage at x0 and the numbers of steps in ``times``, {name: time}; the frame holds
+    ``exponents`` random directions."""
     system = as_system(system)
     seeds = np.random.default_rng(rng).spawn(3)
     x = system.initial(seeds[0]) if x0 is None else as_state(system, x0, "x0")
@@ -116,7 +145,13 @@ def start(system, x0, drive, rng, *, exponents, dt, times):
         raise ShapeError(f"x0 has shape {x.shape}: pass one start of shape (n,)")
     n = len(x)
     k = how_many(exponents, n)
-    stepper = as_map(system, dt, x, example_input(system, drive), sum(whole_steps(time, 1.0, name) for name, time in times.items()) * TANGENT)
+    stepper = as_map(
+        system,
+        dt,
+        x,
+        example_input(system, drive),
+        sum(whole_steps(time, 1.0, name) for name, time in times.items()) * TANGENT,
+    )
     counts = [whole_steps(time, stepper.dt, name) for name, time in times.items()]
     inputs = inputs_of(stepper, drive, sum(counts), seeds[1])
     return Passage(system, stepper, x, random_frame(k, n, seeds[2]), inputs, sum(counts)), counts

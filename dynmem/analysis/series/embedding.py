@@ -10,22 +10,29 @@ def series_values(series, shortest):
     values = np.asarray(getattr(series, "values", series), float)
     values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     if values.ndim != 1:
-        raise ShapeError(f"the series has shape {values.shape}: pass one component, of shape (time,)")
+        raise ShapeError(
+            f"the series has shape {values.shape}: pass one component, of shape (time,)"
+        )
     if len(values) < shortest:
         raise ValueError(f"the series has {len(values)} samples: pass at least {shortest}")
     if not np.isfinite(values).all():
-        raise NotFiniteError(f"the series is not finite at sample {int(np.isfinite(values).argmin())}: cut it there, or fill the gap")
+        raise NotFiniteError(
+            "the series is not finite at sample "
+            f"{int(np.isfinite(values).argmin())}: cut it there, or fill the gap"
+        )
     return values
 
 
 def scale_of(values):
-    """The power of two just below the largest of the values, 1 for zeros: what is divided by it keeps its digits and can be squared."""
+    """The power of two just below the largest of the values, 1 for zeros: what is divided by it
+    keeps its digits and can be squared."""
     largest = np.abs(values).max(initial=0.0)
     return float(2.0 ** np.floor(np.log2(largest))) if largest > 0.0 else 1.0
 
 
 def delay_vectors(series, dimension, delay):
-    """Vectors (x_t, x_(t+delay), ..., x_(t+(dimension-1) delay)), shape (m, dimension) (Takens 1981)."""
+    """Vectors (x_t, x_(t+delay), ..., x_(t+(dimension-1) delay)), shape (m, dimension) (Takens
+    1981)."""
     count = len(series) - (dimension - 1) * delay
     return np.stack([series[i * delay : i * delay + count] for i in range(dimension)], axis=1)
 
@@ -39,18 +46,22 @@ def autocorrelation(series):
 
 
 def decorrelation_lag(series):
-    """First lag at which the autocorrelation is below 1/e, at least 1: the usual delay (Rosenstein et al. 1994)."""
+    """First lag at which the autocorrelation is below 1/e, at least 1: the usual delay (Rosenstein
+    et al. 1994)."""
     below = np.flatnonzero(autocorrelation(series) < np.exp(-1.0))
     return max(1, int(below[0])) if len(below) else 1
 
 
 def delay_of(series, bins=24):
-    """The delay: the first minimum of the mutual information (Fraser and Swinney 1986), at most the lag at which the correlation is lost."""
+    """The delay: the first minimum of the mutual information (Fraser and Swinney 1986), at most the
+    lag at which the correlation is lost."""
     longest = decorrelation_lag(series)
     rank = (np.argsort(np.argsort(series)) * bins) // len(series)
     before = np.inf
     for lag in range(1, longest + 1):
-        joint = np.histogram2d(rank[:-lag], rank[lag:], bins=bins, range=((0, bins), (0, bins)))[0] / (len(series) - lag)
+        joint = np.histogram2d(rank[:-lag], rank[lag:], bins=bins, range=((0, bins), (0, bins)))[
+            0
+        ] / (len(series) - lag)
         independent = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0)
         used = joint > 0
         information = float((joint[used] * np.log(joint[used] / independent[used])).sum())
@@ -61,15 +72,19 @@ def delay_of(series, bins=24):
 
 
 def mean_period(series):
-    """Samples in a mean period: the inverse of the mean frequency of the power spectrum, at least 1."""
+    """Samples in a mean period: the inverse of the mean frequency of the power spectrum, at least
+    1."""
     power = np.abs(np.fft.rfft(series - series.mean())) ** 2
     frequency = np.fft.rfftfreq(len(series))
-    return max(1, round(1.0 / max((power @ frequency) / max(power.sum(), 1e-300), 1.0 / len(series))))
+    return max(
+        1, round(1.0 / max((power @ frequency) / max(power.sum(), 1e-300), 1.0 / len(series)))
+    )
 
 
 def false_neighbours(series, delay, theiler, most=8, enough=0.01, stretch=10.0, references=1000):
-    """The least dimension in which fewer than ``enough`` of the nearest neighbours are false: torn apart by one more coordinate more than
-    ``stretch`` times their distance, or beyond twice the size of the attractor (Kennel, Brown and Abarbanel 1992); at most ``most``."""
+    """The least dimension in which fewer than ``enough`` of the nearest neighbours are false: torn
+    apart by one more coordinate more than ``stretch`` times their distance, or beyond twice the
+    size of the attractor (Kennel, Brown and Abarbanel 1992); at most ``most``."""
     size = series.std()
     for dimension in range(1, most + 1):
         vectors = delay_vectors(series, dimension + 1, delay)
@@ -87,8 +102,8 @@ def false_neighbours(series, delay, theiler, most=8, enough=0.01, stretch=10.0, 
 
 
 def neighbours(vectors, rows, theiler, usable=None, count=1):
-    """For each of the rows the ``count`` nearest vectors more than ``theiler`` samples away in time, among the first ``usable``, and their
-    distances: shapes (rows, count)."""
+    """For each of the rows the ``count`` nearest vectors more than ``theiler`` samples away in
+    time, among the first ``usable``, and their distances: shapes (rows, count)."""
     from scipy.spatial import cKDTree
 
     usable = len(vectors) if usable is None else usable
@@ -102,10 +117,15 @@ def neighbours(vectors, rows, theiler, usable=None, count=1):
         order = np.argsort(~apart, axis=1, kind="stable")[:, :count]
         has = apart.sum(axis=1) >= count
         done = waiting[has]
-        near[done], distance[done] = (np.take_along_axis(a, order, axis=1)[has] for a in (index, found))
+        near[done], distance[done] = (
+            np.take_along_axis(a, order, axis=1)[has] for a in (index, found)
+        )
         waiting = waiting[~has]
         if k == usable and len(waiting):
-            raise ValueError(f"the series is too short: {len(waiting)} points have no {count} neighbour(s) more than {theiler} samples away in "
-                             "time; pass a longer series or a smaller theiler")
+            raise ValueError(
+                f"the series is too short: {len(waiting)} points have no {count} "
+                f"neighbour(s) more than {theiler} samples away in "
+                "time; pass a longer series or a smaller theiler"
+            )
         k *= 4
     return near, distance

@@ -11,41 +11,57 @@ from ...system import Flow, as_input, as_state, as_system, check_batch
 from ..drive import example_input
 from .newton import Equation, solve
 
-SOURCE = "Newton's method from many starts; Strogatz (1994), Nonlinear Dynamics and Chaos, for the classes"
+SOURCE = (
+    "Newton's method from many starts; Strogatz (1994), Nonlinear Dynamics and Chaos, for "
+    "the classes"
+)
 FEW = 10  # states up to which a start is cheap
 WIDEST = 100.0  # factor by which the box around orbits is widened at most
-RUNNING = 1e-4  # last step, relative to 1 + |x|, from which on a start has not arrived but is on its way to infinity
-FARTHEST = 100.0  # distance, relative to that of the farthest start, beyond which it is there already
+# last step, relative to 1 + |x|, from which on a start has not arrived but is on its way to
+# infinity
+RUNNING = 1e-4
+# distance, relative to that of the farthest start, beyond which it is there already
+FARTHEST = 100.0
 SAME = 1e-8  # distance, relative to 1 + |x|, below which two solutions are one
 MARGINAL = 1e-6  # exponents, relative to 1 + the largest, that cannot be told from 0
 KINDS = ("stable", "saddle", "repeller", "marginal")
 
 
-def fixed_points(system, *, period=1, starts=None, box=None, u=None, modulus=None, tolerance=1e-10, rng=0):
-    """Fixed points of a system, or all points of cycles whose length divides ``period``: f^period(x) = x for a Map, f(x) = 0 for a Flow.
+def fixed_points(
+    system, *, period=1, starts=None, box=None, u=None, modulus=None, tolerance=1e-10, rng=0
+):
+    """Fixed points of a system, or all points of cycles whose length divides ``period``:
+    f^period(x) = x for a Map, f(x) = 0 for a Flow.
 
-    Damped Newton from many starts at once, on the exact Jacobian; equal solutions are merged, and the images of a cycle's points belong to
-    it. No search of this kind can prove that it found all: ``unseen``, the share of starts that found a point which no other did,
-    estimates how likely one more start would find a new one (Good 1953).
+    Damped Newton from many starts at once, on the exact Jacobian; equal solutions are merged, and
+    the images of a cycle's points belong to it. No search of this kind can prove that it found all:
+    ``unseen``, the share of starts that found a point which no other did, estimates how likely one
+    more start would find a new one (Good 1953).
 
     Parameters
     ----------
-    period : length of the cycles, 1 for fixed points; for a Flow pass dm.FlowMap(flow, dt) or leave it at 1 (equilibria).
+    period : length of the cycles, 1 for fixed points; for a Flow pass dm.FlowMap(flow, dt) or leave
+    it at 1 (equilibria).
     starts : how many (default 1000 for up to 10 states, else 200), or the starts themselves (m, n).
-    box : (low, high), numbers or arrays (n,), from which starts are drawn (for cycles half of them are carried on by a period); by default
-        a quarter lies on orbits of ``system.initial``, a quarter in the box around these, widened by random factors of up to 100, and half in
-        the box around what these have found, made twice as wide.
+    box : (low, high), numbers or arrays (n,), from which starts are drawn (for cycles half of them
+        are carried on by a period); by default a quarter lies on orbits of ``system.initial``, a
+        quarter in the box around these, widened by random factors of up to 100, and half in the box
+        around what these have found, made twice as wide.
     u : input (inputs,) that is held; zero by default.
-    modulus : the period of components that live on a circle, a number or (n,), with infinity or None for the others: 1 for the cat map.
+    modulus : the period of components that live on a circle, a number or (n,), with infinity or
+    None for the others: 1 for the cat map.
     tolerance : |f^period(x) - x| at most, relative to 1 + |x|; for a Flow the speed.
 
-    Returns a Dataset over ``point``: ``x(point, state)``, ``period`` (the least), ``cycle`` (points of one cycle share it, in order),
-    ``eigenvalue(point, mode)``: multipliers of the cycle for a Map, rates for a Flow; ``exponent(point, mode)`` ln|multiplier| per unit of
-    time, or the rate's real part; ``kind`` ("stable", "saddle", "repeller", or "marginal": none grows and some neither grow nor shrink),
-    ``marginal`` whether any exponent is 0 to rounding, ``residual``, ``found`` (starts that ended there); ``converged`` and ``lost``
-    starts; ``unseen``. Where nothing is found the dim ``point`` has length 0 and ``note`` says so; a continuum of fixed points is noted.
+    Returns a Dataset over ``point``: ``x(point, state)``, ``period`` (the least), ``cycle`` (points
+    of one cycle share it, in order), ``eigenvalue(point, mode)``: multipliers of the cycle for a
+    Map, rates for a Flow; ``exponent(point, mode)`` ln|multiplier| per unit of time, or the rate's
+    real part; ``kind`` ("stable", "saddle", "repeller", or "marginal": none grows and some neither
+    grow nor shrink), ``marginal`` whether any exponent is 0 to rounding, ``residual``, ``found``
+    (starts that ended there); ``converged`` and ``lost`` starts; ``unseen``. Where nothing is found
+    the dim ``point`` has length 0 and ``note`` says so; a continuum of fixed points is noted.
 
-    Raises ValueError and ShapeError for bad input, NotFiniteError where the rule is finite at no start.
+    Raises ValueError and ShapeError for bad input, NotFiniteError where the rule is finite at no
+    start.
 
     >>> import dynmem as dm
     >>> fixed_points(dm.systems.get("henon")).x.sel(state="x").values.round(7).tolist()
@@ -63,28 +79,60 @@ def fixed_points(system, *, period=1, starts=None, box=None, u=None, modulus=Non
         solution, error, good = _search(equation, x, tolerance)
         for more in _further(rounds, solution[good]):
             found = _search(equation, more, tolerance)
-            x, solution, error, good = (np.concatenate(pair) for pair in zip((x, solution, error, good), (more, *found), strict=True))
-        points, found, doubt = _whole_cycles(equation, *_distinct(equation, solution[good], error[good]), tolerance)
+            x, solution, error, good = (
+                np.concatenate(pair)
+                for pair in zip((x, solution, error, good), (more, *found), strict=True)
+            )
+        points, found, doubt = _whole_cycles(
+            equation, *_distinct(equation, solution[good], error[good]), tolerance
+        )
         points = equation.near_zero(points)
         order, cycle, periods = _sorted(equation, points)
         points, found, doubt = points[order], found[order], doubt[order]
         values = _eigenvalues(equation, points, periods)
     label = _labels(equation, points, values, periods, cycle, found, doubt, good)
-    coords = {"point": ("point", np.arange(len(points)), "1", "fixed point"),
-              "state": ("state", list(system.states) or [f"x{i}" for i in range(x.shape[1])], "1", "component of the state"),
-              "mode": ("mode", np.arange(1, x.shape[1] + 1), "1", "index of the mode, fastest growing first")}
-    parameters = describe_system(system) | {"length": int(period), "starts": len(x), "box": box, "tolerance": tolerance}
+    coords = {
+        "point": ("point", np.arange(len(points)), "1", "fixed point"),
+        "state": (
+            "state",
+            list(system.states) or [f"x{i}" for i in range(x.shape[1])],
+            "1",
+            "component of the state",
+        ),
+        "mode": (
+            "mode",
+            np.arange(1, x.shape[1] + 1),
+            "1",
+            "index of the mode, fastest growing first",
+        ),
+    }
+    parameters = describe_system(system) | {
+        "length": int(period),
+        "starts": len(x),
+        "box": box,
+        "tolerance": tolerance,
+    }
     note = _note(label, good)
-    return dataset(label, coords, title=f"fixed points of {type(system).__name__}", source=SOURCE, parameters=parameters, seed=rng,
-                   **({"note": note} if note else {}))
+    return dataset(
+        label,
+        coords,
+        title=f"fixed points of {type(system).__name__}",
+        source=SOURCE,
+        parameters=parameters,
+        seed=rng,
+        **({"note": note} if note else {}),
+    )
 
 
 def _check(system, period, tolerance):
     if not isinstance(period, (int, np.integer)) or isinstance(period, bool) or period < 1:
         raise ValueError(f"period = {period!r}: must be a whole number of at least 1")
     if isinstance(system, Flow) and period > 1:
-        raise ValueError(f"period = {period} for {type(system).__name__}, a Flow: its equilibria have period 1; for cycles of the map over a "
-                         "time dt pass dm.FlowMap(flow, dt)")
+        raise ValueError(
+            f"period = {period} for {type(system).__name__}, a Flow: its equilibria "
+            "have period 1; for cycles of the map over a "
+            "time dt pass dm.FlowMap(flow, dt)"
+        )
     if not 0 < real("tolerance", tolerance) < np.inf:
         raise ValueError(f"tolerance = {tolerance}: must be a positive number")
 
@@ -93,23 +141,36 @@ def _check_finite(equation, x):
     with np.errstate(all="ignore"):
         finite = np.isfinite(equation.residual(x)).all(axis=1)
     if not finite.any():
-        raise NotFiniteError(f"{equation.system} is not finite at any of {len(x)} starts: tame the parameters, or pass starts")
+        raise NotFiniteError(
+            f"{equation.system} is not finite at any of {len(x)} starts: tame "
+            "the parameters, or pass starts"
+        )
 
 
 def _modulus(modulus, n):
     if modulus is None:
         return None
-    values = [np.inf if m is None else float(m) for m in np.broadcast_to(np.asarray(modulus, object), (n,))]
+    values = [
+        np.inf if m is None else float(m)
+        for m in np.broadcast_to(np.asarray(modulus, object), (n,))
+    ]
     if not all(m > 0 for m in values):
         raise ValueError(f"modulus = {modulus}: the period of a circle is positive")
     return np.array(values)
 
 
 def _search(equation, x, tolerance):
-    """Solutions from the starts x, their errors, and which of them are fixed points near enough to be believed."""
+    """Solutions from the starts x, their errors, and which of them are fixed points near enough to
+    be believed."""
     solution, error, good = solve(equation, x, tolerance=tolerance)
     size = 1.0 + np.linalg.norm(solution, axis=1)
-    return solution, error, good & (error <= RUNNING * size) & (size <= FARTHEST * (1.0 + np.linalg.norm(x, axis=1).max()))
+    return (
+        solution,
+        error,
+        good
+        & (error <= RUNNING * size)
+        & (size <= FARTHEST * (1.0 + np.linalg.norm(x, axis=1).max())),
+    )
 
 
 def _further(rounds, points):
@@ -121,8 +182,8 @@ def _further(rounds, points):
 
 
 def _starts(system, starts, box, u, period, rng):
-    """Starts (m, n) in one round, those given or drawn from the box; or in two: from orbits and boxes around them, and then, told what was
-    found, from the box around that."""
+    """Starts (m, n) in one round, those given or drawn from the box; or in two: from orbits and
+    boxes around them, and then, told what was found, from the box around that."""
     if starts is not None and np.ndim(starts) > 0:
         x = as_state(system, starts, "starts")
         yield x.reshape(-1, x.shape[-1])
@@ -138,7 +199,9 @@ def _starts(system, starts, box, u, period, rng):
     low, high = _around(states)
     share = -(-_count(starts, low) // 4)
     wide = np.exp(rng.uniform(0.0, np.log(WIDEST), (share, 1)))
-    around = 0.5 * (low + high) + 0.5 * wide * (high - low) * rng.uniform(-1.0, 1.0, (share, len(low)))
+    around = 0.5 * (low + high) + 0.5 * wide * (high - low) * rng.uniform(
+        -1.0, 1.0, (share, len(low))
+    )
     points = yield np.concatenate([around, states[rng.integers(len(states), size=share)]])
     low, high = _around(np.concatenate([points, states]) if len(points) < 2 else points)
     yield rng.uniform(1.5 * low - 0.5 * high, 1.5 * high - 0.5 * low, (2 * share, len(low)))
@@ -149,7 +212,8 @@ def _count(starts, low):
 
 
 def _carried(system, x, low, high, u, period):
-    """Every second start carried on by a period, where that stays in the box: cycles crowd where orbits do."""
+    """Every second start carried on by a period, where that stays in the box: cycles crowd where
+    orbits do."""
     moved = x[::2]
     with np.errstate(all="ignore"):
         for _ in range(period):
@@ -162,10 +226,19 @@ def _box(system, box):
     try:
         low, high = (np.atleast_1d(np.asarray(side, float)) for side in box)
     except (TypeError, ValueError):
-        raise ShapeError(f"box = {box!r:.60}: pass (low, high), finite numbers or arrays, low below high") from None
+        raise ShapeError(
+            f"box = {box!r:.60}: pass (low, high), finite numbers or arrays, low below high"
+        ) from None
     n = system.size or max(len(low), len(high))
-    if len(low) not in (1, n) or len(high) not in (1, n) or not (np.isfinite(low) & np.isfinite(high) & (low < high)).all():
-        raise ShapeError(f"box = {box}: pass (low, high), finite numbers or arrays of {n} components, low below high")
+    if (
+        len(low) not in (1, n)
+        or len(high) not in (1, n)
+        or not (np.isfinite(low) & np.isfinite(high) & (low < high)).all()
+    ):
+        raise ShapeError(
+            f"box = {box}: pass (low, high), finite numbers or arrays of {n} "
+            "components, low below high"
+        )
     return np.broadcast_to(low, (n,)), np.broadcast_to(high, (n,))
 
 
@@ -209,20 +282,27 @@ def _distinct(equation, x, error):
 
 
 def _whole_cycles(equation, points, found, doubt, tolerance):
-    """The points with their images, which belong to the same cycles, those that no start found counted 0."""
+    """The points with their images, which belong to the same cycles, those that no start found
+    counted 0."""
     if equation.period == 1 or not len(points):
         return points, found, doubt
     with np.errstate(all="ignore"):
         images = [points]
         for _ in range(equation.period - 1):
-            x, _, good = solve(equation, equation.wrapped(equation.image(images[-1], 1)), tolerance=tolerance, iterations=8)
+            x, _, good = solve(
+                equation,
+                equation.wrapped(equation.image(images[-1], 1)),
+                tolerance=tolerance,
+                iterations=8,
+            )
             images.append(np.where(good[:, None], x, images[-1]))
     whole, _, doubt = _distinct(equation, np.concatenate(images), np.tile(doubt, equation.period))
     return whole, np.concatenate([found, np.zeros(len(whole) - len(points), int)]), doubt
 
 
 def _sorted(equation, points):
-    """An order of the points, by period and then cycle after cycle; the cycle and the period of each in that order."""
+    """An order of the points, by period and then cycle after cycle; the cycle and the period of
+    each in that order."""
     periods = np.array([_least_period(equation, x) for x in points], int)
     rank = np.lexsort((*points.T[::-1].round(9), periods)) if len(points) else np.empty(0, int)
     order, cycle, taken = [], [], np.zeros(len(points), bool)
@@ -234,14 +314,20 @@ def _sorted(equation, points):
                 taken[nearest] = True
                 order.append(nearest)
                 cycle.append(seen)
-            x = x if isinstance(equation.system, Flow) else equation.wrapped(equation.image(points[nearest], 1))
+            x = (
+                x
+                if isinstance(equation.system, Flow)
+                else equation.wrapped(equation.image(points[nearest], 1))
+            )
     return np.array(order, int), np.array(cycle, int), periods[order] if order else periods
 
 
 def _least_period(equation, x):
     p = equation.period
     for d in range(1, p):
-        if p % d == 0 and np.linalg.norm(equation.residual(x, d)) <= SAME * (1.0 + np.linalg.norm(x)):
+        if p % d == 0 and np.linalg.norm(equation.residual(x, d)) <= SAME * (
+            1.0 + np.linalg.norm(x)
+        ):
             return d
     return p
 
@@ -251,7 +337,9 @@ def _eigenvalues(equation, points, periods):
     values = np.empty(points.shape, complex)
     for p in np.unique(periods):
         at = periods == p
-        values[at] = np.linalg.eigvals(Equation(equation.system, int(p), equation.u, equation.modulus).derivative(points[at]))
+        values[at] = np.linalg.eigvals(
+            Equation(equation.system, int(p), equation.u, equation.modulus).derivative(points[at])
+        )
     size = values.real if isinstance(equation.system, Flow) else np.abs(values)
     return np.take_along_axis(values, np.argsort(-size, axis=1, kind="stable"), axis=1)
 
@@ -267,7 +355,11 @@ def _labels(equation, points, values, periods, cycle, found, doubt, good):
     system, flow = equation.system, isinstance(equation.system, Flow)
     exponents = _exponents(system, values, periods)
     grow, none = _signs(exponents, doubt)
-    kind = np.where(grow.all(axis=1), "repeller", np.where(grow.any(axis=1), "saddle", np.where(none.any(axis=1), "marginal", "stable")))
+    kind = np.where(
+        grow.all(axis=1),
+        "repeller",
+        np.where(grow.any(axis=1), "saddle", np.where(none.any(axis=1), "marginal", "stable")),
+    )
     with np.errstate(all="ignore"):
         residual = np.linalg.norm(equation.residual(points), axis=1)
     per = "1/time unit" if flow or system.dt != 1 else "1/step"
@@ -275,7 +367,12 @@ def _labels(equation, points, values, periods, cycle, found, doubt, good):
         "x": (("point", "state"), points, "1", "fixed point"),
         "period": ("point", periods, "step", "least period"),
         "cycle": ("point", cycle, "1", "cycle that the point belongs to"),
-        "eigenvalue": (("point", "mode"), values, "1/time unit" if flow else "1", "rate" if flow else "multiplier of the cycle"),
+        "eigenvalue": (
+            ("point", "mode"),
+            values,
+            "1/time unit" if flow else "1",
+            "rate" if flow else "multiplier of the cycle",
+        ),
         "exponent": (("point", "mode"), exponents, per, "growth of the mode"),
         "kind": ("point", kind.astype("<U8"), "1", "stability"),
         "stable": ("point", kind == "stable", "1", "whether every mode shrinks"),
@@ -284,22 +381,36 @@ def _labels(equation, points, values, periods, cycle, found, doubt, good):
         "found": ("point", found, "1", "starts that ended there"),
         "converged": ((), int(good.sum()), "1", "starts that ended at a fixed point"),
         "lost": ((), int((~good).sum()), "1", "starts that ended nowhere"),
-        "unseen": ((), float((found == 1).sum() / good.sum()) if good.any() else np.nan, "1", "share of starts that alone found their point"),
+        "unseen": (
+            (),
+            float((found == 1).sum() / good.sum()) if good.any() else np.nan,
+            "1",
+            "share of starts that alone found their point",
+        ),
     }
 
 
 def _signs(exponents, doubt):
-    """Which exponents are above 0, and which cannot be told from 0, given the errors of the points."""
+    """Which exponents are above 0, and which cannot be told from 0, given the errors of the
+    points."""
     finite = np.where(np.isfinite(exponents), np.abs(exponents), 0.0)
-    limit = MARGINAL * (1.0 + finite.max(axis=1, initial=0.0, keepdims=True)) + 10.0 * doubt[:, None]
+    limit = (
+        MARGINAL * (1.0 + finite.max(axis=1, initial=0.0, keepdims=True)) + 10.0 * doubt[:, None]
+    )
     return exponents > limit, np.abs(exponents) <= limit
 
 
 def _note(label, good):
     points, marginal = len(label["x"][1]), label["marginal"][1]
     if not points:
-        return f"none of {len(good)} starts ended at a fixed point: there may be none, or the starts lie too far; pass box or starts"
+        return (
+            f"none of {len(good)} starts ended at a fixed point: there may be none, or the "
+            "starts lie too far; pass box or starts"
+        )
     if points > 8 and marginal.mean() > 0.5 and label["unseen"][1] > 0.1:
-        return ("most points have a marginal mode and many starts found one of their own: the fixed points seem to form a continuum, of which "
-                "this is a sample, or repeat along an angle, for which pass its modulus")
+        return (
+            "most points have a marginal mode and many starts found one of their own: the "
+            "fixed points seem to form a continuum, of which "
+            "this is a sample, or repeat along an angle, for which pass its modulus"
+        )
     return ""

@@ -1,4 +1,5 @@
-"""Newton's method from many starts at once: the zeros of f^p(x) - x of a map, or of the velocity of a flow."""
+"""Newton's method from many starts at once: the zeros of f^p(x) - x of a map, or of the velocity of
+a flow."""
 
 from dataclasses import dataclass
 
@@ -14,7 +15,8 @@ RELATIVE = 1e-10  # singular values below this share of the largest are left out
 
 @dataclass(frozen=True)
 class Equation:
-    """g(x) = 0: the velocity of a Flow, or f^p(x) - x of a Map, taken on the circle for components with a ``modulus``."""
+    """g(x) = 0: the velocity of a Flow, or f^p(x) - x of a Map, taken on the circle for components
+    with a ``modulus``."""
 
     system: System
     period: int = 1
@@ -56,7 +58,13 @@ class Equation:
             return x - y
         with np.errstate(invalid="ignore"):
             turns = np.where(np.isfinite(self.modulus), np.round((x - y) / self.modulus), 0.0)
-        return x - y - np.where(turns == 0.0, 0.0, turns * np.where(np.isfinite(self.modulus), self.modulus, 0.0))
+        return (
+            x
+            - y
+            - np.where(
+                turns == 0.0, 0.0, turns * np.where(np.isfinite(self.modulus), self.modulus, 0.0)
+            )
+        )
 
     def wrapped(self, x):
         """x with components on circles brought into [0, modulus)."""
@@ -66,23 +74,34 @@ class Equation:
         return np.where(circle, np.mod(x, np.where(circle, self.modulus, 1.0)), x)
 
     def near_zero(self, x):
-        """x with components a rounding error below the modulus brought to 0, where the circle closes."""
-        return x if self.modulus is None else x - np.where(self.modulus - x < 1e-9 * self.modulus, self.modulus, 0.0)
+        """x with components a rounding error below the modulus brought to 0, where the circle
+        closes."""
+        return (
+            x
+            if self.modulus is None
+            else x - np.where(self.modulus - x < 1e-9 * self.modulus, self.modulus, 0.0)
+        )
 
     def allowed(self, x, tolerance):
-        """Residual below which x counts as a solution: relative to 1 + |x| for a map; for a flow, whose velocity may fade far away, close to
-        absolute."""
-        return tolerance * (1.0 + (1e-3 if isinstance(self.system, Flow) else 1.0) * np.linalg.norm(x, axis=-1))
+        """Residual below which x counts as a solution: relative to 1 + |x| for a map; for a flow,
+        whose velocity may fade far away, close to absolute."""
+        return tolerance * (
+            1.0 + (1e-3 if isinstance(self.system, Flow) else 1.0) * np.linalg.norm(x, axis=-1)
+        )
 
 
 def solve(equation, starts, *, iterations=60, tolerance=1e-10):
     """Newton's method with step halving from every start (m, n).
 
-    Returns x (m, n), the size of the last full step (m,), which tells the error, and converged (m,).
+    Returns x (m, n), the size of the last full step (m,), which tells the error, and converged
+    (m,).
     """
     count = max(1, CHUNK // starts.shape[1] ** 2)
     with np.errstate(all="ignore"):
-        parts = [_solve(equation, starts[i : i + count], iterations, tolerance) for i in range(0, len(starts), count)]
+        parts = [
+            _solve(equation, starts[i : i + count], iterations, tolerance)
+            for i in range(0, len(starts), count)
+        ]
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
@@ -105,7 +124,8 @@ def _solve(equation, x, iterations, tolerance):
 
 
 def _advance(equation, x, g, J):
-    """States after a Newton step that is halved until |g| falls, the sizes of the full steps, and whether any part of it helped."""
+    """States after a Newton step that is halved until |g| falls, the sizes of the full steps, and
+    whether any part of it helped."""
     step = newton_step(J, g)
     before, moved = np.linalg.norm(g, axis=1), np.zeros(len(x), bool)
     new, waiting = x.copy(), np.arange(len(x))
@@ -123,7 +143,8 @@ def _advance(equation, x, g, J):
 
 
 def newton_step(J, g):
-    """-J^-1 g for a batch; where J is singular, or all but, the shortest step that solves the rest."""
+    """-J^-1 g for a batch; where J is singular, or all but, the shortest step that solves the
+    rest."""
     try:
         step = -np.linalg.solve(J, g[..., None])[..., 0]
     except np.linalg.LinAlgError:

@@ -1,4 +1,5 @@
-"""Spectra of matrices and linearised systems: eigenvalues, singular values, and how far from normal."""
+"""Spectra of matrices and linearised systems: eigenvalues, singular values, and how far from
+normal."""
 
 import numpy as np
 
@@ -8,11 +9,15 @@ from ...linear import LinearSystem, linearize
 from ...runtime.threads import one_thread
 from ...system import Flow, System
 
-SOURCE = "Trefethen and Embree (2005), Spectra and Pseudospectra; Henrici (1962) for the departure; Kreiss (1962)"
+SOURCE = (
+    "Trefethen and Embree (2005), Spectra and Pseudospectra; Henrici (1962) for the "
+    "departure; Kreiss (1962)"
+)
 
 
 def spectral_radius(system_or_matrix, x=None) -> float:
-    """Largest modulus of an eigenvalue: of a square matrix, a LinearSystem, or a system's Jacobian at x (0 by default).
+    """Largest modulus of an eigenvalue: of a square matrix, a LinearSystem, or a system's Jacobian
+    at x (0 by default).
 
     Raises ShapeError for a matrix that is not square, NotFiniteError for NaN.
 
@@ -23,12 +28,15 @@ def spectral_radius(system_or_matrix, x=None) -> float:
 
 
 def spectrum(system_or_matrix, x=None, *, lags=200):
-    """Spectrum of a matrix, a LinearSystem, or a system's Jacobian at x (0 by default), with its transient growth.
+    """Spectrum of a matrix, a LinearSystem, or a system's Jacobian at x (0 by default), with its
+    transient growth.
 
-    Returns a Dataset: ``eigenvalue(mode)`` (complex), ``singular_value(mode)``, ``spectral_radius``, ``spectral_norm``,
-    ``departure_from_normality`` sqrt(|A|_F^2 - sum |lambda|^2) (Henrici), ``power_norm(lag)`` = |A^lag|_2 (for a Flow |exp(A lag)|_2),
-    ``transient_growth`` its maximum, and ``kreiss_constant`` sup (|z| - 1)|(z - A)^-1| over |z| > 1 (for a Flow Re z |(z - A)^-1| over
-    Re z > 0), which is at most the transient growth and at least 1/(e n) of it; infinite for unstable systems.
+    Returns a Dataset: ``eigenvalue(mode)`` (complex), ``singular_value(mode)``,
+    ``spectral_radius``, ``spectral_norm``, ``departure_from_normality`` sqrt(|A|_F^2 - sum
+    |lambda|^2) (Henrici), ``power_norm(lag)`` = |A^lag|_2 (for a Flow |exp(A lag)|_2),
+    ``transient_growth`` its maximum, and ``kreiss_constant`` sup (|z| - 1)|(z - A)^-1| over |z| > 1
+    (for a Flow Re z |(z - A)^-1| over Re z > 0), which is at most the transient growth and at least
+    1/(e n) of it; infinite for unstable systems.
 
     >>> nonnormal = spectrum(np.array([[0.5, 10.0], [0.0, 0.5]]))
     >>> float(nonnormal.spectral_radius), round(float(nonnormal.transient_growth), 2)
@@ -39,10 +47,16 @@ def spectrum(system_or_matrix, x=None, *, lags=200):
     linear, flow = _linear(system_or_matrix, x)
     A, n = linear.A, len(linear.A)
     with one_thread():
-        values, singular, norms = linear.eigenvalues, np.linalg.svd(A, compute_uv=False), _power_norms(A, lags, flow)
+        values, singular, norms = (
+            linear.eigenvalues,
+            np.linalg.svd(A, compute_uv=False),
+            _power_norms(A, lags, flow),
+        )
         kreiss = kreiss_constant(A, continuous=flow)
     unit, size = "1/time unit" if flow else "1", singular[0] or 1.0
-    departure = size * np.sqrt(max(0.0, ((singular / size) ** 2).sum() - (np.abs(values / size) ** 2).sum()))
+    departure = size * np.sqrt(
+        max(0.0, ((singular / size) ** 2).sum() - (np.abs(values / size) ** 2).sum())
+    )
     variables = {
         "eigenvalue": ("mode", values, unit, "eigenvalue"),
         "singular_value": ("mode", singular, unit, "singular value"),
@@ -53,16 +67,21 @@ def spectrum(system_or_matrix, x=None, *, lags=200):
         "transient_growth": ((), norms.max(), "1", "largest norm of the propagator"),
         "kreiss_constant": ((), kreiss, "1", "Kreiss constant"),
     }
-    coords = {"mode": ("mode", np.arange(1, n + 1), "1", "index of the mode, slowest first"),
-              "lag": ("lag", np.arange(lags + 1), "time unit" if flow else "step", "lag")}
-    return dataset(variables, coords, title="spectrum", source=SOURCE, parameters={"n": n, "continuous": flow})
+    coords = {
+        "mode": ("mode", np.arange(1, n + 1), "1", "index of the mode, slowest first"),
+        "lag": ("lag", np.arange(lags + 1), "time unit" if flow else "step", "lag"),
+    }
+    return dataset(
+        variables, coords, title="spectrum", source=SOURCE, parameters={"n": n, "continuous": flow}
+    )
 
 
 def kreiss_constant(A, *, continuous=False, points=48) -> float:
-    """Kreiss constant of a matrix: sup (|z| - 1) |(z - A)^-1|_2 over |z| > 1, or sup Re z |(z - A)^-1|_2 over Re z > 0.
+    """Kreiss constant of a matrix: sup (|z| - 1) |(z - A)^-1|_2 over |z| > 1, or sup Re z |(z -
+    A)^-1|_2 over Re z > 0.
 
-    Searched at 24 distances in the directions of the ``points`` slowest eigenvalues and refined by Nelder-Mead; 1 for stable normal
-    matrices.
+    Searched at 24 distances in the directions of the ``points`` slowest eigenvalues and refined by
+    Nelder-Mead; 1 for stable normal matrices.
 
     >>> round(kreiss_constant(np.diag([0.5, 0.2])), 6)
     1.0
@@ -72,7 +91,9 @@ def kreiss_constant(A, *, continuous=False, points=48) -> float:
 
     T, _ = schur(A, output="complex")
     values = np.diagonal(T)
-    if (values.real.max() if continuous else np.abs(values).max()) > 1.0 - (1.0 if continuous else 0.0) + 1e-12:
+    if (values.real.max() if continuous else np.abs(values).max()) > 1.0 - (
+        1.0 if continuous else 0.0
+    ) + 1e-12:
         return np.inf
 
     def point(s, t):
@@ -91,13 +112,19 @@ def kreiss_constant(A, *, continuous=False, points=48) -> float:
     distances = np.linspace(np.log(1e-6), np.log(10.0 * max(1.0, np.abs(T).max())), 24)
     s, t = (a.ravel() for a in np.meshgrid(distances, angles))
     first = int(np.argmax(s + _log_resolvent(T, point(s, t))))
-    best = minimize(lambda p: -height(*p), (s[first], t[first]), method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-10})
+    best = minimize(
+        lambda p: -height(*p),
+        (s[first], t[first]),
+        method="Nelder-Mead",
+        options={"xatol": 1e-6, "fatol": 1e-10},
+    )
     return float(max(1.0, np.exp(-best.fun)))
 
 
 def _log_resolvent(T, z, iterations=4):
-    """ln |(z - T)^-1|_2, to a few per cent, for an upper triangular T (n, n) at many points z (m,): power iteration on the resolvent and
-    its adjoint by substitution (Trefethen and Embree 2005, section 39), all points side by side."""
+    """ln |(z - T)^-1|_2, to a few per cent, for an upper triangular T (n, n) at many points z (m,):
+    power iteration on the resolvent and its adjoint by substitution (Trefethen and Embree 2005,
+    section 39), all points side by side."""
     n, shift = len(T), z - np.diagonal(T)[:, None]
     v = np.random.default_rng(0).standard_normal((n, 1)) * np.ones(len(z), complex)
     for _ in range(iterations):
@@ -127,10 +154,14 @@ def _power_norms(A, lags, flow):
 
 
 def _linear(thing, x):
-    """A LinearSystem and whether time is continuous, from a matrix, a LinearSystem, or a system at x."""
+    """A LinearSystem and whether time is continuous, from a matrix, a LinearSystem, or a system at
+    x."""
     if isinstance(thing, System):
         if x is None and thing.size is None:
-            raise ShapeError(f"{type(thing).__name__} names no states: pass x, the state at which its Jacobian is taken")
+            raise ShapeError(
+                f"{type(thing).__name__} names no states: pass x, the state at which "
+                "its Jacobian is taken"
+            )
         return linearize(thing, np.zeros(thing.size) if x is None else x), isinstance(thing, Flow)
     linear = thing if isinstance(thing, LinearSystem) else LinearSystem(thing, dt=1.0)
     return linear, linear.dt is None

@@ -37,7 +37,16 @@ class Fold(dm.Map):
 
 
 def test_logistic_branches_are_exact():
-    found = dm.bifurcation(Logistic(), "r", [2.8, 3.2, 3.5, 3.83], x0=[0.3], transient=3000, samples=24, exponents=1, duration=1000)
+    found = dm.bifurcation(
+        Logistic(),
+        "r",
+        [2.8, 3.2, 3.5, 3.83],
+        x0=[0.3],
+        transient=3000,
+        samples=24,
+        exponents=1,
+        duration=1000,
+    )
     assert found.period.values.tolist() == [1, 2, 4, 3] and not found.escaped.any()
     np.testing.assert_allclose(found.x[0], 1 - 1 / 2.8, atol=1e-9)
     r = 3.2
@@ -48,26 +57,57 @@ def test_logistic_branches_are_exact():
 
 
 def test_blow_ups_are_counted_and_not_silent():
-    found = dm.bifurcation(Logistic(), "r", [3.9, 4.1, 5.0], x0=[0.3], transient=200, samples=10, exponents=1, duration=300)
+    found = dm.bifurcation(
+        Logistic(),
+        "r",
+        [3.9, 4.1, 5.0],
+        x0=[0.3],
+        transient=200,
+        samples=10,
+        exponents=1,
+        duration=300,
+    )
     assert found.escaped.values.tolist() == [False, True, True] and "2 of 3" in found.attrs["note"]
-    assert np.isfinite(found.x[0]).all() and np.isnan(found.x[1:]).all() and np.isnan(found.lyapunov[1:]).all()
-    assert float(found.lyapunov[0, 0]) == pytest.approx(0.4945, abs=0.08) and found["count"].values.tolist() == [10, 0, 0]
+    assert (
+        np.isfinite(found.x[0]).all()
+        and np.isnan(found.x[1:]).all()
+        and np.isnan(found.lyapunov[1:]).all()
+    )
+    assert float(found.lyapunov[0, 0]) == pytest.approx(0.4945, abs=0.08) and found[
+        "count"
+    ].values.tolist() == [10, 0, 0]
 
 
 def test_exponents_together_are_those_alone():
     """Where one of many is lost, the others are found in smaller groups."""
     values = [1.0, 1.2, 1.4, 3.0, 1.3]
-    found = parameter_map(Henon(), {"a": values, "b": [0.3]}, duration=400, x0=[0.1, 0.1], exponents=2)
-    assert found.escaped.values[:, 0].tolist() == [False, False, False, True, False] and "1 of 5" in found.attrs["note"]
+    found = parameter_map(
+        Henon(), {"a": values, "b": [0.3]}, duration=400, x0=[0.1, 0.1], exponents=2
+    )
+    assert (
+        found.escaped.values[:, 0].tolist() == [False, False, False, True, False]
+        and "1 of 5" in found.attrs["note"]
+    )
     for a in (1.2, 1.3):
         alone = dm.lyapunov_spectrum(Henon(a), [0.1, 0.1], duration=400)
         np.testing.assert_allclose(found.lyapunov.sel(a=a, b=0.3), alone.lyapunov, atol=1e-8)
-    np.testing.assert_allclose(found.lyapunov.isel(a=[0, 1, 2, 4]).sum("exponent"), np.log(0.3), atol=1e-9)
+    np.testing.assert_allclose(
+        found.lyapunov.isel(a=[0, 1, 2, 4]).sum("exponent"), np.log(0.3), atol=1e-9
+    )
 
 
 def test_hopf_maxima():
     """Maxima sqrt(mu) above 0, rest below: one sample, at rest."""
-    found = dm.bifurcation(Hopf(), "mu", [-1.0, 0.25, 1.0], x0=[0.5, 0.1], transient=60, duration=40, samples=20, dt=0.05)
+    found = dm.bifurcation(
+        Hopf(),
+        "mu",
+        [-1.0, 0.25, 1.0],
+        x0=[0.5, 0.1],
+        transient=60,
+        duration=40,
+        samples=20,
+        dt=0.05,
+    )
     assert found.period.values.tolist() == [1, 1, 1] and found["count"].values.tolist() == [1, 6, 6]
     np.testing.assert_allclose(found.x[0, 0], [0.0, 0.0], atol=1e-10)
     np.testing.assert_allclose(found.x[1:, :6, 0], np.repeat([[0.5], [1.0]], 6, axis=1), atol=1e-6)
@@ -91,7 +131,9 @@ def test_hysteresis_by_continuation():
     """A branch is followed to its fold at |h| = 2/(3 sqrt 3) = 0.3849, up and down."""
     values = np.linspace(-0.6, 0.6, 61)
     up = dm.bifurcation(Fold(), "h", values, x0=[-1.0], transient=400, samples=2, continuation=True)
-    down = dm.bifurcation(Fold(), "h", values[::-1], x0=[1.0], transient=400, samples=2, continuation=True)
+    down = dm.bifurcation(
+        Fold(), "h", values[::-1], x0=[1.0], transient=400, samples=2, continuation=True
+    )
     jump = values[np.argmax(up.x[:, 0, 0].values > 0)]
     assert 0.3849 < jump < 0.3849 + 0.03
     assert -0.3849 - 0.03 < values[::-1][np.argmax(down.x[:, 0, 0].values < 0)] < -0.3849
@@ -100,37 +142,81 @@ def test_hysteresis_by_continuation():
 
 
 def test_continuation_starts_anew_after_a_blow_up():
-    found = dm.bifurcation(Logistic(), "r", [3.2, 5.0, 3.2], x0=[0.3], transient=1000, samples=8, continuation=True, exponents=1, duration=64)
-    assert found.escaped.values.tolist() == [False, True, False] and found.period.values.tolist() == [2, 0, 2]
+    found = dm.bifurcation(
+        Logistic(),
+        "r",
+        [3.2, 5.0, 3.2],
+        x0=[0.3],
+        transient=1000,
+        samples=8,
+        continuation=True,
+        exponents=1,
+        duration=64,
+    )
+    assert found.escaped.values.tolist() == [
+        False,
+        True,
+        False,
+    ] and found.period.values.tolist() == [2, 0, 2]
 
 
 def test_a_function_of_the_parameter():
-    """A network's gain is no field of it: pass a function. Rest below gain 1, two states above: x = tanh(g x)."""
-    found = dm.bifurcation(lambda gain: dm.models.Tanh(gain * np.eye(1)), "gain", [0.5, 2.0], x0=[0.3], transient=300, samples=4)
+    """A network's gain is no field of it: pass a function. Rest below gain 1, two states above: x =
+    tanh(g x)."""
+    found = dm.bifurcation(
+        lambda gain: dm.models.Tanh(gain * np.eye(1)),
+        "gain",
+        [0.5, 2.0],
+        x0=[0.3],
+        transient=300,
+        samples=4,
+    )
     np.testing.assert_allclose(found.x[:, 0, 0], [0.0, 0.9575040], atol=1e-6)
-    two = parameter_map(lambda a, b: Henon(a, b), {"a": [0.2], "b": [0.1, 0.3]}, duration=100, x0=[0.1, 0.1], exponents=2)
+    two = parameter_map(
+        lambda a, b: Henon(a, b),
+        {"a": [0.2], "b": [0.1, 0.3]},
+        duration=100,
+        x0=[0.1, 0.1],
+        exponents=2,
+    )
     np.testing.assert_allclose(two.lyapunov.sum("exponent")[0], np.log([0.1, 0.3]), atol=1e-9)
     assert two.lyapunov.dims == ("a", "b", "exponent")
 
 
 def test_a_flow_map_and_a_held_input():
-    swept = dm.bifurcation(dm.FlowMap(ForcedDuffing(), 0.1), "damping", [0.3, 0.5], x0=[0.5, 0.0], u=[0.2], transient=100, samples=3)
+    swept = dm.bifurcation(
+        dm.FlowMap(ForcedDuffing(), 0.1),
+        "damping",
+        [0.3, 0.5],
+        x0=[0.5, 0.0],
+        u=[0.2],
+        transient=100,
+        samples=3,
+    )
     rest = np.roots([-1, 0, 1, 0.2]).real.max()
     np.testing.assert_allclose(swept.x[:, :, 0], rest, atol=1e-6)
 
 
 def test_period_doublings_of_the_logistic_map():
-    """3, 1 + sqrt 6, 3.544090, 3.564407, ...; ratios 4.7514, 4.6562, 4.6682, ... to 4.6692, limit 3.5699457 (Feigenbaum 1978)."""
+    """3, 1 + sqrt 6, 3.544090, 3.564407, ...; ratios 4.7514, 4.6562, 4.6682, ... to 4.6692, limit
+    3.5699457 (Feigenbaum 1978)."""
     found = period_doublings(Logistic(), "r", 2.9, 3.6, doublings=7, x0=[0.3])
-    np.testing.assert_allclose(found.value, [3.0, 1 + np.sqrt(6), 3.544090359, 3.564407266, 3.568759420, 3.569691610, 3.569891259], atol=1e-8)
-    np.testing.assert_allclose(found.ratio[1:-1], [4.7514, 4.6562, 4.6682, 4.6687, 4.6691], atol=1e-4)
+    np.testing.assert_allclose(
+        found.value,
+        [3.0, 1 + np.sqrt(6), 3.544090359, 3.564407266, 3.568759420, 3.569691610, 3.569891259],
+        atol=1e-8,
+    )
+    np.testing.assert_allclose(
+        found.ratio[1:-1], [4.7514, 4.6562, 4.6682, 4.6687, 4.6691], atol=1e-4
+    )
     np.testing.assert_allclose(found.multiplier, -1.0, atol=1e-6)
     assert found.period.values.tolist() == [1, 2, 4, 8, 16, 32, 64]
     assert found.accumulation.item() == pytest.approx(3.569945672, abs=1e-8)
 
 
 def test_period_doublings_of_henon():
-    """b = 0.3: a = 3 (1 - b)^2/4 = 0.3675 and (1 - b)^2 + (1 + b)^2/4 = 0.9125 exactly, then Feigenbaum's ratio: the map contracts."""
+    """b = 0.3: a = 3 (1 - b)^2/4 = 0.3675 and (1 - b)^2 + (1 + b)^2/4 = 0.9125 exactly, then
+    Feigenbaum's ratio: the map contracts."""
     found = period_doublings(Henon(), "a", 0.2, 1.2, doublings=7, x0=[0.1, 0.1])
     np.testing.assert_allclose(found.value[:2], [0.3675, 0.9125], atol=1e-10)
     np.testing.assert_allclose(found.ratio[-3:-1], 4.669, atol=0.01)
@@ -140,7 +226,11 @@ def test_doublings_from_above_and_fewer_than_asked():
     mirrored = period_doublings(lambda s: Logistic(6.5 - s), "s", 3.6, 2.9, doublings=2, x0=[0.3])
     np.testing.assert_allclose(mirrored.value, [3.5, 5.5 - np.sqrt(6)], atol=1e-9)
     few = period_doublings(Logistic(), "r", 2.9, 3.5, x0=[0.3])
-    assert few.sizes["doubling"] == 2 and "before 3.5" in few.attrs["note"] and np.isnan(few.accumulation)
+    assert (
+        few.sizes["doubling"] == 2
+        and "before 3.5" in few.attrs["note"]
+        and np.isnan(few.accumulation)
+    )
     none = period_doublings(Logistic(), "r", 2.5, 2.9, x0=[0.3])
     assert none.sizes["doubling"] == 0
 
@@ -155,7 +245,9 @@ def test_errors():
     with pytest.raises(ValueError, match="is a Map"):
         dm.bifurcation(Henon(), "a", [1.0], x0=[0.1, 0.1], transient=10, section="x")
     with pytest.raises(ValueError, match="no component 'w'"):
-        dm.bifurcation(Lorenz(), "rho", [28.0], x0=START, transient=1, duration=1, dt=0.02, section="w")
+        dm.bifurcation(
+            Lorenz(), "rho", [28.0], x0=START, transient=1, duration=1, dt=0.02, section="w"
+        )
     with pytest.raises(TypeError, match="is a class"):
         dm.bifurcation(Henon, "a", [1.0], transient=10)
     with pytest.raises(ValueError, match="a dict"):
@@ -178,7 +270,9 @@ def test_the_study_is_measured_summed_up_and_drawn(tmp_path):
     tiny = {"system": ["logistic", "neurons"], "values": 12, "side": 3, "units": 70, "doublings": 3}
     results = STUDY.run(output=tmp_path, quick=True, overrides=tiny, progress=False)
     assert (results.status == "done").all() and "3.449489743" in STUDY.summary(results)
-    np.testing.assert_allclose(results.doubling_value.sel(system="logistic")[:2], [3.0, 1 + np.sqrt(6)], atol=1e-9)
+    np.testing.assert_allclose(
+        results.doubling_value.sel(system="logistic")[:2], [3.0, 1 + np.sqrt(6)], atol=1e-9
+    )
     figure = draw(results)
     assert len(figure.axes) == 7
     pyplot.close(figure)

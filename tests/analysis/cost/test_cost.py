@@ -1,4 +1,5 @@
-"""Counted and measured cost: shapes counted by hand, the formulas on paper, torch's own counter, curves of known crossings, bad input."""
+"""Counted and measured cost: shapes counted by hand, the formulas on paper, torch's own counter,
+curves of known crossings, bad input."""
 
 from dataclasses import dataclass, replace
 
@@ -18,7 +19,8 @@ from tests.reference import BUILD
 
 @dataclass(frozen=True, eq=False)
 class Attention(dm.Map):
-    """Softmax attention over a whole sequence, its past kept as a register of four inputs in the rule."""
+    """Softmax attention over a whole sequence, its past kept as a register of four inputs in the
+    rule."""
 
     Q: np.ndarray
     K: np.ndarray
@@ -54,30 +56,33 @@ def counted(function, *shapes):
     return tally.multiply_adds, tally.elementwise, out
 
 
-@pytest.mark.parametrize("function, shapes, expected", [
-    (lambda a: a + 1.0, [(3, 4)], (0, 12)),
-    (lambda a, b: a * b, [(3, 1), (4,)], (0, 12)),
-    (lambda a: 2.0 - a / 3.0, [(5,)], (0, 10)),
-    (lambda a: a @ np.ones((4, 7)), [(2, 3, 4)], (2 * 3 * 4 * 7, 0)),
-    (lambda a: np.ones((7, 4)) @ a, [(4,)], (28, 0)),
-    (lambda a, b: a @ b, [(3, 4), (4,)], (12, 0)),
-    (lambda a: dm.sigmoid(a) + dm.erf(a), [(6,)], (0, 18)),
-    (lambda a: dm.relu(a), [(6,)], (0, 6)),
-    (lambda a: dm.stack((a, a))[..., 0] + 0.0, [(6,)], (0, 6)),
-    (lambda a: dm.concat((a[..., 2:], a[..., :2])), [(6,)], (0, 0)),
-    (lambda a: dm.sum(a), [(3, 4)], (0, 12)),
-    (lambda a: a.mean(axis=0, keepdims=True), [(3, 4)], (0, 12)),
-    (lambda a: dm.where(a.value > 0, a, 0.0), [(6,)], (0, 6)),
-    (lambda a: a.reshape(2, 3).T[0].swapaxes(0, 0), [(6,)], (0, 0)),
-    (lambda a: np.einsum("ij,jk->ik", a, np.ones((4, 5))), [(3, 4)], (60, 0)),
-    (lambda a: np.einsum("...j,j->...j", a, np.ones(4)), [(2, 3, 4)], (24, 0)),
-    (lambda a: dm.solve(np.eye(3), a), [(3, 2)], (9 + 18, 0)),
-    (lambda a: np.fft.fft(a), [(8,)], (0, 5 * 8 * 3)),
-    (lambda a: np.fft.rfft(a, axis=-2), [(8, 2)], (0, 5 * 8 * 3)),
-    (lambda a: np.fft.fft(a) * 2.0, [(8,)], (0, 5 * 8 * 3 + 16)),
-    (lambda a: np.fft.fft(a) * np.full(8, 1j), [(8,)], (0, 5 * 8 * 3 + 48)),
-    (lambda a: np.fft.fft(a) @ np.full((8, 2), 1j), [(8,)], (4 * 16, 5 * 8 * 3)),
-])
+@pytest.mark.parametrize(
+    "function, shapes, expected",
+    [
+        (lambda a: a + 1.0, [(3, 4)], (0, 12)),
+        (lambda a, b: a * b, [(3, 1), (4,)], (0, 12)),
+        (lambda a: 2.0 - a / 3.0, [(5,)], (0, 10)),
+        (lambda a: a @ np.ones((4, 7)), [(2, 3, 4)], (2 * 3 * 4 * 7, 0)),
+        (lambda a: np.ones((7, 4)) @ a, [(4,)], (28, 0)),
+        (lambda a, b: a @ b, [(3, 4), (4,)], (12, 0)),
+        (lambda a: dm.sigmoid(a) + dm.erf(a), [(6,)], (0, 18)),
+        (lambda a: dm.relu(a), [(6,)], (0, 6)),
+        (lambda a: dm.stack((a, a))[..., 0] + 0.0, [(6,)], (0, 6)),
+        (lambda a: dm.concat((a[..., 2:], a[..., :2])), [(6,)], (0, 0)),
+        (lambda a: dm.sum(a), [(3, 4)], (0, 12)),
+        (lambda a: a.mean(axis=0, keepdims=True), [(3, 4)], (0, 12)),
+        (lambda a: dm.where(a.value > 0, a, 0.0), [(6,)], (0, 6)),
+        (lambda a: a.reshape(2, 3).T[0].swapaxes(0, 0), [(6,)], (0, 0)),
+        (lambda a: np.einsum("ij,jk->ik", a, np.ones((4, 5))), [(3, 4)], (60, 0)),
+        (lambda a: np.einsum("...j,j->...j", a, np.ones(4)), [(2, 3, 4)], (24, 0)),
+        (lambda a: dm.solve(np.eye(3), a), [(3, 2)], (9 + 18, 0)),
+        (lambda a: np.fft.fft(a), [(8,)], (0, 5 * 8 * 3)),
+        (lambda a: np.fft.rfft(a, axis=-2), [(8, 2)], (0, 5 * 8 * 3)),
+        (lambda a: np.fft.fft(a) * 2.0, [(8,)], (0, 5 * 8 * 3 + 16)),
+        (lambda a: np.fft.fft(a) * np.full(8, 1j), [(8,)], (0, 5 * 8 * 3 + 48)),
+        (lambda a: np.fft.fft(a) @ np.full((8, 2), 1j), [(8,)], (4 * 16, 5 * 8 * 3)),
+    ],
+)
 def test_operations_by_hand(function, shapes, expected):
     *found, out = counted(function, *shapes)
     assert tuple(found) == expected and isinstance(out, Counted)
@@ -90,18 +95,36 @@ def test_the_chain_of_operations():
 
 
 def test_values_pass_through():
-    """What is counted is computed: the numbers of a rule are those of numpy, for every row of the reference table that is a map."""
-    for name in ("tanh", "lstm", "gru", "orthogonal, modrelu", "block, pre", "network, mixed", "lorenz map, order 8", "hopfield"):
+    """What is counted is computed: the numbers of a rule are those of numpy, for every row of the
+    reference table that is a map."""
+    for name in (
+        "tanh",
+        "lstm",
+        "gru",
+        "orthogonal, modrelu",
+        "block, pre",
+        "network, mixed",
+        "lorenz map, order 8",
+        "hopfield",
+    ):
         system, rng = BUILD[name](), np.random.default_rng(1)
-        x, u = rng.standard_normal(system.size), rng.standard_normal(system.inputs) if system.inputs else None
+        x, u = (
+            rng.standard_normal(system.size),
+            rng.standard_normal(system.inputs) if system.inputs else None,
+        )
         tally = Tally()
         found = system.rule(Counted(x, tally), None if u is None else Counted(u, tally))
         np.testing.assert_array_equal(found.value, system.rule(x, u))
 
 
 def test_every_word_of_the_vocabulary_counts():
-    calls = {"stack": lambda f, a: f((a, a)), "concat": lambda f, a: f((a, a)), "split": lambda f, a: f(a, 2)[0], "roll": lambda f, a: f(a, 1),
-             "where": lambda f, a: f(a.value > 0, a, 0.0)} | dict.fromkeys(("maximum", "minimum", "solve"), lambda f, a: f(a, a))
+    calls = {
+        "stack": lambda f, a: f((a, a)),
+        "concat": lambda f, a: f((a, a)),
+        "split": lambda f, a: f(a, 2)[0],
+        "roll": lambda f, a: f(a, 1),
+        "where": lambda f, a: f(a.value > 0, a, 0.0),
+    } | dict.fromkeys(("maximum", "minimum", "solve"), lambda f, a: f(a, a))
     for name in VOCABULARY:
         a = Counted(np.array([[0.3, 0.1], [0.2, 0.4]]), Tally())
         assert isinstance(calls.get(name, lambda f, a: f(a))(getattr(dm, name), a), Counted), name
@@ -112,9 +135,15 @@ def test_every_word_of_the_vocabulary_counts():
 def test_recurrent_layers_as_on_paper(kind, units, inputs):
     """Multiply-adds, parameters and state to the last one; the chain is as long as the sequence."""
     lengths = [1, 7, 300]
-    found, paper = counted_cost(dm.models.get(kind, units=units, inputs=inputs), lengths=lengths), layer_cost(kind, units, lengths, inputs=inputs)
+    found, paper = (
+        counted_cost(dm.models.get(kind, units=units, inputs=inputs), lengths=lengths),
+        layer_cost(kind, units, lengths, inputs=inputs),
+    )
     np.testing.assert_array_equal(found.multiply_adds, paper.multiply_adds)
-    assert found.parameters == paper.parameters and found.multiply_adds.dims == paper.multiply_adds.dims
+    assert (
+        found.parameters == paper.parameters
+        and found.multiply_adds.dims == paper.multiply_adds.dims
+    )
     assert (paper.state_size == found.state_size).all() and (found.length == paper.length).all()
     assert found.operations.equals(2 * found.multiply_adds + found.elementwise)
     assert found.step_multiply_adds == paper.multiply_adds[0]
@@ -122,7 +151,10 @@ def test_recurrent_layers_as_on_paper(kind, units, inputs):
     assert chain[2] - chain[1] == (300 - 7) * (chain[1] - chain[0]) / 6 and not found.by_rule
 
 
-@pytest.mark.parametrize("kind, options", [("lru", {}), ("attention", {"window": 300, "heads": 2}), ("tcn", {"convolutions": 1})])
+@pytest.mark.parametrize(
+    "kind, options",
+    [("lru", {}), ("attention", {"window": 300, "heads": 2}), ("tcn", {"convolutions": 1})],
+)
 def test_other_layers_as_on_paper(kind, options):
     """The same of models whose run takes all steps at once."""
     if kind not in dm.models.names():
@@ -130,7 +162,8 @@ def test_other_layers_as_on_paper(kind, options):
     found = counted_cost(dm.models.get(kind, units=16, inputs=16, **options), lengths=[1, 64, 256])
     paper = layer_cost("convolution" if kind == "tcn" else kind, 16, [1, 64, 256])
     np.testing.assert_array_equal(found.multiply_adds, paper.multiply_adds)
-    assert found.parameters == paper.parameters + (16 if kind == "tcn" else 0)  # weight normalisation's g
+    # weight normalisation's g
+    assert found.parameters == paper.parameters + (16 if kind == "tcn" else 0)
 
 
 def test_a_loop_counted_by_two_steps_is_the_loop():
@@ -154,31 +187,49 @@ def test_attention_as_on_paper():
     """4 L^2 d for scores and sums, 8 L d^2 for the projections, a chain that does not grow."""
     for width in (4, 32):
         lengths = [1, 4 * width, 8 * width]
-        found, paper = counted_cost(attention(width), lengths=lengths), layer_cost("attention", width, lengths)
+        found, paper = (
+            counted_cost(attention(width), lengths=lengths),
+            layer_cost("attention", width, lengths),
+        )
         np.testing.assert_array_equal(found.multiply_adds, paper.multiply_adds)
         assert len(np.unique(found.sequential_steps)) == 1
 
 
 @pytest.mark.parametrize("width", [4, 16, 64])
 def test_attention_and_lstm_cross_at_four_widths(width):
-    """By counting: 4 L^2 d against 16 L d^2. With its projections attention costs as much from 2 d on."""
+    """By counting: 4 L^2 d against 16 L d^2. With its projections attention costs as much from 2 d
+    on."""
     lengths = [4 * width - 1, 4 * width, 4 * width + 1]
-    lstm, scores = (layer_cost(kind, width, lengths, projections=False).operations.values for kind in ("lstm", "attention"))
+    lstm, scores = (
+        layer_cost(kind, width, lengths, projections=False).operations.values
+        for kind in ("lstm", "attention")
+    )
     assert scores[0] < lstm[0] and scores[1] == lstm[1] == 64 * width**3 and scores[2] > lstm[2]
     assert cost_crossover("lstm", width).crossover == 4 * width
     models = attention(width), dm.models.get("lstm", units=width, inputs=width)
     both = [counted_cost(model, lengths=2 * width).multiply_adds.item() for model in models]
-    assert both[0] == both[1] and cost_crossover("lstm", width, projections=True).crossover == 2 * width
-    assert cost_crossover("tanh", width, projections=True).crossover == 0 and cost_crossover("gru", width).crossover == 3 * width
+    assert (
+        both[0] == both[1]
+        and cost_crossover("lstm", width, projections=True).crossover == 2 * width
+    )
+    assert (
+        cost_crossover("tanh", width, projections=True).crossover == 0
+        and cost_crossover("gru", width).crossover == 3 * width
+    )
 
 
 def test_parameters_are_what_trains():
     for name in ("lstm", "gru", "network, tanh", "block, pre", "orthogonal, modrelu"):
         system = BUILD[name]()
-        assert counted_cost(system, lengths=2).parameters == sum(p.numel() for p in dm.Trainable(system).parameters())
+        assert counted_cost(system, lengths=2).parameters == sum(
+            p.numel() for p in dm.Trainable(system).parameters()
+        )
     module = nn.GRU(3, 5)
     second = 10  # biases of two gates, which torch has twice
-    assert counted_cost(dm.models.from_torch(module), lengths=1).parameters == sum(p.numel() for p in module.parameters()) - second
+    assert (
+        counted_cost(dm.models.from_torch(module), lengths=1).parameters
+        == sum(p.numel() for p in module.parameters()) - second
+    )
 
 
 @pytest.mark.slow  # torch loads its compiler to count
@@ -187,7 +238,9 @@ def test_against_the_counter_of_torch():
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    system = dm.models.get("gru", units=8, inputs=3, outputs=2, layers=2, rng=0, placement="pre", feedforward=5)
+    system = dm.models.get(
+        "gru", units=8, inputs=3, outputs=2, layers=2, rng=0, placement="pre", feedforward=5
+    )
     twin = dm.Trainable(system, "float64", fused=True)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         twin(torch.zeros(1, 11, 3, dtype=torch.float64))
@@ -204,43 +257,82 @@ def test_machine_code_is_counted_by_the_rule():
             return self.unroll(np.ascontiguousarray(np.asarray(u)), x)
 
     cell = dm.models.Tanh.random(5, 2, rng=0)
-    found, plain = counted_cost(Compiled(cell.W, cell.V), lengths=[3, 50]), counted_cost(cell, lengths=[3, 50])
-    assert found.by_rule and found.operations.equals(plain.operations) and found.sequential_steps.equals(plain.sequential_steps)
+    found, plain = (
+        counted_cost(Compiled(cell.W, cell.V), lengths=[3, 50]),
+        counted_cost(cell, lengths=[3, 50]),
+    )
+    assert (
+        found.by_rule
+        and found.operations.equals(plain.operations)
+        and found.sequential_steps.equals(plain.sequential_steps)
+    )
 
 
 WIDTH, MODES = 8, 16
 SCANS = {  # multiply-adds of a layer in a step, on paper
-    "lru": 2 * WIDTH * WIDTH + 2 * WIDTH * WIDTH + WIDTH * WIDTH,  # B and C of WIDTH complex modes, D
+    # B and C of WIDTH complex modes, D
+    "lru": 2 * WIDTH * WIDTH + 2 * WIDTH * WIDTH + WIDTH * WIDTH,
     "selective": 2 * WIDTH + 2 * MODES * WIDTH,  # a step of rank 1; B and C
-    "mamba": 3 * 2 * WIDTH * WIDTH + 2 * 2 * WIDTH + 2 * MODES * 2 * WIDTH,  # in, gate and out; the same of twice the channels
+    # in, gate and out; the same of twice the channels
+    "mamba": 3 * 2 * WIDTH * WIDTH + 2 * 2 * WIDTH + 2 * MODES * 2 * WIDTH,
 }
 
 
 @pytest.mark.parametrize("name", SCANS)
 def test_a_stack_of_scans_costs_each_layer_once(name):
-    """Also where the layers' run is machine code: none is gone through twice, and above a layer none waits for its last step."""
+    """Also where the layers' run is machine code: none is gone through twice, and above a layer
+    none waits for its last step."""
     stack = dm.models.get(name, units=WIDTH, inputs=WIDTH, outputs=2, layers=2, rng=0)
-    found, alone = counted_cost(stack, lengths=[5, 50]), [counted_cost(layer, lengths=[5, 50]) for layer in stack.layers]
+    found, alone = (
+        counted_cost(stack, lengths=[5, 50]),
+        [counted_cost(layer, lengths=[5, 50]) for layer in stack.layers],
+    )
     np.testing.assert_array_equal(found.multiply_adds, found.length * (2 * SCANS[name] + 2 * WIDTH))
-    assert found.by_rule and (found.sequential_steps <= sum(each.sequential_steps for each in alone) + 2).all()
+    assert (
+        found.by_rule
+        and (found.sequential_steps <= sum(each.sequential_steps for each in alone) + 2).all()
+    )
     one = dm.models.get(name, units=WIDTH, inputs=WIDTH, outputs=2, rng=0)
-    assert counted_cost(one).step_multiply_adds == SCANS[name] + 2 * WIDTH  # the rule of a stack does not ask its last layer for an output
+    # the rule of a stack does not ask its last layer for an output
+    assert counted_cost(one).step_multiply_adds == SCANS[name] + 2 * WIDTH
 
 
 def test_cost_of_a_system_of_nature():
     found = counted_cost(dm.FlowMap(BUILD["lorenz map"]().flow, 0.01), lengths=100)
-    assert found.multiply_adds == 0 and found.elementwise == 100 * found.step_elementwise and found.parameters == 0
+    assert (
+        found.multiply_adds == 0
+        and found.elementwise == 100 * found.step_elementwise
+        and found.parameters == 0
+    )
 
 
 def test_matched_widths():
     """Each within half a step of its width, on each of the three."""
     for on, budget in (("parameters", 20_000), ("state", 100), ("operations", 1e6)):
-        found = match(["tanh", "lstm", "gru", "orthogonal"], budget=budget, on=on, inputs=4, outputs=2, length=20)
+        found = match(
+            ["tanh", "lstm", "gru", "orthogonal"],
+            budget=budget,
+            on=on,
+            inputs=4,
+            outputs=2,
+            length=20,
+        )
         assert abs(found.deviation).max() < 0.03 and found.units.dims == ("model",)
-    assert match("lstm", budget=100, on="state").units == 50 and match("tanh", budget=100, on="state").units == 100
+    assert (
+        match("lstm", budget=100, on="state").units == 50
+        and match("tanh", budget=100, on="state").units == 100
+    )
     against = match(["lstm", "gru"], budget=("lstm", 32), inputs=3, multiple=4)
     assert against.units[0] == 32 and against.units[1] % 4 == 0 and against.deviation[0] == 0
-    stack = match(["gru", "lstm"], budget=30_000, inputs=3, layers=2, placement="pre", feedforward=16, options={"lstm": {"forget_bias": 1.0}})
+    stack = match(
+        ["gru", "lstm"],
+        budget=30_000,
+        inputs=3,
+        layers=2,
+        placement="pre",
+        feedforward=16,
+        options={"lstm": {"forget_bias": 1.0}},
+    )
     assert abs(stack.deviation).max() < 0.05
 
 
@@ -248,18 +340,27 @@ def test_crossovers_of_known_curves():
     """c1 L against c2 L^2 cross at c1/c2; where one never wins, inf; where it always does, 0."""
     lengths = np.array([10.0, 30.0, 100.0, 300.0, 1000.0])
     line, square = 50 * lengths, lengths**2
-    assert crossover(lengths, square, line) == pytest.approx(50) and crossover(lengths, line, square) == np.inf
+    assert (
+        crossover(lengths, square, line) == pytest.approx(50)
+        and crossover(lengths, line, square) == np.inf
+    )
     assert crossover(lengths, line, line / 2) == 0 and crossover(lengths, line / 2, line) == np.inf
     cut = np.where(lengths > 100, np.inf, square)
     assert crossover(lengths, cut, 300 * lengths) == 300  # not tried from there on
     rng = np.random.default_rng(0)
     noise = np.exp(0.05 * rng.standard_normal((9, 2, 5, 2)))
-    found = cost_curves(np.stack([square, line])[None, :, :, None] * noise, lengths, ["attention", "rnn"])
+    found = cost_curves(
+        np.stack([square, line])[None, :, :, None] * noise, lengths, ["attention", "rnn"]
+    )
     assert found.crossover.sel(model="attention", versus="rnn") == pytest.approx(50, rel=0.1)
-    assert found.crossover.sel(model="rnn", versus="attention") == np.inf and found.crossover.values.diagonal().tolist() == [np.inf, np.inf]
+    assert found.crossover.sel(
+        model="rnn", versus="attention"
+    ) == np.inf and found.crossover.values.diagonal().tolist() == [np.inf, np.inf]
     assert 0.2 < found.crossover_error[0, 1] < 4 and found.crossover_agreement[0, 1] == 1
     np.testing.assert_allclose(found.slope, [2, 1], atol=0.05)
-    assert (abs(found.slope - [2, 1]) < 5 * found.slope_error).all() and 0.005 < found.training_seconds_error[0, 0] / 100 < 0.05
+    assert (
+        abs(found.slope - [2, 1]) < 5 * found.slope_error
+    ).all() and 0.005 < found.training_seconds_error[0, 0] / 100 < 0.05
 
 
 class Sleeping(nn.Module):
@@ -277,21 +378,37 @@ class Sleeping(nn.Module):
 
 
 def test_measured_cost(monkeypatch):
-    """L seconds against L^2 / 100: the second is dearer above 100 steps, and stopped by the limit."""
+    """L seconds against L^2 / 100: the second is dearer above 100 steps, and stopped by the
+    limit."""
     monkeypatch.setitem(CLOCKS, "wall", lambda: Sleeping.now)
     models = {"line": Sleeping(lambda L: 1.0 * L), "square": Sleeping(lambda L: 0.01 * L * L)}
-    found = measured_cost(models, lengths=[25, 50, 200, 400, 800, 1600], rounds=3, batch=1, limit=1000)
-    assert found.measured.values.tolist() == [[True] * 6, [True] * 4 + [False] * 2] and found.training_seconds[1, 4] == np.inf
-    assert found.crossover.sel(model="square", versus="line") == pytest.approx(100) and found.crossover_error.max() < 1e-9
+    found = measured_cost(
+        models, lengths=[25, 50, 200, 400, 800, 1600], rounds=3, batch=1, limit=1000
+    )
+    assert (
+        found.measured.values.tolist() == [[True] * 6, [True] * 4 + [False] * 2]
+        and found.training_seconds[1, 4] == np.inf
+    )
+    assert (
+        found.crossover.sel(model="square", versus="line") == pytest.approx(100)
+        and found.crossover_error.max() < 1e-9
+    )
     np.testing.assert_allclose(found.slope, [1, 2], rtol=1e-9)
     np.testing.assert_allclose(found.forward_seconds[0], found.length, rtol=1e-9)
 
 
 def test_models_of_each_kind_are_timed():
-    cells = {"tanh": dm.models.get("tanh", units=4, inputs=2), "gru": dm.models.get("gru", units=4, inputs=2, layers=2, outputs=1, placement="pre"),
-             "torch": nn.LSTM(2, 4, batch_first=True)}
+    cells = {
+        "tanh": dm.models.get("tanh", units=4, inputs=2),
+        "gru": dm.models.get("gru", units=4, inputs=2, layers=2, outputs=1, placement="pre"),
+        "torch": nn.LSTM(2, 4, batch_first=True),
+    }
     found = measured_cost(cells, lengths=[4, 8], rounds=2, clock="processor", dtype="float64")
-    assert (found.training_seconds > 0).all() and found.crossover.dims == ("model", "versus") and found.forward_seconds.attrs["units"] == "s"
+    assert (
+        (found.training_seconds > 0).all()
+        and found.crossover.dims == ("model", "versus")
+        and found.forward_seconds.attrs["units"] == "s"
+    )
 
 
 CELL = dm.models.get("tanh", units=3, inputs=1)
@@ -309,36 +426,77 @@ class Foreign(dm.Map):
         return np.sort(x)
 
 
-@pytest.mark.parametrize("make, error, text", [
-    (lambda: counted_cost(nn.LSTM(2, 3)), TypeError, "from_torch"),
-    (lambda: counted_cost(BUILD["lorenz"]()), TypeError, "pass dm.FlowMap"),
-    (lambda: counted_cost(CELL, lengths=0), ValueError, "lengths = 0"),
-    (lambda: counted_cost(CELL, lengths=[1, 2.5]), ValueError, "lengths = 2.5"),
-    (lambda: counted_cost(Nameless()), ShapeError, "set states"),
-    (lambda: counted_cost(Foreign()), TypeError, "operations of numpy's sort are not known"),
-    (lambda: np.asarray(Counted(np.ones(2), Tally())), TypeError, "cannot become a plain one"),
-    (lambda: counted_cost(CELL, lengths=10**15), MemoryError, "steps does not fit into memory .*count shorter ones"),
-    (lambda: match("tanh", budget=100, on="width"), ValueError, "on = 'width': must be parameters, state or operations"),
-    (lambda: match("rnn", budget=100), UnknownNameError, "no model is called 'rnn'"),
-    (lambda: match("tanh", budget=100, options={"lstm": {}}), UnknownNameError, "choose one of tanh"),
-    (lambda: match("tanh", budget=0), ValueError, "budget = 0"),
-    (lambda: match("lstm", budget=3, inputs=9), ValueError, "lstm of 1 units costs 44"),
-    (lambda: match("tanh", budget=1e9, on="state", most=64), ValueError, "raise most = 64"),
-    (lambda: measured_cost([CELL], lengths=[4, 8]), TypeError, "dict of models"),
-    (lambda: measured_cost({}, lengths=[4, 8]), TypeError, "dict of models by name, at least one, got {}"),
-    (lambda: measured_cost({"a": CELL}, lengths=[4]), ValueError, "at least two"),
-    (lambda: measured_cost({"a": CELL}, lengths=[4, 8], rounds=1), ValueError, "rounds = 1"),
-    (lambda: measured_cost({"a": CELL}, lengths=[4, 8], clock="sun"), ValueError, "clock is wall or processor"),
-    (lambda: measured_cost({"a": CELL}, lengths=[4, 8], dtype="float16"), ValueError, "float16"),
-    (lambda: measured_cost({"a": dm.models.get("tanh", units=3)}, lengths=[4, 8]), ValueError, "a takes no inputs"),
-    (lambda: measured_cost({"a": nn.Linear(2, 3)}, lengths=[4, 8]), ValueError, "pass features="),
-    (lambda: measured_cost({"a": dm.models.Linear(1e9 * np.eye(1), np.ones((1, 1)))}, lengths=[4, 80]), NotFiniteError, "outputs of a"),
-    (lambda: layer_cost("rnn", 4, 4), UnknownNameError, "no layer is called 'rnn'"),
-    (lambda: layer_cost("lstm", 0, 4), ValueError, "width = 0"),
-    (lambda: layer_cost("lstm", 4, 0), ValueError, "lengths = 0"),
-    (lambda: layer_cost("attention", 4, 4, inputs=3), ValueError, "leave inputs out"),
-    (lambda: cost_crossover("attention", 4), UnknownNameError, "no layer"),
-])
+@pytest.mark.parametrize(
+    "make, error, text",
+    [
+        (lambda: counted_cost(nn.LSTM(2, 3)), TypeError, "from_torch"),
+        (lambda: counted_cost(BUILD["lorenz"]()), TypeError, "pass dm.FlowMap"),
+        (lambda: counted_cost(CELL, lengths=0), ValueError, "lengths = 0"),
+        (lambda: counted_cost(CELL, lengths=[1, 2.5]), ValueError, "lengths = 2.5"),
+        (lambda: counted_cost(Nameless()), ShapeError, "set states"),
+        (lambda: counted_cost(Foreign()), TypeError, "operations of numpy's sort are not known"),
+        (lambda: np.asarray(Counted(np.ones(2), Tally())), TypeError, "cannot become a plain one"),
+        (
+            lambda: counted_cost(CELL, lengths=10**15),
+            MemoryError,
+            "steps does not fit into memory .*count shorter ones",
+        ),
+        (
+            lambda: match("tanh", budget=100, on="width"),
+            ValueError,
+            "on = 'width': must be parameters, state or operations",
+        ),
+        (lambda: match("rnn", budget=100), UnknownNameError, "no model is called 'rnn'"),
+        (
+            lambda: match("tanh", budget=100, options={"lstm": {}}),
+            UnknownNameError,
+            "choose one of tanh",
+        ),
+        (lambda: match("tanh", budget=0), ValueError, "budget = 0"),
+        (lambda: match("lstm", budget=3, inputs=9), ValueError, "lstm of 1 units costs 44"),
+        (lambda: match("tanh", budget=1e9, on="state", most=64), ValueError, "raise most = 64"),
+        (lambda: measured_cost([CELL], lengths=[4, 8]), TypeError, "dict of models"),
+        (
+            lambda: measured_cost({}, lengths=[4, 8]),
+            TypeError,
+            "dict of models by name, at least one, got {}",
+        ),
+        (lambda: measured_cost({"a": CELL}, lengths=[4]), ValueError, "at least two"),
+        (lambda: measured_cost({"a": CELL}, lengths=[4, 8], rounds=1), ValueError, "rounds = 1"),
+        (
+            lambda: measured_cost({"a": CELL}, lengths=[4, 8], clock="sun"),
+            ValueError,
+            "clock is wall or processor",
+        ),
+        (
+            lambda: measured_cost({"a": CELL}, lengths=[4, 8], dtype="float16"),
+            ValueError,
+            "float16",
+        ),
+        (
+            lambda: measured_cost({"a": dm.models.get("tanh", units=3)}, lengths=[4, 8]),
+            ValueError,
+            "a takes no inputs",
+        ),
+        (
+            lambda: measured_cost({"a": nn.Linear(2, 3)}, lengths=[4, 8]),
+            ValueError,
+            "pass features=",
+        ),
+        (
+            lambda: measured_cost(
+                {"a": dm.models.Linear(1e9 * np.eye(1), np.ones((1, 1)))}, lengths=[4, 80]
+            ),
+            NotFiniteError,
+            "outputs of a",
+        ),
+        (lambda: layer_cost("rnn", 4, 4), UnknownNameError, "no layer is called 'rnn'"),
+        (lambda: layer_cost("lstm", 0, 4), ValueError, "width = 0"),
+        (lambda: layer_cost("lstm", 4, 0), ValueError, "lengths = 0"),
+        (lambda: layer_cost("attention", 4, 4, inputs=3), ValueError, "leave inputs out"),
+        (lambda: cost_crossover("attention", 4), UnknownNameError, "no layer"),
+    ],
+)
 def test_bad_input(make, error, text):
     with pytest.raises(error, match=text):
         make()

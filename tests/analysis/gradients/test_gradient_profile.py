@@ -1,4 +1,5 @@
-"""Gradient profiles of whole models: held to the exact sweep, to full Jacobians by torch, to closed forms, and to the probes' own error."""
+"""Gradient profiles of whole models: held to the exact sweep, to full Jacobians by torch, to closed
+forms, and to the probes' own error."""
 
 import numpy as np
 import pytest
@@ -18,15 +19,20 @@ MODELS = {
     "lstm": lambda: LSTM.random(4, 3, rng=0, forget_bias=1.0),
     "gru": lambda: GRU.random(4, 3, rng=0, bias_sd=0.3),
     "readout": lambda: dm.models.get("lstm", units=3, inputs=2, layers=2, outputs=2, rng=0),
-    "stack": lambda: dm.models.get("gru", units=4, inputs=2, layers=3, outputs=2, rng=0, placement="pre", feedforward=5),
-    "mixed": lambda: Network((Tanh.random(4, 2, rng=1), GRU.random(3, 4, rng=2)), np.ones((1, 3)), np.array([0.1])),
+    "stack": lambda: dm.models.get(
+        "gru", units=4, inputs=2, layers=3, outputs=2, rng=0, placement="pre", feedforward=5
+    ),
+    "mixed": lambda: Network(
+        (Tanh.random(4, 2, rng=1), GRU.random(3, 4, rng=2)), np.ones((1, 3)), np.array([0.1])
+    ),
     "duffing": lambda: dm.FlowMap(ForcedDuffing(), 0.2),
 }
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_as_many_probes_as_outputs_are_exact(name):
-    """The same logarithms as the sweep that pulls every product through the rule, on the same run; over cuts and several runs."""
+    """The same logarithms as the sweep that pulls every product through the rule, on the same run;
+    over cuts and several runs."""
     system = MODELS[name]()
     u = np.random.default_rng(4).standard_normal((20, system.inputs))
     for options in ({"lags": 280}, {"lags": 12, "samples": 3}, {"lags": 12, "u": u}):
@@ -35,9 +41,12 @@ def test_as_many_probes_as_outputs_are_exact(name):
         np.testing.assert_allclose(found.log_input_gradient, expected.log_input_gradient, atol=1e-9)
         assert ("log_input_gradient_error" in found) == ("samples" in options)
         if "samples" in options:
-            np.testing.assert_allclose(found.log_input_gradient_error, expected.log_input_gradient_error, atol=1e-9)
+            np.testing.assert_allclose(
+                found.log_input_gradient_error, expected.log_input_gradient_error, atol=1e-9
+            )
     assert gradient_profile(system, 0.7, lags=0, rng=2).log_input_gradient == pytest.approx(
-        gradient_norms(system, 0.7, lags=0, rng=2).log_input_gradient.item(), abs=1e-9)
+        gradient_norms(system, 0.7, lags=0, rng=2).log_input_gradient.item(), abs=1e-9
+    )
     sparse = gradient_profile(system, 0.7, lags=[9, 2, 5, 2], transient=9, rng=2)
     assert sparse.lag.values.tolist() == [2, 5, 9] and sparse.log_floor == -np.inf
 
@@ -49,31 +58,48 @@ def test_no_underflow_and_no_overflow(factor, dtype):
     cell = Linear(factor * np.eye(2), np.ones((2, 1)))
     found = gradient_profile(cell, lags=3000, dtype=dtype)
     expected = np.arange(3001) * np.log(factor) + 0.5 * np.log(2)
-    np.testing.assert_allclose(found.log_input_gradient, expected, atol=1e-8 if dtype == "float64" else 1e-3)
+    np.testing.assert_allclose(
+        found.log_input_gradient, expected, atol=1e-8 if dtype == "float64" else 1e-3
+    )
 
 
 def test_a_fall_within_one_segment_is_cut_again():
     """1e-4 a step leaves float32 after nine steps, float64 after 75; 1e-40 after one."""
-    for factor, dtype in ((1e-4, "float32"), (1e-4, "float64"), (1e-40, "float64"), (1e30, "float64"), (1e30, "float32")):
+    for factor, dtype in (
+        (1e-4, "float32"),
+        (1e-4, "float64"),
+        (1e-40, "float64"),
+        (1e30, "float64"),
+        (1e30, "float32"),
+    ):
         found = gradient_profile(Linear(factor * np.eye(1), np.ones((1, 1))), lags=150, dtype=dtype)
-        np.testing.assert_allclose(found.log_input_gradient, np.arange(151) * np.log(factor), rtol=1e-5)
+        np.testing.assert_allclose(
+            found.log_input_gradient, np.arange(151) * np.log(factor), rtol=1e-5
+        )
 
 
 def test_a_memory_that_ends_is_zero():
     """A shift register of three forgets exactly, in the middle of a segment."""
     found = gradient_profile(Linear(np.diag(np.ones(2), -1), np.eye(3)[:, :1]), lags=300)
-    assert found.input_gradient.values[:4].tolist() == pytest.approx([1.0, 1.0, 1.0, 0.0]) and (found.log_input_gradient[3:] == -np.inf).all()
+    assert (
+        found.input_gradient.values[:4].tolist() == pytest.approx([1.0, 1.0, 1.0, 0.0])
+        and (found.log_input_gradient[3:] == -np.inf).all()
+    )
     assert memory_horizon(found, of="input").horizon == 3
 
 
 def test_a_layer_without_a_state():
     dense = dm.models.Dense.random(3, 2)
     found = gradient_profile(dense, 1.0, lags=300)
-    assert found.input_gradient[0] == pytest.approx(np.linalg.norm(dense.V) / np.sqrt(2)) and (found.input_gradient[1:] == 0).all()
+    assert (
+        found.input_gradient[0] == pytest.approx(np.linalg.norm(dense.V) / np.sqrt(2))
+        and (found.input_gradient[1:] == 0).all()
+    )
 
 
 def test_float32_where_autograd_gives_zero():
-    """An ordinary network of 0.28 nats a step: plain autograd in float32 keeps about a third of 1,000 lags, the profile all of them."""
+    """An ordinary network of 0.28 nats a step: plain autograd in float32 keeps about a third of
+    1,000 lags, the profile all of them."""
     cell = Tanh.random(32, 4, rng=0, gain=0.8)
     rounded = gradient_profile(cell, 0.3, lags=1000, probes=32, dtype="float32").log_input_gradient
     exact = gradient_profile(cell, 0.3, lags=1000, probes=32).log_input_gradient
@@ -82,28 +108,49 @@ def test_float32_where_autograd_gives_zero():
 
 
 def test_the_error_of_the_probes_is_true():
-    """Over many draws the profile scatters about the exact one as its error says, at early lags (many directions) and at late ones (one)."""
+    """Over many draws the profile scatters about the exact one as its error says, at early lags
+    (many directions) and at late ones (one)."""
     cell = Tanh.random(40, 3, rng=0, gain=1.2)
     lags = [0, 1, 3, 10, 100]
     u = 0.5 * np.random.default_rng(0).standard_normal((150, 3))
     exact = gradient_norms(cell, u, lags=lags, x0=np.zeros(40)).log_input_gradient.values
-    draws = [gradient_profile(cell, u, lags=lags, x0=np.zeros(40), probes=12, rng=seed) for seed in range(40)]
+    draws = [
+        gradient_profile(cell, u, lags=lags, x0=np.zeros(40), probes=12, rng=seed)
+        for seed in range(40)
+    ]
     z = np.array([(d.log_input_gradient - exact) / d.log_input_gradient_error for d in draws])
-    assert abs(np.median(z, axis=0)).max() < 0.6 and (abs(z) < 2).mean() > 0.85 and (abs(z) < 0.3).mean() < 0.4
+    assert (
+        abs(np.median(z, axis=0)).max() < 0.6
+        and (abs(z) < 2).mean() > 0.85
+        and (abs(z) < 0.3).mean() < 0.4
+    )
     found = np.array([d.log_input_gradient.values for d in draws])
     assert abs(found.mean(axis=0) - exact).max() < 4 * found.std(axis=0).max() / np.sqrt(40) + 0.01
-    slopes = [forgetting(gradient_profile(cell, u, lags=100, x0=np.zeros(40), rng=s), of="input", least=40).slope.item() for s in range(3)]
-    np.testing.assert_allclose(slopes, forgetting(gradient_norms(cell, u, lags=100, x0=np.zeros(40)), of="input", least=40).slope, atol=2e-3)
+    slopes = [
+        forgetting(
+            gradient_profile(cell, u, lags=100, x0=np.zeros(40), rng=s), of="input", least=40
+        ).slope.item()
+        for s in range(3)
+    ]
+    np.testing.assert_allclose(
+        slopes,
+        forgetting(gradient_norms(cell, u, lags=100, x0=np.zeros(40)), of="input", least=40).slope,
+        atol=2e-3,
+    )
 
 
 def test_ends_of_one_run_stand_for_many_runs():
-    """A linear network has one profile wherever it ends; a driven one the same law within the scatter."""
+    """A linear network has one profile wherever it ends; a driven one the same law within the
+    scatter."""
     line = Linear.random(4, 2, rng=0, gain=0.9)
     one, many = gradient_profile(line, 1.0, lags=40), gradient_profile(line, 1.0, lags=40, ends=5)
     np.testing.assert_allclose(one.log_input_gradient, many.log_input_gradient, atol=1e-9)
     assert many.log_input_gradient_error.max() < 1e-9
     cell = Tanh.random(20, 2, rng=0, gain=1.3)
-    ends, samples = (gradient_profile(cell, 0.8, lags=60, probes=20, rng=1, **{name: 24}) for name in ("ends", "samples"))
+    ends, samples = (
+        gradient_profile(cell, 0.8, lags=60, probes=20, rng=1, **{name: 24})
+        for name in ("ends", "samples")
+    )
     error = np.hypot(ends.log_input_gradient_error, samples.log_input_gradient_error)
     assert (abs(ends.log_input_gradient - samples.log_input_gradient) < 5 * error + 1e-9).all()
 
@@ -111,7 +158,10 @@ def test_ends_of_one_run_stand_for_many_runs():
 def test_several_sequences():
     cell, u = Tanh.random(5, 2, rng=0), np.random.default_rng(1).standard_normal((3, 80, 2))
     together = gradient_profile(cell, u, lags=30, x0=np.zeros(5))
-    apart = np.mean([gradient_norms(cell, each, lags=30, x0=np.zeros(5)).log_input_gradient for each in u], axis=0)
+    apart = np.mean(
+        [gradient_norms(cell, each, lags=30, x0=np.zeros(5)).log_input_gradient for each in u],
+        axis=0,
+    )
     np.testing.assert_allclose(together.log_input_gradient, apart, atol=1e-10)
 
 
@@ -121,10 +171,17 @@ class Attention(nn.Module):
     def __init__(self, width=4, causal=True):
         super().__init__()
         layer = nn.TransformerEncoderLayer(width, 2, 8, batch_first=True)
-        self.encoder, self.causal = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False), causal
+        self.encoder, self.causal = (
+            nn.TransformerEncoder(layer, 2, enable_nested_tensor=False),
+            causal,
+        )
 
     def forward(self, u):
-        mask = nn.Transformer.generate_square_subsequent_mask(u.shape[1], dtype=u.dtype) if self.causal else None
+        mask = (
+            nn.Transformer.generate_square_subsequent_mask(u.shape[1], dtype=u.dtype)
+            if self.causal
+            else None
+        )
         return self.encoder(u, mask=mask)
 
 
@@ -140,7 +197,9 @@ class First(nn.Module):
 
 
 MODULES = {
-    "encoder": lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), 2, enable_nested_tensor=False),
+    "encoder": lambda: nn.TransformerEncoder(
+        nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), 2, enable_nested_tensor=False
+    ),
     "causal encoder": Attention,
     "lstm": lambda: nn.LSTM(4, 3, num_layers=2, batch_first=True),
     "gru": lambda: nn.GRU(4, 3),
@@ -148,7 +207,13 @@ MODULES = {
     "lstm, both ways": lambda: nn.LSTM(4, 3, bidirectional=True, batch_first=True),
     "lstm, projected": lambda: nn.LSTM(4, 3, proj_size=2, batch_first=True),
     "wrapped lstm": lambda: First(nn.LSTM(4, 3, batch_first=True)),
-    "sequential": lambda: nn.Sequential(nn.Linear(4, 5), nn.Tanh(), First(nn.GRU(5, 3, batch_first=True)), nn.LayerNorm(3), nn.Linear(3, 2)),
+    "sequential": lambda: nn.Sequential(
+        nn.Linear(4, 5),
+        nn.Tanh(),
+        First(nn.GRU(5, 3, batch_first=True)),
+        nn.LayerNorm(3),
+        nn.Linear(3, 2),
+    ),
 }
 
 
@@ -167,14 +232,20 @@ def full_jacobian(module, u, lags):
 
 @pytest.mark.parametrize("name", MODULES)
 def test_from_outside(name):
-    """Against torch.autograd.functional.jacobian, no equation needed; the module itself is left as it was."""
+    """Against torch.autograd.functional.jacobian, no equation needed; the module itself is left as
+    it was."""
     torch.manual_seed(0)
     module, u = MODULES[name](), np.random.default_rng(3).standard_normal((12, 4))
     before = {k: v.clone() for k, v in module.state_dict().items()}
     found = gradient_profile(module, u, lags=11, transient=0)
-    assert module.training and all(torch.equal(v, before[k]) and v.dtype == torch.float32 for k, v in module.state_dict().items())
+    assert module.training and all(
+        torch.equal(v, before[k]) and v.dtype == torch.float32
+        for k, v in module.state_dict().items()
+    )
     assert all(p.requires_grad for p in module.parameters())
-    np.testing.assert_allclose(found.log_input_gradient, full_jacobian(module, u, np.arange(12)), atol=1e-10)
+    np.testing.assert_allclose(
+        found.log_input_gradient, full_jacobian(module, u, np.arange(12)), atol=1e-10
+    )
     assert (found.log_floor == -np.inf) == _is_plain(module)
 
 
@@ -183,7 +254,8 @@ def _is_plain(module):
 
 
 def test_a_module_that_cannot_be_cut_says_where_it_ends():
-    """0.28 nats a step in one pass of float32: 0 below its floor, and no claim beyond; in float64 twice 1,000 nats are there."""
+    """0.28 nats a step in one pass of float32: 0 below its floor, and no claim beyond; in float64
+    twice 1,000 nats are there."""
     cell = nn.RNN(4, 32, batch_first=True)
     with torch.no_grad():
         cell.weight_hh_l0.copy_(torch.tensor(Tanh.random(32, gain=0.8).W))
@@ -194,20 +266,37 @@ def test_a_module_that_cannot_be_cut_says_where_it_ends():
     small = gradient_profile(First(cell), u, lags=1000, probes=32, dtype="float32")
     assert small.log_floor < -100 and (small.log_input_gradient == -np.inf).sum() > 300
     kept = np.isfinite(small.log_input_gradient)
-    assert abs(small.log_input_gradient - cut.log_input_gradient)[kept].max() < 0.05 and not np.isnan(small.log_input_gradient).any()
+    assert (
+        abs(small.log_input_gradient - cut.log_input_gradient)[kept].max() < 0.05
+        and not np.isnan(small.log_input_gradient).any()
+    )
 
 
 def test_trained_models_and_drives():
     model = dm.models.get("gru", units=4, inputs=2, outputs=1, rng=0)
     trained = dm.Trainable(model, "float64")
-    np.testing.assert_allclose(gradient_profile(trained, 1.0, lags=20).log_input_gradient,
-                               gradient_norms(model, 1.0, lags=20, x0=np.zeros(4)).log_input_gradient, atol=1e-10)
-    found = gradient_profile(First(nn.GRU(2, 3, batch_first=True)), lambda rng, steps: rng.standard_normal((steps, 2)), lags=20, samples=3)
+    np.testing.assert_allclose(
+        gradient_profile(trained, 1.0, lags=20).log_input_gradient,
+        gradient_norms(model, 1.0, lags=20, x0=np.zeros(4)).log_input_gradient,
+        atol=1e-10,
+    )
+    found = gradient_profile(
+        First(nn.GRU(2, 3, batch_first=True)),
+        lambda rng, steps: rng.standard_normal((steps, 2)),
+        lags=20,
+        samples=3,
+    )
     assert found.log_input_gradient_error.min() > 0 and np.isfinite(found.log_input_gradient).all()
-    assert found.identical(gradient_profile(model, 1.0, lags=2)) is False and found.attrs["seed"] == 0
+    assert (
+        found.identical(gradient_profile(model, 1.0, lags=2)) is False and found.attrs["seed"] == 0
+    )
     assert dm.gradient_profile is gradient_profile
     isometry = gradient_profile(Orthogonal.random(30, 2, rng=0), 1.0, lags=500, probes=10)
-    np.testing.assert_allclose(isometry.log_input_gradient, isometry.log_input_gradient[0], atol=5 * isometry.log_input_gradient_error.max())
+    np.testing.assert_allclose(
+        isometry.log_input_gradient,
+        isometry.log_input_gradient[0],
+        atol=5 * isometry.log_input_gradient_error.max(),
+    )
 
 
 class Time(nn.Module):
@@ -233,31 +322,82 @@ class Broken(nn.Module):
 ARRAY = np.ones((20, 2))
 
 
-@pytest.mark.parametrize("model, options, error, text", [
-    (Tanh.random(3), {}, ValueError, "Tanh takes no inputs"),
-    (np.eye(2), {}, TypeError, "expected a dynmem"),
-    (Tanh.random(3, 1), {"probes": 0}, ValueError, "probes = 0"),
-    (Tanh.random(3, 1), {"samples": 1.5}, ValueError, "samples = 1.5"),
-    (Tanh.random(3, 1), {"ends": True}, ValueError, "ends = True"),
-    (Tanh.random(3, 1), {"lags": -1}, ValueError, "whole numbers of steps"),
-    (Tanh.random(3, 1), {"dtype": "float16"}, ValueError, "dtype = 'float16': must be float64 or float32"),
-    (Tanh.random(3, 1), {"u": np.ones((4, 1))}, ShapeError, r"need at least \(11, 1\)"),
-    (Tanh.random(3, 1), {"u": ARRAY}, ShapeError, "u has 2 inputs, Tanh takes 1"),
-    (Tanh.random(3, 1), {"u": np.ones((2, 20, 1)), "samples": 3}, ValueError, "u holds 2 sequences"),
-    (Tanh.random(3, 1), {"x0": np.zeros(2)}, ShapeError, "Tanh has 3 states"),
-    (Linear(1e5 * np.eye(2), np.ones((2, 1)), np.ones(2)), {"lags": 200, "transient": 0}, NotFiniteError, "state of Linear is not finite"),
-    (First(nn.GRU(2, 3, batch_first=True)), {}, ShapeError, r"u of a torch module must be an array .* at least 11 steps, got None"),
-    (First(nn.GRU(2, 3, batch_first=True)), {"u": ARRAY[:5]}, ShapeError, r"got shape \(5, 2\)"),
-    (First(nn.GRU(2, 3, batch_first=True)), {"u": ARRAY, "x0": np.zeros(3)}, ValueError, "x0 and dt belong to systems"),
-    (First(nn.GRU(2, 3, batch_first=True)), {"u": np.nan * ARRAY}, NotFiniteError, "u holds NaN"),
-    (First(nn.GRU(2, 3)), {"u": np.random.default_rng(0).standard_normal((20, 2))}, ShapeError, "batch_first=True"),
-    (Time(), {"u": ARRAY}, ShapeError, r"Time gave shape \(1, 2\)"),
-    (Mixing(), {"u": ARRAY}, ShapeError, "Mixing mixes the sequences of a batch"),
-    (Broken(), {"u": ARRAY}, NotFiniteError, "output of Broken is not finite"),
-    (nn.Linear(3, 2), {"u": ARRAY}, ShapeError, r"Linear does not take an input \(1, 20, 2\), \(batch, time, features\): mat1"),
-    (nn.Conv1d(2, 2, 3), {"u": ARRAY}, ShapeError, "Conv1d does not take an input"),
-    (Named(), {"u": ARRAY}, TypeError, "Named returned dict: it must return a tensor"),
-])
+@pytest.mark.parametrize(
+    "model, options, error, text",
+    [
+        (Tanh.random(3), {}, ValueError, "Tanh takes no inputs"),
+        (np.eye(2), {}, TypeError, "expected a dynmem"),
+        (Tanh.random(3, 1), {"probes": 0}, ValueError, "probes = 0"),
+        (Tanh.random(3, 1), {"samples": 1.5}, ValueError, "samples = 1.5"),
+        (Tanh.random(3, 1), {"ends": True}, ValueError, "ends = True"),
+        (Tanh.random(3, 1), {"lags": -1}, ValueError, "whole numbers of steps"),
+        (
+            Tanh.random(3, 1),
+            {"dtype": "float16"},
+            ValueError,
+            "dtype = 'float16': must be float64 or float32",
+        ),
+        (Tanh.random(3, 1), {"u": np.ones((4, 1))}, ShapeError, r"need at least \(11, 1\)"),
+        (Tanh.random(3, 1), {"u": ARRAY}, ShapeError, "u has 2 inputs, Tanh takes 1"),
+        (
+            Tanh.random(3, 1),
+            {"u": np.ones((2, 20, 1)), "samples": 3},
+            ValueError,
+            "u holds 2 sequences",
+        ),
+        (Tanh.random(3, 1), {"x0": np.zeros(2)}, ShapeError, "Tanh has 3 states"),
+        (
+            Linear(1e5 * np.eye(2), np.ones((2, 1)), np.ones(2)),
+            {"lags": 200, "transient": 0},
+            NotFiniteError,
+            "state of Linear is not finite",
+        ),
+        (
+            First(nn.GRU(2, 3, batch_first=True)),
+            {},
+            ShapeError,
+            r"u of a torch module must be an "
+            r"array .* at least 11 steps, got "
+            r"None",
+        ),
+        (
+            First(nn.GRU(2, 3, batch_first=True)),
+            {"u": ARRAY[:5]},
+            ShapeError,
+            r"got shape \(5, 2\)",
+        ),
+        (
+            First(nn.GRU(2, 3, batch_first=True)),
+            {"u": ARRAY, "x0": np.zeros(3)},
+            ValueError,
+            "x0 and dt belong to systems",
+        ),
+        (
+            First(nn.GRU(2, 3, batch_first=True)),
+            {"u": np.nan * ARRAY},
+            NotFiniteError,
+            "u holds NaN",
+        ),
+        (
+            First(nn.GRU(2, 3)),
+            {"u": np.random.default_rng(0).standard_normal((20, 2))},
+            ShapeError,
+            "batch_first=True",
+        ),
+        (Time(), {"u": ARRAY}, ShapeError, r"Time gave shape \(1, 2\)"),
+        (Mixing(), {"u": ARRAY}, ShapeError, "Mixing mixes the sequences of a batch"),
+        (Broken(), {"u": ARRAY}, NotFiniteError, "output of Broken is not finite"),
+        (
+            nn.Linear(3, 2),
+            {"u": ARRAY},
+            ShapeError,
+            r"Linear does not take an input \(1, 20, 2\), "
+            r"\(batch, time, features\): mat1",
+        ),
+        (nn.Conv1d(2, 2, 3), {"u": ARRAY}, ShapeError, "Conv1d does not take an input"),
+        (Named(), {"u": ARRAY}, TypeError, "Named returned dict: it must return a tensor"),
+    ],
+)
 def test_bad_input(model, options, error, text):
     with pytest.raises(error, match=text):
         gradient_profile(model, **({"lags": 10} | options))

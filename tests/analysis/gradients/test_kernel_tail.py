@@ -1,4 +1,5 @@
-"""Tails of kernels: shapes made by hand, linear systems, then what the lags cannot decide, then bad input."""
+"""Tails of kernels: shapes made by hand, linear systems, then what the lags cannot decide, then bad
+input."""
 
 import numpy as np
 import pytest
@@ -13,19 +14,31 @@ from dynmem.models import Linear, Tanh
 def test_exponentials(factor):
     """Rate -ln |f|, also where 0.5^lag leaves doubles at lag 1074."""
     found = kernel_tail(dm.LinearSystem(np.array([[factor]]), np.ones((1, 1)), dt=1.0), lags=2000)
-    assert found.law == "exponential" and found.rate == pytest.approx(-np.log(abs(factor)), rel=1e-6) and found.support == np.inf
-    assert found.time_constant == pytest.approx(-1 / np.log(abs(factor)), rel=1e-6) and found.misfit_exponential < 1e-3 < found.misfit_power
+    assert (
+        found.law == "exponential"
+        and found.rate == pytest.approx(-np.log(abs(factor)), rel=1e-6)
+        and found.support == np.inf
+    )
+    assert (
+        found.time_constant == pytest.approx(-1 / np.log(abs(factor)), rel=1e-6)
+        and found.misfit_exponential < 1e-3 < found.misfit_power
+    )
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.5])
 def test_power_laws(power):
     found = kernel_tail(np.arange(1.0, 1001.0) ** -power, least=100)
-    assert found.law == "power law" and found.power == pytest.approx(power, rel=0.01) and found.greatest == 999
+    assert (
+        found.law == "power law"
+        and found.power == pytest.approx(power, rel=0.01)
+        and found.greatest == 999
+    )
     assert found.misfit_power < 0.01 * power
 
 
 def test_an_oscillation_is_seen_by_its_peaks():
-    """0.99^j cos(0.3 j) passes through zero at each half turn; the envelope is what falls. So does a power law that oscillates."""
+    """0.99^j cos(0.3 j) passes through zero at each half turn; the envelope is what falls. So does
+    a power law that oscillates."""
     lag = np.arange(1, 1001)
     found = kernel_tail(0.99**lag * np.cos(0.3 * lag))
     assert found.law == "exponential" and found.rate == pytest.approx(-np.log(0.99), rel=0.01)
@@ -54,11 +67,16 @@ def test_kernels_that_end():
 
 def test_what_does_not_fall():
     found = kernel_tail(np.ones(200))
-    assert found.law == "none" and abs(found.rate) < 1e-12 and kernel_tail(1.01 ** np.arange(300)).time_constant == np.inf
+    assert (
+        found.law == "none"
+        and abs(found.rate) < 1e-12
+        and kernel_tail(1.01 ** np.arange(300)).time_constant == np.inf
+    )
 
 
 def test_many_exponentials_are_a_power_law_up_to_the_longest():
-    """The integral of exp(-j/tau)/tau^2 over tau is (1 - exp(-j/tau_max))/j: a power up to tau_max; far beyond it the slowest alone."""
+    """The integral of exp(-j/tau)/tau^2 over tau is (1 - exp(-j/tau_max))/j: a power up to tau_max;
+    far beyond it the slowest alone."""
     tau = np.geomspace(1, 1e5, 4000)
     kernel = lambda lag: (np.exp(-lag[:, None] / tau) / tau).sum(axis=1)  # noqa: E731
     found = kernel_tail(kernel(np.arange(1, 2001)), least=50)
@@ -70,7 +88,10 @@ def test_many_exponentials_are_a_power_law_up_to_the_longest():
 def test_noise_is_undecided():
     """A fall of one part in five under noise of a tenth: neither law foretells the rest better."""
     lag, rng = np.arange(1, 201), np.random.default_rng(0)
-    found = [kernel_tail(np.exp(-0.001 * lag + 0.1 * rng.standard_normal(200))).law.item() for _ in range(10)]
+    found = [
+        kernel_tail(np.exp(-0.001 * lag + 0.1 * rng.standard_normal(200))).law.item()
+        for _ in range(10)
+    ]
     assert found.count("undecided") >= 9
 
 
@@ -84,16 +105,31 @@ def test_of_models_and_profiles():
     assert by_model.rate.attrs["units"] == "1/step"
 
 
-@pytest.mark.parametrize("make, error, text", [
-    (lambda: kernel_tail(0.9 ** np.arange(5)), ValueError, "only 4 lags from 1 on"),
-    (lambda: kernel_tail(0.9 ** np.arange(50), least=48), ValueError, "only 2 lags from 48 on"),
-    (lambda: kernel_tail(np.full(50, np.nan)), NotFiniteError, "finite numbers"),
-    (lambda: kernel_tail(["a"] * 50), NotFiniteError, "finite numbers"),
-    (lambda: kernel_tail(dm.LinearSystem(0.5 * np.eye(1), np.ones((1, 1)), dt=1.0)), ValueError, "needs lags"),
-    (lambda: kernel_tail(dm.LinearSystem(-np.eye(1), np.ones((1, 1))), lags=20), ValueError, "call discretise"),
-    (lambda: kernel_tail(gradient_norms(Tanh.random(2), lags=20)), ValueError, "holds no log_input_gradient"),
-    (lambda: kernel_tail(Tanh.random(2, 1)), ValueError, "the tail of Tanh needs lags"),
-])
+@pytest.mark.parametrize(
+    "make, error, text",
+    [
+        (lambda: kernel_tail(0.9 ** np.arange(5)), ValueError, "only 4 lags from 1 on"),
+        (lambda: kernel_tail(0.9 ** np.arange(50), least=48), ValueError, "only 2 lags from 48 on"),
+        (lambda: kernel_tail(np.full(50, np.nan)), NotFiniteError, "finite numbers"),
+        (lambda: kernel_tail(["a"] * 50), NotFiniteError, "finite numbers"),
+        (
+            lambda: kernel_tail(dm.LinearSystem(0.5 * np.eye(1), np.ones((1, 1)), dt=1.0)),
+            ValueError,
+            "needs lags",
+        ),
+        (
+            lambda: kernel_tail(dm.LinearSystem(-np.eye(1), np.ones((1, 1))), lags=20),
+            ValueError,
+            "call discretise",
+        ),
+        (
+            lambda: kernel_tail(gradient_norms(Tanh.random(2), lags=20)),
+            ValueError,
+            "holds no log_input_gradient",
+        ),
+        (lambda: kernel_tail(Tanh.random(2, 1)), ValueError, "the tail of Tanh needs lags"),
+    ],
+)
 def test_bad_input(make, error, text):
     with pytest.raises(error, match=text):
         make()

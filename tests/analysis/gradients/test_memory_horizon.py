@@ -1,4 +1,5 @@
-"""Memory horizons and laws of forgetting: closed forms, then profiles of known shape, then errors."""
+"""Memory horizons and laws of forgetting: closed forms, then profiles of known shape, then
+errors."""
 
 import numpy as np
 import pytest
@@ -18,7 +19,10 @@ def profile(logs, lags=None, errors=None):
     return dataset(variables, {"lag": ("lag", lags, "step", "lag")}, title="made", source="by hand")
 
 
-@pytest.mark.parametrize(("factor", "expected"), [(0.9, 9.4912216), (0.99, 99.4991625), (0.5, 1.442695), (0.2, 0.6213349)])
+@pytest.mark.parametrize(
+    ("factor", "expected"),
+    [(0.9, 9.4912216), (0.99, 99.4991625), (0.5, 1.442695), (0.2, 0.6213349)],
+)
 def test_geometric_forgetting(factor, expected):
     """-1/ln f, also from the rotation, which has one law in every direction."""
     assert expected == pytest.approx(-1 / np.log(factor), abs=1e-6)
@@ -26,14 +30,23 @@ def test_geometric_forgetting(factor, expected):
     for W in (factor * np.eye(3), factor * rotation):
         found = memory_horizon(Linear(W), lags=200)
         assert found.horizon == pytest.approx(-1 / np.log(factor), abs=1e-9) and found.reached
-        assert found.horizon_error < 1e-9 and found.lower_bound == found.horizon and found.horizon.attrs["units"] == "step"
+        assert (
+            found.horizon_error < 1e-9
+            and found.lower_bound == found.horizon
+            and found.horizon.attrs["units"] == "step"
+        )
     sparse = gradient_norms(Linear(factor * np.eye(2)), lags=[0, 3, 40, 400])
     assert memory_horizon(sparse).horizon == pytest.approx(-1 / np.log(factor), rel=1e-9)
 
 
 def test_isometries_keep_everything():
     found = memory_horizon(Orthogonal.random(6, rng=0), lags=70)
-    assert found.horizon == np.inf and found.horizon_error == np.inf and not found.reached and found.lower_bound == 70
+    assert (
+        found.horizon == np.inf
+        and found.horizon_error == np.inf
+        and not found.reached
+        and found.lower_bound == 70
+    )
     growing = memory_horizon(Linear(1.1 * np.eye(2)), x0=np.zeros(2), lags=20)
     assert growing.horizon == np.inf and not growing.reached
 
@@ -58,7 +71,9 @@ def test_error_from_samples():
     options = {"lags": 60, "samples": 8}
     found, again = (memory_horizon(cell, 0.3, rng=rng, **options) for rng in (1, 2))
     assert 0 < found.horizon_error < 1
-    assert abs(found.horizon - again.horizon) < 5 * np.hypot(found.horizon_error, again.horizon_error)
+    assert abs(found.horizon - again.horizon) < 5 * np.hypot(
+        found.horizon_error, again.horizon_error
+    )
     logs = -0.1 * np.arange(40)
     made = memory_horizon(profile(logs, errors=np.full(40, 0.05)))
     assert made.horizon == pytest.approx(10) and made.horizon_error == pytest.approx(0.5)
@@ -74,10 +89,18 @@ def test_crossing_is_the_first_one():
 def test_laws_of_forgetting():
     lags = np.arange(401)
     exponential = forgetting(profile(-0.02 * lags))
-    assert exponential.law == "exponential" and exponential.slope == pytest.approx(-0.02) and exponential.residual_exponential < 1e-9
+    assert (
+        exponential.law == "exponential"
+        and exponential.slope == pytest.approx(-0.02)
+        and exponential.residual_exponential < 1e-9
+    )
     assert exponential.slope_error < 1e-9
     power = forgetting(profile(-1.5 * np.log1p(lags)), least=40)
-    assert power.law == "power law" and power.power == pytest.approx(1.5, abs=0.02) and power.residual_power < power.residual_exponential
+    assert (
+        power.law == "power law"
+        and power.power == pytest.approx(1.5, abs=0.02)
+        and power.residual_power < power.residual_exponential
+    )
     assert forgetting(profile(1e-3 * np.sin(lags))).law == "none"
     assert forgetting(gradient_norms(Orthogonal.random(5, rng=1), lags=100)).law == "none"
     noisy = forgetting(profile(-0.02 * lags + 0.3 * np.random.default_rng(0).standard_normal(401)))
@@ -97,11 +120,17 @@ def test_what_cannot_be_measured():
         memory_horizon(gradient_norms(Linear(np.eye(2)), lags=[3, 5]))
     with pytest.raises(ValueError, match="needs lag 0"):
         memory_horizon(Linear(np.eye(2)), lags=0)
-    with pytest.raises(ValueError, match=r"input gradient at lag 0 is 0\.0: there is nothing to forget"):
+    with pytest.raises(
+        ValueError,
+        match=r"input gradient at lag 0 is 0\.0: there is nothing to "
+        r"forget",
+    ):
         memory_horizon(Tanh.zeros(3, 1), 0.1, lags=5, of="input")
     with pytest.raises(ValueError, match="only 0 finite gradients"):
         forgetting(gradient_norms(Linear(np.zeros((2, 2))), lags=20))
     with pytest.raises(TypeError, match=r"expected a dynmem (System|Map), got ndarray"):
         memory_horizon(np.eye(3), lags=5)
-    with pytest.raises(TypeError, match="got Linear: pass a Dataset of gradient_norms, or a system with lags="):
+    with pytest.raises(
+        TypeError, match="got Linear: pass a Dataset of gradient_norms, or a system with lags="
+    ):
         memory_horizon(Linear(np.eye(2)))

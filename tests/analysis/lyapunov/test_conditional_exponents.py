@@ -26,24 +26,36 @@ class Coupled(dm.Map):
 
 def test_a_linear_response_is_exact():
     found = conditional_exponents(Coupled(), [0.3, 0.0], responding="y", duration=200)
-    assert found.lyapunov.item() == pytest.approx(np.log(0.7), abs=1e-12) and bool(found.synchronises)
+    assert found.lyapunov.item() == pytest.approx(np.log(0.7), abs=1e-12) and bool(
+        found.synchronises
+    )
     unstable = conditional_exponents(Coupled(-1.01), [0.3, 0.0], responding=[1], duration=200)
-    assert unstable.lyapunov.item() == pytest.approx(np.log(1.01), abs=1e-12) and not bool(unstable.synchronises)
-    chaotic = conditional_exponents(Coupled(), [0.3, 0.0], responding="x", duration=2000)  # x does not hear y: its own exponent
+    assert unstable.lyapunov.item() == pytest.approx(np.log(1.01), abs=1e-12) and not bool(
+        unstable.synchronises
+    )
+    # x does not hear y: its own exponent
+    chaotic = conditional_exponents(Coupled(), [0.3, 0.0], responding="x", duration=2000)
     assert chaotic.lyapunov.item() == pytest.approx(0.4945, abs=0.03)
 
 
-@pytest.mark.parametrize("driver, responding, expected, errors", [
-    ("x", ("y", "z"), (-1.81, -1.86), 0.02),
-    ("y", ("x", "z"), (-2.67, -9.99), 0.011),
-    ("z", ("x", "y"), (0.0108, -11.01), 0.03),
-])
+@pytest.mark.parametrize(
+    "driver, responding, expected, errors",
+    [
+        ("x", ("y", "z"), (-1.81, -1.86), 0.02),
+        ("y", ("x", "z"), (-2.67, -9.99), 0.011),
+        ("z", ("x", "y"), (0.0108, -11.01), 0.03),
+    ],
+)
 def test_pecora_and_carroll(driver, responding, expected, errors):
-    """Pecora and Carroll (1990), table of sub-Lyapunov exponents for Lorenz with sigma = 10, b = 8/3, r = 60.
+    """Pecora and Carroll (1990), table of sub-Lyapunov exponents for Lorenz with sigma = 10, b =
+    8/3, r = 60.
 
-    What theory adds: driven by y the block is triangular, -b and -sigma exactly; driven by z the response is linear in (x, y), and the orbit
-    itself solves it, so that the first exponent is 0 in the long run and their 0.0108 the error of a finite one. The sums are the traces."""
-    found = conditional_exponents(Lorenz(rho=60.0), START, responding=responding, duration=400, transient=20)
+    What theory adds: driven by y the block is triangular, -b and -sigma exactly; driven by z the
+    response is linear in (x, y), and the orbit itself solves it, so that the first exponent is 0 in
+    the long run and their 0.0108 the error of a finite one. The sums are the traces."""
+    found = conditional_exponents(
+        Lorenz(rho=60.0), START, responding=responding, duration=400, transient=20
+    )
     np.testing.assert_allclose(found.lyapunov, expected, atol=errors)
     trace = {"x": -1 - 8 / 3, "y": -10 - 8 / 3, "z": -11}[driver]
     assert float(found.lyapunov.sum()) == pytest.approx(trace, abs=1e-5)
@@ -51,21 +63,30 @@ def test_pecora_and_carroll(driver, responding, expected, errors):
 
 
 def test_replicas_of_a_lorenz_response():
-    """Driven by x copies come together at the first conditional exponent; driven by z they keep a distance (it scales with the start)."""
+    """Driven by x copies come together at the first conditional exponent; driven by z they keep a
+    distance (it scales with the start)."""
     driven = echo_state(Lorenz(), START, responding=("y", "z"), duration=30, dt=0.02)
-    assert bool(driven.echo_state) and driven.groups.item() == 1 and driven.rate.item() == pytest.approx(-1.82, abs=0.15)
+    assert (
+        bool(driven.echo_state)
+        and driven.groups.item() == 1
+        and driven.rate.item() == pytest.approx(-1.82, abs=0.15)
+    )
     free = echo_state(Lorenz(), START, responding=("x", "y"), duration=30, dt=0.02, replicas=4)
     assert not bool(free.echo_state) and free.groups.item() == 4 and np.isnan(free.rate)
 
 
 def test_a_contracting_network_echoes():
-    """Singular values below 1: every difference shrinks, at the conditional exponent in the end (Jaeger 2001)."""
+    """Singular values below 1: every difference shrinks, at the conditional exponent in the end
+    (Jaeger 2001)."""
     network = dm.models.Tanh.random(6, 1, gain=1.0, rng=0)
     network = replace(network, W=0.9 * network.W / np.linalg.norm(network.W, 2))
     replicas = echo_state(network, duration=400, drive=0.5, rng=1)
     assert bool(replicas.echo_state) and (np.diff(replicas.distance.values[:20]) < 0).all()
     exponents = conditional_exponents(network, duration=2000, drive=0.5, rng=1)
-    assert bool(exponents.synchronises) and replicas.rate.item() == pytest.approx(exponents.lyapunov[0].item(), abs=0.15)  # a short fall
+    # a short fall
+    assert bool(exponents.synchronises) and replicas.rate.item() == pytest.approx(
+        exponents.lyapunov[0].item(), abs=0.15
+    )
     spectrum = dm.lyapunov_spectrum(network, duration=2000, drive=0.5, rng=1)
     np.testing.assert_array_equal(exponents.lyapunov, spectrum.lyapunov)
 
@@ -76,20 +97,28 @@ def test_two_states_under_one_input():
     assert bool(conditional_exponents(latch, duration=500, drive=0.1).synchronises)
     found = echo_state(latch, duration=200, drive=0.1)
     assert not bool(found.echo_state) and found.groups.item() == 2
-    loud = echo_state(latch, duration=2000, drive=10.0)  # an input that overrules the latch restores it
+    # an input that overrules the latch restores it
+    loud = echo_state(latch, duration=2000, drive=10.0)
     assert bool(loud.echo_state) and loud.groups.item() == 1
 
 
 def test_a_spectral_radius_below_one_is_not_sufficient():
-    """ReLU: with the second unit silent the first grows by 1.5 a step, though rho(W) = 0.5 (and 0.61 with a leak of 1/2)."""
+    """ReLU: with the second unit silent the first grows by 1.5 a step, though rho(W) = 0.5 (and
+    0.61 with a leak of 1/2)."""
     W, b = np.array([[1.5, -1.0], [2.5, -1.5]]), np.array([0.0, -1e12])
     assert dm.spectral_radius(W) == pytest.approx(0.5)
     relu = dm.models.Relu(W, np.ones((2, 1)), b)
     assert dm.spectral_radius(relu, np.array([1.0, 0.0])) == pytest.approx(1.5)
-    found = conditional_exponents(relu, [1.0, 0.0], duration=15, transient=2, drive=np.zeros((17, 1)), exponents=1)
-    assert found.lyapunov.item() == pytest.approx(np.log(1.5), abs=1e-9) and not bool(found.synchronises)
+    found = conditional_exponents(
+        relu, [1.0, 0.0], duration=15, transient=2, drive=np.zeros((17, 1)), exponents=1
+    )
+    assert found.lyapunov.item() == pytest.approx(np.log(1.5), abs=1e-9) and not bool(
+        found.synchronises
+    )
     pair = echo_state(relu, [[1.0, 0.0], [1.001, 0.0]], duration=15, drive=0.0)
-    assert pair.distance[15] == pytest.approx(1e-3 * 1.5**15, rel=1e-6) and not bool(pair.echo_state)
+    assert pair.distance[15] == pytest.approx(1e-3 * 1.5**15, rel=1e-6) and not bool(
+        pair.echo_state
+    )
     leaky = dm.models.Relu(W, np.ones((2, 1)), b, 0.5)
     assert dm.spectral_radius(0.5 * np.eye(2) + 0.5 * W) < 1
     found = conditional_exponents(leaky, [1.0, 0.0], duration=20, transient=20, exponents=1)
@@ -97,7 +126,8 @@ def test_a_spectral_radius_below_one_is_not_sufficient():
 
 
 def test_a_spectral_radius_above_one_may_echo():
-    """A driven tanh network above gain 1: the input saturates units and the exponent turns negative (Molgedey et al. 1992)."""
+    """A driven tanh network above gain 1: the input saturates units and the exponent turns negative
+    (Molgedey et al. 1992)."""
     network = dm.models.Tanh.random(40, 40, gain=1.2, rng=2)
     assert dm.spectral_radius(network.W) > 1.0
     found = echo_state(network, duration=600, drive=1.0, rng=0, replicas=3)
@@ -105,7 +135,9 @@ def test_a_spectral_radius_above_one_may_echo():
 
 
 def test_a_direction_that_is_not_heard():
-    assert np.isneginf(conditional_exponents(Henon(), [0.1, 0.1], responding="y", duration=50).lyapunov.item())
+    assert np.isneginf(
+        conditional_exponents(Henon(), [0.1, 0.1], responding="y", duration=50).lyapunov.item()
+    )
 
 
 def test_errors():

@@ -13,7 +13,11 @@ def linear(rng=0, n=4):
     """A map whose covariant vectors are its eigenvectors."""
     rng = np.random.default_rng(rng)
     V, values = rng.standard_normal((n, n)), np.array([1.5, 1.1, -0.8, 0.4][:n])
-    return dm.models.Linear(V @ np.diag(values) @ np.linalg.inv(V)), (V / np.linalg.norm(V, axis=0)).T, np.log(np.abs(values))
+    return (
+        dm.models.Linear(V @ np.diag(values) @ np.linalg.inv(V)),
+        (V / np.linalg.norm(V, axis=0)).T,
+        np.log(np.abs(values)),
+    )
 
 
 def test_a_linear_map_has_its_eigenvectors():
@@ -23,7 +27,9 @@ def test_a_linear_map_has_its_eigenvectors():
     np.testing.assert_allclose(found.lyapunov, exponents, atol=1e-12)
     np.testing.assert_allclose(found.local_growth, np.tile(exponents, (50, 1)), atol=1e-11)
     assert float(found.unsettled.max()) < 1e-7 and float(found.standard_error.max()) < 1e-10
-    np.testing.assert_allclose(found.angle[0], np.arccos(np.minimum(np.abs(expected @ expected.T), 1.0)), atol=1e-7)
+    np.testing.assert_allclose(
+        found.angle[0], np.arccos(np.minimum(np.abs(expected @ expected.T), 1.0)), atol=1e-7
+    )
 
 
 def test_the_subspace_angle_of_a_linear_map():
@@ -32,14 +38,18 @@ def test_the_subspace_angle_of_a_linear_map():
 
     system, expected, _ = linear()
     found = dm.covariant_vectors(system, np.zeros(4), duration=50, transient=200)
-    np.testing.assert_allclose(found.subspace_angle, subspace_angles(expected[:2].T, expected[2:].T).min(), atol=1e-7)
+    np.testing.assert_allclose(
+        found.subspace_angle, subspace_angles(expected[:2].T, expected[2:].T).min(), atol=1e-7
+    )
 
 
 def test_fewer_vectors_are_the_first_of_all():
     system, expected, exponents = linear()
     found = dm.covariant_vectors(system, np.zeros(4), duration=30, transient=200, exponents=2)
     assert found.vector.shape == (30, 2, 4)
-    np.testing.assert_allclose(np.abs(np.vecdot(found.vector.values, expected[:2])), 1.0, atol=1e-12)
+    np.testing.assert_allclose(
+        np.abs(np.vecdot(found.vector.values, expected[:2])), 1.0, atol=1e-12
+    )
     np.testing.assert_allclose(found.lyapunov, exponents[:2], atol=1e-12)
 
 
@@ -49,19 +59,24 @@ def test_the_tangent_map_carries_vectors_into_vectors():
     found = dm.covariant_vectors(henon, [0.1, 0.1], duration=400, transient=100)
     moved = dm.tangent_product(henon, found.x.values[:-1], found.vector.values[:-1])
     growth = np.linalg.norm(moved, axis=-1)
-    np.testing.assert_allclose(np.abs(np.vecdot(moved / growth[..., None], found.vector.values[1:])), 1.0, atol=1e-10)
+    np.testing.assert_allclose(
+        np.abs(np.vecdot(moved / growth[..., None], found.vector.values[1:])), 1.0, atol=1e-10
+    )
     np.testing.assert_allclose(np.log(growth), found.local_growth[:-1], atol=1e-8)
-    np.testing.assert_allclose(found.lyapunov.sum(), np.log(0.3), atol=0.02)  # the sum holds for volumes, up to the angle at both ends
+    # the sum holds for volumes, up to the angle at both ends
+    np.testing.assert_allclose(found.lyapunov.sum(), np.log(0.3), atol=0.02)
 
 
 def test_mean_growth_is_the_spectrum_of_henon():
     found = dm.covariant_vectors(Henon(), [0.1, 0.1], duration=20_000, transient=200)
     np.testing.assert_allclose(found.lyapunov, [0.41922, -1.62319], atol=5e-3)  # Sprott (2003)
-    assert found.sizes["time"] == 1000 and 0 < float(found.subspace_angle.min()) < 0.1  # near-tangencies: Henon is not hyperbolic
+    # near-tangencies: Henon is not hyperbolic
+    assert found.sizes["time"] == 1000 and 0 < float(found.subspace_angle.min()) < 0.1
 
 
 def test_the_neutral_vector_of_lorenz_is_its_velocity():
-    """Growth equals the exponents; angle below 1e-2 at 99.6 % of points (Ginelli et al. 2007, and their numbers for Lorenz)."""
+    """Growth equals the exponents; angle below 1e-2 at 99.6 % of points (Ginelli et al. 2007, and
+    their numbers for Lorenz)."""
     found = dm.covariant_vectors(Lorenz(), START, duration=300, transient=20)
     assert float((found.neutral_angle < 1e-2).mean()) >= 0.996
     np.testing.assert_allclose(found.lyapunov, [0.9056, 0.0, -14.5723], atol=0.04)
@@ -76,7 +91,9 @@ def test_stride_and_machine_code_change_nothing():
 
     every = dm.covariant_vectors(Henon(), [0.1, 0.1], duration=60, transient=60)
     third = dm.covariant_vectors(Henon(), [0.1, 0.1], duration=60, transient=60, stride=3)
-    np.testing.assert_allclose(np.abs(np.vecdot(every.vector.values[::3], third.vector.values)), 1.0, atol=1e-9)
+    np.testing.assert_allclose(
+        np.abs(np.vecdot(every.vector.values[::3], third.vector.values)), 1.0, atol=1e-9
+    )
     run, _ = start(Henon(), [0.1, 0.1], None, 0, exponents=None, dt=None, times={"duration": 1e7})
     states, frames, factors = record(run.stepper, run.x, run.frame, run.drive, 0, 20, 2)
     machine = next(run.go(20, 2))
@@ -101,7 +118,9 @@ def test_errors():
     singular = dm.models.Linear(np.diag([0.5, 0.0]))
     with pytest.raises(dm.errors.ConvergenceError, match="pass exponents=k"):
         dm.covariant_vectors(singular, duration=10, transient=5)
-    assert dm.covariant_vectors(singular, duration=10, transient=5, exponents=1).lyapunov.item() == pytest.approx(np.log(0.5))
+    assert dm.covariant_vectors(
+        singular, duration=10, transient=5, exponents=1
+    ).lyapunov.item() == pytest.approx(np.log(0.5))
     with pytest.raises(MemoryError, match="needs? about .* GB"):
         dm.covariant_vectors(Henon(), [0.0, 0.0], duration=1e9, memory=1.0)
     with pytest.raises(ValueError, match="samples"):

@@ -8,7 +8,16 @@ import pytest
 import dynmem as dm
 from dynmem.analysis.lyapunov.gali_megno import advance, orthonormal
 from dynmem.autodiff.jacobian import push
-from dynmem.systems import FigureEight, HierarchicalTriple, Kepler, NBody, Symplectic, TwoPlanets, barycentric, orbit_state
+from dynmem.systems import (
+    FigureEight,
+    HierarchicalTriple,
+    Kepler,
+    NBody,
+    Symplectic,
+    TwoPlanets,
+    barycentric,
+    orbit_state,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +60,8 @@ def test_gali_of_a_linear_map_falls_with_the_differences_of_exponents():
 
 
 def test_gali_is_the_volume_of_the_deviation_vectors():
-    """Against the definition: vectors carried one by one, scaled to length 1, singular values multiplied."""
+    """Against the definition: vectors carried one by one, scaled to length 1, singular values
+    multiplied."""
     system, steps = Symplectic(FigureEight(), 0.05, order=2), 40
     found = dm.gali(system, duration=2.0, vectors=4, points=steps, rng=5)
     rng = np.random.default_rng(5)
@@ -60,11 +70,15 @@ def test_gali_is_the_volume_of_the_deviation_vectors():
     for t in range(steps):
         x, rows = push(system, x, rows)
         unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-        np.testing.assert_allclose(found.gali[t], np.prod(np.linalg.svd(unit, compute_uv=False)), rtol=1e-9)
+        np.testing.assert_allclose(
+            found.gali[t], np.prod(np.linalg.svd(unit, compute_uv=False)), rtol=1e-9
+        )
 
 
 def test_gali_of_one_vector_is_one():
-    np.testing.assert_allclose(dm.gali(StandardMap(), [0.1, 0.2], duration=50, vectors=1).gali, 1.0, atol=1e-14)
+    np.testing.assert_allclose(
+        dm.gali(StandardMap(), [0.1, 0.2], duration=50, vectors=1).gali, 1.0, atol=1e-14
+    )
 
 
 def test_megno_of_a_linear_map():
@@ -79,7 +93,9 @@ def test_megno_of_a_linear_map():
 def test_megno_of_a_shear_tends_to_two():
     """|w|^2 = 1 + t^2: Y = 2 - 2 arctan(t)/t; the direction at random only shifts the time."""
     found = dm.megno(Shear(), [0.0, 0.0], duration=2000.0, dt=0.5)
-    assert abs(float(found.megno[-1]) - 2.0) < 0.01 and abs(float(found.mean_megno[-1]) - 2.0) < 0.05
+    assert (
+        abs(float(found.megno[-1]) - 2.0) < 0.01 and abs(float(found.mean_megno[-1]) - 2.0) < 0.05
+    )
     assert np.isinf(found.lyapunov_time)
     step = dm.FlowMap(Shear(), 0.01)
     _, _, L = advance(step, np.zeros((1, 2)), np.array([[[0.0, 1.0]]]), 1000)
@@ -91,22 +107,29 @@ def test_megno_of_a_shear_tends_to_two():
 def test_megno_of_rotation_is_zero():
     """An isochronous motion: no tangent vector grows."""
     turn = np.array([[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]])
-    np.testing.assert_allclose(dm.megno(dm.models.Linear(turn), [1.0, 0.0], duration=1000).mean_megno, 0.0, atol=1e-10)
+    np.testing.assert_allclose(
+        dm.megno(dm.models.Linear(turn), [1.0, 0.0], duration=1000).mean_megno, 0.0, atol=1e-10
+    )
 
 
 # ---- published values
 
 
 def test_gali_of_the_standard_map():
-    """K = 1: (0.001, 0.008) chaotic, below 1e-12 within 1000 steps; (pi, 0.01) regular, above 1/t (the tests of ChaosTools.jl)."""
-    found = dm.gali(StandardMap(), np.array([[0.001, 0.008], [np.pi, 0.01]]), duration=1000, points=1000)
+    """K = 1: (0.001, 0.008) chaotic, below 1e-12 within 1000 steps; (pi, 0.01) regular, above 1/t
+    (the tests of ChaosTools.jl)."""
+    found = dm.gali(
+        StandardMap(), np.array([[0.001, 0.008], [np.pi, 0.01]]), duration=1000, points=1000
+    )
     assert float(found.gali[-1, 0]) < 1e-12
     assert float(found.gali[-1, 1]) > 1e-3
     assert (found.gali[10:, 1] > 1.0 / found.time[10:]).all()
 
 
 def test_gali_tells_the_dimension_of_the_torus():
-    """Skokos, Bountis and Antonopoulos (2007): on a torus of N = 2 dimensions GALI_2 stays, GALI_3 falls as a power of t, -2."""
+    """Skokos, Bountis and Antonopoulos (2007): on a torus of N = 2 dimensions GALI_2 stays, GALI_3
+    falls as a power of t, -2."""
+
     @dataclass(frozen=True, eq=False)
     class Rotors(dm.Map):
         """Two uncoupled twists whose frequencies depend on both actions."""
@@ -115,7 +138,9 @@ def test_gali_tells_the_dimension_of_the_torus():
 
         def rule(self, x, u):
             p, q = x[..., 2], x[..., 3]
-            return dm.concat((dm.stack((x[..., 0] + p + 0.3 * q, x[..., 1] + 0.3 * p - q)), x[..., 2:]))
+            return dm.concat(
+                (dm.stack((x[..., 0] + p + 0.3 * q, x[..., 1] + 0.3 * p - q)), x[..., 2:])
+            )
 
     two, three = (dm.gali(Rotors(), [0.1, 0.2, 0.3, 0.4], duration=5000, vectors=k) for k in (2, 3))
     assert float(two.gali[-1]) > 0.1 * float(two.gali[5])
@@ -132,24 +157,38 @@ def test_megno_of_the_standard_map_is_its_exponent():
 
 def far_apart():
     masses = [1.0, 1e-3, 1e-3]
-    return NBody(masses, start=barycentric(masses, [np.zeros(4), orbit_state(1.5, mu=1.001), orbit_state(15.0, anomaly=1.0, mu=1.002)]))
+    return NBody(
+        masses,
+        start=barycentric(
+            masses,
+            [np.zeros(4), orbit_state(1.5, mu=1.001), orbit_state(15.0, anomaly=1.0, mu=1.002)],
+        ),
+    )
 
 
 @pytest.mark.parametrize("rng", [0, 1])
 def test_two_small_planets_far_apart_are_regular(rng):
-    """Masses 1e-3 at a = 1.5 and 15, T = 1e4: mean MEGNO 2 +- 0.2 (as the tests of rebound ask of Cincotta and Simo's indicator)."""
+    """Masses 1e-3 at a = 1.5 and 15, T = 1e4: mean MEGNO 2 +- 0.2 (as the tests of rebound ask of
+    Cincotta and Simo's indicator)."""
     system = far_apart()
-    found = dm.megno(Symplectic(system, 0.1, order=2), duration=1e4, conserved=system.energy, rng=rng)
+    found = dm.megno(
+        Symplectic(system, 0.1, order=2), duration=1e4, conserved=system.energy, rng=rng
+    )
     assert abs(float(found.mean_megno[-1]) - 2.0) < 0.2
     assert float(found.conserved_error) < 1e-6 and np.isinf(found.lyapunov_time)
 
 
 def test_two_close_planets_are_chaotic():
-    """Masses 1e-4, period ratio 1.17, a thousand orbits: above 50. Single starts scatter between 10 and 1000, since the planets meet
-    closely, after which no fixed step is exact: on average over starts, and every one of them chaotic."""
+    """Masses 1e-4, period ratio 1.17, a thousand orbits: above 50. Single starts scatter between 10
+    and 1000, since the planets meet closely, after which no fixed step is exact: on average over
+    starts, and every one of them chaotic."""
     system = TwoPlanets()
     starts = system.states_of(1.17, anomaly=np.linspace(0.0, 6.0, 32))
-    last = dm.megno(Symplectic(system, 2 * np.pi / 300, order=2), starts, duration=2000 * np.pi).mean_megno[-1].values
+    last = (
+        dm.megno(Symplectic(system, 2 * np.pi / 300, order=2), starts, duration=2000 * np.pi)
+        .mean_megno[-1]
+        .values
+    )
     assert last.mean() > 50 and (last > 2.5).mean() > 0.9
 
 
@@ -189,14 +228,19 @@ def test_factors_rebuild_the_rows():
     rows = scale * np.random.default_rng(1).standard_normal((3, 5, 4))
     L = np.zeros((5, 3, 3))
     frame = orthonormal(rows, L)
-    np.testing.assert_allclose(np.einsum("kbn,jbn->bkj", frame, frame), np.broadcast_to(np.eye(3), (5, 3, 3)), atol=1e-14)
+    np.testing.assert_allclose(
+        np.einsum("kbn,jbn->bkj", frame, frame), np.broadcast_to(np.eye(3), (5, 3, 3)), atol=1e-14
+    )
     rebuilt = np.einsum("bkj,jbn->kbn", L, frame)
     np.testing.assert_allclose(rebuilt / scale, rows / scale, rtol=1e-12, atol=1e-13)
 
 
 def test_step_and_flow_give_one_megno():
     """MEGNO does not depend on the step of integration."""
-    values = [float(dm.megno(dm.FlowMap(Kepler(), dt, order=8), duration=20.0).mean_megno[-1]) for dt in (0.05, 0.025)]
+    values = [
+        float(dm.megno(dm.FlowMap(Kepler(), dt, order=8), duration=20.0).mean_megno[-1])
+        for dt in (0.05, 0.025)
+    ]
     np.testing.assert_allclose(values[0], values[1], rtol=2e-3)
 
 
@@ -222,11 +266,16 @@ def test_a_lost_start_is_told_apart_and_all_lost_is_an_error():
 
 
 def test_a_vector_that_vanishes():
-    """A nilpotent map: every vector is 0 after two steps; GALI is 0, MEGNO -inf, and nothing is NaN but what has no value."""
+    """A nilpotent map: every vector is 0 after two steps; GALI is 0, MEGNO -inf, and nothing is NaN
+    but what has no value."""
     system = dm.models.Linear(np.array([[0.0, 1.0], [0.0, 0.0]]))
     assert (dm.gali(system, np.zeros(2), duration=10).gali[1:] == 0).all()
     found = dm.megno(system, np.zeros(2), duration=10)
-    assert np.isneginf(found.megno[-1]) and np.isneginf(found.lyapunov) and np.isinf(found.lyapunov_time)
+    assert (
+        np.isneginf(found.megno[-1])
+        and np.isneginf(found.lyapunov)
+        and np.isinf(found.lyapunov_time)
+    )
 
 
 def test_bad_input_is_refused():
@@ -237,7 +286,12 @@ def test_bad_input_is_refused():
         (lambda: dm.megno(StandardMap(), [0.0, 0.0], duration=0), "less than one step"),
         (lambda: dm.megno(StandardMap(), [0.0, 0.0], duration=10, points=0), "points"),
         (lambda: dm.megno(StandardMap(), [0.0, 0.0], duration=np.nan), "finite"),
-        (lambda: dm.megno(dm.models.get("tanh", units=3, inputs=1, rng=0), np.zeros(3), duration=10), "takes an input"),
+        (
+            lambda: dm.megno(
+                dm.models.get("tanh", units=3, inputs=1, rng=0), np.zeros(3), duration=10
+            ),
+            "takes an input",
+        ),
         (lambda: dm.megno(StandardMap, [0.0, 0.0], duration=10), "pass an instance"),
     ]
     for call, words in cases:

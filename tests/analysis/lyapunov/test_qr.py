@@ -1,4 +1,5 @@
-"""Orthonormal frames against numpy's QR, where the frame is random, graded, nearly dependent, huge, faint, or broken."""
+"""Orthonormal frames against numpy's QR, where the frame is random, graded, nearly dependent, huge,
+faint, or broken."""
 
 import numpy as np
 import pytest
@@ -8,14 +9,26 @@ from dynmem.analysis.lyapunov.qr import SMALL, Frame, random_frame
 from dynmem.analysis.lyapunov.tangent_growth import BLOCKS, Record
 from dynmem.errors import NotFiniteError
 
-SIZES = [(1, 1), (1, 30), (7, 20), (20, 20), (SMALL, SMALL), (SMALL + 1, SMALL + 1), (64, 100), (100, 100), (150, 400)]
+SIZES = [
+    (1, 1),
+    (1, 30),
+    (7, 20),
+    (20, 20),
+    (SMALL, SMALL),
+    (SMALL + 1, SMALL + 1),
+    (64, 100),
+    (100, 100),
+    (150, 400),
+]
 
 
 def truth(F):
     """ln|L_ii| and shares by numpy's Householder QR, rows scaled first."""
     scale = np.abs(F).max(axis=1)
     lower = np.linalg.qr((F / scale[:, None]).T)[1].T
-    return np.log(np.abs(lower.diagonal())) + np.log(scale), np.abs(lower.diagonal()) / np.linalg.norm(lower, axis=1)
+    return np.log(np.abs(lower.diagonal())) + np.log(scale), np.abs(
+        lower.diagonal()
+    ) / np.linalg.norm(lower, axis=1)
 
 
 def factor(F, blocks):
@@ -25,15 +38,18 @@ def factor(F, blocks):
 
 
 def held(F, blocks, orthogonal=2e-8, within=1e-9):
-    """The three promises: Q orthonormal and spanning what F spans row by row; growth and shares as Householder finds them, to
-    rounding amplified by the inverse of the least share so far."""
+    """The three promises: Q orthonormal and spanning what F spans row by row; growth and shares as
+    Householder finds them, to rounding amplified by the inverse of the least share so far."""
     Q, logs, shares = factor(F, blocks)
     expected, new = truth(F)
     np.testing.assert_allclose(Q @ Q.T, np.eye(len(F)), atol=orthogonal)
     allowed = within + 1e-12 / np.minimum.accumulate(new)
-    assert (np.abs(logs - expected) < allowed).all() and (np.abs(shares - new) < allowed * new).all()
+    assert (np.abs(logs - expected) < allowed).all() and (
+        np.abs(shares - new) < allowed * new
+    ).all()
     L = (F / np.abs(F).max(axis=1, keepdims=True)) @ Q.T
-    np.testing.assert_allclose(np.triu(L, 1), 0.0, atol=orthogonal)  # each row lies in the span of the first Q
+    # each row lies in the span of the first Q
+    np.testing.assert_allclose(np.triu(L, 1), 0.0, atol=orthogonal)
     return logs
 
 
@@ -46,7 +62,9 @@ def test_random_graded_and_ill_conditioned_frames(k, n, blocks):
     held(F * np.logspace(0, -8, n), blocks)  # columns: ill-conditioned
     held(F * np.logspace(0, -150, k)[:, None], blocks)  # rows: growth from e^0 to e^-345
     if k > 2:
-        held(np.linalg.cholesky(np.eye(k) * 1e-6 + np.ones((k, k))) @ random_frame(k, n, rng), blocks)
+        held(
+            np.linalg.cholesky(np.eye(k) * 1e-6 + np.ones((k, k))) @ random_frame(k, n, rng), blocks
+        )
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 4])
@@ -63,12 +81,18 @@ def test_nearly_dependent_rows_stay_orthogonal(near, far, distance, blocks):
 @pytest.mark.parametrize("shared", [10, 500])
 @pytest.mark.parametrize("seed", [4, 14, 23])
 def test_rows_of_which_rounding_alone_is_new_stay_orthogonal_to_the_block_before(shared, seed):
-    """Of the second block too few directions are new: what fills them is rounding, much of it along the first block."""
+    """Of the second block too few directions are new: what fills them is rounding, much of it along
+    the first block."""
     rng, half = np.random.default_rng(seed), 64
     known, new = np.split(np.linalg.qr(rng.standard_normal((2 * half, 2 * half)))[0], 2)
     mixed = np.linalg.qr(rng.standard_normal((half, half)))[0]
     size = np.concatenate([np.ones(half // 2), np.geomspace(1, 1e-17, half // 2)])
-    F = np.vstack([known, mixed * size @ new + shared * rng.standard_normal((half, half)) @ known / np.sqrt(half)])
+    F = np.vstack(
+        [
+            known,
+            mixed * size @ new + shared * rng.standard_normal((half, half)) @ known / np.sqrt(half),
+        ]
+    )
     Q, _, _ = factor(F, 2)
     np.testing.assert_allclose(Q @ Q.T, np.eye(2 * half), atol=1e-9)
 
@@ -87,7 +111,8 @@ def test_growth_of_any_size(k, n, size):
 @pytest.mark.parametrize("blocks", [1, 2])
 @pytest.mark.parametrize(("k", "n"), [(20, 20), (100, 130)])
 def test_rows_that_are_lost(k, n, blocks):
-    """Zero rows and rows in the span of others: growth -inf, share 0, an orthonormal frame nonetheless, the rest untouched."""
+    """Zero rows and rows in the span of others: growth -inf, share 0, an orthonormal frame
+    nonetheless, the rest untouched."""
     rng = np.random.default_rng(3)
     F = rng.standard_normal((k, n))
     kept = np.delete(np.arange(k), [3, k - 1])
@@ -121,7 +146,8 @@ def test_the_argument_is_left_alone():
 
 
 def test_cutting_follows_the_frames():
-    """Ill-conditioned frames are cut finer, and long calm ones coarser again; either way the numbers stay."""
+    """Ill-conditioned frames are cut finer, and long calm ones coarser again; either way the
+    numbers stay."""
     rng, engine = np.random.default_rng(6), Frame(128)
     hard = rng.standard_normal((128, 128)) * np.logspace(0, -9, 128)
     for _ in range(4):
@@ -135,11 +161,19 @@ def test_cutting_follows_the_frames():
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 90), st.integers(0, 40), st.floats(0, 12), st.integers(1, 3), st.integers(0, 10_000))
+@given(
+    st.integers(1, 90),
+    st.integers(0, 40),
+    st.floats(0, 12),
+    st.integers(1, 3),
+    st.integers(0, 10_000),
+)
 def test_any_frame(k, more, spread, blocks, seed):
     """Volume: the sum of the growth is half the log determinant of F F^T."""
     rng = np.random.default_rng(seed)
-    F = (rng.standard_normal((k, k + more)) * np.exp(-spread * rng.random(k + more))) * np.exp(20 * rng.standard_normal(k))[:, None]
+    F = (rng.standard_normal((k, k + more)) * np.exp(-spread * rng.random(k + more))) * np.exp(
+        20 * rng.standard_normal(k)
+    )[:, None]
     _, logs, shares = factor(F, blocks)
     singular = np.linalg.svd(F / np.linalg.norm(F, axis=1, keepdims=True), compute_uv=False)
     volume = np.log(singular).sum() + np.log(np.linalg.norm(F, axis=1)).sum()
@@ -162,4 +196,6 @@ def test_records_merge_without_losing_anything():
         if i % 997 == 0 or i == 5 * BLOCKS + 6:
             times, sums = record.arrays()
             assert len(times) == len(sums) <= 2 * BLOCKS
-            assert times.sum() == pytest.approx(durations) and sums.sum(axis=0) == pytest.approx(growths)
+            assert times.sum() == pytest.approx(durations) and sums.sum(axis=0) == pytest.approx(
+                growths
+            )

@@ -6,7 +6,14 @@ from scipy.signal import lfilter
 
 import dynmem as dm
 from dynmem.analysis import series_exponent, zero_one_test
-from dynmem.analysis.series.embedding import decorrelation_lag, delay_of, delay_vectors, false_neighbours, mean_period, neighbours
+from dynmem.analysis.series.embedding import (
+    decorrelation_lag,
+    delay_of,
+    delay_vectors,
+    false_neighbours,
+    mean_period,
+    neighbours,
+)
 from dynmem.analysis.series.series_exponent import surrogate
 from tests.reference import Henon, Lorenz
 
@@ -32,8 +39,13 @@ def lorenz():
 def noise(name, seed, samples=1500):
     """Linear noise: white, of one and of two poles, smooth; and a random walk."""
     white = np.random.default_rng(seed).standard_normal(samples + 100)
-    filters = {"white": ([1.0], [1.0]), "red": ([1.0], [1.0, -0.9]), "narrow": ([1.0], [1.0, -1.9 * np.cos(0.3), 0.9025]),
-               "smooth": (np.hanning(30), [1.0]), "walk": ([1.0], [1.0, -1.0])}
+    filters = {
+        "white": ([1.0], [1.0]),
+        "red": ([1.0], [1.0, -0.9]),
+        "narrow": ([1.0], [1.0, -1.9 * np.cos(0.3), 0.9025]),
+        "smooth": (np.hanning(30), [1.0]),
+        "walk": ([1.0], [1.0, -1.0]),
+    }
     return lfilter(*filters[name], white)[100:]
 
 
@@ -49,7 +61,8 @@ def test_zero_one_on_quasiperiodic_and_constant_series():
     assert abs(zero_one_test(np.sin(0.7 * t) + np.cos(np.sqrt(3) * t)).K.item()) < 0.05
     constant = zero_one_test(np.full(500, 2.5))
     assert constant.K.item() == 0.0 and "constant" in constant.attrs["note"]
-    assert zero_one_test(np.random.default_rng(0).standard_normal(2000)).K.item() > 0.95  # no test against noise: said in its docstring
+    # no test against noise: said in its docstring
+    assert zero_one_test(np.random.default_rng(0).standard_normal(2000)).K.item() > 0.95
 
 
 def test_zero_one_warns_of_oversampling(lorenz):
@@ -69,9 +82,17 @@ def test_zero_one_displacement_is_that_of_the_definition():
     assert _growth(phi, c) == pytest.approx(np.corrcoef(np.arange(1, 21), M)[0, 1], abs=1e-12)
 
 
-@pytest.mark.parametrize("series, exponent", [(lambda: logistic(4.0), np.log(2)), (lambda: logistic(3.9), 0.4945), (lambda: henon(3000), 0.41922)])
+@pytest.mark.parametrize(
+    "series, exponent",
+    [
+        (lambda: logistic(4.0), np.log(2)),
+        (lambda: logistic(3.9), 0.4945),
+        (lambda: henon(3000), 0.41922),
+    ],
+)
 def test_maps(series, exponent):
-    """Within 10 % and within two errors: ln 2; 0.41922 (Sprott 2003); 0.4945 at r = 3.9 (from its derivative along a long orbit)."""
+    """Within 10 % and within two errors: ln 2; 0.41922 (Sprott 2003); 0.4945 at r = 3.9 (from its
+    derivative along a long orbit)."""
     found = series_exponent(series(), surrogates=9)
     assert bool(found.reliable) and found.lyapunov.item() == pytest.approx(exponent, rel=0.1)
     assert abs(found.lyapunov.item() - exponent) < 2 * found.standard_error.item() < 0.4 * exponent
@@ -79,10 +100,17 @@ def test_maps(series, exponent):
 
 
 def test_errors_cover():
-    """Short stretches of Henon and of the logistic map: the error covers the truth as a standard error should."""
-    parts = [(part, 0.41922) for part in np.split(henon(6000), 12)] + [(part, np.log(2)) for part in np.split(logistic(4.0, 6000), 12)]
-    found = [(series_exponent(part, surrogates=0, rng=i), truth) for i, (part, truth) in enumerate(parts)]
-    scaled = np.array([(one.lyapunov.item() - truth) / one.standard_error.item() for one, truth in found])
+    """Short stretches of Henon and of the logistic map: the error covers the truth as a standard
+    error should."""
+    parts = [(part, 0.41922) for part in np.split(henon(6000), 12)] + [
+        (part, np.log(2)) for part in np.split(logistic(4.0, 6000), 12)
+    ]
+    found = [
+        (series_exponent(part, surrogates=0, rng=i), truth) for i, (part, truth) in enumerate(parts)
+    ]
+    scaled = np.array(
+        [(one.lyapunov.item() - truth) / one.standard_error.item() for one, truth in found]
+    )
     assert np.sqrt(np.mean(scaled**2)) < 1.3 and np.abs(scaled).max() < 3.0
 
 
@@ -120,11 +148,16 @@ def test_regular_series_are_not_chaotic():
     sine, other = np.sin(0.1 * t), np.sin(0.1 * np.sqrt(2) * t)
     for series in (sine, sine + other, logistic(3.5, 1500), sine + 0.1 * noise("white", 0, 2500)):
         found = series_exponent(series, surrogates=0)
-        assert abs(found.lyapunov) <= 2 * found.standard_error and found.standard_error < 0.05 and "note" in found.attrs
+        assert (
+            abs(found.lyapunov) <= 2 * found.standard_error
+            and found.standard_error < 0.05
+            and "note" in found.attrs
+        )
 
 
 def test_linear_noise_that_looks_straight_is_held_against_surrogates():
-    """With every other guard passed, the surrogates still decide: a series whose surrogates separate alike gets no exponent."""
+    """With every other guard passed, the surrogates still decide: a series whose surrogates
+    separate alike gets no exponent."""
     from dynmem.analysis.series.series_exponent import UNLIKE, _unlike, divergence
 
     x, options = noise("narrow", 3), {"delay": 2, "theiler": 20, "horizon": 40, "count": 1}
@@ -132,7 +165,10 @@ def test_linear_noise_that_looks_straight_is_held_against_surrogates():
     assert _unlike(x, divergence(x, 3, rng, **options), (5, 15), 9, 3, options, rng) < UNLIKE
     chaos = logistic(4.0, 1500)
     options = {"delay": 1, "theiler": 2, "horizon": 30, "count": 1}
-    assert _unlike(chaos, divergence(chaos, 2, rng, **options), (1, 6), 9, 2, options, rng) > 4 * UNLIKE
+    assert (
+        _unlike(chaos, divergence(chaos, 2, rng, **options), (1, 6), 9, 2, options, rng)
+        > 4 * UNLIKE
+    )
 
 
 def test_surrogates_keep_values_and_spectrum():
@@ -146,7 +182,9 @@ def test_surrogates_keep_values_and_spectrum():
 
 def test_embedding():
     series = np.arange(10.0)
-    assert delay_vectors(series, 3, 2).tolist()[0] == [0, 2, 4] and delay_vectors(series, 3, 2).shape == (6, 3)
+    assert delay_vectors(series, 3, 2).tolist()[0] == [0, 2, 4] and delay_vectors(
+        series, 3, 2
+    ).shape == (6, 3)
     sine = np.sin(2 * np.pi * np.arange(2000) / 40)
     assert mean_period(sine) == 40 and decorrelation_lag(sine) in (8, 9) and delay_of(sine) <= 10
     assert false_neighbours(henon(2000), 1, 3) == 2 and false_neighbours(logistic(4.0), 1, 2) == 1
@@ -170,7 +208,14 @@ def test_errors():
         series_exponent(np.zeros((300, 2)))
     with pytest.raises(ValueError, match="constant"):
         series_exponent(np.ones(300))
-    for bad in ({"dt": 0}, {"delay": 0}, {"dimension": 1.5}, {"horizon": -1}, {"count": 0}, {"theiler": -1}):
+    for bad in (
+        {"dt": 0},
+        {"delay": 0},
+        {"dimension": 1.5},
+        {"horizon": -1},
+        {"count": 0},
+        {"theiler": -1},
+    ):
         with pytest.raises(ValueError):
             series_exponent(logistic(4.0, 300), **bad)
     with pytest.raises(ValueError, match="too short"):

@@ -49,31 +49,48 @@ class Standard(dm.Map):
 
 def test_henon_has_two():
     found = dm.fixed_points(Henon(), box=(-2, 2))
-    np.testing.assert_allclose(found.x.sel(state="x"), [-1.1313545, 0.6313545], atol=1e-7)  # Henon (1976)
+    # Henon (1976)
+    np.testing.assert_allclose(found.x.sel(state="x"), [-1.1313545, 0.6313545], atol=1e-7)
     assert found.kind.values.tolist() == ["saddle", "saddle"] and int(found.lost) == 0
     np.testing.assert_allclose(found.eigenvalue.prod("mode"), -0.3, atol=1e-12)
     np.testing.assert_allclose(found.exponent.sum("mode"), np.log(0.3), atol=1e-12)
-    assert float(found.residual.max()) < 1e-12 and int(found.found.sum()) == int(found.converged) == 1000
+    assert (
+        float(found.residual.max()) < 1e-12
+        and int(found.found.sum()) == int(found.converged) == 1000
+    )
 
 
 @pytest.mark.parametrize("period", [1, 2, 3, 4, 5, 6, 7, 8])
 def test_the_logistic_map_has_all_its_cycles(period):
-    """At r = 4, f^n is conjugate to a tent of 2^n branches: 2^n points with multipliers +-2^n, and 4^n at x = 0."""
+    """At r = 4, f^n is conjugate to a tent of 2^n branches: 2^n points with multipliers +-2^n, and
+    4^n at x = 0."""
     found = dm.fixed_points(Logistic(), period=period, box=BOX, starts=1000 if period < 7 else 6000)
     assert found.sizes["point"] == 2**period
     k = np.arange(2**period)
-    exact = np.concatenate([np.sin(np.pi * k / (2**period - 1)) ** 2 if period > 1 else [0.0], np.sin(np.pi * k / (2**period + 1)) ** 2])
-    np.testing.assert_allclose(np.unique(found.x.values.round(9)), np.unique(exact.round(9)), atol=2e-9)
+    exact = np.concatenate(
+        [
+            np.sin(np.pi * k / (2**period - 1)) ** 2 if period > 1 else [0.0],
+            np.sin(np.pi * k / (2**period + 1)) ** 2,
+        ]
+    )
+    np.testing.assert_allclose(
+        np.unique(found.x.values.round(9)), np.unique(exact.round(9)), atol=2e-9
+    )
     size = np.abs(found.eigenvalue.values[:, 0]) ** (1 / found.period.values)
     np.testing.assert_allclose(size, np.where(found.x.values[:, 0] < 1e-9, 4.0, 2.0), rtol=1e-6)
     assert set(found.period.values.tolist()) == {d for d in range(1, period + 1) if period % d == 0}
 
 
 def test_the_number_of_henon_cycles():
-    """Galias (1998), Int. J. Bifurcation Chaos 8, 2427, proved 1, 1, 0, 1, 0, 2, 4, 7 cycles of length 1 .. 8 on the attractor by interval
-    arithmetic; the second fixed point lies off it."""
+    """Galias (1998), Int. J. Bifurcation Chaos 8, 2427, proved 1, 1, 0, 1, 0, 2, 4, 7 cycles of
+    length 1 .. 8 on the attractor by interval arithmetic; the second fixed point lies off it."""
     for period, cycles in ((1, 2), (2, 1), (3, 0), (4, 1), (5, 0), (6, 2), (7, 4), (8, 7)):
-        found = dm.fixed_points(Henon(), period=period, box=([-1.4, -0.4], [1.4, 0.4]), starts=500 if period < 7 else 2500)
+        found = dm.fixed_points(
+            Henon(),
+            period=period,
+            box=([-1.4, -0.4], [1.4, 0.4]),
+            starts=500 if period < 7 else 2500,
+        )
         own = found.isel(point=found.period.values == period)
         assert len(np.unique(own.cycle)) == cycles and own.sizes["point"] == cycles * period
 
@@ -84,21 +101,28 @@ def test_the_cat_map_on_the_torus(period):
     found = dm.fixed_points(CAT, period=period, box=BOX, modulus=1.0, starts=1500)
     power = np.linalg.matrix_power(CAT.M, period)
     assert found.sizes["point"] == round(abs(np.linalg.det(power - np.eye(2))))
-    np.testing.assert_allclose(found.eigenvalue.values[:, 0].real ** (period / found.period.values), np.linalg.eigvals(power).max(), rtol=1e-9)
+    np.testing.assert_allclose(
+        found.eigenvalue.values[:, 0].real ** (period / found.period.values),
+        np.linalg.eigvals(power).max(),
+        rtol=1e-9,
+    )
 
 
 def test_points_of_a_cycle_follow_each_other():
     found = dm.fixed_points(Henon(), period=6, box=([-1.4, -0.4], [1.4, 0.4]))
     for cycle in np.unique(found.cycle):
         points = found.x.values[found.cycle.values == cycle]
-        np.testing.assert_allclose(Henon().rule(points, None), np.roll(points, -1, axis=0), atol=1e-9)
+        np.testing.assert_allclose(
+            Henon().rule(points, None), np.roll(points, -1, axis=0), atol=1e-9
+        )
         values = found.eigenvalue.values[found.cycle.values == cycle]
         np.testing.assert_allclose(values, np.broadcast_to(values[0], values.shape), rtol=1e-6)
     assert (np.diff(found.cycle) >= 0).all() and (np.diff(found.period) >= 0).all()
 
 
 def test_lorenz_has_three_equilibria():
-    """C+- at (+-sqrt(beta(rho - 1)), same, rho - 1); the cubic of their eigenvalues (Lorenz 1963); rho = 20: largest real part -0.1547918."""
+    """C+- at (+-sqrt(beta(rho - 1)), same, rho - 1); the cubic of their eigenvalues (Lorenz 1963);
+    rho = 20: largest real part -0.1547918."""
     found = dm.fixed_points(Lorenz(), box=([-30, -30, -10], [30, 30, 60]))
     s = np.sqrt(8 / 3 * 27)
     np.testing.assert_allclose(found.x, [[-s, -s, 27], [0, 0, 0], [s, s, 27]], atol=1e-9)
@@ -106,13 +130,16 @@ def test_lorenz_has_three_equilibria():
     calm = dm.fixed_points(Lorenz(rho=20.0), box=([-30, -30, -10], [30, 30, 60]))
     assert calm.kind.values.tolist() == ["stable", "saddle", "stable"]
     assert calm.exponent.values[0, 0] == pytest.approx(-0.1547918, abs=1e-7)
-    marginal = dm.fixed_points(Lorenz(rho=470 / 19), box=([-30, -30, -10], [30, 30, 60]))  # rho_H = 24.7368: Hopf
+    # rho_H = 24.7368: Hopf
+    marginal = dm.fixed_points(Lorenz(rho=470 / 19), box=([-30, -30, -10], [30, 30, 60]))
     assert marginal.marginal.values.tolist() == [True, False, True]
 
 
 def test_a_flow_and_its_map_agree():
     flow = dm.fixed_points(Lorenz(), box=([-30, -30, -10], [30, 30, 60]))
-    by_map = dm.fixed_points(dm.FlowMap(Lorenz(), 0.1, order=8, substeps=4), box=([-20, -20, 0], [20, 20, 40]))
+    by_map = dm.fixed_points(
+        dm.FlowMap(Lorenz(), 0.1, order=8, substeps=4), box=([-20, -20, 0], [20, 20, 40])
+    )
     np.testing.assert_allclose(by_map.x, flow.x, atol=1e-7)
     np.testing.assert_allclose(by_map.exponent, flow.exponent, rtol=1e-5)
 
@@ -120,9 +147,12 @@ def test_a_flow_and_its_map_agree():
 def test_starts_are_found_without_a_box():
     assert dm.fixed_points(Lorenz(), starts=100).sizes["point"] == 3
     assert dm.fixed_points(Henon(), starts=100).sizes["point"] == 2
-    memory = dm.fixed_points(dm.systems.get("wong_wang"))  # orbits start near rest, and yet its two memories are found
+    # orbits start near rest, and yet its two memories are found
+    memory = dm.fixed_points(dm.systems.get("wong_wang"))
     stable = memory.isel(point=memory.stable.values)
-    np.testing.assert_allclose(stable.x, [[0.0319, 0.5670], [0.1027, 0.1027], [0.5670, 0.0319]], atol=1e-4)
+    np.testing.assert_allclose(
+        stable.x, [[0.0319, 0.5670], [0.1027, 0.1027], [0.5670, 0.0319]], atol=1e-4
+    )
     np.testing.assert_allclose(stable.eigenvalue[0].values.real, [-5.12, -8.33], atol=5e-3)
     given = dm.fixed_points(Henon(), starts=np.array([[0.6, 0.2], [0.7, 0.2]]))
     assert given.found.values.tolist() == [2] and given.unseen.item() == 0.0
@@ -152,7 +182,9 @@ def test_random_networks():
 def test_an_input_that_is_held():
     """Duffing at u: v = 0, x - x^3 + u = 0."""
     found = dm.fixed_points(ForcedDuffing(), u=[0.2], box=(-2, 2))
-    np.testing.assert_allclose(found.x.sel(state="position"), np.sort(np.roots([-1, 0, 1, 0.2]).real), atol=1e-9)
+    np.testing.assert_allclose(
+        found.x.sel(state="position"), np.sort(np.roots([-1, 0, 1, 0.2]).real), atol=1e-9
+    )
     assert found.kind.values.tolist() == ["stable", "saddle", "stable"]
     assert dm.fixed_points(ForcedDuffing(), u=[1.0], box=(-2, 2)).sizes["point"] == 1
 
@@ -161,11 +193,17 @@ def test_an_input_that_is_held():
 def test_a_continuum_is_said_to_be_one(system):
     """A line attractor and a ring."""
     found = dm.fixed_points(system, box=(-2, 2), starts=100)
-    assert float(found.marginal.mean()) > 0.9 and "continuum" in found.attrs["note"] and float(found.residual.max()) < 1e-9
+    assert (
+        float(found.marginal.mean()) > 0.9
+        and "continuum" in found.attrs["note"]
+        and float(found.residual.max()) < 1e-9
+    )
     if isinstance(system, Circle):
         rest = found.isel(point=found.kind.values == "marginal")
         np.testing.assert_allclose(np.linalg.norm(rest.x, axis=1), 1.0, atol=1e-9)
-        np.testing.assert_allclose(rest.exponent, np.tile([0.0, -2.0], (rest.sizes["point"], 1)), atol=1e-8)
+        np.testing.assert_allclose(
+            rest.exponent, np.tile([0.0, -2.0], (rest.sizes["point"], 1)), atol=1e-8
+        )
 
 
 def test_none_one_and_a_double_one():
@@ -175,7 +213,10 @@ def test_none_one_and_a_double_one():
     double = dm.fixed_points(Normal(0.0), box=(-3, 3), starts=50)
     assert double.marginal.all() and np.abs(double.x).max() < 1e-4 and double.sizes["point"] == 1
     two = dm.fixed_points(Normal(4.0), box=(-3, 3), starts=50)
-    assert two.x.values[:, 0].tolist() == pytest.approx([-2, 2]) and two.kind.values.tolist() == ["repeller", "stable"]
+    assert two.x.values[:, 0].tolist() == pytest.approx([-2, 2]) and two.kind.values.tolist() == [
+        "repeller",
+        "stable",
+    ]
 
 
 def test_every_start_blows_up():
@@ -198,7 +239,8 @@ def test_infinity_is_no_fixed_point():
 
 
 def test_standard_map():
-    """Fixed points (0, 0), hyperbolic, and (pi, 0), elliptic for 0 < K < 4: the trace of the latter is 2 - K."""
+    """Fixed points (0, 0), hyperbolic, and (pi, 0), elliptic for 0 < K < 4: the trace of the latter
+    is 2 - K."""
     found = dm.fixed_points(Standard(), modulus=2 * np.pi, box=(0, 2 * np.pi))
     np.testing.assert_allclose(found.x, [[0, 0], [np.pi, 0]], atol=1e-9)
     np.testing.assert_allclose(found.eigenvalue.sum("mode"), [2.9, 1.1], atol=1e-9)
@@ -210,13 +252,23 @@ def test_the_search_does_not_depend_on_chunks(monkeypatch):
 
     whole = dm.fixed_points(Henon(), box=(-2, 2), starts=64)
     monkeypatch.setattr(newton, "CHUNK", 40)
-    np.testing.assert_array_equal(dm.fixed_points(Henon(), box=(-2, 2), starts=64).found, whole.found)
+    np.testing.assert_array_equal(
+        dm.fixed_points(Henon(), box=(-2, 2), starts=64).found, whole.found
+    )
 
 
 def test_errors():
     with pytest.raises(ValueError, match="pass dm.FlowMap"):
         dm.fixed_points(Lorenz(), period=2)
-    for bad in ({"period": 0}, {"period": 1.5}, {"starts": 0}, {"box": (1, -1)}, {"modulus": -1}, {"tolerance": 0}, {"u": [1.0]}):
+    for bad in (
+        {"period": 0},
+        {"period": 1.5},
+        {"starts": 0},
+        {"box": (1, -1)},
+        {"modulus": -1},
+        {"tolerance": 0},
+        {"u": [1.0]},
+    ):
         with pytest.raises(ValueError):
             dm.fixed_points(Henon(), **bad)
     with pytest.raises(dm.errors.ShapeError, match="3 components"):

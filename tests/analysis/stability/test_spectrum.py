@@ -1,5 +1,5 @@
-"""Spectra against scipy, closed forms of small matrices, and the inequalities that every matrix obeys."""
-
+"""Spectra against scipy, closed forms of small matrices, and the inequalities that every matrix
+obeys."""
 
 import numpy as np
 import pytest
@@ -15,44 +15,63 @@ from tests.reference import Lorenz, Lorenz96, Pendulum
 
 def matrix(n, seed, *, radius=0.9, shear=2.0):
     """A random matrix far from normal, of the given spectral radius."""
-    A = np.random.default_rng(seed).standard_normal((n, n)) / np.sqrt(n) + shear * np.triu(np.ones((n, n)), 1) / n
+    A = (
+        np.random.default_rng(seed).standard_normal((n, n)) / np.sqrt(n)
+        + shear * np.triu(np.ones((n, n)), 1) / n
+    )
     return A * radius / np.abs(np.linalg.eigvals(A)).max()
 
 
 def test_known_spectra():
-    assert dm.spectral_radius(np.diag([0.5, -0.9])) == 0.9 and dm.spectral_radius(np.array([[0.0, 2.0], [-2.0, 0.0]])) == pytest.approx(2.0)
+    assert dm.spectral_radius(np.diag([0.5, -0.9])) == 0.9 and dm.spectral_radius(
+        np.array([[0.0, 2.0], [-2.0, 0.0]])
+    ) == pytest.approx(2.0)
     assert dm.spectral_radius(Orthogonal.random(5, rng=0)) == pytest.approx(1.0, abs=1e-12)
     assert dm.spectral_radius(Linear(np.eye(3) * 0.7)) == pytest.approx(0.7)
     assert dm.spectral_radius(dm.LinearSystem(np.diag([-3.0, 1.0]))) == 3.0
     jordan = dm.spectrum(np.array([[0.5, 10.0], [0.0, 0.5]]))
     assert jordan.departure_from_normality == pytest.approx(10.0) and jordan.power_norm[0] == 1
-    np.testing.assert_allclose(jordan.singular_value, scipy.linalg.svdvals([[0.5, 10.0], [0.0, 0.5]]))
+    np.testing.assert_allclose(
+        jordan.singular_value, scipy.linalg.svdvals([[0.5, 10.0], [0.0, 0.5]])
+    )
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 40])
 def test_against_scipy(n):
     A = matrix(n, 3)
     result = dm.spectrum(A, lags=12)
-    np.testing.assert_allclose(np.sort_complex(result.eigenvalue.values), np.sort_complex(scipy.linalg.eigvals(A)), atol=1e-8)
+    np.testing.assert_allclose(
+        np.sort_complex(result.eigenvalue.values),
+        np.sort_complex(scipy.linalg.eigvals(A)),
+        atol=1e-8,
+    )
     assert (np.diff(np.abs(result.eigenvalue.values)) < 1e-12).all()
     np.testing.assert_allclose(result.singular_value, scipy.linalg.svdvals(A), atol=1e-12)
     powers = [np.linalg.norm(np.linalg.matrix_power(A, j), 2) for j in range(13)]
     np.testing.assert_allclose(result.power_norm, powers, rtol=1e-10)
-    assert result.transient_growth == pytest.approx(max(powers)) and result.spectral_norm == pytest.approx(powers[1])
+    assert result.transient_growth == pytest.approx(
+        max(powers)
+    ) and result.spectral_norm == pytest.approx(powers[1])
     T = scipy.linalg.schur(A, output="complex")[0]
     assert result.departure_from_normality == pytest.approx(np.linalg.norm(np.triu(T, 1)), abs=1e-6)
 
 
 def test_spectrum_at_a_point():
     cell, x = Tanh.random(5, rng=0, gain=1.5), np.linspace(-1, 1, 5)
-    np.testing.assert_allclose(dm.spectrum(cell, x).singular_value, scipy.linalg.svdvals(dm.jacobian(cell, x)))
+    np.testing.assert_allclose(
+        dm.spectrum(cell, x).singular_value, scipy.linalg.svdvals(dm.jacobian(cell, x))
+    )
     lorenz = Lorenz(rho=20.0)
     c = np.sqrt(lorenz.beta * 19)
-    assert dm.spectrum(lorenz, [c, c, 19.0], lags=5).eigenvalue.real.max() == pytest.approx(-0.1547918, abs=1e-6)
+    assert dm.spectrum(lorenz, [c, c, 19.0], lags=5).eigenvalue.real.max() == pytest.approx(
+        -0.1547918, abs=1e-6
+    )
     assert dm.spectral_radius(LSTM.zeros(2), np.zeros(4)) == 0.5
     decay = dm.spectrum(dm.LinearSystem(np.diag([-0.5, -2.0])), lags=4)
     np.testing.assert_allclose(decay.power_norm, np.exp(-0.5 * np.arange(5)))
-    assert decay.eigenvalue.attrs["units"] == "1/time unit" and decay.kreiss_constant == pytest.approx(1.0)
+    assert decay.eigenvalue.attrs[
+        "units"
+    ] == "1/time unit" and decay.kreiss_constant == pytest.approx(1.0)
     assert dm.spectrum(Pendulum(), [0.0, 0.0], lags=3).kreiss_constant > 0.99
 
 
@@ -67,7 +86,9 @@ def test_normal_matrices(seed):
     for A in (symmetric, circulant, 0.99 * Orthogonal.random(8, rng=seed).W):
         result = dm.spectrum(A)
         assert result.departure_from_normality == pytest.approx(0.0, abs=1e-6)
-        assert result.kreiss_constant == pytest.approx(1.0, abs=1e-6) and result.transient_growth == pytest.approx(1.0)
+        assert result.kreiss_constant == pytest.approx(
+            1.0, abs=1e-6
+        ) and result.transient_growth == pytest.approx(1.0)
 
 
 @settings(max_examples=25, deadline=None)
@@ -88,7 +109,8 @@ def test_kreiss_matrix_theorem(n, shear, radius, seed):
 
 
 def test_kreiss_constant_of_a_jordan_block():
-    """Against a search by brute force, real and complex, and turned by a phase: the supremum lies in that direction."""
+    """Against a search by brute force, real and complex, and turned by a phase: the supremum lies
+    in that direction."""
     A = np.array([[0.6, 5.0], [0.0, 0.6]])
     r = 1.0 + np.geomspace(1e-3, 30, 4000)
     expected = max((z - 1) * np.linalg.norm(np.linalg.inv(z * np.eye(2) - A), 2) for z in r)
@@ -99,7 +121,10 @@ def test_kreiss_constant_of_a_jordan_block():
     pair = np.kron(np.array([[0.6, 5.0], [0.0, 0.6]]), rotation)  # a turned block and its conjugate
     pair[:2, :2], pair[2:, 2:], pair[:2, 2:] = 0.6 * rotation, 0.6 * rotation, 5.0 * rotation
     assert kreiss_constant(pair) == pytest.approx(expected, rel=1e-4)
-    assert kreiss_constant(np.diag([1.1, 0.2])) == np.inf and kreiss_constant(np.eye(1), continuous=True) == np.inf
+    assert (
+        kreiss_constant(np.diag([1.1, 0.2])) == np.inf
+        and kreiss_constant(np.eye(1), continuous=True) == np.inf
+    )
 
 
 def test_kreiss_constant_of_many_modes():

@@ -4,8 +4,6 @@ import numpy as np
 
 from .labels import dataset
 
-ERRORS = {"lyapunov": "standard_error"}  # where the error of a variable is not called NAME_error
-
 
 def compare(predicted, measured, trained=None, *, of="lyapunov", tolerance=0.0, sigmas=3.0):
     """Predicted against measured values of one variable, label by label.
@@ -38,7 +36,7 @@ def compare(predicted, measured, trained=None, *, of="lyapunov", tolerance=0.0, 
             raise ValueError(
                 f"{name} holds no variable {of!r}: it has {', '.join(map(str, holder.data_vars))}"
             )
-    error_name = ERRORS.get(of, f"{of}_error")
+    error_name = f"{of}_error"
     parts = [
         predicted[of],
         measured[of],

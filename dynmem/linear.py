@@ -134,15 +134,15 @@ class LinearSystem:
         out[:1] += self.D
         return out
 
-    def run(self, u, x0=None):
-        """Outputs (..., T, outputs) and last state (..., n) by the recurrence, for inputs u (...,
-        T, inputs) from x0 (zero)."""
+    def run(self, x, u):
+        """Outputs (..., T, outputs) and last state (..., n) by the recurrence, from the state x
+        (None: zero) for inputs u (..., T, inputs)."""
         self._discrete("run")
         u = as_input(self, u)
-        x = np.zeros((*u.shape[:-2], len(self.A))) if x0 is None else tensors(x0)
+        x = np.zeros((*u.shape[:-2], len(self.A))) if x is None else tensors(x)
         if x.shape[-1:] != (len(self.A),) or not u.shape[-2]:
             raise ShapeError(
-                f"x0 of shape {x.shape} and {u.shape[-2]} steps: a run takes x0 of "
+                f"x of shape {x.shape} and {u.shape[-2]} steps: a run takes x of "
                 f"shape (..., {len(self.A)}) and at least one step"
             )
         outputs = []

@@ -92,7 +92,7 @@ class Map(System):
 
     dt = 1.0
 
-    def unroll(self, u, x):
+    def unroll(self, x, u):
         """Outputs (..., T, outputs) and last state (..., n) for inputs u (..., T, inputs) from the
         state x (..., n): the rule step by step.
 
@@ -100,21 +100,21 @@ class Map(System):
         """
         # arrays that only count need not go through every step
         if whole := getattr(namespace(u), "unroll", None):
-            return whole(self, u, x)
+            return whole(self, x, u)
         states, driven = [], self.inputs > 0
         for now in steps(u):
             x = self.rule(x, now if driven else None)
             states.append(x)
         return self.output(stack(states, axis=-2), u if driven else None), x
 
-    def run(self, u, x):
+    def run(self, x, u):
         """The same outputs and last state as ``unroll``, all steps at once where a model knows how.
 
         Shapes: u (..., T, inputs) and x (..., n), say ``model.initial()``, to (..., T, outputs) and
         (..., n). Unchecked, for inner loops (``dm.orbit`` checks); a system without inputs reads
         off u the number of steps alone.
         """
-        return self.unroll(u, x)
+        return self.unroll(x, u)
 
 
 @dataclass(frozen=True, eq=False)

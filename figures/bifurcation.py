@@ -55,7 +55,7 @@ def draw(results):
 def _diagram(axis, at, system):
     """Dots, coloured by the exponent at their parameter."""
     place = at.dropna("place", subset=["parameter"])
-    chaotic = place.lyapunov.values > 2 * np.nan_to_num(place.standard_error.values) + 1e-3 * (
+    chaotic = place.lyapunov.values > 2 * np.nan_to_num(place.lyapunov_error.values) + 1e-3 * (
         system == "lorenz63"
     )
     kept = np.isfinite(at.dot_parameter.values)
@@ -157,7 +157,7 @@ def _network(axis, results, present):
     axis.errorbar(
         at.parameter,
         at.lyapunov,
-        2 * at.standard_error,
+        2 * at.lyapunov_error,
         fmt="o",
         color=CYCLE[0],
         ms=3.5,

@@ -56,7 +56,7 @@ def _exponents(axis, mean):
             axis.errorbar(
                 mean.published.values[at],
                 mean.lyapunov.values[at],
-                3 * mean.standard_error.values[at],
+                3 * mean.lyapunov_error.values[at],
                 fmt="o",
                 ms=4,
                 lw=1,
@@ -77,7 +77,7 @@ def _exponents(axis, mean):
 
 
 def _distances(axis, mean):
-    away = abs(mean.lyapunov - mean.published) / (mean.tolerance + 3 * mean.standard_error)
+    away = abs(mean.lyapunov - mean.published) / (mean.tolerance + 3 * mean.lyapunov_error)
     for row, name in enumerate(mean.system.values):
         values = away.sel(system=name).values
         values = values[np.isfinite(values)]

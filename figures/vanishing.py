@@ -58,7 +58,7 @@ def _exponents(axis, results):
     for colour, drive in zip((CYCLE[1], CYCLE[0]), results.drive.values, strict=False):
         at = results.sel(drive=drive)
         mean, seeds = at.lyapunov.mean("seed"), at.sizes["seed"]
-        error = np.hypot(at.standard_error.mean("seed"), at.lyapunov.std("seed") / np.sqrt(seeds))
+        error = np.hypot(at.lyapunov_error.mean("seed"), at.lyapunov.std("seed") / np.sqrt(seeds))
         name = f"driven by noise of sd {drive:g}" if drive else "at rest"
         axis.plot(
             gains,

@@ -41,7 +41,7 @@ def measure(model, delay, seed, units, steps):
         predicted=(theory.lyapunov.values[0], "1/step", "first exponent, predicted at the start"),
         measured=(spectrum.lyapunov.values[0], "1/step", "first exponent, measured at the start"),
         measured_error=(
-            spectrum.standard_error.values[0],
+            spectrum.lyapunov_error.values[0],
             "1/step",
             "standard error of the first exponent",
         ),

@@ -121,7 +121,7 @@ def _dots(diagram, parameter, component=0):
 
 def _exponents(diagram, parameter):
     found = (
-        diagram[["lyapunov", "standard_error"]]
+        diagram[["lyapunov", "lyapunov_error"]]
         .isel(exponent=0, drop=True)
         .rename({parameter: "place"})
     )
@@ -196,7 +196,7 @@ def summary(results):
     for system in results.system.values:
         at = results.sel(system=system).dropna("place", subset=["parameter"])
         rows.append(
-            f"  {system:10} {float((at.lyapunov > 2 * at.standard_error).mean()):5.2f}  "
+            f"  {system:10} {float((at.lyapunov > 2 * at.lyapunov_error).mean()):5.2f}  "
             f"{float(at.lyapunov.max()):8.4f}"
         )
     return "\n".join(rows)

@@ -269,7 +269,7 @@ def _twins(found, theory, prefix, names):
     made = {}
     for name in names:
         made[f"{prefix}_{name}"], made[f"{prefix}_{name}_theory"] = found[name], theory[name]
-        error = "standard_error" if name == "lyapunov" else f"{name}_error"
+        error = f"{name}_error"
         if error in found:
             made[f"{prefix}_{name}_error"] = found[error]
     return xr.Dataset(made).drop_attrs(deep=False)

@@ -112,13 +112,13 @@ def measure(forget_bias, seed, units, duration, delay, hidden, steps):
             "first exponent, mean field",
         ),
         whole=(whole.lyapunov.values[0], "1/step", "first exponent of the whole state (h, c)"),
-        whole_error=(whole.standard_error.values[0], "1/step", "standard error"),
+        whole_error=(whole.lyapunov_error.values[0], "1/step", "standard error"),
         hidden_only=(
             hidden_only.lyapunov.values[0],
             "1/step",
             "first exponent of the h-only block",
         ),
-        hidden_only_error=(hidden_only.standard_error.values[0], "1/step", "standard error"),
+        hidden_only_error=(hidden_only.lyapunov_error.values[0], "1/step", "standard error"),
         waiting_before=(
             before.lyapunov.values[0],
             "1/step",

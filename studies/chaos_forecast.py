@@ -143,7 +143,7 @@ def judged(valid, spent, reach, learned=None, logs=None, slopes=None):
             ),
             "lyapunov_error": labelled(
                 "exponent",
-                nothing if lost else learned.standard_error,
+                nothing if lost else learned.lyapunov_error,
                 "1/time unit",
                 "its standard error",
             ),

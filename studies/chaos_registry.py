@@ -44,9 +44,9 @@ def measure(system, seed, scale):
     allowed = padded(known.tolerances if known else ())
     variables = {
         "lyapunov": ("exponent", padded(found.lyapunov.values), per, "Lyapunov exponent"),
-        "standard_error": (
+        "lyapunov_error": (
             "exponent",
-            padded(found.standard_error.values),
+            padded(found.lyapunov_error.values),
             per,
             "standard error of the exponent",
         ),
@@ -114,9 +114,9 @@ def over_seeds(results):
     """Mean over the starts, and its standard error: the larger of what the runs say and what the
     starts show."""
     count = results.sizes["seed"]
-    inner = np.sqrt((results.standard_error**2).sum("seed")) / count
+    inner = np.sqrt((results.lyapunov_error**2).sum("seed")) / count
     outer = results.lyapunov.std("seed", ddof=1) / np.sqrt(count) if count > 1 else 0 * inner
-    return results.mean("seed").assign(standard_error=np.maximum(inner, outer))
+    return results.mean("seed").assign(lyapunov_error=np.maximum(inner, outer))
 
 
 def verdict(at):
@@ -125,7 +125,7 @@ def verdict(at):
     stated = np.isfinite(at.published)
     if not stated.any():
         return "nothing published"
-    away = abs(at.lyapunov - at.published) / (at.tolerance + 3 * at.standard_error)
+    away = abs(at.lyapunov - at.published) / (at.tolerance + 3 * at.lyapunov_error)
     worst, own = float(away.max()), " (our own independent run)" if at.own else ""
     return f"agrees{own}" if worst <= 1 else f"DIFFERS: {worst:.1f} times what is allowed{own}"
 
@@ -141,7 +141,7 @@ def summary(results):
     for name in mean.system.values:
         at = mean.sel(system=name)
         first, error, stated = (
-            float(at[key][0]) for key in ("lyapunov", "standard_error", "published")
+            float(at[key][0]) for key in ("lyapunov", "lyapunov_error", "published")
         )
         cells = [
             blank(stated, "11.5f"),

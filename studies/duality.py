@@ -112,9 +112,9 @@ def outputs(model, form, dtype, u):
     twin, u = dm.Trainable(model, dtype).twin(), torch.as_tensor(u, dtype=getattr(torch, dtype))
     with torch.no_grad():
         if form == "recurrence":
-            y = twin.unroll(u, u.new_zeros(1, model.size))[0]
+            y = twin.unroll(u.new_zeros(1, model.size), u)[0]
         elif form == "run":
-            y = twin.run(u, u.new_zeros(1, model.size))[0]
+            y = twin.run(u.new_zeros(1, model.size), u)[0]
         elif form == "convolution":
             y = twin.convolve(u)
         else:

@@ -30,7 +30,7 @@ def measure(measure, order, band, seed, theta, steps, duration):
     u = np.sqrt(2 / LINES) * np.cos(omega[:, None] * t + rng.uniform(0, 2 * np.pi, (LINES, 1))).sum(
         axis=0
     )
-    states = hippo(measure, order, scale).discretise(dt).run(u[:, None])[0]
+    states = hippo(measure, order, scale).discretise(dt).run(None, u[:, None])[0]
     lags = np.unique(np.r_[0:5, np.linspace(0, 3 * steps, 121).astype(int)])
     at = np.arange(len(u) // 2, len(u), max(1, steps // 16))
     ago = (lags + 0.5) * dt  # a sample held over a step stands for its middle

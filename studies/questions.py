@@ -143,7 +143,7 @@ def _test(model, task, count, rng):
     """Accuracy, loss and its standard error on stories of the part "test", and accuracy and loss of
     who counts their places."""
     inputs, targets = task.arrays(count, rng, part="test")
-    outputs, _ = model.run(task.encode(inputs), np.zeros((count, model.size)))
+    outputs, _ = model.run(np.zeros((count, model.size)), task.encode(inputs))
     losses = np.array(
         [
             task.mean_loss(one[None], target[None])

@@ -27,7 +27,7 @@ def measure(gain, units, seed, duration, largest):
     theory = dm.theory.tanh_spectrum(gain, units=largest)
     per_unit = {
         "first": found.lyapunov[0],
-        "first_error": found.standard_error[0],
+        "first_error": found.lyapunov_error[0],
         "dimension": found.kaplan_yorke_dimension / units,
         "entropy": found.entropy_rate / units,
         "mean_exponent": found.lyapunov.mean(),

@@ -68,7 +68,7 @@ def tanh(gain, sd, seed, units, duration, lags):
     gradients = dm.gradient_norms(network, drive, lags=5 * lags, transient=500, rng=seed)
     slope = dm.analysis.forgetting(gradients)
     predicted = dm.theory.tanh_spectrum(gain, 0.0, sd)
-    result = spectrum[["lyapunov", "standard_error"]].isel(exponent=0, drop=True)
+    result = spectrum[["lyapunov", "lyapunov_error"]].isel(exponent=0, drop=True)
     result["predicted"] = predicted.lyapunov.isel(exponent=0, drop=True)
     result["slope"], result["slope_error"] = slope.slope, slope.slope_error
     return result
@@ -84,7 +84,7 @@ def summary(results):
         for drive in results.drive.values:
             at = results.sel(gain=gain, drive=drive)
             error = float(
-                np.hypot(at.standard_error.mean(), at.lyapunov.std() / np.sqrt(at.sizes["seed"]))
+                np.hypot(at.lyapunov_error.mean(), at.lyapunov.std() / np.sqrt(at.sizes["seed"]))
             )
             rows.append(
                 f"{gain:5.2f} {drive:6.2f} {float(at.predicted.mean()):9.4f} "

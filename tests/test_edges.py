@@ -248,8 +248,8 @@ def test_a_lost_direction_has_no_error():
     found = finite_time_exponents(Copied(), [0.3, 0.2], duration=200, window=5)
     assert (
         found.lyapunov[1] == -np.inf
-        and found.standard_error[1] == 0.0
-        and found.standard_error[0] > 0.0
+        and found.lyapunov_error[1] == 0.0
+        and found.lyapunov_error[0] > 0.0
     )
 
 

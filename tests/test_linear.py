@@ -60,7 +60,9 @@ def test_lagged_has_the_response_that_scipy_simulates():
     ours = system(dt=0.5)
     A, B, C, D = ours.lagged
     u = np.random.default_rng(1).standard_normal((40, 2))
-    np.testing.assert_allclose(ours.run(u)[0], signal.dlsim((A, B, C, D, 0.5), u)[1], atol=1e-12)
+    np.testing.assert_allclose(
+        ours.run(None, u)[0], signal.dlsim((A, B, C, D, 0.5), u)[1], atol=1e-12
+    )
     impulses = signal.dimpulse((A, B, C, D, 0.5), n=30)[1]
     np.testing.assert_allclose(ours.kernel(30), np.stack(impulses, axis=-1), atol=1e-12)
 
@@ -86,10 +88,10 @@ def test_kernel_sums_to_the_frequency_response():
 def test_recurrence_is_convolution(n, inputs, outputs, length):
     ours = system(n, inputs, outputs, dt=1.0)
     u = np.random.default_rng(2).standard_normal((2, length, inputs))
-    y, last = ours.run(u)
+    y, last = ours.run(None, u)
     assert np.max(np.abs(ours.convolve(u) - y)) / np.max(np.abs(y)) < 1e-12
     again, _ = ours.run(
-        u[:, length // 2 :], ours.run(u[:, : length // 2])[1] if length > 1 else None
+        ours.run(None, u[:, : length // 2])[1] if length > 1 else None, u[:, length // 2 :]
     )
     np.testing.assert_allclose(again[:, -1], y[:, -1], atol=1e-12 * np.max(np.abs(y)))
     assert last.shape == (2, n)
@@ -101,7 +103,7 @@ def test_complex_systems():
         np.diag([0.9 * np.exp(0.5j), 0.5j]), np.ones((2, 1)), np.ones((1, 2)), dt=1.0
     )
     u = np.random.default_rng(0).standard_normal((50, 1))
-    y = ours.run(u)[0]
+    y = ours.run(None, u)[0]
     assert np.abs(y.imag).max() > 0.1
     np.testing.assert_allclose(ours.convolve(u), y, atol=1e-12)
     np.testing.assert_allclose(
@@ -199,14 +201,14 @@ def test_errors():
     flow = LinearSystem(-np.eye(2), np.ones((2, 1)))
     for what in (
         lambda: flow.kernel(3),
-        lambda: flow.run(np.ones((3, 1))),
+        lambda: flow.run(None, np.ones((3, 1))),
         lambda: flow.convolve(np.ones((3, 1))),
         lambda: flow.lagged,
     ):
         with pytest.raises(ValueError, match="needs a discrete system"):
             what()
     with pytest.raises(ShapeError, match="LinearSystem takes 1"):
-        flow.discretise(0.1).run(np.ones((3, 2)))
+        flow.discretise(0.1).run(None, np.ones((3, 2)))
     step = flow.discretise(0.1)
     for bad in (0, -1, 2.5, "a"):
         with pytest.raises(
@@ -219,7 +221,7 @@ def test_errors():
             match=r"a run takes x0 of shape \(..., 2\) and at least "
             r"one step",
         ):
-            step.run(u, x0)
+            step.run(x0, u)
     with pytest.raises(
         ValueError, match="an eigenvalue of A, where the transfer function has a pole"
     ):

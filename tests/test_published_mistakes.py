@@ -48,7 +48,7 @@ def test_tangent_vectors_not_evolved_through_the_transient():
     )
     afresh = lyapunov_spectrum(Linear(A), np.zeros(3), duration=50, transient=0)
     deviation = np.abs(afresh.lyapunov - expected)
-    assert deviation.max() > 3e-3 and (deviation < 3.0 * afresh.standard_error).all()
+    assert deviation.max() > 3e-3 and (deviation < 3.0 * afresh.lyapunov_error).all()
 
 
 def test_maps_of_one_dimension_crash():

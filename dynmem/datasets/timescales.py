@@ -111,4 +111,4 @@ def _measured(system, x, speed, rng):
         f"measured over {duration:.4g} units of time "
         f"(dm.lyapunov_spectrum){', not settled' if told else ''}"
     )
-    return found.lyapunov.values, found.standard_error.values, source, duration
+    return found.lyapunov.values, found.lyapunov_error.values, source, duration

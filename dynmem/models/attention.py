@@ -154,7 +154,7 @@ class Attention(Map):
         """Weighted sums (..., T, N) of values (..., S, N), head after head."""
         return self._joined(weights @ self._by_head(values))
 
-    def run(self, u, x):
+    def run(self, x, u):
         """Outputs (..., T, N) and last state (..., n): softmax over bands of the sequence, as many
         queries at once as the window has slots."""
         x, u = one_batch_of_steps(x, u)

@@ -105,7 +105,7 @@ class Cell(Map):
         """z + V u, or z alone where the cell runs free."""
         return z if u is None else z + u @ self.V.T
 
-    def run(self, u, x):
+    def run(self, x, u):
         """Outputs (..., T, N) and last state (..., n), on torch by its own kernel where it has
         one."""
         kernel = vars(type(self)).get("kernel")
@@ -115,7 +115,7 @@ class Cell(Map):
                 from . import fused
 
                 return getattr(fused, kernel)(self, u, x)
-        return self.unroll(u, x)
+        return self.unroll(x, u)
 
     @classmethod
     def zeros(cls, units, inputs=0, **options):

@@ -110,7 +110,7 @@ class Convolution(Map):
             + self.b
         )
 
-    def run(self, u, x):
+    def run(self, x, u):
         """Outputs (..., T, outputs) and last state (..., n): one product of the taps of all steps
         with the weights."""
         (x, u), steps = one_batch_of_steps(x, u), u.shape[-2]
@@ -224,12 +224,12 @@ class ConvolutionBlock(Map):
         newest = parts[0][..., parts[0].shape[-1] - self.inputs :]  # the register holds u itself
         return self._joined(self.convolutions[-1].output(parts[-1], u), newest)
 
-    def run(self, u, x):
+    def run(self, x, u):
         """Outputs (..., T, outputs) and last state (..., n), convolution after convolution, each
         over the whole sequence."""
         h, after = u, []
         for layer, part in zip(self.convolutions, self.parts(x), strict=True):
-            z, last = layer.run(h, part)
+            z, last = layer.run(part, h)
             h = relu(z)
             after.append(last)
         return self._joined(z, u), concat(after)

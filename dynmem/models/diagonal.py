@@ -86,7 +86,7 @@ class Diagonal(Map):
         y = x @ self.readout.T
         return y if u is None else y + u @ self.D.T
 
-    def run(self, u, x):
+    def run(self, x, u):
         """Outputs (..., T, outputs) and last state (..., 2N) by one scan over all modes."""
         from ..scan import linear_scan
 

@@ -112,7 +112,7 @@ class LinearAttention(Map):
         query = feature(self._cut(u @ self.Q.T))
         return self._read(sum(query[..., None] * self._memory(x), axis=-2))
 
-    def run(self, u, x):
+    def run(self, x, u):
         """Outputs (..., T, units) and last state (..., n): within chunks of 64 steps by products of
         matrices, from chunk to chunk by a scan."""
         x, u = one_batch_of_steps(x, u)

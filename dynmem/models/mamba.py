@@ -102,7 +102,7 @@ class Mamba(Map):
         mixed = self.mixer.output(x[..., self.held :], self._convolved(self._taps(x)))
         return self._gated(mixed, self._input(x, u))
 
-    def run(self, u, x):
+    def run(self, x, u):
         """Outputs (..., T, H) and last state (..., n), the convolution and the mixer each over the
         whole sequence."""
         x, u = one_batch_of_steps(x, u)
@@ -110,7 +110,7 @@ class Mamba(Map):
         seen, steps = concat((register, u @ self.W_in.T), axis=-2), u.shape[-2]
         # the first slot is shifted out by the first step
         s = self._convolved([seen[..., i : i + steps, :] for i in range(1, 1 + self.kernel)])
-        mixed, last = self.mixer.run(s, x[..., self.held :])
+        mixed, last = self.mixer.run(x[..., self.held :], s)
         return self._gated(mixed, u), concat(
             (seen[..., steps:, :].reshape(*x.shape[:-1], self.held), last)
         )

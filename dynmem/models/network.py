@@ -118,14 +118,14 @@ class Network(Map):
             u = layer.output(part, u)
         return self._read_out(u)
 
-    def run(self, u, x):
+    def run(self, x, u):
         """Outputs (..., T, outputs) and last state (..., n), layer after layer, each over the whole
         sequence."""
         after = []
         if self.inputs and x.shape[:-1] != u.shape[:-2]:
             x = x + 0.0 * u[..., 0, :1]
         for layer, part in zip(self.layers, self.parts(x), strict=True):
-            u, last = layer.run(u, part)
+            u, last = layer.run(part, u)
             after.append(last)
         return self._read_out(u), concat(after)
 

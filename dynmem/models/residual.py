@@ -43,7 +43,7 @@ class Memoryless(Map):
     def rule(self, x, u):
         return x
 
-    def run(self, u, x):
+    def run(self, x, u):
         """Outputs (..., T, outputs) of inputs (..., T, inputs), and the state of no components."""
         return self.output(None, u), x
 
@@ -252,9 +252,9 @@ class Block(Map):
     def output(self, x, u):
         return self._after(u, self.mixer.output(x, self._before(0, u)))
 
-    def run(self, u, x):
+    def run(self, x, u):
         """Outputs (..., T, width) and last state (..., n), the mixer over the whole sequence."""
-        mixed, last = self.mixer.run(self._before(0, u), x)
+        mixed, last = self.mixer.run(x, self._before(0, u))
         return self._after(u, mixed), last
 
     def initial(self, rng=0):

@@ -122,7 +122,7 @@ class S4(StateSpace):
             )
         return self.joined(*self._inverse(re, im, list(zip(*self.woodbury, strict=True))))
 
-    def run(self, u, x):
+    def run(self, x, u):
         """Outputs (..., T, H) and last state (..., n), in blocks of steps: a convolution inside
         each, the rule's powers between them."""
         y, x = blockwise(*self.matrices(), u, x)

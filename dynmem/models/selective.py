@@ -99,7 +99,7 @@ class Selective(Map):
         u = self._input(x, u)
         return sum(self._modes(x) * (u @ self.W_C.T)[..., None, :]) + self.D * u
 
-    def run(self, u, x):
+    def run(self, x, u):
         """Outputs (..., T, H) and last state (..., H N) by one scan that computes its coefficients
         as it goes."""
         from ..scan import selective_scan

@@ -233,7 +233,7 @@ class S4D(StateSpace):
         with np.errstate(divide="ignore"):
             return -1.0 / np.log(np.hypot(a, c))
 
-    def run(self, u, x):
+    def run(self, x, u):
         """Outputs (..., T, H) and last state (..., n), by one compiled scan that makes no array of
         modes times steps."""
         a, b = as_complex(*self.coefficients[:2]), as_complex(*self.coefficients[2:])

@@ -166,7 +166,7 @@ def attention_paths(attention, u, *, lags):
             f"{attention.window} need at least "
             f"({lags.max() + 1}, {n})"
         )
-    _, cache = attention.run(u, attention.initial())
+    _, cache = attention.run(attention.initial(), u)
     keys, values, flags = attention.cache(cache)
     q = attention._placed(u[-1], flags) @ attention.Wq.T + attention.bq
     alpha, d = attention.weights(cache, u[-1]), n // heads

@@ -248,7 +248,7 @@ def depth_spectrum(
               ln(layers)/layers.
 
     layers, placement, width d, hidden H, variance as for ``stream_variance``; exponents: how many
-    of the d, by default all. Returns lyapunov(exponent), standard_error (0), growth(layer,
+    of the d, by default all. Returns lyapunov(exponent), lyapunov_error (0), growth(layer,
     exponent). Holds to O(1/d), save for the one or two directions that a norm takes out.
 
     >>> [depth_spectrum(16, placement=p, exponents=1).lyapunov.values.round(3).tolist() for p in ("none", "post", "pre")]

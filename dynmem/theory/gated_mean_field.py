@@ -80,7 +80,7 @@ def lstm_spectrum(
     approximation of Gilboa et al.: off by 0.05 to 0.15 where a slow gate adds coherently);
     population: units sampled over 256 steps, fewer over the longer times of a slow gate; samples:
     independent populations, whose spread gives the error; rng: seed. Returns lyapunov(exponent),
-    standard_error(exponent), state_variance E[h^2], horizon (steps). Raises ValueError for gain 0
+    lyapunov_error(exponent), state_variance E[h^2], horizon (steps). Raises ValueError for gain 0
     (see ``zero_weight_lstm_spectrum``) and negative or NaN numbers. Tied: within 0.02 of networks
     of 300 to 400 units at gain 0.5 to 10 and forget bias -5 to 5, 0.025 at drive 3; undriven chaos
     at gain 4 lies 0.02 above N = 400 and 0.015 above N = 1000, finite size; a bias spread of 0.5
@@ -215,7 +215,7 @@ def _spectrum(
     first = found[:, 0].mean()
     return lyapunov_report(
         first,
-        standard_error=error[:1],
+        lyapunov_error=error[:1],
         seed=rng,
         horizon=horizon_entry(first),
         state_variance=((), found[:, 1].mean(), "1", "mean square of the output h"),

@@ -14,7 +14,7 @@ def lyapunov_report(
     source,
     parameters,
     per="1/step",
-    standard_error=None,
+    lyapunov_error=None,
     seed=None,
     partial=False,
     **variables,
@@ -28,13 +28,13 @@ def lyapunov_report(
     exponents = np.sort(np.atleast_1d(np.asarray(exponents, float)))[::-1]
     error = (
         np.zeros_like(exponents)
-        if standard_error is None
-        else np.atleast_1d(np.asarray(standard_error, float))
+        if lyapunov_error is None
+        else np.atleast_1d(np.asarray(lyapunov_error, float))
     )
     entropy = float(exponents[exponents > 0].sum()) if not partial or exponents[-1] <= 0 else np.nan
     made = {
         "lyapunov": ("exponent", exponents, per, "predicted Lyapunov exponent"),
-        "standard_error": ("exponent", error, per, "numerical error of the prediction"),
+        "lyapunov_error": ("exponent", error, per, "numerical error of the prediction"),
         "kaplan_yorke_dimension": (
             (),
             float(kaplan_yorke(exponents, not partial)),

@@ -99,7 +99,7 @@ class Forecaster(Map):
         """State (..., n) after hearing the values y (..., T, outputs), from rest: the forecast goes
         on from the last of them."""
         z = self.standard(y)
-        _, h = self.model.run(z[..., :-1, :], np.zeros((*z.shape[:-2], self.model.size)))
+        _, h = self.model.run(np.zeros((*z.shape[:-2], self.model.size)), z[..., :-1, :])
         return np.concatenate((h, z[..., -1, :]), axis=-1)
 
     def targets(self, y):
@@ -362,7 +362,7 @@ def learned_dynamics(taught, data, *, exponents=None, times=200.0, warm=200, bin
     free-running model, its attractor.
 
     ``times``: length of the free run, in Lyapunov times. Returns lyapunov(exponent) with
-    standard_error, true_lyapunov(exponent); state_distance, the Kullback-Leibler divergence of
+    lyapunov_error, true_lyapunov(exponent); state_distance, the Kullback-Leibler divergence of
     histograms of ``bins`` a component (true to learned, one count added to each bin that either
     visits); spectrum_distance, the mean Hellinger distance of power spectra; both also for two
     halves of the true orbit (state_distance_floor, spectrum_distance_floor), which is what a
@@ -406,9 +406,9 @@ def learned_dynamics(taught, data, *, exponents=None, times=200.0, warm=200, bin
             "1/time unit",
             "Lyapunov exponent of the free-running model",
         ),
-        "standard_error": (
+        "lyapunov_error": (
             "exponent",
-            found.standard_error.values,
+            found.lyapunov_error.values,
             "1/time unit",
             "its standard error",
         ),

@@ -48,7 +48,7 @@ def ridge_readout(network, inputs, targets, *, washout=100, ridge=1e-6):
             f"{u.shape[-2]} steps, and a number of at least 0"
         )
     start = np.broadcast_to(np.zeros(network.size), (*u.shape[:-2], network.size))
-    h = replace(network, R=None, a=None).run(u, start)[0][..., washout:, :]
+    h = replace(network, R=None, a=None).run(start, u)[0][..., washout:, :]
     h, y = h.reshape(-1, h.shape[-1]), y[..., washout:, :].reshape(-1, y.shape[-1])
     if not np.isfinite(h).all():
         raise NotFiniteError("the states became infinite or NaN: lower the spectral radius")

@@ -93,11 +93,11 @@ class Trainable(torch.nn.Module):
     def forward(self, u, x0=None):
         """Outputs (batch, steps, outputs) for inputs u (batch, steps, inputs) from the state x0
         (n,) or (batch, n), at rest if None."""
-        return self.run(u, x0)[0]
+        return self.run(x0, u)[0]
 
-    def run(self, u, x0=None):
+    def run(self, x, u):
         """Outputs as ``forward`` and the final state (batch, n)."""
-        u, x = self._inputs(u), x0
+        u = self._inputs(u)
         if x is None and self.system.size is None:
             raise ShapeError(
                 f"{type(self.system).__name__} names no states: pass x0 of shape (n,) or (batch, n)"
@@ -113,7 +113,7 @@ class Trainable(torch.nn.Module):
                 f"({len(u)}, {self.system.size})"
             )
         twin = self.twin()
-        return (twin.run if self.fused else twin.unroll)(u, x.expand(len(u), -1))
+        return (twin.run if self.fused else twin.unroll)(x.expand(len(u), -1), u)
 
     def _inputs(self, u):
         u = torch.as_tensor(u, dtype=self.dtype)

@@ -166,7 +166,7 @@ def test_an_ensemble_is_its_members(monkeypatch):
         dm.lyapunov_spectrum(s, [0.1, 0.0], duration=100, transient=10, dt=0.01) for s in systems
     ]
     np.testing.assert_array_equal(together.lyapunov, [a.lyapunov for a in alone])
-    np.testing.assert_array_equal(together.standard_error, [a.standard_error for a in alone])
+    np.testing.assert_array_equal(together.lyapunov_error, [a.lyapunov_error for a in alone])
     np.testing.assert_allclose(together.lyapunov.sum("exponent"), [-0.5, -1.0, -2.5], atol=1e-8)
     assert together.converged.dims == ("model",) and together.attrs["title"] == (
         "Lyapunov spectrum of Damped"

@@ -74,7 +74,7 @@ def test_attention_is_what_the_papers_write(positions, window):
         1 if positions == "absolute" and window == 1 else 4 if positions == "absolute" else 25
     )
     np.testing.assert_allclose(
-        attention.run(u, attention.initial())[0], by_loops(attention, u), atol=1e-12
+        attention.run(attention.initial(), u)[0], by_loops(attention, u), atol=1e-12
     )
 
 
@@ -84,16 +84,16 @@ def test_whole_sequences_are_steps_on_numpy_and_torch(positions, window):
     attention = build(positions, window)
     u = noise(2, 3, window if positions == "absolute" else 300)
     rest = np.zeros((2, 3, attention.size))
-    expected, last = attention.unroll(u, rest)
+    expected, last = attention.unroll(rest, u)
     cut = u.shape[-2] // 3
-    first, middle = attention.run(u[..., :cut, :], rest) if cut else (u[..., :0, :], rest)
-    second, end = attention.run(u[..., cut:, :], middle)
+    first, middle = attention.run(rest, u[..., :cut, :]) if cut else (u[..., :0, :], rest)
+    second, end = attention.run(middle, u[..., cut:, :])
     twin = map_arrays(attention, as_tensor)
     for found, state in (
-        attention.run(u, rest),
+        attention.run(rest, u),
         (np.concatenate([first, second], -2), end),
-        twin.run(as_tensor(u), as_tensor(rest)),
-        twin.run(as_tensor(u[..., cut:, :]), as_tensor(middle)),
+        twin.run(as_tensor(rest), as_tensor(u)),
+        twin.run(as_tensor(middle), as_tensor(u[..., cut:, :])),
     ):
         np.testing.assert_allclose(found, expected[..., -found.shape[-2] :, :], atol=1e-12)
         np.testing.assert_allclose(state, last, atol=1e-12)
@@ -108,8 +108,8 @@ def test_gradients_of_torchs_kernel_are_those_of_the_rule(positions):
     found = []
     for fused in (True, False):
         module = Trainable(attention, torch.float64, fused=fused)
-        first, state = module.run(u)
-        second, _ = module.run(u, state)
+        first, state = module.run(None, u)
+        second, _ = module.run(state, u)
         (first.square().sum() + second.sin().sum()).backward()
         found.append([p.grad.numpy() for p in module.parameters()])
     for one, other in zip(*found, strict=True):
@@ -118,7 +118,7 @@ def test_gradients_of_torchs_kernel_are_those_of_the_rule(positions):
 
 def test_an_empty_slot_weighs_exactly_nothing():
     attention = build(window=5)
-    _, cache = attention.run(noise(3), attention.initial())
+    _, cache = attention.run(attention.initial(), noise(3))
     weights = attention.weights(cache, noise(3)[-1])
     assert (weights[:, :2] == 0).all() and (weights[:, 2:] > 0).all()
     np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-15)
@@ -148,7 +148,7 @@ def test_one_start_serves_a_batch_and_one_input_a_batch_of_starts(make):
 def test_scores_of_any_size_stay_finite():
     attention = build()
     for size in (1e3, 1e6):
-        y, _ = attention.run(size * noise(10), attention.initial())
+        y, _ = attention.run(attention.initial(), size * noise(10))
         assert np.isfinite(y).all()
 
 
@@ -190,7 +190,7 @@ def test_d_out_d_value_is_the_weight_times_the_identity():
     for one head."""
     attention = replace(build(window=5, heads=1), Wo=np.eye(N))
     u = noise(5)
-    _, cache = attention.run(u, attention.initial())
+    _, cache = attention.run(attention.initial(), u)
     by_state = dm.jacobian(attention, cache, u[-1], of="output").reshape(N, 5, attention.slot)
     alpha = attention.weights(cache, u[-1])[0]
     for slot in range(5):
@@ -262,7 +262,7 @@ def test_a_network_of_attention_learns():
     assert losses[-1] < 0.3 * losses[0]
     trained = module.frozen()
     np.testing.assert_allclose(
-        trained.run(u.numpy(), np.zeros((64, trained.size)))[0], module(u).detach(), atol=1e-4
+        trained.run(np.zeros((64, trained.size)), u.numpy())[0], module(u).detach(), atol=1e-4
     )
 
 
@@ -277,7 +277,7 @@ def test_saved_is_loaded(tmp_path):
         save(system, tmp_path / "model.pt")
         found, u = load(tmp_path / "model.pt"), np.ones((4, system.inputs))
         for one, other in zip(
-            found.run(u, found.initial()), system.run(u, system.initial()), strict=True
+            found.run(found.initial(), u), system.run(system.initial(), u), strict=True
         ):
             np.testing.assert_array_equal(one, other)
 
@@ -306,14 +306,14 @@ def test_the_hybrid_is_the_algorithm_of_the_paper(window, kept):
     cell = Hybrid.random(4, 2, rng=1, window=window, kept=kept, sharpness=3.0, bias_sd=0.3)
     u = np.random.default_rng(2).standard_normal((50, 2))
     rest = np.zeros(cell.size)
-    found, last = cell.run(u, rest)
+    found, last = cell.run(rest, u)
     np.testing.assert_allclose(found, hybrid_by_lists(cell, u), atol=1e-12)
-    np.testing.assert_allclose(cell.run(u[20:], cell.run(u[:20], rest)[1])[1], last, atol=1e-13)
+    np.testing.assert_allclose(cell.run(cell.run(rest, u[:20])[1], u[20:])[1], last, atol=1e-13)
     np.testing.assert_allclose(
-        map_arrays(cell, as_tensor).run(as_tensor(u), as_tensor(rest))[0], found, atol=1e-12
+        map_arrays(cell, as_tensor).run(as_tensor(rest), as_tensor(u))[0], found, atol=1e-12
     )
     np.testing.assert_allclose(
-        cell.run(np.stack([u, -u]), np.stack([rest, rest]))[0][0], found, atol=1e-13
+        cell.run(np.stack([rest, rest]), np.stack([u, -u]))[0][0], found, atol=1e-13
     )
 
 
@@ -361,7 +361,7 @@ def test_multihead_attention_is_torchs(bias, batch_first):
     expected, weights = module(
         given, given, given, attn_mask=causal_mask(9), average_attn_weights=False
     )
-    found, last = system.run(u.numpy(), np.zeros((2, system.size)))
+    found, last = system.run(np.zeros((2, system.size)), u.numpy())
     np.testing.assert_allclose(
         found, (expected if batch_first else expected.transpose(0, 1)).detach(), atol=1e-12
     )
@@ -398,12 +398,12 @@ def test_encoders_are_torchs(norm_first, activation, layers):
     given = u.transpose(0, 1) if layers == 1 else u
     expected = module(given, causal_mask(9)).detach()
     system = from_torch(module, window=9)
-    found = system.run(u.numpy(), np.zeros((2, system.size)))[0]
+    found = system.run(np.zeros((2, system.size)), u.numpy())[0]
     np.testing.assert_allclose(
         found, expected.transpose(0, 1) if layers == 1 else expected, atol=1e-12
     )
     np.testing.assert_allclose(
-        system.unroll(u.numpy(), np.zeros((2, system.size)))[0], found, atol=1e-12
+        system.unroll(np.zeros((2, system.size)), u.numpy())[0], found, atol=1e-12
     )
     assert isinstance(system, Network if layers else Block)
 
@@ -523,7 +523,7 @@ def test_root_mean_square_norms_come_over():
     # in eval mode torch's own fast path takes no RMSNorm
     system = from_torch(scrambled(layer).train(), window=5)
     np.testing.assert_allclose(
-        system.run(u.numpy(), np.zeros((1, system.size)))[0],
+        system.run(np.zeros((1, system.size)), u.numpy())[0],
         layer(u, causal_mask(5)).detach(),
         atol=1e-12,
     )
@@ -617,12 +617,12 @@ EYE = np.eye(4)
             r"P of Attention .* expected \(1, 32\)",
         ),
         (
-            lambda: build("absolute", 5).run(noise(6), np.zeros(65)),
+            lambda: build("absolute", 5).run(np.zeros(65), noise(6)),
             ShapeError,
             "0 steps before and 6 now are more than the 5 absolute positions",
         ),
         (
-            lambda: build("absolute", 5).unroll(noise(6), np.zeros(65)),
+            lambda: build("absolute", 5).unroll(np.zeros(65), noise(6)),
             ShapeError,
             "5 steps before and 1 now .* positions='rotary'",
         ),

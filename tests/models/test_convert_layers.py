@@ -18,7 +18,7 @@ def torch_sequence(module, u):
 
 
 def ours(system, u):
-    return system.run(u, np.zeros((len(u), system.size)))[0]
+    return system.run(np.zeros((len(u), system.size)), u)[0]
 
 
 def test_convolutions_of_torch():

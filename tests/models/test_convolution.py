@@ -116,22 +116,22 @@ def test_the_whole_sequence_is_the_rule_step_by_step():
         get("tcn", units=4, inputs=1, layers=2, placement="pre"),
     ):
         x, u = rng.standard_normal((4, system.size)), rng.standard_normal((4, 30, system.inputs))
-        y, last = system.run(u, x)
-        expected, end = system.unroll(u, x)
+        y, last = system.run(x, u)
+        expected, end = system.unroll(x, u)
         np.testing.assert_allclose(y, expected, atol=1e-12)
         np.testing.assert_allclose(last, end, atol=1e-12)
-        first, middle = system.run(u[:, :7], x)
-        second, cut = system.run(u[:, 7:], middle)
+        first, middle = system.run(x, u[:, :7])
+        second, cut = system.run(middle, u[:, 7:])
         np.testing.assert_allclose(np.concatenate([first, second], axis=1), y, atol=1e-12)
         np.testing.assert_allclose(cut, last, atol=1e-12)
-        np.testing.assert_allclose(system.run(u[2], x[2])[0], y[2], atol=1e-12)
+        np.testing.assert_allclose(system.run(x[2], u[2])[0], y[2], atol=1e-12)
         for start, inputs in (
             ((x[2], u), (x, u[2])) if not hasattr(system, "layers") or system.layers[0].size else ()
         ):
             np.testing.assert_allclose(
-                system.run(inputs, start)[0], system.unroll(inputs, start)[0], atol=1e-12
+                system.run(start, inputs)[0], system.unroll(start, inputs)[0], atol=1e-12
             )
-        by_torch = Trainable(system, dtype="float64").run(torch.tensor(u), torch.tensor(x))
+        by_torch = Trainable(system, dtype="float64").run(torch.tensor(x), torch.tensor(u))
         for ours, theirs in zip((y, last), by_torch, strict=True):
             np.testing.assert_allclose(ours, theirs.detach().numpy(), atol=1e-12)
 
@@ -160,7 +160,7 @@ def test_initialisation_statistics():
     )
     assert he.V.var() == pytest.approx(2 / 300, rel=0.02)
     y = np.maximum(
-        he.run(np.random.default_rng(0).standard_normal((200, 100)), np.zeros(he.size))[0], 0.0
+        he.run(np.zeros(he.size), np.random.default_rng(0).standard_normal((200, 100)))[0], 0.0
     )
     assert (y[2:] ** 2).mean() == pytest.approx(1.0, rel=0.05)
 
@@ -211,7 +211,7 @@ def test_exponents_are_minus_infinity(shape, exponents):
     )
     assert np.isneginf(result.lyapunov).all() and len(result.lyapunov) == (exponents or system.size)
     assert (
-        not result.standard_error.any()
+        not result.lyapunov_error.any()
         and result.kaplan_yorke_dimension == 0
         and result.entropy_rate == 0
     )
@@ -223,7 +223,7 @@ def test_fixed_points():
     superstable."""
     system = tcn(2, 2)
     found = dm.fixed_points(system, rng=0, u=np.ones(2))
-    _, end = system.run(np.ones((10, 2)), np.zeros(system.size))
+    _, end = system.run(np.zeros(system.size), np.ones((10, 2)))
     np.testing.assert_allclose(found.x[0], end, atol=1e-9)
     assert len(found.point) == 1 and not found.eigenvalue.any() and found.kind == "stable"
 
@@ -415,7 +415,7 @@ def test_sequences_handed_in():
     system, u = tcn(2, 3, units=16), np.random.default_rng(0).standard_normal((5, 90, 2))
     several, one = receptive_field(system, u, transient=0), receptive_field(system, u[0])
     assert several.receptive_field == one.receptive_field == 8
-    _, back = record(lambda v: system.run(v, np.zeros(system.size))[0][-1], u[0])
+    _, back = record(lambda v: system.run(np.zeros(system.size), v)[0][-1], u[0])
     gradient = (back(np.eye(2)) ** 2).sum((0, 2))[::-1]
     np.testing.assert_allclose(one.share, (gradient / gradient.sum())[:8], atol=1e-12)
     with pytest.raises(ShapeError, match="goes on beyond their start: pass longer sequences"):
@@ -545,7 +545,7 @@ def test_bad_input(make, error, text):
 
 
 def ours(system, u):
-    return system.run(u, np.zeros((len(u), system.size)))[0]
+    return system.run(np.zeros((len(u), system.size)), u)[0]
 
 
 def test_training_and_saving(tmp_path):

@@ -41,7 +41,7 @@ def test_lru_is_the_published_recurrence(gamma):
     expected, last = complex_loop(
         lam, (unit.B_re + 1j * unit.B_im) * scale[:, None], unit.C_re + 1j * unit.C_im, unit.D, u, x
     )
-    y, end = unit.run(u, np.concatenate([x.real, x.imag]))
+    y, end = unit.run(np.concatenate([x.real, x.imag]), u)
     np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(end, np.concatenate([last.real, last.imag]), rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(unit.eigenvalues, lam, rtol=1e-14)
@@ -56,7 +56,7 @@ def test_s5_is_the_published_recurrence():
     lam = np.exp(a * step)
     B = ((lam - 1) / a)[:, None] * (layer.B_re + 1j * layer.B_im)
     expected, last = complex_loop(lam, B, 2 * (layer.C_re + 1j * layer.C_im), layer.D, u, x)
-    y, end = layer.run(u, np.concatenate([x.real, x.imag]))
+    y, end = layer.run(np.concatenate([x.real, x.imag]), u)
     np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(end, np.concatenate([last.real, last.imag]), rtol=1e-12, atol=1e-12)
 
@@ -107,8 +107,8 @@ def test_another_sampling_rate_needs_no_training(name, factor):
     """A signal held over factor short steps gives at their ends what one long step gives."""
     short = TIMED[name]()
     u = np.random.default_rng(0).standard_normal((40, 2))
-    expected, last = short.run(np.repeat(u, factor, axis=0), np.zeros(short.size))
-    found, end = short.resampled(factor).run(u, np.zeros(short.size))
+    expected, last = short.run(np.zeros(short.size), np.repeat(u, factor, axis=0))
+    found, end = short.resampled(factor).run(np.zeros(short.size), u)
     np.testing.assert_allclose(found, expected[factor - 1 :: factor], atol=1e-12)
     np.testing.assert_allclose(end, last, atol=1e-12)
     there_and_back = short.resampled(factor).resampled(1 / factor)
@@ -124,13 +124,13 @@ def test_another_sampling_rate_needs_no_training(name, factor):
 def test_recurrence_is_convolution_is_fft(name):
     model = get(name, units=3, inputs=2, rng=4)
     u = np.random.default_rng(0).standard_normal((200, 2))
-    system, y = model.discrete(), model.run(u, np.zeros(model.size))[0]
+    system, y = model.discrete(), model.run(np.zeros(model.size), u)[0]
     linear = dm.linearize(model, np.zeros(model.size))
     for matrix in "ABCD":
         np.testing.assert_allclose(getattr(system, matrix), getattr(linear, matrix), atol=1e-15)
     kernel = system.kernel(200)
     direct = np.array([sum(kernel[j] @ u[t - j] for j in range(t + 1)) for t in range(200)])
-    for other in (direct, system.convolve(u), system.run(u)[0]):
+    for other in (direct, system.convolve(u), system.run(None, u)[0]):
         np.testing.assert_allclose(y, other, atol=1e-12 * np.abs(y).max() * 10)
 
 
@@ -170,7 +170,7 @@ def test_gamma_gives_every_mode_unit_variance():
     )
     # outputs: real and imaginary parts
     unit = replace(unit, C_re=np.eye(2 * modes, modes), C_im=-np.eye(2 * modes, modes, -modes))
-    y, _ = unit.run(rng.standard_normal((16, 40_000, 2)), np.zeros((16, unit.size)))
+    y, _ = unit.run(np.zeros((16, unit.size)), rng.standard_normal((16, 40_000, 2)))
     variance = (y[:, 1000:, :modes] ** 2 + y[:, 1000:, modes:] ** 2).mean(axis=(0, 1))
     np.testing.assert_allclose(variance, 1.0, atol=0.03)
     assert variance.mean() == pytest.approx(1.0, abs=0.01)

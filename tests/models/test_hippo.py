@@ -151,7 +151,7 @@ def test_the_past_is_read_back_from_the_state(measure, within, least):
     system, dt = hippo(measure, odd(measure, 40)), 2e-3
     t = dt * np.arange(1, 8001)
     u = np.sin(t) + 0.5 * np.cos(2 * t + 1)
-    x = system.discretise(dt).run(u[:, None])[1]
+    x = system.discretise(dt).run(None, u[:, None])[1]
     lags = np.arange(50, int(within / dt), 50)
     past = reconstruct(measure, x, (lags + 0.5) * dt)
     assert np.sqrt(np.mean((past - u[-1 - lags]) ** 2)) < least * np.sqrt(np.mean(u**2))
@@ -189,7 +189,7 @@ def test_a_delay_is_a_pade_fraction(order):
 def test_every_lag_of_the_window_can_be_read():
     dt, order = 1e-3, 12
     u = np.sin(2 * np.pi * dt * np.arange(4000))
-    x = legendre_delay(order).discretise(dt).run(u[:, None])[1]
+    x = legendre_delay(order).discretise(dt).run(None, u[:, None])[1]
     for lag in (0.0, 0.25, 0.8, 1.0):
         assert legendre_delay(order, 1.0, lag).C[0] @ x == pytest.approx(
             np.sin(2 * np.pi * (3999 * dt + dt / 2 - lag)), abs=2e-3
@@ -206,11 +206,11 @@ def test_the_whole_history_is_remembered():
         x = np.linalg.solve(
             np.eye(12) - system.A / (2 * k), x + system.A @ x / (2 * k) + system.B @ each / k
         )
-    np.testing.assert_allclose(memory.unroll(u, memory.initial())[1], [*x, 40], atol=1e-12)
+    np.testing.assert_allclose(memory.unroll(memory.initial(), u)[1], [*x, 40], atol=1e-12)
     for T in (1000, 4000):
         t = (np.arange(T) + 0.5) / T
         past = np.sin(6 * t) + t**2
-        x = memory.unroll(past[:, None], memory.initial())[1][:12]
+        x = memory.unroll(memory.initial(), past[:, None])[1][:12]
         lags = np.array([0.05, 0.3, 0.6, 0.9]) * T
         np.testing.assert_allclose(
             reconstruct("legt", x, lags, T), np.interp(T - lags, T * t, past), atol=0.02

@@ -36,7 +36,7 @@ def test_it_is_the_sum_over_the_past(decay):
         for i in range(30):
             weights = [kept ** (i - j) * phi(q[i, keys]) @ phi(k[j, keys]) for j in range(i + 1)]
             outputs[i, values] = weights @ v[: i + 1, values] / (sum(weights) + EPSILON)
-    found, last = model.run(u, np.zeros(model.size))
+    found, last = model.run(np.zeros(model.size), u)
     np.testing.assert_allclose(found, outputs @ model.O.T, rtol=1e-12, atol=1e-13)
     written = sum(
         np.outer(phi(k[j, :2]), np.append(v[j, :3], 1.0)) * (31 / 32 if decay else 1.0) ** (29 - j)
@@ -49,7 +49,7 @@ def test_it_is_the_sum_over_the_past(decay):
 def test_chunks_of_every_length(steps):
     model, u = layer(heads=3, decay=True), drive(steps)
     x = model.initial(0)
-    for found, expected in zip(model.run(u, x), model.unroll(u, x), strict=True):
+    for found, expected in zip(model.run(x, u), model.unroll(x, u), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-13)
 
 
@@ -96,7 +96,7 @@ def test_single_precision_over_many_chunks():
     u = drive(1000)
     with torch.no_grad():
         found = Trainable(model)(u[None])[0].numpy()
-    expected, _ = model.run(u, np.zeros(model.size))
+    expected, _ = model.run(np.zeros(model.size), u)
     np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
 
 
@@ -149,7 +149,7 @@ def test_without_decay_a_layer_knows_no_order():
     u = np.random.default_rng(4).standard_normal((9, 3))
     turned = np.concatenate((u[7::-1], u[8:]))
     for made, alike in ((layer(heads=2), True), (layer(heads=2, decay=True), False)):
-        (y, x), (z, w) = (made.run(each, np.zeros(made.size)) for each in (u, turned))
+        (y, x), (z, w) = (made.run(np.zeros(made.size), each) for each in (u, turned))
         assert (
             np.allclose(y[-1], z[-1], rtol=0, atol=1e-12) is alike
             and np.allclose(x, w, rtol=0, atol=1e-12) is alike

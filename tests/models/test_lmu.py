@@ -25,11 +25,11 @@ def test_the_published_equations():
         m = A @ m + B @ w
         h = np.tanh(cell.V @ x + cell.W @ h + cell.M @ m)
         expected.append(h)
-    outputs, last = cell.run(u, np.zeros(cell.size))
+    outputs, last = cell.run(np.zeros(cell.size), u)
     np.testing.assert_allclose(outputs, expected, atol=1e-12)
     np.testing.assert_allclose(last, np.concatenate((h, m)), atol=1e-12)
-    first, middle = cell.run(u[:25], np.zeros(cell.size))
-    second, end = cell.run(u[25:], middle)
+    first, middle = cell.run(np.zeros(cell.size), u[:25])
+    second, end = cell.run(middle, u[25:])
     np.testing.assert_array_equal(np.concatenate((first, second)), outputs)
     np.testing.assert_array_equal(end, last)
 
@@ -49,7 +49,7 @@ def test_several_memories_are_side_by_side():
         7.0,
     )
     u = np.random.default_rng(0).standard_normal((30, 1))
-    np.testing.assert_allclose(both.run(u, np.zeros(8))[0], one.run(u, np.zeros(5))[0], atol=1e-14)
+    np.testing.assert_allclose(both.run(np.zeros(8), u)[0], one.run(np.zeros(5), u)[0], atol=1e-14)
     assert (both.memories, both.order, both.states[2:4]) == (2, 3, ("m0_0", "m0_1"))
 
 
@@ -69,7 +69,7 @@ def test_the_memory_is_a_delay_by_theta():
         read[200:], np.sin(2 * np.pi * (t[200:] + 0.5 - 50) / 100), atol=2e-3
     )
     memory = cell.memory.discretise(1.0)
-    np.testing.assert_allclose(read, memory.run(u)[0][:, 0], atol=1e-12)
+    np.testing.assert_allclose(read, memory.run(None, u)[0][:, 0], atol=1e-12)
     np.testing.assert_allclose(memory.convolve(u)[:, 0], read, atol=1e-10)
 
 
@@ -80,9 +80,9 @@ def test_resampling_keeps_the_window():
     u = np.random.default_rng(1).standard_normal((50, 1))
     finer = cell.resampled(0.5)
     assert finer.theta == 40.0
-    coarse = cell.memory.discretise(1.0).run(u)[0]
+    coarse = cell.memory.discretise(1.0).run(None, u)[0]
     np.testing.assert_allclose(
-        finer.memory.discretise(1.0).run(np.repeat(u, 2, axis=0))[0][1::2], coarse, atol=1e-12
+        finer.memory.discretise(1.0).run(None, np.repeat(u, 2, axis=0))[0][1::2], coarse, atol=1e-12
     )
 
 
@@ -98,7 +98,7 @@ def test_theta_can_be_trained():
     loss.backward()
 
     def at(theta):
-        return (replace(cell, theta=theta).unroll(u.numpy(), np.zeros(cell.size))[0] ** 2).sum()
+        return (replace(cell, theta=theta).unroll(np.zeros(cell.size), u.numpy())[0] ** 2).sum()
 
     assert loss.item() == pytest.approx(at(9.0), rel=1e-12)
     assert net.weights()["theta"].grad.item() == pytest.approx(

@@ -56,7 +56,7 @@ def test_the_block_is_the_published_one(kernel, expand):
     model, u = block(kernel=kernel, expand=expand), drive(2)
     expected, _ = published(model, u)
     np.testing.assert_allclose(
-        model.run(u, np.zeros((2, model.size)))[0], expected, rtol=1e-10, atol=1e-12
+        model.run(np.zeros((2, model.size)), u)[0], expected, rtol=1e-10, atol=1e-12
     )
 
 
@@ -64,10 +64,10 @@ def test_the_state_is_the_published_cache():
     """conv_state, the last k of in_proj's first half, as its step() rolls them in, and then
     ssm_state."""
     model, u = block(), drive(steps=9)
-    last = model.run(u, np.zeros(model.size))[1]
+    last = model.run(np.zeros(model.size), u)[1]
     np.testing.assert_allclose(last[: model.held].reshape(4, 8), u[-4:] @ model.W_in.T, rtol=1e-13)
     _, seen = published(model, u[None])
-    ssm = model.mixer.run(seen[0].T.numpy(), np.zeros(model.mixer.size))[1]
+    ssm = model.mixer.run(np.zeros(model.mixer.size), seen[0].T.numpy())[1]
     np.testing.assert_allclose(last[model.held :], ssm, rtol=1e-10, atol=1e-13)
     assert (
         len(model.states) == model.size
@@ -84,7 +84,7 @@ def test_an_input_reaches_the_mixer_for_as_many_steps_as_the_kernel():
     u[1] = [1.0, -2.0, 0.5, 0.0]
     v, reads = model.W_in @ u[1], []
     spy = replace(model, mixer=Recorder(reads))
-    spy.unroll(u, np.zeros(spy.size))
+    spy.unroll(np.zeros(spy.size), u)
     z = np.array(
         [model.V[:, 3 - age] * v if 0 <= age < 4 else np.zeros(8) for age in np.arange(7) - 1]
     )
@@ -109,9 +109,9 @@ class Recorder(dm.Map):
 
 def test_a_closed_gate_is_silence():
     model, u = block(), drive()
-    y, last = replace(model, W_gate=0.0 * model.W_gate).run(u, np.zeros(model.size))
+    y, last = replace(model, W_gate=0.0 * model.W_gate).run(np.zeros(model.size), u)
     assert not y.any()
-    np.testing.assert_array_equal(last, model.run(u, np.zeros(model.size))[1])
+    np.testing.assert_array_equal(last, model.run(np.zeros(model.size), u)[1])
 
 
 def test_exponents_are_those_of_the_mixer_inside():

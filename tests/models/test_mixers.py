@@ -88,7 +88,7 @@ def course(model, *batch, length=LENGTH):
         *batch, model.size
     )
     return rng.standard_normal((*batch, length, model.inputs)), model.unroll(
-        rng.standard_normal((*batch, 3, model.inputs)), x
+        x, rng.standard_normal((*batch, 3, model.inputs))
     )[1]
 
 
@@ -108,11 +108,11 @@ def model(request):
 
 def test_all_at_once_is_step_by_step(model):
     u, x = course(model, 3)
-    for found, expected in zip(model.run(u, x), model.unroll(u, x), strict=True):
+    for found, expected in zip(model.run(x, u), model.unroll(x, u), strict=True):
         assert found.shape == expected.shape
         close(found, expected)
-    assert model.run(u, x)[0].shape == (3, LENGTH, model.outputs)
-    close(model.run(u[:, :1], x)[1], model.rule(x, u[:, 0]))
+    assert model.run(x, u)[0].shape == (3, LENGTH, model.outputs)
+    close(model.run(x, u[:, :1])[1], model.rule(x, u[:, 0]))
 
 
 def test_torch_is_numpy(model):
@@ -120,7 +120,7 @@ def test_torch_is_numpy(model):
     for fused in (True, False):
         with torch.no_grad():
             for found, expected in zip(
-                Trainable(model, torch.float64, fused=fused).run(u, x), model.run(u, x), strict=True
+                Trainable(model, torch.float64, fused=fused).run(x, u), model.run(x, u), strict=True
             ):
                 close(found.numpy(), expected)
 
@@ -128,8 +128,8 @@ def test_torch_is_numpy(model):
 def test_single_precision_loses_no_more_than_its_digits(model):
     u, x = course(model, 2)
     with torch.no_grad():
-        found, last = (part.numpy() for part in Trainable(model).run(u, x))
-    expected, end = model.run(u, x)
+        found, last = (part.numpy() for part in Trainable(model).run(x, u))
+    expected, end = model.run(x, u)
     np.testing.assert_allclose(found, expected, atol=1e-5 * max(1.0, np.abs(expected).max()))
     np.testing.assert_allclose(last, end, atol=1e-5 * max(1.0, np.abs(end).max()))
 
@@ -138,7 +138,7 @@ def everything(trainable, u, x):
     """Outputs, last state, and the gradients of both with respect to inputs, start and every
     weight."""
     u, x = (torch.tensor(value, requires_grad=True) for value in (u, x))
-    y, last = trainable.run(u, x)
+    y, last = trainable.run(x, u)
     mixed = torch.randn(y.shape, generator=torch.Generator().manual_seed(0), dtype=y.dtype)
     wanted = [u, x, *trainable.weights().values()]
     return torch.autograd.grad(
@@ -159,10 +159,10 @@ def test_every_gradient_all_at_once_is_that_step_by_step(model):
 
 def test_a_sequence_may_be_cut_and_continued(model):
     u, x = course(model, 2)
-    whole, last = model.run(u, x)
+    whole, last = model.run(x, u)
     parts = []
     for piece in np.split(u, [1, 30, 66], axis=1):
-        part, x = model.run(piece, x)
+        part, x = model.run(x, piece)
         parts.append(part)
     close(np.concatenate(parts, axis=1), whole)
     close(x, last)
@@ -171,11 +171,11 @@ def test_a_sequence_may_be_cut_and_continued(model):
 def test_a_batch_is_a_loop(model):
     u, x = course(model, 2, 3, length=20)
     for found, one in zip(
-        model.run(u, x),
+        model.run(x, u),
         zip(
             *(
                 model.run(*each)
-                for each in zip(u.reshape(6, 20, -1), x.reshape(6, -1), strict=True)
+                for each in zip(x.reshape(6, -1), u.reshape(6, 20, -1), strict=True)
             ),
             strict=True,
         ),
@@ -196,10 +196,10 @@ def test_a_state_and_inputs_share_one_batch(model, states, inputs):
     )
     twin = Trainable(model, torch.float64).twin()
     for expected, *founds in zip(
-        model.unroll(wide, start),
-        model.run(u, x),
-        model.unroll(u, x),
-        twin.run(*map(torch.tensor, (u, x))),
+        model.unroll(start, wide),
+        model.run(x, u),
+        model.unroll(x, u),
+        twin.run(*map(torch.tensor, (x, u))),
         strict=True,
     ):
         for found in founds:
@@ -223,7 +223,7 @@ def test_jacobians_are_those_of_autograd(model):
     for step in u:
         product, state = dm.jacobian(model, state, step) @ product, model.rule(state, step)
     through = torch.autograd.functional.jacobian(
-        lambda start: trainable.run(u[None], start)[1][0], torch.tensor(x)
+        lambda start: trainable.run(start, u[None])[1][0], torch.tensor(x)
     )
     close(through.numpy(), product)
 
@@ -304,7 +304,7 @@ def test_saved_is_loaded(model, tmp_path):
     for (path, one), (other, two) in zip(leaves(model), leaves(again), strict=True):
         assert path == other and np.array_equal(one, two)
     u, x = course(model)
-    np.testing.assert_array_equal(again.run(u, x)[0], model.run(u, x)[0])
+    np.testing.assert_array_equal(again.run(x, u)[0], model.run(x, u)[0])
     back = Trainable(model, torch.float64).frozen()
     assert type(back) is type(model) and back.parameters == model.parameters
 

@@ -27,7 +27,7 @@ def test_explicit_damping_is_the_published_cell():
             hz = hz + 0.1 * (torch.tanh(linear(torch.cat((x, hz, hy), 1))) - 1.5 * hy - 0.7 * hz)
             hy = hy + 0.1 * hz
             outputs.append(hy)
-    y, last = model.run(u, np.zeros((3, 8)))
+    y, last = model.run(np.zeros((3, 8)), u)
     np.testing.assert_allclose(y, torch.stack(outputs, 1).numpy(), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(last, torch.cat((hy, hz), 1).numpy(), rtol=1e-12, atol=1e-14)
 
@@ -51,7 +51,7 @@ def test_small_steps_lead_to_the_flow(damping):
     for step in (0.02, 0.002):
         model = CoRNN.random(3, 1, rng=2, step=step, damping=damping, epsilon=0.5)
         held, x0 = np.array([0.7]), np.linspace(-1, 1, 6)
-        end = model.run(np.tile(held, (round(2 / step), 1)), x0)[1]
+        end = model.run(x0, np.tile(held, (round(2 / step), 1)))[1]
         errors.append(
             np.abs(
                 end - dm.orbit(model.flow, x0, duration=2.0, drive=held, rtol=1e-10).x[-1].values
@@ -64,7 +64,7 @@ def test_one_oscillator_swings_at_its_frequency():
     """Undamped and alone: y'' = -gamma y. The IMEX step is symplectic there: its amplitude stays
     for 20,000 steps."""
     model = CoRNN(np.zeros((1, 1)), gamma=4.0, epsilon=0.0, step=0.01)
-    y, _ = model.run(np.zeros((20_000, 0)), np.array([1.0, 0.0]))
+    y, _ = model.run(np.array([1.0, 0.0]), np.zeros((20_000, 0)))
     assert np.abs(y[-2000:]).max() == pytest.approx(1.0, abs=2e-2)
     np.testing.assert_allclose(
         np.abs(dm.linearize(model, np.zeros(2)).eigenvalues), 1.0, atol=1e-14
@@ -133,10 +133,10 @@ def test_another_sampling_rate_needs_no_training():
     t = np.arange(40)[:, None]
     u = np.sin(0.2 * t) * [1.0, -0.5]
     fine = dm.models.resampled(model, 1 / 64)
-    exact = fine.run(np.repeat(u, 64, axis=0), np.zeros(6))[0][63::64]
+    exact = fine.run(np.zeros(6), np.repeat(u, 64, axis=0))[0][63::64]
     errors = [
         np.abs(
-            dm.models.resampled(model, 1 / k).run(np.repeat(u, k, axis=0), np.zeros(6))[0][
+            dm.models.resampled(model, 1 / k).run(np.zeros(6), np.repeat(u, k, axis=0))[0][
                 k - 1 :: k
             ]
             - exact

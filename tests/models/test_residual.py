@@ -112,7 +112,7 @@ def test_block_is_the_direct_computation(mixer, placement, hidden, kind, alpha):
 
     def mixed(u):
         return tensor(
-            made.mixer.unroll(u.numpy(), np.broadcast_to(x, (3, x.size)))[0]
+            made.mixer.unroll(np.broadcast_to(x, (3, x.size)), u.numpy())[0]
             if made.size
             else made.mixer.output(None, u.numpy())
         )
@@ -176,7 +176,7 @@ def test_block_is_torchs_encoder_layer(first):
     ff = FeedForward(*(weights[f"linear{i}.{part}"] for i in (1, 2) for part in ("weight", "bias")))
     norms = tuple(Norm(weights[f"norm{i}.weight"], weights[f"norm{i}.bias"]) for i in (1, 2))
     made = Block(attention, ff, norms, "pre" if first else "post")
-    np.testing.assert_allclose(made.run(NOISE, np.zeros((3, made.size)))[0], expected, atol=1e-10)
+    np.testing.assert_allclose(made.run(np.zeros((3, made.size)), NOISE)[0], expected, atol=1e-10)
 
 
 def test_the_state_is_that_of_the_mixer_and_a_sequence_may_be_cut():
@@ -188,9 +188,9 @@ def test_the_state_is_that_of_the_mixer_and_a_sequence_may_be_cut():
         WIDTH,
     )
     x = np.zeros((3, WIDTH))
-    whole, last = made.run(NOISE, x)
-    first, middle = made.run(NOISE[:, :4], x)
-    second, end = made.run(NOISE[:, 4:], middle)
+    whole, last = made.run(x, NOISE)
+    first, middle = made.run(x, NOISE[:, :4])
+    second, end = made.run(middle, NOISE[:, 4:])
     np.testing.assert_allclose(np.concatenate([first, second], axis=1), whole, atol=1e-12)
     np.testing.assert_allclose(end, last, atol=1e-12)
 

@@ -43,7 +43,7 @@ def test_euler_is_the_published_reference():
     expected, last = selective_scan_ref(
         last_first[0], last_first[1], -np.exp(model.log_A), *last_first[2:], model.D
     )
-    y, end = model.run(u, np.zeros((2, model.size)))
+    y, end = model.run(np.zeros((2, model.size)), u)
     np.testing.assert_allclose(y, np.moveaxis(expected, -1, -2), rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(end, last.reshape(2, -1), rtol=1e-12, atol=1e-13)
 
@@ -59,7 +59,7 @@ def test_exact_is_the_zero_order_hold():
             block[:3, :3], block[:3, 3] = np.diag(-np.exp(model.log_A[h])), B * now[h]
             x[h] = (expm(step[h] * block) @ np.append(x[h], 1.0))[:3]
         outputs.append(x @ C + model.D * now)
-    y, last = model.run(u, np.zeros(model.size))
+    y, last = model.run(np.zeros(model.size), u)
     np.testing.assert_allclose(y, outputs, rtol=1e-11, atol=1e-12)
     np.testing.assert_allclose(last, x.ravel(), rtol=1e-11, atol=1e-12)
 

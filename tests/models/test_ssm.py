@@ -94,7 +94,7 @@ def test_s4d_is_its_published_formula(method):
     for each in u:
         x = a * x + b * each[:, None]
         expected.append(2 * (C * x).sum(-1).real + model.D * each)
-    outputs, last = model.unroll(u, np.zeros(model.size))
+    outputs, last = model.unroll(np.zeros(model.size), u)
     close(outputs, np.array(expected))
     close(last, np.stack((x.real, x.imag), -1).ravel())
     kernel = 2 * np.einsum("hm,hm,hml->lh", C, b, a[..., None] ** np.arange(50)).real
@@ -118,7 +118,7 @@ def test_s4_is_hippo_under_the_bilinear_rule():
     for each in u:
         x = A @ x + B @ each
         expected.append(C @ x + model.D @ each)
-    outputs, last = model.run(u, np.zeros(model.size))
+    outputs, last = model.run(np.zeros(model.size), u)
     close(outputs[:, 0], np.array(expected), 1e-10)
     re, im = model.parts(last)
     close(2 * (form.V[:, N // 2 :] @ (re + 1j * im)[0]).real, x, 1e-10)
@@ -175,7 +175,7 @@ def test_a_held_input_is_integrated_exactly():
     _, y, _ = signal.lsim(
         (flow.A, flow.B, flow.C, np.zeros((1, 1))), np.repeat(u[0, :, 1], 50), t, interp=False
     )
-    close(y[50::50], (model.run(u[0], np.zeros(model.size))[0] - model.D * u[0])[:-1, 1], 1e-10)
+    close(y[50::50], (model.run(np.zeros(model.size), u[0])[0] - model.D * u[0])[:-1, 1], 1e-10)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -183,10 +183,10 @@ def test_a_held_input_is_integrated_exactly():
 def test_recurrence_convolution_and_blocks_agree(name, length):
     model, u, x = made(name, length)
     rest = np.zeros(model.size)
-    expected, last = model.unroll(u, x)
-    for found, wanted in zip(model.run(u, x), (expected, last), strict=True):
+    expected, last = model.unroll(x, u)
+    for found, wanted in zip(model.run(x, u), (expected, last), strict=True):
         close(found, wanted)
-    expected = model.unroll(u, rest)[0]
+    expected = model.unroll(rest, u)[0]
     close(model.convolve(u), expected)
     direct = np.stack(
         [
@@ -204,17 +204,17 @@ def test_recurrence_convolution_and_blocks_agree(name, length):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_sequence_may_be_cut_anywhere(name):
     model, u, x = made(name)
-    whole, last = model.run(u, x)
+    whole, last = model.run(x, u)
     for cut in (1, 100, 300):
-        first, middle = model.run(u[:, :cut], x)
-        second, end = model.run(u[:, cut:], middle)
+        first, middle = model.run(x, u[:, :cut])
+        second, end = model.run(middle, u[:, cut:])
         close(np.concatenate((first, second), axis=1), whole)
         close(end, last)
-    one, end = model.run(u[1], x[1])  # a batch is a loop, and axes in front may be none or several
+    one, end = model.run(x[1], u[1])  # a batch is a loop, and axes in front may be none or several
     close(one, whole[1])
     close(end, last[1])
-    close(model.run(u[:, None], x[:, None])[0][:, 0], whole)
-    close(model.run(u, x[0])[0], np.stack([model.run(each, x[0])[0] for each in u]))
+    close(model.run(x[:, None], u[:, None])[0][:, 0], whole)
+    close(model.run(x[0], u)[0], np.stack([model.run(x[0], each)[0] for each in u]))
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -228,7 +228,7 @@ def test_torch_runs_and_differentiates_every_form(name):
     u, x = (torch.tensor(v, requires_grad=True) for v in (u, x))
     twin, weight = net.twin(), torch.randn(3, 150, model.units, dtype=torch.float64)
     close(
-        twin.run(u, x)[0].detach().numpy(), model.unroll(u.detach().numpy(), x.detach().numpy())[0]
+        twin.run(x, u)[0].detach().numpy(), model.unroll(x.detach().numpy(), u.detach().numpy())[0]
     )
     close(twin.convolve(u).detach().numpy(), model.convolve(u.detach().numpy()))
     parameters = list(net.parameters())
@@ -242,7 +242,7 @@ def test_torch_runs_and_differentiates_every_form(name):
 
     stepwise, blocks = (gradients(*method(u, x)) for method in (net.twin().unroll, net.twin().run))
     rest = torch.zeros(3, model.size, dtype=torch.float64)
-    kernel, resting = gradients(net.twin().convolve(u)), gradients(net.twin().unroll(u, rest)[0])
+    kernel, resting = gradients(net.twin().convolve(u)), gradients(net.twin().unroll(rest, u)[0])
     for found, wanted in (
         *zip(blocks, stepwise, strict=True),
         *zip(kernel[:-1], resting[:-1], strict=True),
@@ -263,10 +263,10 @@ def test_precision(kind, init):
     for dtype, bound in ((torch.float64, 1e-12), (torch.float32, 1e-5)):
         twin, at = Trainable(model, dtype).twin(), u.to(dtype)
         with torch.no_grad():
-            recurrence = twin.unroll(at, torch.zeros(2, model.size, dtype=dtype))[0]
+            recurrence = twin.unroll(torch.zeros(2, model.size, dtype=dtype), at)[0]
             for found in (
                 twin.convolve(at),
-                twin.run(at, torch.zeros(2, model.size, dtype=dtype))[0],
+                twin.run(torch.zeros(2, model.size, dtype=dtype), at)[0],
             ):
                 assert (found - recurrence).abs().max() <= bound * recurrence.abs().max()
     exact = torch.tensor(model.convolve(u.numpy()))
@@ -293,8 +293,8 @@ def test_another_sampling_rate(name):
     t = np.arange(400)
     u = np.sin(0.02 * t)[:, None] * np.ones(model.units)
     zoh = getattr(model, "method", "") == "zoh"
-    finer = model.resampled(0.5).run(np.repeat(u, 2, axis=0), np.zeros(model.size))[0][1::2]
-    expected = model.run(u, np.zeros(model.size))[0]
+    finer = model.resampled(0.5).run(np.zeros(model.size), np.repeat(u, 2, axis=0))[0][1::2]
+    expected = model.run(np.zeros(model.size), u)[0]
     assert np.abs(finer - expected).max() <= (1e-12 if zoh else 0.03) * np.abs(expected).max()
     assert model.discrete(0, factor=0.5).dt == 0.5
     close(
@@ -324,11 +324,11 @@ def test_a_stack_at_another_sampling_rate():
     u = np.sin(0.03 * t)[:, None]
     rest = np.zeros(model.size)
     finer, coarse = (
-        dm.models.resampled(model, 0.5).run(u, rest)[0][1::2],
-        model.run(u[1::2], rest)[0],
+        dm.models.resampled(model, 0.5).run(rest, u)[0][1::2],
+        model.run(rest, u[1::2])[0],
     )
     assert np.abs(finer - coarse)[20:].max() < 0.02 * np.abs(coarse).max()
-    assert np.abs(model.run(u, rest)[0][1::2] - coarse)[20:].max() > 0.1 * np.abs(coarse).max()
+    assert np.abs(model.run(rest, u)[0][1::2] - coarse)[20:].max() > 0.1 * np.abs(coarse).max()
     lru = dm.models.get("lru", units=3, inputs=2, outputs=1, placement="post", modes=4, rng=1)
     assert dm.models.resampled(lru, 2.0).layers[1].mixer.eigenvalues == pytest.approx(
         lru.layers[1].mixer.eigenvalues ** 2
@@ -376,7 +376,7 @@ def test_a_mode_that_forgets_in_one_step():
         log_step=[np.log(2.0)],
     )
     u = np.random.default_rng(0).standard_normal((9, 1))
-    close(model.convolve(u), model.unroll(u, np.zeros(2))[0])
+    close(model.convolve(u), model.unroll(np.zeros(2), u)[0])
     assert model.time_constants.tolist() == [[0.0]]
 
 
@@ -414,9 +414,9 @@ def test_recurrence_is_convolution_whatever_the_parameters(seed, units, modes, l
     }
     model = replace(model, **wild)
     u = rng.standard_normal((length, units))
-    expected, last = model.unroll(u, np.zeros(model.size))
+    expected, last = model.unroll(np.zeros(model.size), u)
     close(model.convolve(u), expected, 1e-10)
-    for found, wanted in zip(model.run(u, np.zeros(model.size)), (expected, last), strict=True):
+    for found, wanted in zip(model.run(np.zeros(model.size), u), (expected, last), strict=True):
         close(found, wanted, 1e-10)
 
 
@@ -449,13 +449,13 @@ def test_in_a_stack(kind, tmp_path):
     )
     u = np.random.default_rng(0).standard_normal((2, 60, 2))
     rest = np.zeros((2, model.size))
-    y, last = model.run(u, rest)
-    expected, end = model.unroll(u, rest)
+    y, last = model.run(rest, u)
+    expected, end = model.unroll(rest, u)
     close(y, expected)
     close(last, end)
     close(Trainable(model, "float64")(u).detach().numpy(), y)
     save(model, tmp_path / "model.pt")
-    np.testing.assert_array_equal(load(tmp_path / "model.pt").run(u, rest)[0], y)
+    np.testing.assert_array_equal(load(tmp_path / "model.pt").run(rest, u)[0], y)
     # no encoder where none is needed
     assert dm.models.get(kind, units=3, inputs=3, modes=2).inputs == 3
 

@@ -148,7 +148,7 @@ def test_stacks_of_the_frontier_match_and_see_the_first_step(name):
         rng = np.random.default_rng(0)
         u = rng.standard_normal((2, steps, system.inputs))
         u[1, 1:] = u[0, 1:]  # they differ at the first step alone
-        first, second = system.run(u, np.zeros((2, system.size)))[0][:, -1]
+        first, second = system.run(np.zeros((2, system.size)), u)[0][:, -1]
         assert abs(first - second).max() > 1e-12
     short, long = operations(name, [64, 128], 6000)
     assert long > 1.5 * short

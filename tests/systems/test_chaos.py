@@ -163,7 +163,7 @@ def test_logistic_map(r, expected, within):
     r^2."""
     found = spectrum(maps.Logistic(r), 12000 if r == 4 else 500, 1000)
     assert abs(float(found.lyapunov[0]) - expected) < within + 3 * float(
-        found.standard_error[0]
+        found.lyapunov_error[0]
     ) * (r == 4)
 
 
@@ -181,7 +181,7 @@ def test_coupled_maps_in_step():
 def test_maps_against_what_is_published(name):
     # what numpy does before machine code pays
     found = spectrum(get(name), 8000 if name != "coupled_logistic" else 900, 300)
-    assert CHAOS[name].known.agrees(found.lyapunov.values, found.standard_error.values), (
+    assert CHAOS[name].known.agrees(found.lyapunov.values, found.lyapunov_error.values), (
         found.lyapunov.values
     )
     assert abs(float(found.sum_residual)) < 1e-10
@@ -246,12 +246,12 @@ def test_flows_against_what_is_published(name):
     duration, transient = LENGTH[name]
     found = spectrum(get(name), duration, transient, dt=STEP.get(name))
     known = CHAOS[name].known
-    assert known.agrees(found.lyapunov.values, found.standard_error.values), (
+    assert known.agrees(found.lyapunov.values, found.lyapunov_error.values), (
         found.lyapunov.values,
-        found.standard_error.values,
+        found.lyapunov_error.values,
     )
     neutral = np.abs(found.lyapunov.values).argmin()
-    assert abs(float(found.lyapunov[neutral])) < 2e-3 + 3 * float(found.standard_error[neutral])
+    assert abs(float(found.lyapunov[neutral])) < 2e-3 + 3 * float(found.lyapunov_error[neutral])
     if hasattr(CHAOS[name], "exponent_sum"):
         assert float(found.lyapunov.sum()) == pytest.approx(get(name).exponent_sum, abs=1e-4)
     if known.dimension:

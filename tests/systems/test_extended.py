@@ -172,7 +172,7 @@ def test_kuramoto_sivashinsky_spectrum():
     independent simulation), D_KY 4.25. Two zeros, for time and translation: with the mean and the
     Nyquist mode among the states there would be four, and D_KY would be 6.25."""
     found = dm.lyapunov_spectrum(KuramotoSivashinsky(), duration=3000, transient=300, exponents=12)
-    assert KuramotoSivashinsky.known.agrees(found.lyapunov.values, found.standard_error.values), (
+    assert KuramotoSivashinsky.known.agrees(found.lyapunov.values, found.lyapunov_error.values), (
         found.lyapunov.values
     )
     assert float(found.kaplan_yorke_dimension) == pytest.approx(4.25, rel=0.05)

@@ -86,7 +86,7 @@ def test_theory_and_measurement_at_rest_on_l1():
     measured = dm.lyapunov_spectrum(
         system, system.lagrange_points()[0], duration=4.0, transient=3.0, dt=0.01
     )
-    for name in ("lyapunov", "standard_error", "kaplan_yorke_dimension", "entropy_rate"):
+    for name in ("lyapunov", "lyapunov_error", "kaplan_yorke_dimension", "entropy_rate"):
         assert measured[name].dims == theory[name].dims
     np.testing.assert_allclose(measured.lyapunov[[0, -1]], theory.lyapunov[[0, -1]], atol=5e-3)
 

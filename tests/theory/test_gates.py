@@ -198,7 +198,7 @@ def test_twins_share_names_dims_and_units():
     model = models.get("lstm", units=5, rng=0, gain=0.5, forget_bias=1.0)
     measured = dm.lyapunov_spectrum(model, duration=2000, transient=500, rng=0)
     predicted = theory.lstm_origin_spectrum(model.W[10:15], forget_bias=1.0)
-    for name in ("lyapunov", "standard_error", "kaplan_yorke_dimension", "entropy_rate"):
+    for name in ("lyapunov", "lyapunov_error", "kaplan_yorke_dimension", "entropy_rate"):
         assert (
             predicted[name].dims == measured[name].dims
             and predicted[name].attrs["units"] == measured[name].attrs["units"]

@@ -229,7 +229,7 @@ def test_the_best_weights_are_chosen_on_one_part_and_judged_on_another(recorded)
         history.best_step == int(history.step[history.held_out_loss.values.argmin()])
         and history.learned == 1
     )
-    outputs, _ = trained.run(task.test[0], np.zeros((len(task.test[0]), trained.size)))
+    outputs, _ = trained.run(np.zeros((len(task.test[0]), trained.size)), task.test[0])
     assert task.mean_loss(outputs, task.test[1]) == pytest.approx(
         history.test_loss.item(), rel=1e-9
     )

@@ -69,7 +69,7 @@ def copy_model(name="gru", task=EASY, units=8, **options):
 
 def everything(trainable, u, x0):
     """Outputs, final state and all gradients of one pass."""
-    outputs, final = trainable.run(u, x0)
+    outputs, final = trainable.run(x0, u)
     mixed = torch.randn(
         outputs.shape, generator=torch.Generator().manual_seed(0), dtype=outputs.dtype
     )
@@ -126,7 +126,7 @@ def test_mixed_layers_leaks_and_own_cells_take_the_rule_where_torch_has_no_kerne
         torch.randn(2, model.size, dtype=torch.float64),
     )
     for fused, plain in zip(
-        *(Trainable(model, torch.float64, fused=f).run(u, x0) for f in (True, False)), strict=True
+        *(Trainable(model, torch.float64, fused=f).run(x0, u) for f in (True, False)), strict=True
     ):
         torch.testing.assert_close(fused, plain, rtol=1e-12, atol=1e-12)
     leaky = models.Tanh.random(3, 4, leak=0.3)
@@ -140,7 +140,7 @@ def test_cells_that_run_free(name):
     model = small(name, 2, inputs=0)
     u, x0 = torch.zeros(2, 6, 0, dtype=torch.float64), torch.randn(model.size, dtype=torch.float64)
     for fused, plain in zip(
-        *(Trainable(model, torch.float64, fused=f).run(u, x0) for f in (True, False)), strict=True
+        *(Trainable(model, torch.float64, fused=f).run(x0, u) for f in (True, False)), strict=True
     ):
         torch.testing.assert_close(fused, plain, rtol=1e-12, atol=1e-12)
 
@@ -149,7 +149,7 @@ def test_cells_that_run_free(name):
 def test_torch_and_numpy_walk_the_same_orbit(name):
     model = small(name, outputs=2)
     u, x = np.random.default_rng(0).standard_normal((6, 4)), np.linspace(-1, 1, model.size)
-    outputs, final = Trainable(model, torch.float64).run(u[None], x)
+    outputs, final = Trainable(model, torch.float64).run(x, u[None])
     for t in range(6):
         x = model.rule(x, u[t])
         np.testing.assert_allclose(

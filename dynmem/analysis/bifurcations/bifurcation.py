@@ -64,7 +64,7 @@ def bifurcation(
     Returns a Dataset over the parameter's own name: ``x(parameter, sample, state)``, NaN beyond
     ``count(parameter)`` samples; ``period(parameter)`` in samples, 0 where the orbit does not
     repeat within half of them; ``escaped(parameter)``: the orbit was lost, all its numbers are NaN,
-    and ``note`` counts these; ``lyapunov(parameter, exponent)`` with ``standard_error`` and
+    and ``note`` counts these; ``lyapunov(parameter, exponent)`` with ``lyapunov_error`` and
     ``converged``, of which a ShortRunWarning counts the others. A flow that has come to rest is
     sampled once, at rest, where maxima are asked for.
 
@@ -131,7 +131,7 @@ def parameter_map(
     {parameter: values} of one or more; the other options are those of ``lyapunov_spectrum``, with
     an input u that is held.
 
-    Returns a Dataset over the parameters: ``lyapunov(..., exponent)``, ``standard_error(...,
+    Returns a Dataset over the parameters: ``lyapunov(..., exponent)``, ``lyapunov_error(...,
     exponent)``, ``converged(...)``, of which a ShortRunWarning counts the others, ``escaped(...)``
     where the orbit was lost and the numbers are NaN; ``note`` counts these.
 
@@ -167,7 +167,7 @@ def parameter_map(
     per = _per(first)
     label = {
         "lyapunov": ((*dims, "exponent"), found, per, "Lyapunov exponent"),
-        "standard_error": ((*dims, "exponent"), error, per, "standard error of the exponent"),
+        "lyapunov_error": ((*dims, "exponent"), error, per, "standard error of the exponent"),
         "converged": (dims, converged, "1", "whether the exponents have settled"),
         "escaped": (dims, escaped, "1", "whether the orbit was lost"),
     }
@@ -345,7 +345,7 @@ def _spectra(systems, x, u, options):
     rows = np.stack(
         [
             *np.broadcast_arrays(
-                found.lyapunov, found.standard_error, found.converged.values[..., None]
+                found.lyapunov, found.lyapunov_error, found.converged.values[..., None]
             )
         ],
         axis=-2,
@@ -409,7 +409,7 @@ def _diagram(system, parameter, values, rows, spectra, samples, n, options, rng)
             _per(system),
             "Lyapunov exponent",
         )
-        label["standard_error"] = (
+        label["lyapunov_error"] = (
             (parameter, "exponent"),
             spectra[:, 1],
             _per(system),

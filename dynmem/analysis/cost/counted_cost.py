@@ -165,7 +165,7 @@ def _run(system, length):
     try:
         with np.errstate(all="ignore"):
             y, last = system.run(
-                Counted(np.zeros((length, system.inputs)), tally), _start(system, tally)
+                _start(system, tally), Counted(np.zeros((length, system.inputs)), tally)
             )
     except TypeError as error:
         if "count" not in str(error) and "operations of numpy" not in str(error):

@@ -309,7 +309,7 @@ class Counting(Numpy):
     erf = staticmethod(lambda x: _made(Numpy.erf(x.value), (x,), elementwise=x.size))
 
     @staticmethod
-    def unroll(system, u, x):
+    def unroll(system, x, u):
         """``system.unroll`` with every step counted as the first two are; the values of later
         states are those of the second."""
         length, now = u.shape[-2], u[..., 0, :] if system.inputs else None

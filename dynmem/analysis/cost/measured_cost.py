@@ -125,7 +125,7 @@ def _passes(name, model, batch, dtype, features, rng):
 
         def run(u):
             twin = map_arrays(system, leaf)  # made anew: what it caches belongs to one pass
-            return twin.run(u, u.new_zeros(len(u), system.size))[0]
+            return twin.run(u.new_zeros(len(u), system.size), u)[0]
 
         map_arrays(system, leaf)
         weights = [tensor for tensor in tensors.values() if tensor.requires_grad and tensor.numel()]

@@ -126,7 +126,7 @@ def _last_output_by_inputs(system, u, x):
         given = torch.tensor(
             np.broadcast_to(u, (len(outputs), *u.shape)).copy(), requires_grad=True
         )
-        last = twin.run(given, torch.tensor(np.broadcast_to(x, (len(outputs), x.size)).copy()))[0][
+        last = twin.run(torch.tensor(np.broadcast_to(x, (len(outputs), x.size)).copy()), given)[0][
             :, -1
         ]
         rows.append(torch.autograd.grad(last[torch.arange(len(outputs)), outputs].sum(), given)[0])

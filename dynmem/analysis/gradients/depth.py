@@ -44,7 +44,7 @@ class Depth(Map):
     def rule(self, x, u):
         block, rest = self.block, constant_like(np.zeros((*x.shape[:-1], self.block.size)), x)
         stream = x.reshape(*x.shape[:-1], self.steps, block.inputs)
-        return (block.run if isinstance(block.mixer, AT_ONCE) else block.unroll)(stream, rest)[
+        return (block.run if isinstance(block.mixer, AT_ONCE) else block.unroll)(rest, stream)[
             0
         ].reshape(*x.shape)
 
@@ -66,7 +66,7 @@ def depth_spectrum(model, u=1.0, *, steps=1, exponents=None, samples=1, rng=0):
     by default all steps x width.
     samples : sequences whose growth is averaged.
 
-    Returns lyapunov(exponent), standard_error(exponent), over samples and blocks; growth(layer,
+    Returns lyapunov(exponent), lyapunov_error(exponent), over samples and blocks; growth(layer,
     exponent). A direction that a norm takes out (the mean over components) has the exponent -inf.
     Raises TypeError for a model without residual blocks.
 
@@ -147,7 +147,7 @@ def stream_variance(model, u=1.0, *, steps=16, samples=8, rng=0):
         _through(before, _inputs(model, u, steps, samples, np.random.default_rng(rng).spawn(1)[0]))
     ]
     for block in blocks:
-        stream.append(block.run(stream[-1], np.zeros((len(stream[-1]), block.size)))[0])
+        stream.append(block.run(np.zeros((len(stream[-1]), block.size)), stream[-1])[0])
     if not np.isfinite(stream[-1]).all():
         raise NotFiniteError(
             "the stream is not finite at the last block: without a norm it grows "
@@ -230,10 +230,10 @@ def _by_layer(blocks, after, stream, loss):
     weights, twins = zip(*map(_trained, blocks), strict=True)
     streams = [stream.requires_grad_()]
     for block in twins:
-        streams.append(block.run(streams[-1], stream.new_zeros(len(stream), block.size))[0])
+        streams.append(block.run(stream.new_zeros(len(stream), block.size), streams[-1])[0])
     out = streams[-1]
     for layer in after:
-        out = map_arrays(layer, torch.tensor).run(out, stream.new_zeros(len(stream), layer.size))[0]
+        out = map_arrays(layer, torch.tensor).run(stream.new_zeros(len(stream), layer.size), out)[0]
     value = loss(out)
     if not torch.isfinite(value).all():
         raise NotFiniteError(
@@ -312,7 +312,7 @@ def _inputs(model, u, steps, samples, rng):
 def _through(layers, u):
     """Outputs of the layers before the blocks, from rest."""
     for layer in layers:
-        u = layer.run(u, np.zeros((*u.shape[:-2], layer.size)))[0]
+        u = layer.run(np.zeros((*u.shape[:-2], layer.size)), u)[0]
     return u
 
 
@@ -348,7 +348,7 @@ def spectrum_report(lyapunov, growth, error, **about):
     return dataset(
         {
             "lyapunov": ("exponent", lyapunov, "1/block", "mean growth of a direction over depth"),
-            "standard_error": ("exponent", error, "1/block", "standard error of the exponent"),
+            "lyapunov_error": ("exponent", error, "1/block", "standard error of the exponent"),
             "growth": (("layer", "exponent"), growth, "nat", "growth of a direction at one block"),
         },
         {

@@ -202,14 +202,14 @@ class _Carried:
             every.shape[1] - longest - 1,
         )
         with torch.no_grad():
-            x = self.run(every[:, :early], x)[1] if early else x
+            x = self.run(x, every[:, :early])[1] if early else x
             self.u, self.steps = every[:, early:], longest + 1
             self.states = {0: x}
             for start in range(0, self.steps - SEGMENT[dtype], SEGMENT[dtype]):
                 self.states[start + SEGMENT[dtype]] = self.run(
-                    self.u[:, start : start + SEGMENT[dtype]], self.states[start]
+                    self.states[start], self.u[:, start : start + SEGMENT[dtype]]
                 )[1]
-            last = self.run(self.u[:, max(self.states) :], self.states[max(self.states)])[1]
+            last = self.run(self.states[max(self.states)], self.u[:, max(self.states) :])[1]
         if not torch.isfinite(last).all():
             raise NotFiniteError(
                 f"the state of {type(model).__name__} is not finite along the "
@@ -223,7 +223,7 @@ class _Carried:
 
         middle = (start + stop) // 2
         with torch.no_grad():
-            self.states[middle] = self.run(self.u[:, start:middle], self.states[start])[1]
+            self.states[middle] = self.run(self.states[start], self.u[:, start:middle])[1]
         return [(start, middle), (middle, stop)]
 
 
@@ -259,7 +259,7 @@ class _Whole:
             raise NotFiniteError("u holds NaN or infinity")
         self.steps, self.inputs = self.u.shape[1:]
         self.states = {0: self.u.new_zeros(len(self.u), 0)}
-        self.run = lambda u, x: (_first(module(u)), x)
+        self.run = lambda x, u: (_first(module(u)), x)
         self.outputs = _checked(name, self.run, self.u[0], dtype)
         self.scale = 1e150 if dtype == "float64" else 1e15
         self.log_floor = float(_least(kind) - np.log(self.scale))
@@ -277,7 +277,7 @@ def _checked(name, run, u, dtype):
 
     try:
         with torch.no_grad():
-            alone, pair = run(u[None], None)[0], run(torch.stack((u.flip(0), u)), None)[0]
+            alone, pair = run(None, u[None])[0], run(None, torch.stack((u.flip(0), u)))[0]
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise ShapeError(
             f"{name} does not take an input {(1, *u.shape)}, (batch, time, "
@@ -372,7 +372,7 @@ def _pull(seen, start, stop, of_run, v, ends_at, here, back):
 
     u = seen.u[of_run, start:stop].requires_grad_()
     x = seen.states[start][of_run].requires_grad_()
-    y, after = seen.run(u, x)
+    y, after = seen.run(x, u)
     pairs = [(after, back)]
     if here.any():
         at = torch.as_tensor(np.flatnonzero(here))

@@ -50,7 +50,7 @@ def conditional_exponents(
     driver, a network has the echo state property near this orbit. That a spectral radius is below 1
     does not decide it, except for a linear network.
 
-    Returns a Dataset: ``lyapunov(exponent)``, ``standard_error(exponent)``, ``synchronises`` (the
+    Returns a Dataset: ``lyapunov(exponent)``, ``lyapunov_error(exponent)``, ``synchronises`` (the
     largest is below 0 by three standard errors), ``converged``, without which there is a
     ShortRunWarning.
 
@@ -78,7 +78,7 @@ def conditional_exponents(
         )
         values, error, converged = (
             found.lyapunov.values,
-            found.standard_error.values,
+            found.lyapunov_error.values,
             bool(found.converged),
         )
         per, step = found.lyapunov.attrs["units"], None
@@ -91,7 +91,7 @@ def conditional_exponents(
     settled = bool(values[0] < -3.0 * error[0])
     label = {
         "lyapunov": ("exponent", values, per, "conditional Lyapunov exponent"),
-        "standard_error": ("exponent", error, per, "standard error of the exponent"),
+        "lyapunov_error": ("exponent", error, per, "standard error of the exponent"),
         "synchronises": ((), settled, "1", "whether differences certainly shrink"),
         "converged": ((), converged, "1", "whether the estimate has settled"),
     }

@@ -53,7 +53,7 @@ def covariant_vectors(
 
     Returns a Dataset: ``vector(time, exponent, state)`` of length 1, ``x(time, state)``,
     ``local_growth(time, exponent)`` over the block that starts there, ``lyapunov(exponent)`` the
-    mean growth with ``standard_error``; ``angle(time, exponent, other)`` and
+    mean growth with ``lyapunov_error``; ``angle(time, exponent, other)`` and
     ``subspace_angle(time)``, the smallest angle between a growing and a shrinking direction (NaN,
     and said so, where either is missing), in radians from 0 to pi/2; for a Flow that runs free
     ``neutral_angle(time)`` between the velocity and the vector whose exponent is nearest to zero;
@@ -190,7 +190,7 @@ def _labels(run, states, vectors, logs, every, stride, unsettled):
             "growth of the vector over one block",
         ),
         "lyapunov": ("exponent", values, per, "mean growth of the vector"),
-        "standard_error": ("exponent", error, per, "standard error of the mean growth"),
+        "lyapunov_error": ("exponent", error, per, "standard error of the mean growth"),
         "angle": (
             ("time", "exponent", "other"),
             _angle(vectors @ np.swapaxes(vectors, 1, 2)),

@@ -30,7 +30,7 @@ def finite_time_exponents(
     least two windows.
 
     Returns a Dataset: ``finite_time_exponent(sample, exponent)`` of consecutive windows,
-    ``lyapunov(exponent)`` their mean with ``standard_error``, ``variance``, ``skewness`` and
+    ``lyapunov(exponent)`` their mean with ``lyapunov_error``, ``variance``, ``skewness`` and
     ``excess_kurtosis`` with the standard errors that Gaussian windows would have
     (``skewness_error``, ``kurtosis_error``; NaN where the variance is 0), ``positive_share``, and
     ``diffusion(merged_window, exponent)`` with ``diffusion_error``.
@@ -104,7 +104,7 @@ def _labels(growth, window, per, unit):
     rows = {
         "finite_time_exponent": (("sample", "exponent"), values, per, "growth over the window"),
         "lyapunov": ("exponent", mean, per, "mean growth"),
-        "standard_error": ("exponent", error, per, "standard error of the mean"),
+        "lyapunov_error": ("exponent", error, per, "standard error of the mean"),
         "variance": ("exponent", variance, f"{per}^2", "variance over windows"),
         "skewness": ("exponent", third, "1", "skewness over windows"),
         "skewness_error": (

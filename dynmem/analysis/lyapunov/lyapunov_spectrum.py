@@ -63,7 +63,7 @@ def lyapunov_spectrum(
     inputs), or a function (rng, steps) -> array.
     tolerance : stop once the run has settled and every standard error is below it.
 
-    Returns a Dataset: ``lyapunov(exponent)``, ``standard_error(exponent)`` from the slow
+    Returns a Dataset: ``lyapunov(exponent)``, ``lyapunov_error(exponent)`` from the slow
     fluctuations of growth, ``running(time, exponent)``, ``kaplan_yorke_dimension``,
     ``entropy_rate`` (Pesin: the sum of the positive ones), ``sum_residual`` (their sum less the
     mean of ln|det J|, or of the divergence; NaN, and said so, where not all exponents were asked
@@ -350,7 +350,7 @@ def _report(system, stepper, growth, n, rng, parameters, batch=(), workers=1):
     per = "1/step" if not isinstance(system, Flow) and stepper.dt == 1 else "1/time unit"
     label = {
         "lyapunov": ((*batch, "exponent"), values, per, "Lyapunov exponent"),
-        "standard_error": ((*batch, "exponent"), error, per, "standard error of the exponent"),
+        "lyapunov_error": ((*batch, "exponent"), error, per, "standard error of the exponent"),
         "running": ((*batch, "time", "exponent"), running, per, "running estimate of the exponent"),
         "kaplan_yorke_dimension": (batch, dimension, "1", "Kaplan-Yorke dimension"),
         "entropy_rate": (batch, entropy, f"nats{per[1:]}", "entropy rate by Pesin's formula"),

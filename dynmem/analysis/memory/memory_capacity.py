@@ -128,7 +128,7 @@ def _outputs(system, inputs, x0, rng):
     if x.ndim != 1:
         raise ShapeError(f"x0 has shape {x.shape}: pass one start of shape (n,)")
     with np.errstate(over="ignore", invalid="ignore"):
-        outputs = np.asarray(system.run(inputs, x)[0], float)
+        outputs = np.asarray(system.run(x, inputs)[0], float)
     if not np.isfinite(outputs).all():
         raise NotFiniteError(
             f"the outputs of {type(system).__name__} are not finite: lower "

@@ -82,7 +82,7 @@ def series_exponent(
     surrogates : series of linear noise with the spectrum and the values of this one, against which
     the stretch is held; 0 leaves it out.
 
-    Returns a Dataset: ``lyapunov`` per unit of time; ``standard_error``, which adds in squares the
+    Returns a Dataset: ``lyapunov`` per unit of time; ``lyapunov_error``, which adds in squares the
     scatter between parts of the series, the bend of the stretch, a fifth of a nat over its length,
     and the change with one more dimension; ``reliable``; ``divergence(lag)`` with
     ``divergence_error``; ``stretch_start``, ``stretch_end``; ``strangers``, S of unrelated points;
@@ -284,7 +284,7 @@ def _report(curve, value, error, stretch, apart, note, dt, rng, parameters):
             "1/time unit",
             "largest Lyapunov exponent, estimated from data",
         ),
-        "standard_error": (
+        "lyapunov_error": (
             (),
             float(error),
             "1/time unit",

@@ -38,7 +38,7 @@ class Attention(dm.Map):
         past = x.reshape(*x.shape[:-1], 4, self.inputs)
         return self._read(u[..., None, :], past)[..., 0, :]
 
-    def run(self, u, x):
+    def run(self, x, u):
         return self._read(u, u), x
 
     def _read(self, now, past):
@@ -176,7 +176,7 @@ def test_a_loop_counted_by_two_steps_is_the_loop():
             x = system.rule(x, Counted(step, tally))
             chain = x.depth
         found = Tally()
-        _, last = system.unroll(Counted(u, found), Counted(np.zeros(system.size), found))
+        _, last = system.unroll(Counted(np.zeros(system.size), found), Counted(u, found))
         by_output = Tally()
         system.output(Counted(np.zeros((length, system.size)), by_output), Counted(u, by_output))
         found.add(by_output, -1)
@@ -253,8 +253,8 @@ def test_machine_code_is_counted_by_the_rule():
     """A run that takes the numbers out of numpy's hands does what the rule does at each step."""
 
     class Compiled(dm.models.Tanh):
-        def run(self, u, x):
-            return self.unroll(np.ascontiguousarray(np.asarray(u)), x)
+        def run(self, x, u):
+            return self.unroll(x, np.ascontiguousarray(np.asarray(u)))
 
     cell = dm.models.Tanh.random(5, 2, rng=0)
     found, plain = (

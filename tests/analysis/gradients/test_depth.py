@@ -102,7 +102,7 @@ def test_a_step_of_depth_is_the_block_and_its_tangent_autograds(mixer):
     step, x = Depth(block, 3), np.random.default_rng(0).standard_normal(12)
     np.testing.assert_allclose(
         step.rule(x, None),
-        block.run(x.reshape(3, 4), np.zeros(block.size))[0].reshape(-1),
+        block.run(np.zeros(block.size), x.reshape(3, 4))[0].reshape(-1),
         atol=1e-12,
     )
     size, directions = 1e-5, np.eye(12)
@@ -172,7 +172,7 @@ def test_the_gradient_of_the_stream_by_differences():
 
     def value(x):
         for layer in (*blocks, *after):
-            x = layer.run(x, np.zeros((1, layer.size)))[0]
+            x = layer.run(np.zeros((1, layer.size)), x)[0]
         return x[0, -1, 0] ** 2
 
     differences = [

@@ -134,7 +134,7 @@ def test_slope_is_the_first_exponent():
         exponent = lyapunov_spectrum(cell, duration=4000, exponents=1, drive=drive)
         for anchor in ("end", "start"):
             law = forgetting(gradient_norms(cell, drive, lags=3000, anchor=anchor))
-            error = float(np.hypot(law.slope_error, exponent.standard_error.item()))
+            error = float(np.hypot(law.slope_error, exponent.lyapunov_error.item()))
             assert law.slope == pytest.approx(exponent.lyapunov.item(), abs=4 * error + 2e-3)
 
 

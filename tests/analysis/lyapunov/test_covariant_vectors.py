@@ -26,7 +26,7 @@ def test_a_linear_map_has_its_eigenvectors():
     np.testing.assert_allclose(np.abs(np.vecdot(found.vector.values, expected)), 1.0, atol=1e-12)
     np.testing.assert_allclose(found.lyapunov, exponents, atol=1e-12)
     np.testing.assert_allclose(found.local_growth, np.tile(exponents, (50, 1)), atol=1e-11)
-    assert float(found.unsettled.max()) < 1e-7 and float(found.standard_error.max()) < 1e-10
+    assert float(found.unsettled.max()) < 1e-7 and float(found.lyapunov_error.max()) < 1e-10
     np.testing.assert_allclose(
         found.angle[0], np.arccos(np.minimum(np.abs(expected @ expected.T), 1.0)), atol=1e-7
     )

@@ -53,7 +53,7 @@ def test_products_of_gaussian_matrices():
     np.testing.assert_allclose(
         found.skewness, polygamma(2, freedom / 2) / polygamma(1, freedom / 2) ** 1.5, rtol=0.1
     )
-    np.testing.assert_allclose(found.standard_error, np.sqrt(variance / 40_000), rtol=0.4)
+    np.testing.assert_allclose(found.lyapunov_error, np.sqrt(variance / 40_000), rtol=0.4)
     # independent steps: the diffusion is half the variance at every length
     for exponent in range(3):
         row = found.diffusion[:, exponent]

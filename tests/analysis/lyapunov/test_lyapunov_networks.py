@@ -40,7 +40,7 @@ def test_products_of_gaussian_matrices():
     assert (
         np.abs(result.lyapunov - 0.5 * (np.log(2 * gain**2 / n) + digamma(half))) < 4.5 * sd
     ).all()
-    assert ((result.standard_error / sd > 0.5) & (result.standard_error / sd < 1.6)).all() and abs(
+    assert ((result.lyapunov_error / sd > 0.5) & (result.lyapunov_error / sd < 1.6)).all() and abs(
         result.sum_residual
     ) < 1e-9
 
@@ -97,7 +97,7 @@ def test_lstm_of_zero_weights(bias):
     assert np.isneginf(result.lyapunov[5:]).all() and "5 directions" in result.attrs["collapsed"]
     assert (
         result.converged
-        and not result.standard_error[5:].any()
+        and not result.lyapunov_error[5:].any()
         and result.kaplan_yorke_dimension == 0
     )
     assert np.isneginf(lyapunov_spectrum(GRU.zeros(3), duration=100).lyapunov).sum() == 0

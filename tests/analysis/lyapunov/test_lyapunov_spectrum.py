@@ -135,7 +135,7 @@ def test_maps_of_the_torus():
 def test_henon_map():
     """Sprott (2003): 0.41922, -1.62319, dimension 1.258; the sum is ln 0.3 at every step."""
     result = lyapunov_spectrum(Henon(), [0.1, 0.1], duration=10_000)
-    first, error = result.lyapunov[0].item(), result.standard_error[0].item()
+    first, error = result.lyapunov[0].item(), result.lyapunov_error[0].item()
     assert abs(first - 0.41922) < max(4 * error, 2e-3) and error < 5e-3
     assert (
         result.lyapunov.sum() == pytest.approx(np.log(0.3), abs=1e-10)
@@ -152,7 +152,7 @@ def test_lorenz_flow():
         result.lyapunov.sum() == pytest.approx(-41 / 3, abs=1e-4)
         and abs(result.sum_residual) < 1e-4
     )
-    error = result.standard_error.values
+    error = result.lyapunov_error.values
     assert (
         np.abs(result.lyapunov.values - [0.9056, 0.0, -14.5723]) < 4 * error + 0.02
     ).all() and error.max() < 0.4
@@ -224,7 +224,7 @@ def test_saturated_networks():
             and "-inf" in result.attrs["collapsed"]
             and not result.lyapunov.isnull().any()
         )
-        assert not result.standard_error.isnull().any()
+        assert not result.lyapunov_error.isnull().any()
     half = Factors(np.array([0.0, 0.5, 0.0, 2.0]))
     result = lyapunov_spectrum(half, np.zeros(4), duration=100, transient=100)
     np.testing.assert_allclose(result.lyapunov[:2], np.log([2, 0.5]), atol=1e-12)
@@ -312,11 +312,11 @@ def test_same_seed_same_bits():
 
 def test_tolerance_stops_a_run():
     result = lyapunov_spectrum(Logistic(3.9), [0.3], duration=40_000, tolerance=0.02)
-    assert result.time[-1] < 10_000 and result.converged and result.standard_error.max() < 0.02
+    assert result.time[-1] < 10_000 and result.converged and result.lyapunov_error.max() < 0.02
     assert (
         not lyapunov_spectrum(
             Logistic(3.9), [0.3], duration=300, tolerance=1e-9
-        ).standard_error.max()
+        ).lyapunov_error.max()
         < 1e-9
     )
 
@@ -330,7 +330,7 @@ def test_standard_error_is_the_scatter_over_starts():
         for _ in range(24)
     ]
     scatter = np.std([run.lyapunov.item() for run in runs], ddof=1)
-    claimed = np.sqrt(np.mean([run.standard_error.item() ** 2 for run in runs]))
+    claimed = np.sqrt(np.mean([run.lyapunov_error.item() ** 2 for run in runs]))
     assert 0.5 < claimed / scatter < 2.0
 
 
@@ -434,7 +434,7 @@ def test_a_run_that_is_too_short_says_so():
     short = dm.lyapunov_spectrum(dm.systems.get("henon"), duration=8, transient=0)
     assert (
         not short.converged
-        and np.isinf(short.standard_error).all()
+        and np.isinf(short.lyapunov_error).all()
         and "too short" in short.attrs["warning"]
     )
     assert (

@@ -106,7 +106,7 @@ def test_a_shear_has_not_settled():
     assert (
         not found.converged
         and (found.lyapunov[0] > 1e-3)
-        and (np.abs(found.lyapunov) < 3.0 * found.standard_error).all()
+        and (np.abs(found.lyapunov) < 3.0 * found.lyapunov_error).all()
     )
     vectors = covariant_vectors(shear, np.zeros(2), duration=100)
     assert np.isnan(vectors.subspace_angle).all(), (

@@ -150,7 +150,7 @@ def test_against_least_squares():
         cell, lags=4, steps=steps, transient=100, drive=0.5, rng=3, x0=np.zeros(6)
     )
     noise = np.random.default_rng(3).uniform(-np.sqrt(3), np.sqrt(3), (100 + 4 + steps, 2))
-    y = cell.unroll(0.5 * noise, np.zeros(6))[0][-steps:]
+    y = cell.unroll(np.zeros(6), 0.5 * noise)[0][-steps:]
     X = np.column_stack([y, np.ones(steps)])
     for lag in range(5):
         expected = 0.0

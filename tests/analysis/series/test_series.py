@@ -95,7 +95,7 @@ def test_maps(series, exponent):
     derivative along a long orbit)."""
     found = series_exponent(series(), surrogates=9)
     assert bool(found.reliable) and found.lyapunov.item() == pytest.approx(exponent, rel=0.1)
-    assert abs(found.lyapunov.item() - exponent) < 2 * found.standard_error.item() < 0.4 * exponent
+    assert abs(found.lyapunov.item() - exponent) < 2 * found.lyapunov_error.item() < 0.4 * exponent
     assert "weaker way" in found.attrs["weaker"]
 
 
@@ -109,7 +109,7 @@ def test_errors_cover():
         (series_exponent(part, surrogates=0, rng=i), truth) for i, (part, truth) in enumerate(parts)
     ]
     scaled = np.array(
-        [(one.lyapunov.item() - truth) / one.standard_error.item() for one, truth in found]
+        [(one.lyapunov.item() - truth) / one.lyapunov_error.item() for one, truth in found]
     )
     assert np.sqrt(np.mean(scaled**2)) < 1.3 and np.abs(scaled).max() < 3.0
 
@@ -117,7 +117,7 @@ def test_errors_cover():
 def test_lorenz(lorenz):
     found = series_exponent(lorenz, dt=0.03, surrogates=5)
     assert found.lyapunov.item() == pytest.approx(0.9056, rel=0.1)
-    assert abs(found.lyapunov.item() - 0.9056) < 2 * found.standard_error.item() < 0.9
+    assert abs(found.lyapunov.item() - 0.9056) < 2 * found.lyapunov_error.item() < 0.9
     finer = series_exponent(lorenz, dt=0.3, surrogates=0)  # the unit of time is the caller's
     assert finer.lyapunov.item() == pytest.approx(found.lyapunov.item() / 10, rel=0.02)
 
@@ -131,15 +131,15 @@ def test_a_little_noise_widens_the_error():
     clean = henon(3000)
     noisy = clean + 0.02 * np.random.default_rng(0).standard_normal(3000)
     found, sure = series_exponent(noisy, surrogates=5), series_exponent(clean, surrogates=5)
-    assert found.standard_error > 2 * sure.standard_error
-    assert abs(found.lyapunov.item() - 0.41922) < 2 * found.standard_error.item()
+    assert found.lyapunov_error > 2 * sure.lyapunov_error
+    assert abs(found.lyapunov.item() - 0.41922) < 2 * found.lyapunov_error.item()
 
 
 @pytest.mark.parametrize("name", ["white", "red", "narrow", "smooth", "walk"])
 def test_noise_has_no_exponent(name):
     for seed, dimension in ((0, None), (1, 2), (2, 4)):
         found = series_exponent(noise(name, seed), dimension=dimension)
-        confident = found.lyapunov > 2 * found.standard_error
+        confident = found.lyapunov > 2 * found.lyapunov_error
         assert not bool(confident) and "note" in found.attrs
 
 
@@ -149,8 +149,8 @@ def test_regular_series_are_not_chaotic():
     for series in (sine, sine + other, logistic(3.5, 1500), sine + 0.1 * noise("white", 0, 2500)):
         found = series_exponent(series, surrogates=0)
         assert (
-            abs(found.lyapunov) <= 2 * found.standard_error
-            and found.standard_error < 0.05
+            abs(found.lyapunov) <= 2 * found.lyapunov_error
+            and found.lyapunov_error < 0.05
             and "note" in found.attrs
         )
 

@@ -237,7 +237,7 @@ def test_the_worst_force_reaches_the_amplitude_bound(name):
     linear = dm.linearize(
         CoRNN(np.zeros((1, 1)), V=np.array([[1.0]]), **OSCILLATORS[name]), np.zeros(2)
     )
-    y, _ = model.run(np.sign(linear.kernel(300)[::-1, :, 0]), np.zeros(2))
+    y, _ = model.run(np.zeros(2), np.sign(linear.kernel(300)[::-1, :, 0]))
     assert y[-1, 0] == pytest.approx(
         theory.cornn_bounds(model, [300]).amplitude_bound.item(), rel=1e-12
     )

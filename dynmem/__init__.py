@@ -65,7 +65,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "ContractError",
             "ShortRunWarning",
         ],
-        "autodiff.jacobian": ["jacobian", "tangent_product", "cotangent_product"],
+        "autodiff.jacobian": ["jacobian", "tangent_product", "cotangent_product", "jvp", "vjp"],
         "orbits": ["FlowMap", "orbit"],
         "linear": ["LinearSystem", "linearize"],
         "contract": ["check_system"],

@@ -5,8 +5,8 @@ import numpy as np
 from . import symbolic
 from .arrays import tensors
 from .autodiff.dual import Dual
-from .autodiff.jacobian import as_tensor, record
-from .autodiff.tangents import Push
+from .autodiff.jacobian import as_tensor, linearise_rule
+from .autodiff.tangents import Forward
 from .errors import ContractError
 from .labels import dataset, describe_system
 from .orbits import FlowMap
@@ -101,7 +101,7 @@ def _directions(point, rng):
 
 
 def _push(function, point, rows):
-    out = function(Dual(point, Push(rows)))
+    out = function(Dual(point, Forward(rows)))
     if isinstance(out, Dual):
         return out.value, np.broadcast_to(out.tangent.array(), (len(rows), *out.shape))
     return np.asarray(out), np.zeros((len(rows), *np.asarray(out).shape))
@@ -192,7 +192,7 @@ def _adjoint(system, x, u, rng):
     for function, point in _sides(system, x, u):
         rows = _directions(point, rng)
         value, pushed = _push(function, point, rows)
-        back = record(function, point)[1]
+        back = linearise_rule(function, point)[1]
         gradients = rng.standard_normal((3, *value.shape))
         worst = max(worst, _error(back(gradients) @ rows.T, gradients @ pushed.T))
     return worst, ""
@@ -209,7 +209,7 @@ def _torch(system, x, u, rng):
     )
     try:
         for (function, point), (mirrored, at) in pairs:
-            value, back = record(function, point)
+            value, back = linearise_rule(function, point)
             out, torch_back = torch.func.vjp(mirrored, at)
             worst = max(worst, _error(tensors(out), value))
             for gradient in rng.standard_normal((3, *value.shape)):

@@ -22,8 +22,14 @@ import dynmem as dm
 from dynmem.autodiff.jacobian import push
 from dynmem.errors import NotFiniteError, ShortRunWarning
 from dynmem.study import Study
-from dynmem.training.forecast import Forecaster, echo, forecaster, learned_dynamics, valid_time
-from dynmem.training.teacher_forcing import teach
+from dynmem.training.forecast import (
+    Forecaster,
+    echo_state_forecaster,
+    forecaster,
+    learned_dynamics,
+    valid_time,
+)
+from dynmem.training.teacher_forcing import fit_forecaster
 
 MODELS = {  # options of dm.models.get, and the learning rate
     "esn": ({"units": 300, "spectral_radius": 0.5, "input_gain": 0.3}, None),
@@ -100,10 +106,17 @@ def taught_by_stage(name, data, seed, steps, further):
     k, began = data.sizes["state"], time.process_time()
     model = dm.models.get(name, inputs=k, outputs=k, rng=seed, **options)
     if rate is None:
-        return [(echo(model, data, ridge=1e-7, noise=1e-4, rng=seed), time.process_time() - began)]
-    first, _ = teach(model, data, steps=steps, forcing=1, window=50, learning_rate=rate, rng=seed)
+        return [
+            (
+                echo_state_forecaster(model, data, ridge=1e-7, noise=1e-4, rng=seed),
+                time.process_time() - began,
+            )
+        ]
+    first, _ = fit_forecaster(
+        model, data, steps=steps, forcing=1, window=50, learning_rate=rate, rng=seed
+    )
     between = time.process_time() - began
-    second, _ = teach(first, data, steps=further, learning_rate=AGAIN, rng=seed)
+    second, _ = fit_forecaster(first, data, steps=further, learning_rate=AGAIN, rng=seed)
     return [(first, between), (second, time.process_time() - began)]
 
 

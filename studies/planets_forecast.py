@@ -31,8 +31,8 @@ from dynmem.orbits import trajectory
 from dynmem.study import Study
 from dynmem.systems import NBody, OuterSolarSystem, ephemeris
 from dynmem.systems.symplectic import halves
-from dynmem.training.forecast import echo
-from dynmem.training.teacher_forcing import teach
+from dynmem.training.forecast import echo_state_forecaster
+from dynmem.training.teacher_forcing import fit_forecaster
 
 STEP = 20.0 / ephemeris.YEAR  # years between samples of the sky
 # of them for one of a planet
@@ -272,7 +272,7 @@ def made(name, data, every, steps, seed):
         )
         return solved(model, data, DELAYS[every] + 1)
     model = dm.models.get(name, inputs=3, outputs=3, rng=seed, **MODELS[name])
-    return teach(
+    return fit_forecaster(
         model,
         data,
         steps=steps,
@@ -297,7 +297,10 @@ def delay_line(inputs, delays):
 
 def solved(model, data, washout):
     """The forecaster whose ridge, of ``RIDGES``, forecasts the validation part best."""
-    found = [echo(model, data, washout=washout, ridge=ridge, noise=0.0) for ridge in RIDGES]
+    found = [
+        echo_state_forecaster(model, data, washout=washout, ridge=ridge, noise=0.0)
+        for ridge in RIDGES
+    ]
     own = np.flatnonzero(data.split == 1)
     ahead = int(0.65 * len(own))
     at = np.linspace(own[0], own[-1] - ahead, 6).astype(int)

@@ -7,7 +7,7 @@ import sympy
 import dynmem as dm
 from dynmem import arrays
 from dynmem.autodiff.dual import Dual
-from dynmem.autodiff.tangents import Push
+from dynmem.autodiff.tangents import Forward
 
 X = np.array([0.3, -0.7, 1.2])
 POSITIVE = {"log", "sqrt"}
@@ -28,7 +28,7 @@ def agree(function, *points, tolerance=1e-14):
     for found in (
         function(*(torch.tensor(p) for p in points)).numpy(),
         numbers(function(*(as_symbols(p) for p in points))),
-        function(*(Dual(p, Push(np.zeros((1, *p.shape)))) for p in points)).value,
+        function(*(Dual(p, Forward(np.zeros((1, *p.shape)))) for p in points)).value,
     ):
         np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
         assert found.shape == expected.shape

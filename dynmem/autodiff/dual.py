@@ -2,8 +2,8 @@
 copy of the equation.
 
 A ``Dual`` carries a value of shape S and a tangent that is linear in the perturbation. Two kinds of
-tangent share the one table of derivatives below. ``Push`` holds k perturbed directions, shape (k,
-*S): forward mode, a whole frame pushed by one BLAS product. ``Pull`` records the linear steps, so
+tangent share the one table of derivatives below. ``Forward`` holds k perturbed directions, shape (k,
+*S): forward mode, a whole frame pushed by one BLAS product. ``Reverse`` records the linear steps, so
 that k cotangents go back through them: reverse mode.
 """
 
@@ -33,12 +33,12 @@ DERIVATIVES = {
 
 
 class Dual:
-    """A value of shape S with a tangent (``Push`` or ``Pull``). Rules use it like an array:
+    """A value of shape S with a tangent (``Forward`` or ``Reverse``). Rules use it like an array:
     arithmetic, ``@``, slices, the vocabulary of ``dynmem.arrays``, and numpy's functions of the
     same names.
 
-    >>> from dynmem.autodiff.tangents import Push
-    >>> x = Dual(np.array([0.5, 2.0]), Push(np.eye(2)))
+    >>> from dynmem.autodiff.tangents import Forward
+    >>> x = Dual(np.array([0.5, 2.0]), Forward(np.eye(2)))
     >>> (x * x).tangent.array().diagonal().tolist()
     [1.0, 4.0]
     """

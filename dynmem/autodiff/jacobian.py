@@ -12,7 +12,7 @@ from ..arrays import tensors
 from ..errors import NotFiniteError, ShapeError
 from ..system import as_input, as_state, as_system, check_rule, map_arrays
 from .dual import Dual
-from .tangents import Pull, Push, pull as _pull
+from .tangents import Forward, Reverse, pull as _pull
 
 
 def push(system, x, rows, u=None):
@@ -29,7 +29,7 @@ def push(system, x, rows, u=None):
 
 
 def _push(system, x, rows, u):
-    out = system.rule(Dual(x, Push(rows)), u)
+    out = system.rule(Dual(x, Forward(rows)), u)
     return (
         (out.value, out.tangent.array())
         if isinstance(out, Dual)
@@ -37,10 +37,10 @@ def _push(system, x, rows, u):
     )
 
 
-def record(function, x):
+def linearise_rule(function, x):
     """Value of function at the array x, and ``back``: cotangents (k, *out.shape) to cotangents (k,
     *x.shape)."""
-    root = Pull(x.shape)
+    root = Reverse(x.shape)
     out = function(Dual(x, root))
     if not isinstance(out, Dual):
         return np.asarray(out), lambda rows: np.zeros((rows.shape[0], *x.shape))
@@ -65,7 +65,7 @@ def tangent_product(system, x, frame, u=None, *, wrt="state"):
             "with tangent vectors as rows"
         )
     frame, point = _same_batch(frame, point)
-    out = function(Dual(point, Push(np.moveaxis(frame, -2, 0))))
+    out = function(Dual(point, Forward(np.moveaxis(frame, -2, 0))))
     if not isinstance(out, Dual):
         out = np.asarray(out)
         return np.zeros((*out.shape[:-1], frame.shape[-2], out.shape[-1]))
@@ -89,7 +89,7 @@ def cotangent_product(system, x, rows, u=None, *, wrt="state"):
             f"rows have shape {rows.shape}, expected (..., k, {n}) with gradients as rows"
         )
     rows, point = _same_batch(rows, point)
-    _, back = record(function, point)
+    _, back = linearise_rule(function, point)
     return np.moveaxis(back(np.moveaxis(rows, -2, 0)), 0, -2)
 
 
@@ -183,7 +183,9 @@ def _function(system, x, u, wrt, of):
 def _by_duals(system, x, u, wrt, of):
     function, point = _function(system, x, u, wrt, of)
     eye = np.eye(point.shape[-1])[(slice(None),) + (None,) * (point.ndim - 1)]
-    out = function(Dual(point, Push(np.broadcast_to(eye, (point.shape[-1], *point.shape)).copy())))
+    out = function(
+        Dual(point, Forward(np.broadcast_to(eye, (point.shape[-1], *point.shape)).copy()))
+    )
     if not isinstance(out, Dual):
         return np.zeros((*np.asarray(out).shape, point.shape[-1]))
     return np.moveaxis(np.broadcast_to(out.tangent.array(), (point.shape[-1], *out.shape)), 0, -1)
@@ -223,3 +225,6 @@ def _by_symbols(system, x, u, wrt, of):
         )
     x, u = _point(system, x, u, wrt, of)
     return symbolic.evaluate(symbolic.jacobian(system, wrt=wrt, size=x.shape[-1]), system, x, u)
+
+
+jvp, vjp = tangent_product, cotangent_product  # the names of jax and torch.func

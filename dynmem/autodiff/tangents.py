@@ -1,8 +1,8 @@
 """The two kinds of tangent that a dual number carries, both linear in the perturbation of a value
 of shape S.
 
-``Push`` holds k perturbed directions, shape (k, *S): forward mode, a whole frame pushed by one BLAS
-product. ``Pull`` records the linear steps, so that k cotangents go back through them: reverse mode.
+``Forward`` holds k perturbed directions, shape (k, *S): forward mode, a whole frame pushed by one BLAS
+product. ``Reverse`` records the linear steps, so that k cotangents go back through them: reverse mode.
 Both answer to the same names, which is all that ``dual`` asks of them.
 """
 
@@ -20,7 +20,7 @@ def _spread(tangents, ndim):
     )
 
 
-class Push:
+class Forward:
     """Forward tangents ``rows * factor`` of shape (k, *S). The factor waits until a sum or a
     product needs it, so that a chain of elementwise functions costs one pass over the frame."""
 
@@ -35,51 +35,53 @@ class Push:
 
     def scale(self, factor, shape):
         if np.shape(factor) != self.rows.shape[1:]:
-            return Push(_spread(self.array(), len(shape)) * factor)
-        return Push(self.rows, np.asarray(factor) if self.factor is None else self.factor * factor)
+            return Forward(_spread(self.array(), len(shape)) * factor)
+        return Forward(
+            self.rows, np.asarray(factor) if self.factor is None else self.factor * factor
+        )
 
     def add(self, other, shape):
         left, right = _spread(self.array(), len(shape)), _spread(other.array(), len(shape))
         if self.factor is not None and left.shape[1:] == shape:  # a fresh array: add in place
             left += right
-            return Push(left)
-        return Push(left + right)
+            return Forward(left)
+        return Forward(left + right)
 
     def broadcast(self, shape):
         rows = _spread(self.array(), len(shape))
-        return Push(np.broadcast_to(rows, (rows.shape[0], *shape)))
+        return Forward(np.broadcast_to(rows, (rows.shape[0], *shape)))
 
     def matmul(self, matrix, shape):
         rows = self.array()
         if matrix.ndim == 2:  # one product for the whole batch
             flat = rows if rows.ndim == 2 else rows.reshape(rows[..., 0].size, rows.shape[-1])
-            return Push(
+            return Forward(
                 flat @ matrix if rows.ndim == 2 else (flat @ matrix).reshape(rows.shape[0], *shape)
             )
-        return Push(_spread(rows, matrix.ndim) @ matrix)
+        return Forward(_spread(rows, matrix.ndim) @ matrix)
 
     def rmatmul(self, matrix, shape):
-        return Push(matrix @ _spread(self.array(), matrix.ndim))
+        return Forward(matrix @ _spread(self.array(), matrix.ndim))
 
     def index(self, key, shape):
         if _fancy(key):  # numpy would move the axis of the tangents
             where = _positions(self.rows.shape[1:], key)
-            return Push(self.array().reshape(self.rows.shape[0], -1)[:, where])
-        return Push(
+            return Forward(self.array().reshape(self.rows.shape[0], -1)[:, where])
+        return Forward(
             self.rows[(slice(None), *key)], None if self.factor is None else self.factor[key]
         )
 
     def select(self, mask, shape):
-        return Push(np.where(mask, _spread(self.array(), len(shape)), 0.0))
+        return Forward(np.where(mask, _spread(self.array(), len(shape)), 0.0))
 
     def sum(self, axis, keepdims, shape):
-        return Push(self.array().sum(axis=axis, keepdims=keepdims))
+        return Forward(self.array().sum(axis=axis, keepdims=keepdims))
 
     def reshape(self, shape):
-        return Push(self.array().reshape(self.rows.shape[0], *shape))
+        return Forward(self.array().reshape(self.rows.shape[0], *shape))
 
     def transpose(self, axes, shape):
-        return Push(self.array().transpose(axes))
+        return Forward(self.array().transpose(axes))
 
     @staticmethod
     def concat(parts, sizes, axis, shape):
@@ -94,10 +96,10 @@ class Push:
             else:
                 np.multiply(part.rows, 1.0 if part.factor is None else part.factor, out=block)
             start += size
-        return Push(out)
+        return Forward(out)
 
 
-class Pull:
+class Reverse:
     """A recorded linear step: the shape of its value, its parents and, for each, how a cotangent
     (k, *S) goes back to it."""
 
@@ -107,19 +109,19 @@ class Pull:
         self.shape, self.parents = shape, parents
 
     def scale(self, factor, shape):
-        return Pull(shape, (self, lambda g: g * factor))
+        return Reverse(shape, (self, lambda g: g * factor))
 
     def add(self, other, shape):
-        return Pull(shape, (self, None), (other, None))
+        return Reverse(shape, (self, None), (other, None))
 
     def broadcast(self, shape):
-        return Pull(shape, (self, None))
+        return Reverse(shape, (self, None))
 
     def matmul(self, matrix, shape):
-        return Pull(shape, (self, lambda g: g @ matrix.swapaxes(-1, -2)))
+        return Reverse(shape, (self, lambda g: g @ matrix.swapaxes(-1, -2)))
 
     def rmatmul(self, matrix, shape):
-        return Pull(shape, (self, lambda g: matrix.swapaxes(-1, -2) @ g))
+        return Reverse(shape, (self, lambda g: matrix.swapaxes(-1, -2) @ g))
 
     def index(self, key, shape):
         def back(g):
@@ -132,13 +134,13 @@ class Pull:
                 whole[(slice(None), *key)] = g
             return whole
 
-        return Pull(shape, (self, back))
+        return Reverse(shape, (self, back))
 
     def select(self, mask, shape):
-        return Pull(shape, (self, lambda g: np.where(mask, g, 0.0)))
+        return Reverse(shape, (self, lambda g: np.where(mask, g, 0.0)))
 
     def sum(self, axis, keepdims, shape):
-        return Pull(
+        return Reverse(
             shape,
             (
                 self,
@@ -149,20 +151,20 @@ class Pull:
         )
 
     def reshape(self, shape):
-        return Pull(shape, (self, lambda g: g.reshape(g.shape[0], *self.shape)))
+        return Reverse(shape, (self, lambda g: g.reshape(g.shape[0], *self.shape)))
 
     def transpose(self, axes, shape):
-        return Pull(shape, (self, lambda g: g.transpose(np.argsort(axes))))
+        return Reverse(shape, (self, lambda g: g.transpose(np.argsort(axes))))
 
     @staticmethod
     def concat(parts, sizes, axis, shape):
-        """Join; see ``Push.concat``."""
+        """Join; see ``Forward.concat``."""
         parents, start = [], 0
         for part, size in zip(parts, sizes, strict=True):
             key = (slice(None),) * (axis + 1) + (slice(start, start + size),)
             parents += [] if part is None else [(part, lambda g, key=key: g[key])]
             start += size
-        return Pull(shape, *parents)
+        return Reverse(shape, *parents)
 
 
 def _fancy(key):

@@ -24,7 +24,7 @@ from ..runtime.jit import keep, kept, machine_code
 from ..runtime.threads import over_threads
 from ..system import Map
 from . import integrator_ir, llvm_ir
-from .trace import TooLargeError, UntraceableError, parameter_values, record
+from .trace import TooLargeError, UntraceableError, parameter_values, trace_rule
 
 WIDEST = 8  # directions in a tile
 TUNING = {"speed_level": 2, "loop_unrolling": False}  # more takes LLVM longer and gains nothing
@@ -97,7 +97,7 @@ class Program:
         out where they are not given.
 
         Growth is recorded over blocks of ``every`` steps; ``keep`` names what else is kept at their
-        ends: "states", "frames", "factors". Returns a ``Course``.
+        ends: "states", "frames", "factors". Returns a ``Trajectory``.
         """
         members, k, n = frames.shape
         if (
@@ -111,7 +111,7 @@ class Program:
                 f"{self.size} states"
             )
         every = every or max(steps, 1)
-        course = Course.empty(members, steps // every, k, n, keep)
+        result = Trajectory.empty(members, steps // every, k, n, keep)
         systems = system if isinstance(system, list) else [system]
         P = (
             self.parameters(systems).repeat(members // len(systems), axis=0)
@@ -159,16 +159,16 @@ class Program:
                 clock[a:b],
                 every,
                 check_every,
-                *(array[a:b] for array in course.arrays),
+                *(array[a:b] for array in result.arrays),
                 *space,
             )
 
         over_threads(part, members, workers)
-        return course
+        return result
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class Trajectory:
     """What a run has recorded: growth (m, blocks, k), states (m, blocks, n), frames (m, blocks, k,
     n), factors (m, blocks, k, k), the residual of the sum rule with the steps it was taken over (m,
     2), and status with the step it belongs to (m, 2)."""
@@ -270,11 +270,11 @@ def _warn(name, reason):
 def _recorded(system, size):
     """Trace, results, and whether the parameters had to be numbers in it."""
     try:
-        return *record(system, size), False
+        return *trace_rule(system, size), False
     except TooLargeError:
         raise
     except UntraceableError:
-        return *record(system, size, symbols=False), True
+        return *trace_rule(system, size, symbols=False), True
 
 
 def _scheme(system):

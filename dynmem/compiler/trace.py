@@ -381,7 +381,7 @@ def _structure(value):
     return value.tobytes() if isinstance(value, np.ndarray) else value
 
 
-def record(system, size, symbols=True):
+def trace_rule(system, size, symbols=True):
     """The trace of a rule and the nodes of its result; parameters are nodes too, or, with
     ``symbols=False``, numbers.
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..labels import dataset
-from ..runtime.memory import refuse_large
+from ..runtime.memory import require_memory
 from ..systems import ephemeris
 from .checks import refuse
 from .splits import MEANINGS, in_time
@@ -53,7 +53,7 @@ def solar_system(
             f"step = {step} days: Mercury turns by a right angle in "
             f"{QUARTER_TURN:.1f}; pass a number above 0 and at most that"
         )
-    refuse_large(
+    require_memory(
         1000 * years * ephemeris.YEAR / step,
         f"{years} years in steps of {step} days",
         "pass fewer years or a longer step",

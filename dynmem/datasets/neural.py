@@ -8,7 +8,7 @@ from ..arrays import tensors
 from ..errors import NotFiniteError
 from ..labels import as_seed, dataset, describe_system
 from ..orbits import trajectory, whole_steps
-from ..runtime.memory import refuse_large
+from ..runtime.memory import require_memory
 from ..systems import (
     BennaFusi,
     CascadeSynapse,
@@ -247,7 +247,7 @@ def hopfield_recall(
         wholes={"units": 2, "stored": 1, "trials": 10, "steps": 1},
         reals={"cue_overlap": (-1, 1), "temperature": (0, np.inf)},
     )
-    refuse_large(
+    require_memory(
         8 * units * (units + stored + 2 * (steps + 1) * trials),
         f"{trials} trials of {units} units over {steps} steps",
         FEWER,
@@ -327,7 +327,7 @@ def synapse_traces(*, lags=100, synapses=1000, repeats=10, rate=0.1, levels=5, v
         wholes={"lags": 1, "synapses": 2, "repeats": 1, "levels": 1, "variables": 1},
         reals={"rate": (0, 1)},
     )
-    refuse_large(
+    require_memory(
         8 * (synapses * (lags + repeats + levels + variables) + levels**2 + variables**2),
         f"traces of {synapses} synapses",
         FEWER,
@@ -394,7 +394,7 @@ def _epochs(dt, numbers, **lengths):
     """Time of each sample, of so many numbers, and the epoch that it belongs to; the first sample
     is the start."""
     duration = sum(lengths.values())
-    refuse_large(
+    require_memory(
         32 * numbers * duration / dt,
         f"trials of {duration:g} units of time, {numbers} numbers every {dt:g},",
         FEWER,

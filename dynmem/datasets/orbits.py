@@ -11,7 +11,7 @@ from .. import systems
 from ..errors import ConvergenceError, ShapeError
 from ..labels import as_seed, dataset, describe_system
 from ..orbits import FlowMap, suggest_step, trajectory
-from ..runtime.memory import refuse_large
+from ..runtime.memory import require_memory
 from ..system import Map
 from .checks import refuse
 from .ephemeris import solar_system
@@ -94,7 +94,7 @@ class Orbits:
     def __call__(self, **given):
         plan = self.plan(**given)
         # blocks, and all of them together
-        refuse_large(
+        require_memory(
             2 * plan.nbytes,
             f"{plan.samples} samples of {self.name}",
             "pass fewer, or write them to a file: dm.datasets.write, dynmem data",

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import DamageError
 from ..labels import dataset
-from ..runtime.memory import refuse_large
+from ..runtime.memory import require_memory
 from .splits import MEANINGS, PARTS
 
 LONGEST, COEFFICIENTS, SPEAKERS = 29, 12, 9
@@ -60,7 +60,7 @@ def vowels(*, silence=0):
     ValueError: silence = -1: pass a whole number of frames, at least 0
     """
     silence = _whole("silence", silence, "frames", 0)
-    refuse_large(
+    require_memory(
         16 * 640 * COEFFICIENTS * (LONGEST + silence),
         f"640 utterances and {silence} frames of silence",
         "pass a shorter silence",
@@ -200,7 +200,7 @@ def prompts(*, samples=800, silence=0, folder=SOUNDS, every=5):
                 found.append((number, str(path.relative_to(place).with_suffix("")), stretch))
     voice, phrase, waves = (list(column) for column in zip(*found, strict=True))
     held = set(sorted(set(phrase))[every - 1 :: every])
-    refuse_large(
+    require_memory(
         16 * len(waves) * (samples + silence),
         f"{len(waves)} recordings of {samples + silence} samples",
         "pass a shorter silence",

@@ -43,7 +43,7 @@ class Attention(Map):
     NotFiniteError where they do not fit.
 
     >>> attention = Attention.random(4, 4, heads=2, window=3)
-    >>> y, cache = attention.run(np.eye(4)[:2], attention.initial())
+    >>> y, cache = attention.run(attention.initial(), np.eye(4)[:2])
     >>> np.allclose(y[0], attention.Wo @ attention.Wv[:, 0]), attention.weights(cache, np.eye(4)[1])[0].round(2).tolist()[0]
     (True, 0.0)
     """

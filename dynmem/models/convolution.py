@@ -34,7 +34,7 @@ class Convolution(Map):
     eq. 2). Raises ShapeError, NotFiniteError, and ValueError for a kernel or a dilation below 1.
 
     >>> layer = Convolution(np.ones((1, 2, 1)), dilation=3)
-    >>> layer.run(np.arange(1.0, 7.0)[:, None], np.zeros(4))[0].ravel().tolist()
+    >>> layer.run(np.zeros(4), np.arange(1.0, 7.0)[:, None])[0].ravel().tolist()
     [1.0, 2.0, 3.0, 5.0, 7.0, 9.0]
     """
 

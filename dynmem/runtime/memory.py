@@ -5,10 +5,10 @@ import math
 import os
 
 
-def refuse_large(size, what, remedy):
+def require_memory(size, what, remedy):
     """Raise MemoryError where ``size`` bytes are more than this machine has.
 
-    >>> refuse_large(1e18, "a billion billion bytes", "take fewer")
+    >>> require_memory(1e18, "a billion billion bytes", "take fewer")
     Traceback (most recent call last):
     ...
     MemoryError: a billion billion bytes take 1e+09 GB of memory, more than this machine has: take fewer

@@ -10,7 +10,7 @@ import numpy as np
 from ..arrays import softplus
 from ..errors import ShapeError
 from ..labels import as_seed, dataset, not_a_seed
-from ..runtime.memory import refuse_large
+from ..runtime.memory import require_memory
 
 MANY = 100_000  # sequences that are drawn at once for a part
 MOST = 2**31 - 1  # larger options are slips of the pen, and would not fit into whole numbers
@@ -85,7 +85,7 @@ class Task(ABC):
     def _refuse_large(self, count, size):
         """Refuse sequences of which each step takes at least ``size`` bytes, where they do not fit
         into memory."""
-        refuse_large(
+        require_memory(
             int(count) * self.steps * size,
             f"{count} sequences of {self.steps} steps",
             "draw fewer at a time, or shorter ones",

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..arrays import sigmoid
 from ..autodiff.dual import Dual
-from ..autodiff.tangents import Push
+from ..autodiff.tangents import Forward
 from ..errors import ConvergenceError
 from ..models.gated import gru_candidate, gru_state, lstm_gates, lstm_state
 from .checks import count, finite, positive, spread
@@ -311,7 +311,7 @@ def _slopes(unit, states, recurrent, drive, block=64):
             np.eye(count + 1)[:, :, None, None], (count + 1, count + 1, *states[at].shape)
         )
         inputs = [
-            Dual(value, Push(seeds[:, k]))
+            Dual(value, Forward(seeds[:, k]))
             for k, value in enumerate((states[at], *np.moveaxis(recurrent[at], 1, 0)))
         ]
         new = unit(inputs[0], inputs[1:], np.moveaxis(drive[at], 1, 0))

@@ -11,9 +11,15 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "checkpoint": ["save", "load"],
         "array_task": ["Samples"],
         "readout": ["ridge_readout"],
-        "forecast": ["Forecaster", "echo", "forcing_interval", "learned_dynamics", "valid_time"],
-        "teacher_forcing": ["teach"],
+        "forecast": [
+            "Forecaster",
+            "echo_state_forecaster",
+            "forcing_interval",
+            "learned_dynamics",
+            "valid_time",
+        ],
+        "teacher_forcing": ["fit_forecaster"],
         "dataset_tasks": ["task_of"],
-        "corpus_tasks": ["Divided", "next_token", "speech_task", "text_task", "who_spoke"],
+        "corpus_tasks": ["SplitSamples", "next_token", "speech_task", "text_task", "speaker_task"],
     },
 )

@@ -18,7 +18,7 @@ WATCHED = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Divided(Samples):
+class SplitSamples(Samples):
     """Samples that bring the parts for validation and for the test with them, each as a pair
     (inputs, targets).
 
@@ -125,7 +125,7 @@ def next_token(data, *, steps=64):
     trained, watched, test = (
         (part[:, :-1], part[:, 1:]) for part in (rows[:kept], rows[kept:], test)
     )
-    return Divided(
+    return SplitSamples(
         *trained,
         classes=len(used),
         validation=watched,
@@ -152,7 +152,7 @@ def _windows(pieces, steps):
     return np.concatenate(cut)
 
 
-def who_spoke(data):
+def speaker_task(data):
     """Name the speaker at the last step: a task from a Dataset of ``dynmem.datasets.speech``,
     ``vowels`` or ``prompts``.
 
@@ -178,7 +178,7 @@ def who_spoke(data):
     trained, watched, test = (
         (inputs[part], targets[part]) for part in (~test & ~watched, watched, test)
     )
-    return Divided(
+    return SplitSamples(
         *trained,
         classes=int(data.attrs["speakers"]),
         validation=watched,
@@ -209,5 +209,5 @@ def text_task(source="python", *, steps=64, **options):
 
 
 def speech_task(silence=0):
-    """``who_spoke`` of the Japanese vowels, asked so many frames after each has ended."""
-    return who_spoke(recordings.vowels(silence=silence))
+    """``speaker_task`` of the Japanese vowels, asked so many frames after each has ended."""
+    return speaker_task(recordings.vowels(silence=silence))

@@ -11,8 +11,8 @@ from ..datasets.neural import EPOCHS
 from ..datasets.splits import PARTS
 from ..errors import ShapeError, UnknownNameError
 from ..tasks import Task, whole
-from .corpus_tasks import Divided, holding, next_token, own, who_spoke
-from .forecast import LISTENING, Forecaster, heard_and_said, scales, values
+from .corpus_tasks import SplitSamples, holding, next_token, own, speaker_task
+from .forecast import WARMUP, Forecaster, inputs_and_increments, scales, values
 from .options import generator, refuse
 
 # most steps of a trial, unless said: the time between two samples serves the integration, not the
@@ -21,7 +21,7 @@ STEPS = 100
 
 
 @dataclass(frozen=True, eq=False)
-class Forecasts(Divided):
+class Forecasts(SplitSamples):
     """Windows of one orbit, what a model should say at each step, and the scales by which it
     becomes a ``Forecaster``."""
 
@@ -107,9 +107,9 @@ def forecast(data, *, steps=50, every=10):
     errors would be too small. In units of the standard increment: the loss of the forecast that
     moves by the mean is 1.
     """
-    refuse(whole({"steps": steps, "every": every}, steps=LISTENING + 1, every=1))
+    refuse(whole({"steps": steps, "every": every}, steps=WARMUP + 1, every=1))
     known = scales(data)
-    apart = max(every, steps - LISTENING)
+    apart = max(every, steps - WARMUP)
     parts = [
         _windows(values(data, name), known, steps, gap, name)
         for name, gap in (("train", every), ("validation", apart), ("test", apart))
@@ -119,7 +119,7 @@ def forecast(data, *, steps=50, every=10):
         loss="mean_squared_error",
         validation=parts[1],
         test=parts[2],
-        due=LISTENING,
+        due=WARMUP,
         scales=known,
         **_facts(data),
     )
@@ -133,7 +133,7 @@ def _windows(y, known, steps, every, name):
         )
     cut = (
         np.lib.stride_tricks.sliding_window_view(v, steps, axis=0)[::every]
-        for v in heard_and_said(y, known)
+        for v in inputs_and_increments(y, known)
     )
     return tuple(np.ascontiguousarray(np.moveaxis(windows, -1, 1)) for windows in cut)
 
@@ -244,7 +244,7 @@ def _divided(data, inputs, targets, marks=None, **facts):
         (inputs[marks == PARTS[name]], targets[marks == PARTS[name]])
         for name in ("train", "validation", "test")
     )
-    return Divided(*trained, validation=watched, test=test, **_facts(data), **facts)
+    return SplitSamples(*trained, validation=watched, test=test, **_facts(data), **facts)
 
 
 def _facts(data):
@@ -262,5 +262,5 @@ GOALS = {
     "recall": recall,
     "trace": trace,
     "next_token": next_token,
-    "speaker": who_spoke,
+    "speaker": speaker_task,
 }

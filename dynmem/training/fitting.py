@@ -466,7 +466,7 @@ def _unwritable(checkpoint):
 def _check_widths(model, task):
     if isinstance(model, Forecaster):
         raise TypeError(
-            "a Forecaster is taught on by dm.training.teach(forecaster, dataset); "
+            "a Forecaster is taught on by dm.training.fit_forecaster(forecaster, dataset); "
             "dm.fit takes the model inside, forecaster.model"
         )
     if not isinstance(model, Map):

@@ -16,7 +16,7 @@ from ..tasks import whole
 from .options import as_model, generator, positive, refuse
 from .readout import ridge_readout
 
-LISTENING = 20  # first steps of a window, in which the model hears the truth and is not scored
+WARMUP = 20  # first steps of a window, in which the model hears the truth and is not scored
 EVEN = 1e-9  # share of its size below which what changes is rounding
 # normalised error at which a forecast is no longer valid (Pathak et al. 2018 and most since)
 THRESHOLD = 0.4
@@ -104,10 +104,10 @@ class Forecaster(Map):
 
     def targets(self, y):
         """Inputs z (..., T-1, outputs) and what the model should say to them."""
-        return heard_and_said(y, {"mean": self.mean, "scale": self.scale, "gain": self.gain})
+        return inputs_and_increments(y, {"mean": self.mean, "scale": self.scale, "gain": self.gain})
 
 
-def heard_and_said(y, known):
+def inputs_and_increments(y, known):
     """Inputs z (..., T-1, k) of values y (..., T, k) under known scales, and the increments to be
     said to them, in units of the gain."""
     z = (np.asarray(y, float) - known["mean"]) / known["scale"]
@@ -228,7 +228,7 @@ def forcing_interval(data) -> int:
     )
 
 
-def echo(model, data, *, units=300, washout=100, ridge=1e-6, noise=1e-3, rng=0):
+def echo_state_forecaster(model, data, *, units=300, washout=100, ridge=1e-6, noise=1e-3, rng=0):
     """A ``Forecaster`` whose readout is solved for (``ridge_readout``), on the training part of a
     dataset: the cheap baseline.
 
@@ -238,11 +238,11 @@ def echo(model, data, *, units=300, washout=100, ridge=1e-6, noise=1e-3, rng=0):
     attractor.
 
     >>> import dynmem as dm
-    >>> echo("esn", dm.datasets.load("henon", samples=1000), units=50).outputs
+    >>> echo_state_forecaster("esn", dm.datasets.load("henon", samples=1000), units=50).outputs
     2
     """
     refuse(positive({"noise": noise, "ridge": ridge}, "noise", "ridge", least=0))
-    z, _ = heard_and_said(values(data, "train"), scales(data))
+    z, _ = inputs_and_increments(values(data, "train"), scales(data))
     disturbing = generator(rng)
     untaught = forecaster(
         as_model(model, z.shape[1], z.shape[1], units, disturbing.spawn(1)[0]), data
@@ -260,8 +260,8 @@ def fits(taught, y):
     """Refuse what is no forecaster of these values."""
     if not isinstance(taught, Forecaster):
         raise TypeError(
-            "expected a Forecaster, which dm.fit, dm.training.teach and "
-            "dm.training.echo make of a model and an orbit, got "
+            "expected a Forecaster, which dm.fit, dm.training.fit_forecaster and "
+            "dm.training.echo_state_forecaster make of a model and an orbit, got "
             f"{type(taught).__name__}"
         )
     if taught.outputs != y.shape[-1]:

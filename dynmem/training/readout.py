@@ -23,7 +23,7 @@ def ridge_readout(network, inputs, targets, *, washout=100, ridge=1e-6):
     >>> u = np.random.default_rng(0).uniform(-1, 1, (500, 1))
     >>> esn = dm.models.get("esn", units=40, inputs=1, outputs=1, input_gain=0.1)
     >>> echo = ridge_readout(esn, u[2:], u[:-2])  # what came two steps before
-    >>> bool(np.abs(echo.run(u[2:], np.zeros(40))[0][100:] - u[100:-2]).max() < 0.05)
+    >>> bool(np.abs(echo.run(np.zeros(40), u[2:])[0][100:] - u[100:-2]).max() < 0.05)
     True
     """
     if not isinstance(network, Network) or network.R is None:

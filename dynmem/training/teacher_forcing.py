@@ -10,7 +10,7 @@ from ..errors import ShapeError
 from ..labels import as_seed, dataset
 from ..tasks import whole
 from .fitting import descend, torch_threads
-from .forecast import LISTENING, SOURCE, Forecaster, fits, forcing_interval, forecaster, values
+from .forecast import SOURCE, WARMUP, Forecaster, fits, forcing_interval, forecaster, values
 from .options import as_model, generator, positive, refuse
 from .trainable import Trainable, as_dtype
 
@@ -39,13 +39,13 @@ class Forced(Trainable):
         h = u.new_zeros(len(u), self.system.size)
         for t, true in enumerate(u.unbind(1)):
             # listening first, so that the states belong to the orbit before the model is left alone
-            z = true if t < LISTENING or (t - LISTENING) % self.forcing == 0 else said[-1]
+            z = true if t < WARMUP or (t - WARMUP) % self.forcing == 0 else said[-1]
             h = twin.rule(h, z)
             said.append(z + self.gain * twin.output(h, z))
         return torch.stack(said, dim=1)
 
 
-def teach(
+def fit_forecaster(
     model,
     data,
     *,
@@ -91,13 +91,13 @@ def teach(
     NeurIPS 35; Brenner et al. (2022), ICML.
 
     >>> import dynmem as dm
-    >>> forecaster, history = teach("gru", dm.datasets.load("henon", samples=2000), steps=200, forcing=1, learning_rate=1e-2)
+    >>> forecaster, history = fit_forecaster("gru", dm.datasets.load("henon", samples=2000), steps=200, forcing=1, learning_rate=1e-2)
     >>> forecaster.outputs, history.learned
     (2, 1)
     """
     y = values(data, "train")
     forcing = forcing_interval(data) if forcing is None else forcing
-    window = max(100, LISTENING + 2 * forcing) if window is None else window
+    window = max(100, WARMUP + 2 * forcing) if window is None else window
     _check(locals())
     drawing = generator(rng)
     if not isinstance(model, Forecaster):
@@ -108,7 +108,7 @@ def teach(
     untaught, z, test = model, model.standard(y), model.standard(values(data, "test"))
     _check_lengths(z, test, window)
     module = Forced(untaught.model, untaught.gain, forcing, dtype)
-    gain, scored = module.gain, slice(LISTENING, None)
+    gain, scored = module.gain, slice(WARMUP, None)
     descent = torch.optim.Adam(module.parameters(), lr=learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(descent, steps)
     rows = []
@@ -166,7 +166,7 @@ def _tested(module, orbit, steps, measure):
     """Mean loss and its standard error, over windows evenly spread in the test part, so few that no
     step is scored twice."""
     last = len(orbit) - steps - 1
-    count = min(TESTED, max(2, 1 + last // (steps - LISTENING)))
+    count = min(TESTED, max(2, 1 + last // (steps - WARMUP)))
     drawn = windows(orbit, np.linspace(0, last, count).astype(int), steps)
     with torch.no_grad():
         losses = measure(module(drawn[:, :-1]), drawn[:, 1:]).double().numpy()
@@ -175,7 +175,7 @@ def _tested(module, orbit, steps, measure):
 
 def _check_lengths(z, test, window):
     """Refuse parts that are shorter than a window."""
-    for name, part, least in (("training", z, window + 2), ("test", test, LISTENING + 3)):
+    for name, part, least in (("training", z, window + 2), ("test", test, WARMUP + 3)):
         if len(part) < least:
             raise ShapeError(
                 f"the {name} part has {len(part)} samples, too few for windows of "
@@ -192,7 +192,7 @@ def _check(options):
         "units": 1,
         "batch": 1,
         "forcing": 1,
-        "window": LISTENING + 1,
+        "window": WARMUP + 1,
         **({} if options["threads"] is None else {"threads": 1}),
     }
     above = ("learning_rate",) if options["clip"] is None else ("learning_rate", "clip")

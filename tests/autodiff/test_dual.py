@@ -10,8 +10,8 @@ from hypothesis import given, settings, strategies as st
 import dynmem as dm
 from dynmem.arrays import Numpy
 from dynmem.autodiff.dual import DERIVATIVES, Dual
-from dynmem.autodiff.jacobian import record
-from dynmem.autodiff.tangents import Push
+from dynmem.autodiff.jacobian import linearise_rule
+from dynmem.autodiff.tangents import Forward
 
 RNG = np.random.default_rng(0)
 M34, M43, M33, B234, V3, V4 = (
@@ -23,7 +23,7 @@ I, J = np.array([2, 0, 2]), np.array([[0, 1], [1, 1]])
 
 def pushed(function, x):
     """Value and tangents (size of x, *S) along every direction of x."""
-    out = function(Dual(x, Push(np.eye(x.size).reshape(x.size, *x.shape))))
+    out = function(Dual(x, Forward(np.eye(x.size).reshape(x.size, *x.shape))))
     return out.value, np.broadcast_to(out.tangent.array(), (x.size, *out.shape))
 
 
@@ -39,7 +39,7 @@ def holds(function, x, tolerance=1e-7):
         [(np.asarray(function(x + step * e)) - function(x - step * e)) / (2 * step) for e in eye]
     )
     np.testing.assert_allclose(tangents, central, rtol=tolerance, atol=tolerance)
-    recorded, back = record(function, x)
+    recorded, back = linearise_rule(function, x)
     np.testing.assert_allclose(recorded, plain, rtol=1e-13, atol=1e-13)
     gradients = np.random.default_rng(1).standard_normal((2, *plain.shape))
     expected = gradients.reshape(2, -1) @ tangents.reshape(x.size, -1).T
@@ -234,13 +234,13 @@ def test_push_is_torch_jvp_and_pull_is_torch_vjp(name):
     x, rng = np.random.default_rng(7).uniform(-1, 1, shape), np.random.default_rng(8)
     t, v = torch.tensor(x), rng.standard_normal((1, *np.shape(x)))
     value, slope = torch.func.jvp(function, (t,), (torch.tensor(v[0]),))
-    out = function(Dual(x, Push(v)))
+    out = function(Dual(x, Forward(v)))
     np.testing.assert_allclose(out.value, value.numpy(), rtol=1e-13, atol=1e-14)
     np.testing.assert_allclose(out.tangent.array()[0], slope.numpy(), rtol=1e-12, atol=1e-13)
     gradient = rng.standard_normal((1, *value.shape))
     expected = torch.func.vjp(function, t)[1](torch.tensor(gradient[0]))[0]
     np.testing.assert_allclose(
-        record(function, x)[1](gradient)[0], expected.numpy(), rtol=1e-12, atol=1e-13
+        linearise_rule(function, x)[1](gradient)[0], expected.numpy(), rtol=1e-12, atol=1e-13
     )
 
 
@@ -304,21 +304,23 @@ def test_nan_is_not_swallowed_by_maximum():
 
 def test_frames_are_not_changed_in_place():
     rows = RNG.standard_normal((4, 3))
-    x, before = Dual(V3, Push(rows)), rows.copy()
+    x, before = Dual(V3, Forward(rows)), rows.copy()
     for out in (x + x, x * 2 + x, dm.tanh(x) + x, x + dm.tanh(x), x - dm.sin(x) * x, x):
         out.tangent.array()
     np.testing.assert_array_equal(rows, before)
 
 
 def test_no_directions_and_no_batch():
-    out = dm.tanh(Dual(np.zeros((0, 3)), Push(np.zeros((2, 0, 3)))) @ M34)
+    out = dm.tanh(Dual(np.zeros((0, 3)), Forward(np.zeros((2, 0, 3)))) @ M34)
     assert out.tangent.array().shape == (2, 0, 4)
-    assert (Dual(np.zeros((2, 3)), Push(np.zeros((0, 2, 3)))) @ M34).tangent.array().shape == (
+    assert (Dual(np.zeros((2, 3)), Forward(np.zeros((0, 2, 3)))) @ M34).tangent.array().shape == (
         0,
         2,
         4,
     )
-    assert Dual(np.zeros((2, 3)), Push(np.zeros((0, 2, 3)))).reshape(6).tangent.array().shape == (
+    assert Dual(np.zeros((2, 3)), Forward(np.zeros((0, 2, 3)))).reshape(
+        6
+    ).tangent.array().shape == (
         0,
         6,
     )
@@ -334,7 +336,7 @@ def test_zero_to_a_power():
 
 
 def test_numbers_outside_the_vocabulary_are_refused():
-    x = Dual(V3, Push(np.eye(3)))
+    x = Dual(V3, Forward(np.eye(3)))
     for wrong in (
         lambda: math.sin(x[0]),
         lambda: np.cbrt(x),

@@ -18,8 +18,8 @@ from dynmem.compiler.trace import (
     TooLargeError,
     UntraceableError,
     parameter_values,
-    record,
     same_structure,
+    trace_rule,
 )
 from dynmem.errors import NotFiniteError, ShapeError, SlowWarning
 from dynmem.integrate.runge_kutta import tableau
@@ -37,11 +37,11 @@ def test_a_program_does_what_the_rule_does(name):
     made = program(system, n)
     if made is None:  # numpy serves these
         with pytest.raises(TooLargeError):
-            record(system, n)
+            trace_rule(system, n)
         return
     frames, states, J = np.eye(n)[None].copy(), x[None].copy(), dm.jacobian(system, x, u)
     full = np.linalg.matrix_rank(J, tol=1e-13) == n
-    course = made.run(
+    result = made.run(
         system,
         states,
         frames if full else np.zeros((1, 0, n)),
@@ -52,9 +52,9 @@ def test_a_program_does_what_the_rule_does(name):
     )
     np.testing.assert_allclose(states[0], system.rule(x, u), rtol=1e-13, atol=1e-14)
     if full:
-        np.testing.assert_allclose((course.factors[0, 0] @ frames[0]).T, J, rtol=1e-10, atol=1e-12)
-        np.testing.assert_allclose(course.growths[0, 0].sum(), np.linalg.slogdet(J)[1], atol=1e-11)
-        assert course.sums[0, 1] == 1 and abs(course.sums[0, 0]) < (
+        np.testing.assert_allclose((result.factors[0, 0] @ frames[0]).T, J, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(result.growths[0, 0].sum(), np.linalg.slogdet(J)[1], atol=1e-11)
+        assert result.sums[0, 1] == 1 and abs(result.sums[0, 0]) < (
             1e-11 if not hasattr(system, "flow") else 1e-6
         )
 
@@ -64,9 +64,9 @@ def test_a_directional_derivative_on_either_side_of_a_kink():
         for a in (-0.5, 0.2, 0.6):
             system, x = BUILD["implicit"](), np.array([a, b])
             made, frames = program(FlowMap(system, 1e-3), 2), np.eye(2)[None].copy()
-            course = made.run(FlowMap(system, 1e-3), x[None].copy(), frames, 1, keep=("factors",))
+            result = made.run(FlowMap(system, 1e-3), x[None].copy(), frames, 1, keep=("factors",))
             np.testing.assert_allclose(
-                (course.factors[0, 0] @ frames[0]).T,
+                (result.factors[0, 0] @ frames[0]).T,
                 dm.jacobian(FlowMap(system, 1e-3), x),
                 atol=1e-12,
             )
@@ -202,14 +202,14 @@ def test_a_rule_that_cannot_be_compiled_says_so_once_and_runs(kind, said):
 
 def test_what_a_trace_refuses():
     with pytest.raises(UntraceableError, match="dm.where"):
-        record(Branches(), 2)
+        trace_rule(Branches(), 2)
     with pytest.raises(TooLargeError):
-        record(dm.models.Tanh.random(60, rng=0), 60)
+        trace_rule(dm.models.Tanh.random(60, rng=0), 60)
     assert (
         program(dm.models.Tanh.random(60, rng=0), 60) is None
         and program(Henon(), 2, work=10) is None
     )
-    _, results = record(Henon(), 2)
+    _, results = trace_rule(Henon(), 2)
     with pytest.raises(UntraceableError, match="not known"):
         float(results[0])
 

@@ -11,7 +11,7 @@ import pytest
 import dynmem as dm
 from dynmem.datasets import speech
 from dynmem.errors import DamageError
-from dynmem.training.corpus_tasks import speech_task, who_spoke
+from dynmem.training.corpus_tasks import speaker_task, speech_task
 
 SHIPPED = pytest.mark.skipif(
     all(importlib.util.find_spec(name) is None for name in speech.SHIPS),
@@ -178,7 +178,7 @@ def test_waves_of_two_voices(tmp_path):
     assert (np.square(data.inputs).mean("step") > 0.005).all()
     test, train = (set(dm.datasets.part(data, name).phrase.values) for name in ("test", "train"))
     assert len(test) == 2 and not test & train
-    task = who_spoke(data)
+    task = speaker_task(data)
     assert task.outputs == 2 and task.steps == 67 and task.floor == pytest.approx(np.log(2.0))
 
 

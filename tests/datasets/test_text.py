@@ -309,7 +309,7 @@ def test_a_network_reads():
             "a Dataset that holds token, such as .*, got int",
         ),
         (
-            lambda: dm.training.who_spoke(dm.datasets.load("henon", samples=100)),
+            lambda: dm.training.speaker_task(dm.datasets.load("henon", samples=100)),
             ShapeError,
             "a Dataset that holds inputs",
         ),

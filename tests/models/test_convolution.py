@@ -5,7 +5,7 @@ import pytest
 
 import dynmem as dm
 from dynmem.analysis import receptive_field
-from dynmem.autodiff.jacobian import record
+from dynmem.autodiff.jacobian import linearise_rule
 from dynmem.errors import NotFiniteError, ShapeError
 from dynmem.models import Activation, Convolution, ConvolutionBlock, Dense, Network, get
 from dynmem.training import Trainable
@@ -415,7 +415,7 @@ def test_sequences_handed_in():
     system, u = tcn(2, 3, units=16), np.random.default_rng(0).standard_normal((5, 90, 2))
     several, one = receptive_field(system, u, transient=0), receptive_field(system, u[0])
     assert several.receptive_field == one.receptive_field == 8
-    _, back = record(lambda v: system.run(np.zeros(system.size), v)[0][-1], u[0])
+    _, back = linearise_rule(lambda v: system.run(np.zeros(system.size), v)[0][-1], u[0])
     gradient = (back(np.eye(2)) ** 2).sum((0, 2))[::-1]
     np.testing.assert_allclose(one.share, (gradient / gradient.sum())[:8], atol=1e-12)
     with pytest.raises(ShapeError, match="goes on beyond their start: pass longer sequences"):

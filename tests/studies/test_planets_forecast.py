@@ -143,7 +143,7 @@ def test_the_delay_line_is_regression_on_delays():
     rng = np.random.default_rng(0)
     y = np.cumsum(rng.standard_normal((200, 3)), axis=0)
     data = series(y)
-    taught = dm.training.forecast.echo(
+    taught = dm.training.forecast.echo_state_forecaster(
         study.delay_line(3, 4), data, washout=4, ridge=0.0, noise=0.0
     )
     known = y[data.split.values == 0]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import dynmem as dm
-from dynmem.autodiff.jacobian import divergence, record
+from dynmem.autodiff.jacobian import divergence, linearise_rule
 from dynmem.systems import extended, flows, maps
 from dynmem.systems.registry import get
 
@@ -284,7 +284,7 @@ def test_hamilton_equations(name):
         0
     ).standard_normal((5, 4))
     for x in points:
-        gradient = record(system.energy, x)[1](np.ones(1))[0]
+        gradient = linearise_rule(system.energy, x)[1](np.ones(1))[0]
         np.testing.assert_allclose(
             system.rule(x, None), np.concatenate([gradient[2:], -gradient[:2]]), atol=1e-11
         )

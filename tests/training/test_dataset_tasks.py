@@ -395,12 +395,12 @@ HENON, ONCE = dm.datasets.load("henon", samples=600), {"steps": 1, "progress": F
             "rng = 'a': pass a seed",
         ),
         (
-            lambda: dm.training.Divided(np.zeros((4, 5, 2)), np.zeros((4, 5, 1))),
+            lambda: dm.training.SplitSamples(np.zeros((4, 5, 2)), np.zeros((4, 5, 1))),
             ValueError,
             "validation has the shapes ..: pass inputs .count, 5, 2",
         ),
         (
-            lambda: dm.training.Divided(
+            lambda: dm.training.SplitSamples(
                 *[np.zeros((4, 5, 1))] * 2,
                 validation=[np.zeros((1, 5, 1))] * 2,
                 test=[np.zeros((0, 5, 1))] * 2,

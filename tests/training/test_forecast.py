@@ -9,17 +9,17 @@ import torch
 
 import dynmem as dm
 from dynmem.errors import DamageError, NotFiniteError, ShapeError, UnknownNameError
-from dynmem.training import forecast as module, load, save, teach
+from dynmem.training import fit_forecaster, forecast as module, load, save
 from dynmem.training.forecast import (
     Forecaster,
-    echo,
+    echo_state_forecaster,
     forcing_interval,
     learned_dynamics,
     state_distance,
     valid_time,
 )
 from dynmem.training.readout import ridge_readout
-from dynmem.training.teacher_forcing import LISTENING, Forced, _tested
+from dynmem.training.teacher_forcing import WARMUP, Forced, _tested
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def esn(lorenz):
     model = dm.models.get(
         "esn", units=300, inputs=3, outputs=3, spectral_radius=0.5, input_gain=0.3
     )
-    return echo(model, lorenz, ridge=1e-7, noise=1e-4)
+    return echo_state_forecaster(model, lorenz, ridge=1e-7, noise=1e-4)
 
 
 class Perfect(dm.Map):
@@ -138,7 +138,7 @@ def test_forced_steps_are_as_said(lorenz):
     sparse = Forced(loop.model, loop.gain, 7, "float64")(z)[0].detach().numpy()
     x = np.concatenate((np.zeros(8), np.zeros(3)))
     for t in range(60):
-        if t < LISTENING or (t - LISTENING) % 7 == 0:
+        if t < WARMUP or (t - WARMUP) % 7 == 0:
             x[8:] = z[0, t]
         x = loop.rule(x, None)
         np.testing.assert_allclose(sparse[t], x[8:], atol=1e-12)
@@ -153,33 +153,35 @@ def test_forced_steps_are_as_said(lorenz):
 def test_teaching_lowers_the_loss_with_the_same_bits(lorenz, forcing):
     model = dm.models.get("gru", units=8, inputs=3, outputs=3)
     runs = [
-        teach(model, lorenz, steps=20, forcing=forcing, batch=8, window=60, learning_rate=1e-2)
+        fit_forecaster(
+            model, lorenz, steps=20, forcing=forcing, batch=8, window=60, learning_rate=1e-2
+        )
         for _ in range(2)
     ]
     assert runs[0][1].identical(runs[1][1])
     loss = runs[0][1].training_loss.values
     assert loss[-5:].mean() < 0.8 * loss[:3].mean()
-    again, _ = teach(runs[0][0], lorenz, steps=1, forcing=1, batch=8)
+    again, _ = fit_forecaster(runs[0][0], lorenz, steps=1, forcing=1, batch=8)
     np.testing.assert_array_equal(again.mean, runs[0][0].mean)
 
 
 def test_taught_by_name_with_a_verdict_of_the_test(lorenz):
     """Who forecasts better than to stand still, by the margin that is asked, has learned; after one
     step none has."""
-    taught, history = teach(
+    taught, history = fit_forecaster(
         "gru", lorenz, units=16, steps=60, forcing=1, batch=16, window=50, learning_rate=2e-2
     )
     assert taught.model.size == 16 and history.floor == 1.0 and history.asked == 0.1
     assert history.learned == 1 and history.test_loss + 2 * history.test_error < 0.1
-    _, history = teach("gru", lorenz, units=16, steps=1, forcing=1, batch=16, window=50)
+    _, history = fit_forecaster("gru", lorenz, units=16, steps=1, forcing=1, batch=16, window=50)
     assert history.learned == 0 and history.test_loss > 0.5
-    assert echo("esn", lorenz, units=20).model.size == 20
+    assert echo_state_forecaster("esn", lorenz, units=20).model.size == 20
 
 
 @pytest.mark.parametrize("name", ["gru", "s4d", "esn"])
 def test_a_forecaster_comes_back_from_its_file(lorenz, name, tmp_path):
     """The same bits, and so the same free run."""
-    kept, _ = teach(name, lorenz, units=4, steps=2, forcing=1, batch=2, window=30)
+    kept, _ = fit_forecaster(name, lorenz, units=4, steps=2, forcing=1, batch=2, window=30)
     save(kept, tmp_path / "f.pt", lambda_1=0.9)
     found = load(tmp_path / "f.pt")
     assert isinstance(found, Forecaster) and found.dt == kept.dt and found.states == kept.states
@@ -258,7 +260,7 @@ def test_distances():
 def test_a_gru_learns_lorenz():
     data = dm.datasets.load("lorenz63", samples=40_000)
     began = time.process_time()
-    taught, history = teach(
+    taught, history = fit_forecaster(
         dm.models.get("gru", units=64, inputs=3, outputs=3),
         data,
         steps=5000,
@@ -301,62 +303,72 @@ BAD = [
         "load an orbit",
     ),
     (
-        lambda d: teach(dm.models.get("gru", units=2, inputs=3, outputs=3), d, steps=0),
+        lambda d: fit_forecaster(dm.models.get("gru", units=2, inputs=3, outputs=3), d, steps=0),
         ValueError,
         "steps = 0",
     ),
     (
-        lambda d: teach(dm.models.get("gru", units=2, inputs=3, outputs=3), d, window=10),
+        lambda d: fit_forecaster(dm.models.get("gru", units=2, inputs=3, outputs=3), d, window=10),
         ValueError,
         "window = 10",
     ),
     (
-        lambda d: teach(dm.models.get("gru", units=2, inputs=3, outputs=3), d, window=10**6),
+        lambda d: fit_forecaster(
+            dm.models.get("gru", units=2, inputs=3, outputs=3), d, window=10**6
+        ),
         ShapeError,
         "too few for windows",
     ),
-    (lambda d: teach(GRU, 3), ShapeError, "a forecast needs x.time, state.*got int"),
+    (lambda d: fit_forecaster(GRU, 3), ShapeError, "a forecast needs x.time, state.*got int"),
     (
-        lambda d: teach(GRU, WRONG),
+        lambda d: fit_forecaster(GRU, WRONG),
         ShapeError,
         "a forecast needs x.time, state.*got a Dataset of activity, .*patterns",
     ),
     (
-        lambda d: teach(GRU, d, rng="a"),
+        lambda d: fit_forecaster(GRU, d, rng="a"),
         ValueError,
         "rng = 'a': pass a seed, a whole number of at least 0",
     ),
-    (lambda d: teach("grru", d), UnknownNameError, "no model is called 'grru'"),
-    (lambda d: teach(3, d), TypeError, "Map"),
+    (lambda d: fit_forecaster("grru", d), UnknownNameError, "no model is called 'grru'"),
+    (lambda d: fit_forecaster(3, d), TypeError, "Map"),
     (
-        lambda d: teach(GRU, d, learning_rate=-1, noise="a", clip=0),
+        lambda d: fit_forecaster(GRU, d, learning_rate=-1, noise="a", clip=0),
         ValueError,
         "learning_rate = -1: .*\nclip = 0.*\nnoise = 'a': must be",
     ),
-    (lambda d: teach(GRU, d, units=0), ValueError, "units = 0"),
-    (lambda d: teach(GRU, d, dtype="int8"), ValueError, "must be float32 or float64"),
-    (lambda d: teach(GRU, d, forcing=0), ValueError, "forcing = 0"),
+    (lambda d: fit_forecaster(GRU, d, units=0), ValueError, "units = 0"),
+    (lambda d: fit_forecaster(GRU, d, dtype="int8"), ValueError, "must be float32 or float64"),
+    (lambda d: fit_forecaster(GRU, d, forcing=0), ValueError, "forcing = 0"),
     (
-        lambda d: teach(
+        lambda d: fit_forecaster(
             module.forecaster(GRU, d), dm.datasets.load("henon", samples=500), forcing=1
         ),
         ShapeError,
         "has 3 components and the orbit 2",
     ),
-    (lambda d: dm.fit(module.forecaster(GRU, d), d, steps=1), TypeError, "dm.training.teach"),
     (
-        lambda d: teach(GRU, dm.datasets.load("lorenz63", samples=1000, rho=[20.0, 28.0])),
+        lambda d: dm.fit(module.forecaster(GRU, d), d, steps=1),
+        TypeError,
+        "dm.training.fit_forecaster",
+    ),
+    (
+        lambda d: fit_forecaster(GRU, dm.datasets.load("lorenz63", samples=1000, rho=[20.0, 28.0])),
         ShapeError,
         r"data.isel\(parameter=0\)",
     ),
-    (lambda d: echo(GRU, 3), ShapeError, "got int"),
-    (lambda d: echo(GRU, d, rng="a"), ValueError, "rng = 'a'"),
+    (lambda d: echo_state_forecaster(GRU, 3), ShapeError, "got int"),
+    (lambda d: echo_state_forecaster(GRU, d, rng="a"), ValueError, "rng = 'a'"),
     (
-        lambda d: echo(GRU, d, noise=-1, ridge="a"),
+        lambda d: echo_state_forecaster(GRU, d, noise=-1, ridge="a"),
         ValueError,
         "noise = -1: .*\nridge = 'a': must be a number of at least 0",
     ),
-    (lambda d: echo(dm.models.get("esn", units=4, inputs=3), d), ShapeError, "as many of each"),
+    (
+        lambda d: echo_state_forecaster(dm.models.get("esn", units=4, inputs=3), d),
+        ShapeError,
+        "as many of each",
+    ),
     (lambda d: valid_time(GRU, d), TypeError, "expected a Forecaster, .* got Network"),
     (lambda d: valid_time(module.forecaster(GRU, d), 3), ShapeError, "got int"),
     (
@@ -462,8 +474,8 @@ def test_windows_that_judge_a_forecast_score_no_step_twice(samples, steps, count
     seen = []
 
     def measure(said, true):
-        seen.extend(true[:, LISTENING:, 0].flatten().tolist())
+        seen.extend(true[:, WARMUP:, 0].flatten().tolist())
         return true[:, 0, 0]
 
     _tested(lambda heard: heard, torch.arange(float(samples))[:, None], steps, measure)
-    assert len(seen) == count * (steps - LISTENING) and (count == 2 or len(set(seen)) == len(seen))
+    assert len(seen) == count * (steps - WARMUP) and (count == 2 or len(set(seen)) == len(seen))

@@ -94,7 +94,7 @@ def states_of(made, stepper, x, steps, every, u):
     one."""
     if not made:
         return trajectory(stepper, x, steps, u)[::every]
-    course = made.run(
+    result = made.run(
         stepper,
         x[None].copy(),
         np.zeros((1, 0, len(x))),
@@ -103,6 +103,6 @@ def states_of(made, stepper, x, steps, every, u):
         every=every,
         keep=("states",),
     )
-    if course.status[0, 0] == STATE_LOST:
-        raise not_finite(stepper, int(course.status[0, 1]), steps)
-    return np.concatenate([x[None], course.states[0]])
+    if result.status[0, 0] == STATE_LOST:
+        raise not_finite(stepper, int(result.status[0, 1]), steps)
+    return np.concatenate([x[None], result.states[0]])

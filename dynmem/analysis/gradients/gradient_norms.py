@@ -3,7 +3,7 @@ over the lag, in logarithms."""
 
 import numpy as np
 
-from ...autodiff.jacobian import jacobian, push, record
+from ...autodiff.jacobian import jacobian, linearise_rule, push
 from ...errors import NotFiniteError, ShapeError
 from ...labels import dataset, describe_system
 from ...orbits import as_map, trajectory
@@ -236,9 +236,9 @@ def _back(system, x, u):
     """Pull-back of one step: cotangents of the next state to those of the state, or of state and
     input side by side."""
     if u is None:
-        return record(lambda p: system.rule(p, None), x)[1]
+        return linearise_rule(lambda p: system.rule(p, None), x)[1]
     n = len(x)
-    return record(lambda p: system.rule(p[:n], p[n:]), np.concatenate([x, u]))[1]
+    return linearise_rule(lambda p: system.rule(p[:n], p[n:]), np.concatenate([x, u]))[1]
 
 
 def _observer(system, x, u):

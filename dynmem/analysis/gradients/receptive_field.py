@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...autodiff.jacobian import record
+from ...autodiff.jacobian import linearise_rule
 from ...errors import ConvergenceError, NotFiniteError, ShapeError
 from ...labels import dataset, describe_system
 from ...orbits import trajectory
@@ -223,4 +223,6 @@ def _back(function, x, u):
     """Pull-back of function(x, u): cotangents (k, samples, m) to those of x and u side by side, (k,
     samples, n + inputs)."""
     n = x.shape[-1]
-    return record(lambda p: function(p[..., :n], p[..., n:]), np.concatenate([x, u], axis=-1))[1]
+    return linearise_rule(
+        lambda p: function(p[..., :n], p[..., n:]), np.concatenate([x, u], axis=-1)
+    )[1]

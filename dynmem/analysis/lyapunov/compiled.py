@@ -27,7 +27,7 @@ def machine_growth(made, systems, x, frame, drive, skip, steps, tolerance=None, 
     start, parts, values = 0, [], made.parameters(systems)
     for count, every in _stretches(skip, steps, tolerance, k):
         measuring = start >= skip
-        course = made.run(
+        result = made.run(
             system,
             x,
             frames,
@@ -39,12 +39,12 @@ def machine_growth(made, systems, x, frame, drive, skip, steps, tolerance=None, 
             workers=workers,
             check_every=round(1 / CHECK) if measuring and k == n else 0,
         )
-        if not _sound(course, systems, start, skip + steps):
+        if not _sound(result, systems, start, skip + steps):
             return None
         start, clock[:, 1] = start + count, np.maximum(clock[:, 1] - count, 0)
         if measuring:
             parts.append(
-                (np.full(count // every, every * abs(systems[0].dt)), course.growths, course.sums)
+                (np.full(count // every, every * abs(systems[0].dt)), result.growths, result.sums)
             )
             if (
                 tolerance is not None
@@ -79,13 +79,13 @@ def _stretches(skip, steps, tolerance, k, points=32):
         yield steps - done, steps - done
 
 
-def _sound(course, systems, start, total):
+def _sound(result, systems, start, total):
     """False where a direction collapsed; NotFiniteError where a state or a tangent was lost."""
-    bad = np.flatnonzero(course.status[:, 0])
+    bad = np.flatnonzero(result.status[:, 0])
     if not len(bad):
         return True
     for i in bad:
-        status, step = course.status[i]
+        status, step = result.status[i]
         if status == STATE_LOST:
             raise not_finite(systems[i], int(start + step), total)
         if status == TANGENT_LOST:
@@ -94,7 +94,7 @@ def _sound(course, systems, start, total):
                 f"({systems[i]}): the rule has no derivative there, or "
                 "overflows"
             )
-    assert (course.status[bad, 0] == COLLAPSED).all()
+    assert (result.status[bad, 0] == COLLAPSED).all()
     return False
 
 

@@ -16,7 +16,7 @@ from ...system import Flow, Map, System, as_state, as_system, component_index
 from ..convergence import certainty
 from .lyapunov_spectrum import TOO_SHORT, measured_spectrum
 from .tangent_growth import how_many
-from .tangent_orbit import Passage, default_transient, drive_name, start
+from .tangent_orbit import TangentOrbit, default_transient, drive_name, start
 
 SOURCE = (
     "Pecora and Carroll (1990), Phys. Rev. Lett. 64, 821; Pecora and Carroll (1991), Phys. "
@@ -148,7 +148,7 @@ def _subsystem(system, x0, responding, duration, transient, exponents, drive, dt
         frame = np.concatenate(
             [np.zeros((k, n)), np.linalg.qr(run.frame[:, : len(chosen)].T)[0].T[:k]], axis=1
         )
-        copy = Passage(
+        copy = TangentOrbit(
             response,
             response,
             np.concatenate([run.x, run.x[chosen]]),

@@ -277,11 +277,11 @@ def advance(system, x, frame, steps, made=None, workers=1):
     """
     if made:
         after, frames = x.copy(), frame.copy()
-        course = made.run(system, after, frames, steps, every=1, keep=("factors",), workers=workers)
-        if not (course.status[:, 0] == COLLAPSED).any():
-            L = np.moveaxis(course.factors, 0, 1)
-            for i in np.flatnonzero(course.status[:, 0]):
-                L[course.status[i, 1] - 1 :, i] = np.nan
+        result = made.run(system, after, frames, steps, every=1, keep=("factors",), workers=workers)
+        if not (result.status[:, 0] == COLLAPSED).any():
+            L = np.moveaxis(result.factors, 0, 1)
+            for i in np.flatnonzero(result.status[:, 0]):
+                L[result.status[i, 1] - 1 :, i] = np.nan
             return after, frames, L
     L, rows = np.zeros((steps, *frame.shape[:2], frame.shape[1])), np.moveaxis(frame, 1, 0)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -19,7 +19,7 @@ CHUNK = 4096  # numbers in the frames of a chunk of blocks, at least
 
 
 @dataclass
-class Passage:
+class TangentOrbit:
     """An orbit under way: its map, state, frame (k, n) of orthonormal rows, and step; ``go``
     carries it on."""
 
@@ -63,16 +63,16 @@ class Passage:
             found = _by_machine(
                 self.made, self.stepper, self.x, self.frame, self.drive, self.step, blocks, stride
             )
-        return found or record(
+        return found or record_blocks(
             self.stepper, self.x, self.frame, self.drive, self.step, blocks, stride
         )
 
 
 def _by_machine(made, stepper, x, frame, drive, step, blocks, stride):
-    """``record`` by machine code; None where a direction is lost, which takes more care."""
+    """``record_blocks`` by machine code; None where a direction is lost, which takes more care."""
     x, frame = x[None].copy(), np.ascontiguousarray(frame)[None].copy()
     before = x[0].copy(), frame[0].copy()
-    course = made.run(
+    result = made.run(
         stepper,
         x,
         frame,
@@ -81,19 +81,19 @@ def _by_machine(made, stepper, x, frame, drive, step, blocks, stride):
         every=stride,
         keep=("states", "frames", "factors"),
     )
-    status, when = course.status[0]
+    status, when = result.status[0]
     if status == STATE_LOST:
         raise not_finite(stepper, step + int(when), step + blocks * stride)
     if status:
         return None
     states, frames = (
         np.concatenate([first[None], kept[0]])
-        for first, kept in zip(before, (course.states, course.frames), strict=True)
+        for first, kept in zip(before, (result.states, result.frames), strict=True)
     )
-    return states, frames, course.factors[0]
+    return states, frames, result.factors[0]
 
 
-def record(stepper, x, frame, drive, step, blocks, stride):
+def record_blocks(stepper, x, frame, drive, step, blocks, stride):
     """States (m + 1, n), orthonormal frames (m + 1, k, n) and lower triangular factors (m, k, k) of
     m blocks of ``stride`` steps each.
 
@@ -136,7 +136,7 @@ def _orthonormal(frame):
 
 
 def start(system, x0, drive, rng, *, exponents, dt, times):
-    """A Passage at x0 and the numbers of steps in ``times``, {name: time}; the frame holds
+    """A TangentOrbit at x0 and the numbers of steps in ``times``, {name: time}; the frame holds
     ``exponents`` random directions."""
     system = as_system(system)
     seeds = np.random.default_rng(rng).spawn(3)
@@ -154,7 +154,9 @@ def start(system, x0, drive, rng, *, exponents, dt, times):
     )
     counts = [whole_steps(time, stepper.dt, name) for name, time in times.items()]
     inputs = inputs_of(stepper, drive, sum(counts), seeds[1])
-    return Passage(system, stepper, x, random_frame(k, n, seeds[2]), inputs, sum(counts)), counts
+    return TangentOrbit(
+        system, stepper, x, random_frame(k, n, seeds[2]), inputs, sum(counts)
+    ), counts
 
 
 def default_transient(duration, transient):

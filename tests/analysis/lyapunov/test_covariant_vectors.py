@@ -87,7 +87,7 @@ def test_the_neutral_vector_of_lorenz_is_its_velocity():
 
 def test_stride_and_machine_code_change_nothing():
     """Vectors do not depend on how often the frame was made orthonormal, nor on who did it."""
-    from dynmem.analysis.lyapunov.tangent_orbit import record, start
+    from dynmem.analysis.lyapunov.tangent_orbit import record_blocks, start
 
     every = dm.covariant_vectors(Henon(), [0.1, 0.1], duration=60, transient=60)
     third = dm.covariant_vectors(Henon(), [0.1, 0.1], duration=60, transient=60, stride=3)
@@ -95,7 +95,7 @@ def test_stride_and_machine_code_change_nothing():
         np.abs(np.vecdot(every.vector.values[::3], third.vector.values)), 1.0, atol=1e-9
     )
     run, _ = start(Henon(), [0.1, 0.1], None, 0, exponents=None, dt=None, times={"duration": 1e7})
-    states, frames, factors = record(run.stepper, run.x, run.frame, run.drive, 0, 20, 2)
+    states, frames, factors = record_blocks(run.stepper, run.x, run.frame, run.drive, 0, 20, 2)
     machine = next(run.go(20, 2))
     for slow, fast in zip((states[:-1], frames[:-1], factors), machine, strict=True):
         np.testing.assert_allclose(slow, fast, atol=1e-10)

@@ -8,7 +8,7 @@ from os import PathLike
 from ..errors import UnknownNameError
 
 # each ends with DATASETS = {name: function of options that returns a Dataset}
-MODULES = ("orbits", "memory", "text", "speech")
+MODULES = ("orbits", "neural", "text", "speech")
 
 
 @cache

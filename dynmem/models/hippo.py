@@ -117,7 +117,7 @@ class ScaledLegendre(Map):
     Field: order. Source: Gu, Dao, Ermon, Rudra and Re (2020), theorem 2 and section 2.4.
 
     >>> memory = ScaledLegendre(4)
-    >>> _, last = memory.unroll(np.ones((1000, 1)), np.zeros(5))
+    >>> _, last = memory.unroll(np.zeros(5), np.ones((1000, 1)))
     >>> abs(last - [1, 0, 0, 0, 1000]).max() < 0.01  # a constant is the first polynomial
     np.True_
     """

@@ -6,8 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 
-import numpy as np
-
 
 @cache
 def _controller():
@@ -43,9 +41,8 @@ def spread(function, items, workers=None):
 def over_threads(part, members, workers):
     """``part(a, b)`` over all of ``members``, in four pieces a thread; machine code lets go of the
     interpreter."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    edges = np.linspace(0, members, min(members, 4 * workers if workers > 1 else 1) + 1).astype(int)
+    pieces = min(members, 4 * workers if workers > 1 else 1)
+    edges = [members * i // pieces for i in range(pieces + 1)] if pieces else [0]
     if workers == 1:
         return part(0, members)
     with ThreadPoolExecutor(workers) as pool:

@@ -90,7 +90,7 @@ def test_orbits_by_machine_code_are_those_of_the_rule(steps, monkeypatch):
         if steps == 3000
         else compiled_orbit(made, henon, starts, steps)
     )
-    monkeypatch.setattr("dynmem.flow.program", lambda *_: None)
+    monkeypatch.setattr("dynmem.orbits.program", lambda *_: None)
     np.testing.assert_allclose(
         by_machine[: min(steps, 20)],
         trajectory(henon, starts, min(steps, 19), None)[: min(steps, 20)],
@@ -135,7 +135,7 @@ def test_a_user_s_own_driven_system_by_machine_code_and_by_numpy(monkeypatch):
     noisy = dm.lyapunov_spectrum(
         system, [0.1, 0.0], duration=50, transient=10, dt=0.01, drive=0.1, rng=3
     )
-    monkeypatch.setattr("dynmem.analysis.lyapunov.program", lambda *_: None)
+    monkeypatch.setattr("dynmem.analysis.lyapunov.lyapunov_spectrum.program", lambda *_: None)
     slow = dm.lyapunov_spectrum(system, [0.1, 0.0], duration=50, transient=10, dt=0.01, drive=drive)
     same = dm.lyapunov_spectrum(
         system, [0.1, 0.0], duration=50, transient=10, dt=0.01, drive=0.1, rng=3
@@ -327,7 +327,7 @@ def test_without_a_place_for_the_cache_it_still_runs(tmp_path, root):
 def test_exponents_are_the_same_by_machine_code_and_by_numpy(monkeypatch):
     system = replace(Lorenz(), rho=20.0)  # at rest in the end: nothing amplifies rounding
     fast = dm.lyapunov_spectrum(system, [8.0, 8.0, 20.0], duration=60, transient=20)
-    monkeypatch.setattr("dynmem.analysis.lyapunov.program", lambda *_: None)
+    monkeypatch.setattr("dynmem.analysis.lyapunov.lyapunov_spectrum.program", lambda *_: None)
     slow = dm.lyapunov_spectrum(system, [8.0, 8.0, 20.0], duration=60, transient=20)
     np.testing.assert_allclose(fast.lyapunov, slow.lyapunov, atol=2e-6)
     assert fast.attrs["parameters"] == slow.attrs["parameters"]

@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 
 import dynmem as dm
-from dynmem.datasets import description, splits, store, zarr_store
+from dynmem.datasets import cache, description, splits, store, zarr_store
 from dynmem.errors import DamageError
 from dynmem.runtime import files, jit
 
@@ -418,7 +418,7 @@ def test_the_cache_keeps_nothing_that_its_options_do_not_decide(tmp_path, monkey
     assert first(rng=None) != first(rng=None)
     assert not list(tmp_path.rglob("*.nc"))
     a = np.linspace(1.0, 1.3, 40)  # an array too long for the attributes
-    keys = {store._key("henon", {"a": given}) for given in (a, a.tolist(), a + 0.01 * (a == a[20]))}
+    keys = {cache._key("henon", {"a": given}) for given in (a, a.tolist(), a + 0.01 * (a == a[20]))}
     assert len(keys) == 2
 
 
@@ -429,7 +429,7 @@ def test_a_relative_cache_folder_is_ignored(tmp_path, monkeypatch):
         monkeypatch.delenv("XDG_CACHE_HOME") if given is None else monkeypatch.setenv(
             "XDG_CACHE_HOME", given
         )
-        assert store.cache_folder() == tmp_path / ".cache" / "dynmem" / "datasets"
+        assert cache.cache_folder() == tmp_path / ".cache" / "dynmem" / "datasets"
         assert jit.cache_folder() == tmp_path / ".cache" / "dynmem" / "programs"
 
 

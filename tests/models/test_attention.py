@@ -139,9 +139,9 @@ def test_one_start_serves_a_batch_and_one_input_a_batch_of_starts(make):
         0.1 * np.random.default_rng(0).standard_normal((2, system.size)),
     )
     for call in (system.run, system.unroll):
-        np.testing.assert_allclose(call(u, one)[1], call(u, np.stack([one, one]))[1], atol=1e-14)
+        np.testing.assert_allclose(call(one, u)[1], call(np.stack([one, one]), u)[1], atol=1e-14)
         np.testing.assert_allclose(
-            call(u[0], many)[0], call(np.stack([u[0], u[0]]), many)[0], atol=1e-14
+            call(many, u[0])[0], call(many, np.stack([u[0], u[0]]))[0], atol=1e-14
         )
 
 

@@ -132,7 +132,7 @@ def test_block_is_the_direct_computation(mixer, placement, hidden, kind, alpha):
     for run in (made.run, made.unroll):
         if run == made.run or made.size:
             np.testing.assert_allclose(
-                run(NOISE, np.broadcast_to(x, (3, x.size)))[0], expected, atol=1e-10
+                run(np.broadcast_to(x, (3, x.size)), NOISE)[0], expected, atol=1e-10
             )
 
 

@@ -240,7 +240,7 @@ def test_torch_runs_and_differentiates_every_form(name):
             allow_unused=True,
         )
 
-    stepwise, blocks = (gradients(*method(u, x)) for method in (net.twin().unroll, net.twin().run))
+    stepwise, blocks = (gradients(*method(x, u)) for method in (net.twin().unroll, net.twin().run))
     rest = torch.zeros(3, model.size, dtype=torch.float64)
     kernel, resting = gradients(net.twin().convolve(u)), gradients(net.twin().unroll(rest, u)[0])
     for found, wanted in (

@@ -98,7 +98,7 @@ def test_newton_lacks_what_mercury_has_by_relativity():
     sky, at, ahead = study.the_sky(150.0, "stop"), 1800, 400
     start = np.concatenate((sky.position.values[at].ravel(), sky.velocity.values[at].ravel()))
     newton = dm.systems.NBody(masses=sky.mass.values, G=study.GRAVITY, dimension=3)
-    states = dm.flow.trajectory(
+    states = dm.orbits.trajectory(
         dm.systems.Symplectic(newton, study.STEP, order=6, substeps=16), start, ahead
     )
     q, v = (part.reshape(ahead + 1, -1, 3) for part in halves(states))

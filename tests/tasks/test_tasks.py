@@ -431,7 +431,7 @@ def test_a_count_that_cannot_be(count):
 
 def test_what_does_not_fit_is_refused_before_it_is_drawn(monkeypatch):
     monkeypatch.setattr(tasks.Copy, "draw", None)
-    monkeypatch.setattr("dynmem.room.memory", lambda: 1e9)
+    monkeypatch.setattr("dynmem.runtime.memory.memory", lambda: 1e9)
     with pytest.raises(
         MemoryError, match="10 GB of memory, more than this machine has: draw fewer"
     ):

@@ -11,7 +11,7 @@ import numpy as np
 
 from .arrays import namespace, stack, steps, tensors
 from .errors import NotFiniteError, ShapeError
-from .runtime.validation import whole
+from .runtime.validation import integer
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +99,8 @@ class Map(System):
         On numpy and torch; no checks: for inner loops.
         """
         # arrays that only count need not go through every step
-        if whole := getattr(namespace(u), "unroll", None):
-            return whole(self, x, u)
+        if unroll := getattr(namespace(u), "unroll", None):
+            return unroll(self, x, u)
         states, driven = [], self.inputs > 0
         for now in steps(u):
             x = self.rule(x, now if driven else None)
@@ -283,6 +283,6 @@ def component_index(system, component, n):
                 f"{', '.join(system.states) or 'no names'}"
             )
         return list(system.states).index(component)
-    if whole("component", component, 0) >= n:
+    if integer("component", component, 0) >= n:
         raise ValueError(f"component {component}: {type(system).__name__} has {n}, counted from 0")
     return int(component)

@@ -3,12 +3,4 @@ name; kept without loss, read back unchanged."""
 
 import lazy_loader as lazy
 
-__getattr__, __dir__, __all__ = lazy.attach(
-    __name__,
-    submod_attrs={
-        "registry": ["load", "names", "options", "about"],
-        "store": ["open", "save", "write"],
-        "description": ["describe"],
-        "splits": ["part"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

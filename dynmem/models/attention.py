@@ -6,7 +6,7 @@ import numpy as np
 
 from ..arrays import concat, namespace, softmax, tensors, transpose, where
 from ..errors import NotFiniteError, ShapeError
-from ..runtime.validation import real, whole
+from ..runtime.validation import integer, number
 from ..system import Map
 from .cell import one_batch, one_batch_of_steps
 
@@ -66,7 +66,7 @@ class Attention(Map):
 
     def __post_init__(self):
         for name in ("heads", "window"):
-            object.__setattr__(self, name, whole(name, getattr(self, name), 1))
+            object.__setattr__(self, name, integer(name, getattr(self, name), 1))
         if (
             np.ndim(self.Wq) != 2
             or np.shape(self.Wq)[0] != np.shape(self.Wq)[1]
@@ -304,19 +304,19 @@ class Attention(Map):
         and output times ``gain`` (beta of DeepNorm, Wang et al. 2022), those of queries and keys
         times ``sharpness``, so that scores on white noise have standard deviation sharpness^2;
         biases and relative positions zero, absolute positions N(0, 0.02^2) as in GPT-2."""
-        units, inputs = whole("units", units, 1), whole("inputs", inputs, 1)
+        units, inputs = integer("units", units, 1), integer("inputs", inputs, 1)
         if units != inputs:
             raise ShapeError(
                 f"attention maps {inputs} inputs to as many outputs, got units = "
                 f"{units}: dm.models.get puts an encoder in front"
             )
         heads, window, rng = (
-            whole("heads", heads, 1),
-            whole("window", window, 1),
+            integer("heads", heads, 1),
+            integer("window", window, 1),
             np.random.default_rng(rng),
         )
         for name, value in (("gain", gain), ("sharpness", sharpness)):
-            if not (np.isfinite(real(name, value)) and value >= 0):
+            if not (np.isfinite(number(name, value)) and value >= 0):
                 raise ValueError(f"{name} = {value}: must be a finite number of at least 0")
         scales = (sharpness, sharpness, gain, gain)
         weights = {

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..arrays import exp, tanh, tensors
 from ..errors import NotFiniteError, ShapeError
-from ..runtime.validation import real, whole
+from ..runtime.validation import integer, number
 from ..system import Map
 
 LARGEST = 300  # logarithm of what is computed from weights
@@ -47,7 +47,7 @@ class Cell(Map):
         recurrent = values[first]
         if recurrent.ndim != 2:
             raise ShapeError(f"{first} must be a matrix, got shape {recurrent.shape}")
-        units = whole("units", recurrent.shape[1], 1)
+        units = integer("units", recurrent.shape[1], 1)
         inputs = values["V"].shape[1] if "V" in values and values["V"].ndim == 2 else 0
         sizes = {"N": units, "gN": self.gates * units, "D": inputs}
         for name, formula in self.shapes.items():
@@ -120,7 +120,7 @@ class Cell(Map):
     @classmethod
     def zeros(cls, units, inputs=0, **options):
         """A cell of zero weights."""
-        units, inputs = whole("units", units, 1), whole("inputs", inputs, 0)
+        units, inputs = integer("units", units, 1), integer("inputs", inputs, 0)
         sizes = {"N": units, "gN": cls.gates * units, "D": inputs}
         return cls(
             **{
@@ -134,9 +134,9 @@ class Cell(Map):
     def gaussian(cls, units, inputs, rng, gain, input_gain, bias_sd=0.0):
         """Weights W ~ N(0, gain^2/N), V ~ N(0, input_gain^2/D), b ~ N(0, bias_sd^2), as a dict of
         arrays."""
-        units, inputs = whole("units", units, 1), whole("inputs", inputs, 0)
+        units, inputs = integer("units", units, 1), integer("inputs", inputs, 0)
         for name, value in (("gain", gain), ("input_gain", input_gain), ("bias_sd", bias_sd)):
-            if not (np.isfinite(real(name, value)) and value >= 0):
+            if not (np.isfinite(number(name, value)) and value >= 0):
                 raise ValueError(f"{name} = {value}: must be a finite number of at least 0")
         rng, rows = np.random.default_rng(rng), cls.gates * units
         return {
@@ -148,7 +148,7 @@ class Cell(Map):
     @classmethod
     def uniform(cls, units, inputs, rng):
         """Every weight uniform in +-1/sqrt(N), torch's default, as a dict of arrays."""
-        units, inputs = whole("units", units, 1), whole("inputs", inputs, 0)
+        units, inputs = integer("units", units, 1), integer("inputs", inputs, 0)
         rng, sizes, bound = (
             np.random.default_rng(rng),
             {"N": units, "gN": cls.gates * units, "D": inputs},
@@ -203,7 +203,7 @@ def matrix_shape(system, name, axes):
 def above_zero(**values):
     """Each value as a float, if it is a finite number above 0; in the order given."""
     for name, value in values.items():
-        if not (np.isfinite(real(name, value)) and value > 0):
+        if not (np.isfinite(number(name, value)) and value > 0):
             raise ValueError(f"{name} = {value}: must be a finite number above 0")
     return tuple(map(float, values.values()))
 

@@ -3,7 +3,7 @@ nn.TransformerEncoder, used causally."""
 
 import numpy as np
 
-from ..runtime.validation import whole
+from ..runtime.validation import integer
 from .attention import Attention
 from .convert_layers import array_of, norm_of, own_forward
 from .network import Network
@@ -24,7 +24,7 @@ def transformer(module, window):
             "keys and values). It is taken with a causal mask; without one it reads "
             "the future and has no rule"
         )
-    window = whole("window", window, 1)
+    window = integer("window", window, 1)
     if isinstance(module, nn.MultiheadAttention):
         return _attention(module, window)
     if isinstance(module, nn.TransformerEncoderLayer):

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arrays import concat, relu, sqrt, tensors
 from ..errors import NotFiniteError, ShapeError
-from ..runtime.validation import whole
+from ..runtime.validation import integer
 from ..system import Map, as_system
 from .cell import one_batch, one_batch_of_steps
 from .residual import Dense
@@ -52,8 +52,8 @@ class Convolution(Map):
                 "the last two axes of torch's weight"
             )
         for name, size in zip(("outputs", "kernel", "inputs"), V.shape, strict=True):
-            whole(name, size, 1)
-        object.__setattr__(self, "dilation", whole("dilation", self.dilation, 1))
+            integer(name, size, 1)
+        object.__setattr__(self, "dilation", integer("dilation", self.dilation, 1))
         rows = len(V)
         found = {"V": V, "b": np.zeros(rows) if self.b is None else tensors(self.b)} | (
             {} if self.g is None else {"g": tensors(self.g)}
@@ -129,9 +129,9 @@ class Convolution(Map):
         normed: whether there is a g, which starts at |V|.
         """
         units, inputs, kernel = (
-            whole("units", units, 1),
-            whole("inputs", inputs, 1),
-            whole("kernel", kernel, 1),
+            integer("units", units, 1),
+            integer("inputs", inputs, 1),
+            integer("kernel", kernel, 1),
         )
         rng, bound = np.random.default_rng(rng), uniform_bound(init, kernel * inputs)
         V = rng.uniform(-bound, bound, (units, kernel, inputs))
@@ -265,15 +265,15 @@ class ConvolutionBlock(Map):
         """
         rng, units, inputs = (
             np.random.default_rng(rng),
-            whole("units", units, 1),
-            whole("inputs", inputs, 1),
+            integer("units", units, 1),
+            integer("inputs", inputs, 1),
         )
         if convolutions not in (1, 2):
             raise ValueError(
                 f"convolutions = {convolutions!r}: a block has 1 or 2; for more pass "
                 "Convolutions to ConvolutionBlock"
             )
-        dilation = whole("base", base, 1) ** whole("layer", layer, 0)
+        dilation = integer("base", base, 1) ** integer("layer", layer, 0)
         options = {
             "rng": rng,
             "kernel": kernel,

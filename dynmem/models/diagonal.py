@@ -7,7 +7,7 @@ import numpy as np
 
 from ..arrays import as_complex, concat, cos, exp, sin, split, sqrt
 from ..linear import LinearSystem
-from ..runtime.validation import real, whole
+from ..runtime.validation import integer, number
 from ..system import Map
 from .cell import above_zero, expm1, keep, log_uniform, logarithms, matrix_shape, one_batch_of_steps
 from .hippo import normal_plus_low_rank
@@ -216,9 +216,9 @@ class LRU(Diagonal):
         """Modes uniform over the ring r_min <= |lambda| <= r_max, phases uniform in (0, max_phase);
         B complex normal of variance 1/inputs, C of variance 1/modes, D normal of variance 1/inputs.
         ``modes`` is units by default; gamma "tied" follows lambda, "trained" starts there."""
-        units, inputs = whole("units", units, 1), whole("inputs", inputs, 1)
+        units, inputs = integer("units", units, 1), integer("inputs", inputs, 1)
         modes, rng = (
-            whole("modes", units if modes is None else modes, 1),
+            integer("modes", units if modes is None else modes, 1),
             np.random.default_rng(rng),
         )
         nu, theta = ring(modes, r_min, r_max, max_phase, rng)
@@ -248,12 +248,12 @@ def ring(modes, r_min, r_max, max_phase, rng):
     0.904
     """
     # its square must not underflow
-    if not (0 <= real("r_min", r_min) < real("r_max", r_max) <= 1 and r_max >= 1e-150):
+    if not (0 <= number("r_min", r_min) < number("r_max", r_max) <= 1 and r_max >= 1e-150):
         raise ValueError(
             f"r_min = {r_min}, r_max = {r_max}: the ring needs 0 <= r_min < r_max <= "
             "1, and r_max of at least 1e-150"
         )
-    if not 0 < real("max_phase", max_phase) <= 2 * np.pi:
+    if not 0 < number("max_phase", max_phase) <= 2 * np.pi:
         raise ValueError(f"max_phase = {max_phase}: must lie in (0, 2 pi]")
     first, second = 1.0 - rng.random((2, modes))  # in (0, 1]: the logarithm of neither is infinite
     return np.log(-0.5 * np.log(r_min**2 + first * (r_max**2 - r_min**2))), np.log(
@@ -332,12 +332,12 @@ class S5(Diagonal):
         into B and C; B of variance 1/inputs and C of variance 1/(2 modes) before that, D normal of
         variance 1/inputs; steps log-uniform. ``modes`` (units by default) counts pairs."""
         units, inputs, blocks = (
-            whole("units", units, 1),
-            whole("inputs", inputs, 1),
-            whole("blocks", blocks, 1),
+            integer("units", units, 1),
+            integer("inputs", inputs, 1),
+            integer("blocks", blocks, 1),
         )
         modes, rng = (
-            whole("modes", units if modes is None else modes, 1),
+            integer("modes", units if modes is None else modes, 1),
             np.random.default_rng(rng),
         )
         if modes % blocks:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..runtime.validation import real
+from ..runtime.validation import number
 from .rnn import Tanh
 
 
@@ -37,8 +37,8 @@ class ESN(Tanh):
         rng = np.random.default_rng(rng)
         made = cls.gaussian(units, inputs, rng, 1.0, 1.0, 0.0)
         made["W"] = made["W"] * (
-            real("spectral_radius", spectral_radius) / np.abs(np.linalg.eigvals(made["W"])).max()
+            number("spectral_radius", spectral_radius) / np.abs(np.linalg.eigvals(made["W"])).max()
         )
         made["V"] = rng.uniform(-input_gain, input_gain, (units, inputs)) if inputs else made["V"]
         made["b"] = rng.uniform(-bias, bias, units)
-        return cls(**made, leak=real("leak", leak))
+        return cls(**made, leak=number("leak", leak))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import concat, sigmoid, split, tanh
-from ..runtime.validation import real
+from ..runtime.validation import number
 from .cell import Cell
 
 
@@ -98,7 +98,7 @@ class LSTM(Cell):
         if forget_bias is not None and chrono is not None:
             raise ValueError("give forget_bias or chrono, not both")
         if forget_bias is not None:
-            b[n : 2 * n] = real("forget_bias", forget_bias)
+            b[n : 2 * n] = number("forget_bias", forget_bias)
         if chrono is not None:
             b[n : 2 * n] = chrono_bias(n, chrono, rng)
             b[:n] = -b[n : 2 * n]
@@ -168,7 +168,7 @@ class GRU(Cell):
         if update_bias is not None and chrono is not None:
             raise ValueError("give update_bias or chrono, not both")
         if update_bias is not None:
-            made["b"][n : 2 * n] = real("update_bias", update_bias)
+            made["b"][n : 2 * n] = number("update_bias", update_bias)
         if chrono is not None:
             made["b"][n : 2 * n] = chrono_bias(n, chrono, rng)
         return cls(**made)
@@ -177,6 +177,6 @@ class GRU(Cell):
 def chrono_bias(units, longest, rng):
     """Biases ln U(1, T - 1), shape (units,), for memories of up to T = ``longest`` steps (Tallec
     and Ollivier 2018)."""
-    if not (np.isfinite(real("chrono", longest)) and longest > 2):
+    if not (np.isfinite(number("chrono", longest)) and longest > 2):
         raise ValueError(f"chrono = {longest}: the longest memory must be above 2 steps")
     return np.log(np.random.default_rng(rng).uniform(1.0, longest - 1.0, units))

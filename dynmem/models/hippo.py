@@ -9,7 +9,7 @@ import numpy as np
 from ..arrays import stack, tensors
 from ..errors import ShapeError, UnknownNameError
 from ..linear import LinearSystem
-from ..runtime.validation import real, whole
+from ..runtime.validation import integer, number
 from ..system import Map
 from .cell import above_zero
 
@@ -126,7 +126,7 @@ class ScaledLegendre(Map):
     inputs = 1
 
     def __post_init__(self):
-        whole("order", self.order, 1)
+        integer("order", self.order, 1)
 
     size = property(lambda self: self.order + 1)
     states = property(lambda self: (*(f"x{n}" for n in range(self.order)), "clock"))
@@ -216,7 +216,7 @@ def legendre_delay(order, theta=1.0, lag=None):
     i, j = np.indices((order, order))
     A = (2 * i + 1) * np.where(i < j, -1.0, (-1.0) ** (i - j + 1))
     B = ((2 * np.arange(order) + 1) * (-1.0) ** np.arange(order))[:, None]
-    ago = 1.0 if lag is None else real("lag", lag) / theta
+    ago = 1.0 if lag is None else number("lag", lag) / theta
     if not 0 <= ago <= 1:
         raise ValueError(f"lag = {lag}: the window reaches from 0 to theta = {theta}")
     return LinearSystem(
@@ -232,7 +232,7 @@ def _edge(order):
 def _checked(measure, order, theta):
     if measure not in MEASURES:
         raise UnknownNameError("measure", measure, MEASURES)
-    order, (theta,) = whole("order", order, 1), above_zero(theta=theta)
+    order, (theta,) = integer("order", order, 1), above_zero(theta=theta)
     if measure == "fourier" and order % 2 == 0:
         raise ValueError(
             f"order = {order}: fourier holds a constant and pairs of cosine and "

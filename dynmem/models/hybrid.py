@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import concat, softmax, stack, tanh, where
-from ..runtime.validation import real, whole
+from ..runtime.validation import integer, number
 from .attention import LOW, constant_like
 from .cell import Cell, one_batch
 
@@ -44,8 +44,8 @@ class Hybrid(Cell):
 
     def __post_init__(self):
         super().__post_init__()
-        object.__setattr__(self, "window", whole("window", self.window, 1))
-        object.__setattr__(self, "kept", whole("kept", self.kept, 0))
+        object.__setattr__(self, "window", integer("window", self.window, 1))
+        object.__setattr__(self, "kept", integer("kept", self.kept, 0))
 
     slot = property(lambda self: self.units + 2)
     size = property(lambda self: self.units + (self.window + self.kept) * self.slot)
@@ -122,7 +122,7 @@ class Hybrid(Cell):
         N(0, sharpness^2/N), so that scores have a spread of at most ``sharpness``."""
         rng = np.random.default_rng(rng)
         made = cls.gaussian(units, inputs, rng, gain, input_gain, bias_sd)
-        if not (np.isfinite(real("sharpness", sharpness)) and sharpness >= 0):
+        if not (np.isfinite(number("sharpness", sharpness)) and sharpness >= 0):
             raise ValueError(f"sharpness = {sharpness}: must be a finite number of at least 0")
         Q, K = (rng.standard_normal((units, units)) / np.sqrt(units) for _ in range(2))
         return cls(

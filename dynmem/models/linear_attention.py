@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ..arrays import concat, exp, namespace, sum, transpose, where  # noqa: A004
-from ..runtime.validation import whole
+from ..runtime.validation import integer
 from ..system import Map
 from .cell import keep, logarithms, matrix_shape, one_batch_of_steps
 
@@ -63,7 +63,7 @@ class LinearAttention(Map):
         keys, inputs = matrix_shape(self, "K", "heads times keys, inputs")
         values, _ = matrix_shape(self, "V", "heads times values, inputs")
         units, _ = matrix_shape(self, "O", "units, heads times values")
-        heads = whole("heads", self.heads, 1)
+        heads = integer("heads", self.heads, 1)
         if keys % heads or values % heads:
             raise ValueError(
                 f"heads = {heads} do not divide {keys} rows of K and {values} rows "
@@ -195,11 +195,11 @@ class LinearAttention(Map):
         units by default. ``decay=True`` keeps 1 - 2^(-5 - h) in head h = 0, 1 ..., as RetNet does;
         its rate can be trained."""
         units, inputs, heads = (
-            whole("units", units, 1),
-            whole("inputs", inputs, 1),
-            whole("heads", heads, 1),
+            integer("units", units, 1),
+            integer("inputs", inputs, 1),
+            integer("heads", heads, 1),
         )
-        keys, rng = whole("keys", units if keys is None else keys, 1), np.random.default_rng(rng)
+        keys, rng = integer("keys", units if keys is None else keys, 1), np.random.default_rng(rng)
         if units % heads or keys % heads:
             raise ValueError(
                 f"heads = {heads} do not divide units = {units} and keys = {keys}: "

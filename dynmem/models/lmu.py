@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arrays import concat, namespace, tanh
 from ..errors import ShapeError
-from ..runtime.validation import real, whole
+from ..runtime.validation import integer, number
 from ..system import Map
 from .cell import above_zero, keep, matrix_shape
 from .hippo import legendre_delay
@@ -110,10 +110,10 @@ class LMU(Map):
     def random(cls, units, inputs=0, *, rng=0, order=16, theta=100.0, memories=1):
         """W, V and M normal of variance 2/(rows + columns) (Glorot), Ex and Eh uniform of variance
         1/columns (LeCun), Em zero, as published."""
-        N, D = whole("units", units, 1), whole("inputs", inputs, 0)
+        N, D = integer("units", units, 1), integer("inputs", inputs, 0)
         q, d, rng = (
-            whole("order", order, 1),
-            whole("memories", memories, 1),
+            integer("order", order, 1),
+            integer("memories", memories, 1),
             np.random.default_rng(rng),
         )
 
@@ -130,7 +130,7 @@ class LMU(Map):
             lecun(d, D),
             lecun(d, N),
             np.zeros((d, d * q)),
-            real("theta", theta),
+            number("theta", theta),
         )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..arrays import concat, sigmoid
 from ..errors import ShapeError, UnknownNameError
-from ..runtime.validation import whole
+from ..runtime.validation import integer
 from ..system import Map, as_system
 from .cell import keep, matrix_shape, one_batch, one_batch_of_steps
 from .diagonal import LRU, S5
@@ -144,7 +144,7 @@ class Mamba(Map):
         what it reads, torch's default, the convolution and its bias in +-1/sqrt(k). mixer:
         "selective", whose step has the rank H/16, rounded up, by default; "s4d", "s5" or "lru";
         other options are the mixer's own."""
-        units, kernel = whole("units", units, 1), whole("kernel", kernel, 1)
+        units, kernel = integer("units", units, 1), integer("kernel", kernel, 1)
         if inputs not in (None, units):
             raise ShapeError(
                 f"Mamba adds to what it reads: {inputs} inputs and {units} units "
@@ -161,7 +161,7 @@ class Mamba(Map):
             )
         if mixer == "selective":
             options = {"rank": -(-units // 16), **options}
-        channels, rng = whole("expand", expand, 1) * units, np.random.default_rng(rng)
+        channels, rng = integer("expand", expand, 1) * units, np.random.default_rng(rng)
         W_in, W_gate = rng.uniform(-1, 1, (2, channels, units)) / np.sqrt(units)
         V, b = (
             rng.uniform(-1, 1, (channels, kernel)) / np.sqrt(kernel),

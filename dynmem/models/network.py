@@ -7,7 +7,7 @@ import numpy as np
 
 from ..arrays import concat, tensors
 from ..errors import NotFiniteError, ShapeError, UnknownNameError
-from ..runtime.validation import whole
+from ..runtime.validation import integer
 from ..system import Map, as_system
 from .attention import Attention
 from .convolution import ConvolutionBlock
@@ -209,11 +209,11 @@ def get(
         raise UnknownNameError("model", name, MODELS)
     kind, units, layers, rng = (
         MODELS[name],
-        whole("units", units, 1),
-        whole("layers", layers, 1),
+        integer("units", units, 1),
+        integer("layers", layers, 1),
         np.random.default_rng(rng),
     )
-    _check_shape(placement, norm, whole("feedforward", feedforward, 0), activation)
+    _check_shape(placement, norm, integer("feedforward", feedforward, 0), activation)
     if placement == "deepnorm" and hasattr(kind, "branch_gain"):
         options = {kind.branch_gain: deepnorm(layers)[1], **options}
     encoded = placement is not None or (kind.square and inputs != units)
@@ -261,7 +261,9 @@ def get(
         return Network(cells)
     bound = 1 / np.sqrt(units)
     return Network(
-        cells, rng.uniform(-bound, bound, (whole("outputs", outputs, 1), units)), np.zeros(outputs)
+        cells,
+        rng.uniform(-bound, bound, (integer("outputs", outputs, 1), units)),
+        np.zeros(outputs),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..arrays import concat, split, tanh
-from ..runtime.validation import real, whole
+from ..runtime.validation import integer, number
 from ..system import Flow
 from .cell import Cell, above_zero
 
@@ -49,7 +49,7 @@ class CoRNN(Cell):
         super().__post_init__()
         above_zero(step=self.step)
         for name in ("gamma", "epsilon"):
-            if not (np.isfinite(real(name, getattr(self, name))) and getattr(self, name) >= 0):
+            if not (np.isfinite(number(name, getattr(self, name))) and getattr(self, name) >= 0):
                 raise ValueError(
                     f"{name} = {getattr(self, name)}: must be a finite number of at least 0"
                 )
@@ -92,8 +92,8 @@ class CoRNN(Cell):
         """W, U, V and b uniform in +-1/sqrt(2N + D), as the authors' code has them; its parameters
         for row-wise MNIST are the defaults."""
         units, inputs, rng = (
-            whole("units", units, 1),
-            whole("inputs", inputs, 0),
+            integer("units", units, 1),
+            integer("inputs", inputs, 0),
             np.random.default_rng(rng),
         )
         bound = 1 / np.sqrt(2 * units + inputs)
@@ -103,9 +103,9 @@ class CoRNN(Cell):
         )
         return cls(
             *arrays,
-            gamma=real("gamma", gamma),
-            epsilon=real("epsilon", epsilon),
-            step=real("step", step),
+            gamma=number("gamma", gamma),
+            epsilon=number("epsilon", epsilon),
+            step=number("step", step),
             damping=damping,
         )
 

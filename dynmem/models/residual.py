@@ -6,7 +6,7 @@ import numpy as np
 
 from ..arrays import erf, relu, sqrt, tanh
 from ..errors import ShapeError
-from ..runtime.validation import whole
+from ..runtime.validation import integer
 from ..system import Map, as_system
 from .cell import keep
 
@@ -82,7 +82,7 @@ class Dense(Memoryless):
     def random(cls, units, inputs, *, rng=0):
         """V uniform in +-sqrt(3/inputs), of variance 1/inputs, so that white noise keeps its
         variance; b zero."""
-        units, inputs = whole("units", units, 1), whole("inputs", inputs, 1)
+        units, inputs = integer("units", units, 1), integer("inputs", inputs, 1)
         bound = np.sqrt(3 / inputs)
         return cls(
             np.random.default_rng(rng).uniform(-bound, bound, (units, inputs)), np.zeros(units)
@@ -102,7 +102,7 @@ class Activation(Memoryless):
     kind: str = "relu"
 
     def __post_init__(self):
-        object.__setattr__(self, "width", whole("width", self.width, 1))
+        object.__setattr__(self, "width", integer("width", self.width, 1))
         if self.kind not in ACTIVATIONS:
             raise ValueError(f"kind must be one of {', '.join(ACTIVATIONS)}, got {self.kind!r}")
 
@@ -148,8 +148,8 @@ class FeedForward(Memoryless):
         """Weights ~ N(0, gain^2 2/(hidden + width)) (Glorot and Bengio 2010, as in Xiong et al.
         2020), biases zero."""
         width, hidden, rng = (
-            whole("width", width, 1),
-            whole("hidden", hidden, 1),
+            integer("width", width, 1),
+            integer("hidden", hidden, 1),
             np.random.default_rng(rng),
         )
         scale = gain * np.sqrt(2 / (hidden + width))

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ..arrays import cayley, relu, sign, tanh, transpose
-from ..runtime.validation import real, whole
+from ..runtime.validation import integer, number
 from .cell import Cell
 
 PLAIN = {"W": "N,N", "V": "N,D", "b": "N"}
@@ -85,7 +85,7 @@ class Linear(Cell):
             raise ValueError(
                 f"init must be gaussian, orthogonal, identity or uniform, got {init!r}"
             )
-        return cls(**made, leak=real("leak", leak))
+        return cls(**made, leak=number("leak", leak))
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,8 +195,8 @@ def haar(n, rng):
 def skew(units, rng, angle):
     """A with cayley(A - A^T) a random rotation by angles theta uniform in (0, angle): A - A^T has
     blocks -+tan(theta/2)."""
-    whole("units", units, 1)
-    if not 0 < real("angle", angle) <= np.pi:
+    integer("units", units, 1)
+    if not 0 < number("angle", angle) <= np.pi:
         raise ValueError(f"angle = {angle}: must lie in (0, pi]")
     rng = np.random.default_rng(rng)
     blocks, theta = np.zeros((units, units)), rng.uniform(0, angle, units // 2)

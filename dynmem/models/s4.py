@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arrays import as_complex, concat, exp, namespace, solve, stack, transpose
 from ..errors import ShapeError
-from ..runtime.validation import whole
+from ..runtime.validation import integer
 from .blockwise import blockwise, fourier
 from .hippo import normal_plus_low_rank
 from .ssm import SLOWEST, StateSpace, divided, mode_pairs
@@ -139,7 +139,7 @@ class S4(StateSpace):
         and 1 - z comes without cancellation from sin(w): it holds in single precision. Source: Gu
         et al. (2022), theorem 3.
         """
-        length = whole("length", length, 1)
+        length = integer("length", length, 1)
         C = as_complex(*self._truncated(length))
         B, P = (
             as_complex(self.B[..., 0], self.B[..., 1])[:, None],

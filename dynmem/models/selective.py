@@ -7,7 +7,7 @@ import numpy as np
 
 from ..arrays import exp, softplus, sum  # noqa: A004
 from ..errors import ShapeError
-from ..runtime.validation import whole
+from ..runtime.validation import integer
 from ..system import Map
 from .cell import expm1, keep, log_uniform, logarithms, matrix_shape, one_batch_of_steps
 
@@ -139,14 +139,14 @@ class Selective(Map):
         """As the published code draws it: A = -1 .. -N, D one, steps at zero input log-uniform,
         W_B, W_C and W_down uniform in +-1/sqrt(H), W_up in +-1/sqrt(R); the rank R is H/16, rounded
         up, by default."""
-        units, modes = whole("units", units, 1), whole("modes", modes, 1)
+        units, modes = integer("units", units, 1), integer("modes", modes, 1)
         if inputs not in (None, units):
             raise ShapeError(
                 f"Selective works channel by channel: {inputs} inputs and {units} "
                 "units differ, make them equal or use models.get"
             )
         rank, rng = (
-            whole("rank", -(-units // 16) if rank is None else rank, 1),
+            integer("rank", -(-units // 16) if rank is None else rank, 1),
             np.random.default_rng(rng),
         )
         steps = log_uniform(rng, step_min, step_max, units)

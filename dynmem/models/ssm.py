@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arrays import as_complex, concat, cos, exp, namespace, sin, stack, transpose
 from ..linear import LinearSystem
-from ..runtime.validation import whole
+from ..runtime.validation import integer
 from ..scan import channel_scan
 from ..system import Map
 from .blockwise import causal_convolution
@@ -112,7 +112,7 @@ class StateSpace(Map):
 
     def _assembled(self, A, B, C, dt, channel):
         if channel is not None:
-            h = whole("channel", channel, 0)
+            h = integer("channel", channel, 0)
             if h >= self.units:
                 raise ValueError(
                     f"channel = {h}: {type(self).__name__} has channels 0 to {self.units - 1}"
@@ -153,8 +153,8 @@ class StateSpace(Map):
     def drawn(cls, units, inputs, rng, step_min, step_max):
         """log_step with exp(log_step) log-uniform in (step_min, step_max), and D ~ N(0, 1), as a
         dict of arrays (Gu et al. 2022)."""
-        units = whole("units", units, 1)
-        if whole("inputs", inputs, 0) != units:
+        units = integer("units", units, 1)
+        if integer("inputs", inputs, 0) != units:
             raise ValueError(
                 f"inputs = {inputs}: {cls.__name__} works channel by channel, pass "
                 f"inputs = units = {units}, or let "
@@ -250,7 +250,7 @@ class S4D(StateSpace):
         The powers are those of the coefficient as it is rounded, taken in double precision: else
         the kernel and the recurrence drift apart.
         """
-        length = whole("length", length, 1)
+        length = integer("length", length, 1)
         a, b = as_complex(*self.coefficients[:2]), as_complex(*self.coefficients[2:])
         weights = 2.0 * as_complex(self.C[..., 0], self.C[..., 1]) * b
         # a^(q width + r) as a product, so that no array of modes times steps is made
@@ -309,7 +309,7 @@ def diagonal(init, pairs):
 
 def mode_pairs(modes):
     """Half of an even number of modes."""
-    if whole("modes", modes, 2) % 2:
+    if integer("modes", modes, 2) % 2:
         raise ValueError(f"modes = {modes}: must be even, modes come in conjugate pairs")
     return int(modes) // 2
 

@@ -1,32 +1,173 @@
-"""Check arguments: each function returns the value in the type that was asked for, or raises an
-error that names it."""
+"""Check arguments: each function returns the value in the type asked for, or raises an error that
+names the argument, says what was expected and what came.
+
+>>> integer("lags", 2.5)
+Traceback (most recent call last):
+...
+ValueError: lags = 2.5: must be a whole number of at least 1
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from ..errors import NotFiniteError, ShapeError, suggestion
 
-def whole(name, value, least):
-    """value as an int of at least ``least``."""
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def integer(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
+    """A whole number from ``least`` to ``most``; floats such as 3.0 pass, truth values do not."""
+    bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
     if (
-        not _is_number(value)
-        or isinstance(value, bool)
+        not is_real(value)
         or not np.isfinite(value)
         or int(value) != value
         or value < least
+        or (most is not None and value > most)
     ):
-        raise ValueError(f"{name} = {value!r:.60}: must be a whole number of at least {least}")
+        raise ValueError(f"{name} = {value!r:.60}: must be a whole number {bounds}")
     return int(value)
 
 
-def real(name, value):
-    """value as a float, if it is one real number."""
-    if not _is_number(value):
-        raise ValueError(f"{name} = {value!r:.60}: must be one real number")
+def number(
+    name: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    below: float | None = None,
+    most: float | None = None,
+) -> float:
+    """A finite real number within bounds: ``above`` and ``below`` exclude the bound itself."""
+    bounds = [
+        f"{word} {bound:g}"
+        for word, bound in (
+            ("above", above),
+            ("of at least", least),
+            ("below", below),
+            ("of at most", most),
+        )
+        if bound is not None
+    ]
+    if (
+        not is_real(value)
+        or not np.isfinite(value)
+        or (above is not None and value <= above)
+        or (least is not None and value < least)
+        or (below is not None and value >= below)
+        or (most is not None and value > most)
+    ):
+        wanted = f"a finite number {' and '.join(bounds)}".rstrip()
+        raise ValueError(f"{name} = {value!r:.60}: must be {wanted}")
     return float(value)
 
 
-def _is_number(value):
-    return (
-        not isinstance(value, (list, tuple))
-        and np.ndim(value) == 0
-        and np.asarray(value).dtype.kind in "biuf"
-    )
+def choice(name: str, value: Any, allowed: Iterable) -> Any:
+    """One of the values allowed; a misspelt name brings the one that was probably meant."""
+    allowed = list(allowed)
+    if not any(type(value) is type(one) and value == one for one in allowed):
+        listed = ", ".join(map(repr, allowed))
+        guess = suggestion(value, allowed) if isinstance(value, str) else ""
+        raise ValueError(f"{name} = {value!r:.60}: must be one of {listed}{guess}")
+    return value
+
+
+def array(name: str, value: Any, shape: tuple | None = None) -> np.ndarray:
+    """Finite real numbers in float64. ``shape`` may hold None for an axis of any length."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: fill it first, {name}.filled(...)")
+    try:
+        values = np.asarray(value)
+    except ValueError:  # rows of unequal length
+        values = np.asarray(None)
+    if values.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got {value!r:.60}")
+    if shape is not None and (
+        values.ndim != len(shape)
+        or any(want not in (None, have) for want, have in zip(shape, values.shape, strict=True))
+    ):
+        wanted = "(" + ", ".join("n" if n is None else str(n) for n in shape) + ")"
+        raise ShapeError(f"{name} has shape {values.shape}, expected {wanted}")
+    values = values.astype(float)
+    if not np.isfinite(values).all():
+        raise NotFiniteError(f"{name} holds NaN or infinity")
+    return values
+
+
+def generator(rng: Any, name: str = "rng") -> np.random.Generator:
+    """A numpy Generator from a seed, a Generator (itself), or None (another one each time)."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{name} = {rng!r:.60}: pass a whole number of at least 0, or a numpy Generator"
+        ) from None
+
+
+def is_real(value: Any) -> bool:
+    """Whether a value is one real number, of Python or of numpy, and no truth value."""
+    if isinstance(value, (bool, np.bool_, list, tuple, str, bytes)):
+        return False
+    return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "iuf"
+
+
+@contextmanager
+def all_errors(kind: type[Exception] = ValueError) -> Iterator[Callable]:
+    """Collect errors, and raise one of this kind with a line for each.
+
+    >>> with all_errors() as check:
+    ...     check(integer, "delay", 0)
+    ...     check(number, "dt", -1.0, above=0)
+    Traceback (most recent call last):
+    ...
+    ValueError: delay = 0: must be a whole number of at least 1
+    dt = -1.0: must be a finite number above 0
+    """
+    wrong: list[str] = []
+
+    def check(validate: Callable[..., R], *arguments: Any, **options: Any) -> R | None:
+        try:
+            return validate(*arguments, **options)
+        except (ValueError, TypeError, ArithmeticError) as error:
+            wrong.append(str(error))
+            return None
+
+    yield check
+    if wrong:
+        raise kind("\n".join(wrong))
+
+
+def public(function: Callable[P, R]) -> Callable[P, R]:
+    """A function whose TypeError names the keyword argument that was probably meant.
+
+    >>> @public
+    ... def horizon(lags, *, drive=None): ...
+    >>> horizon(3, driven=1.0)
+    Traceback (most recent call last):
+    ...
+    TypeError: horizon takes no argument 'driven' (did you mean drive?): it takes lags, drive
+    """
+    signature = inspect.signature(function)
+    known = list(signature.parameters)
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+
+    @functools.wraps(function)
+    def call(*arguments: P.args, **options: P.kwargs) -> R:
+        unknown = [] if open_ended else [name for name in options if name not in known]
+        if unknown:
+            meant = suggestion(unknown[0], known)
+            raise TypeError(
+                f"{function.__name__} takes no argument {unknown[0]!r}{meant}: "
+                f"it takes {', '.join(known)}"
+            )
+        return function(*arguments, **options)
+
+    return call

@@ -2,16 +2,8 @@
 arrays and torch tensors.
 
 They are to state-space models what torch's fused kernels are to the LSTM: a model writes its rule,
-its ``run`` calls a scan, a test holds the one to the other.
-"""
+its ``run`` calls a scan, a test holds the one to the other."""
 
 import lazy_loader as lazy
 
-__getattr__, __dir__, __all__ = lazy.attach(
-    __name__,
-    submod_attrs={
-        "linear": ["linear_scan"],
-        "channel": ["channel_scan"],
-        "selective": ["selective_scan"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

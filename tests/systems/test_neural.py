@@ -54,9 +54,9 @@ def test_a_line_attractor_leaks_with_tau_over_one_less_w(feedback, tau):
     np.testing.assert_allclose(
         values, sorted([(feedback - 1) / tau, -1 / tau, -1 / tau], reverse=True), atol=1e-14
     )
-    end = dm.orbits.trajectory(dm.FlowMap(line, 0.05 * tau, order=8), np.array([0.5, 1.0, 1.5]), 40)[
-        -1
-    ]
+    end = dm.orbits.trajectory(
+        dm.FlowMap(line, 0.05 * tau, order=8), np.array([0.5, 1.0, 1.5]), 40
+    )[-1]
     np.testing.assert_allclose(end.mean(), np.exp((feedback - 1) * 2.0), rtol=1e-9)
 
 

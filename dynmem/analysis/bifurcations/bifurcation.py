@@ -13,7 +13,7 @@ from ...errors import NotFiniteError, ShortRunWarning
 from ...labels import dataset, describe_system
 from ...orbits import FlowMap, as_map, suggest_step, whole_steps
 from ...runtime.threads import one_thread
-from ...runtime.validation import real, whole
+from ...runtime.validation import integer, number
 from ...system import Flow, System, as_input, as_state, as_system, component_index
 from ..lyapunov.lyapunov_spectrum import measured_spectrum
 from .poincare import Section, sampled, settled
@@ -74,8 +74,8 @@ def bifurcation(
     [1, 2, 4]
     """
     make = maker(system, (parameter,))
-    values, samples = numbers(parameter, values), whole("samples", samples, 1)
-    exponents = whole("exponents", exponents, 0)
+    values, samples = numbers(parameter, values), integer("samples", samples, 1)
+    exponents = integer("exponents", exponents, 0)
     first = make(**{parameter: values[0]})
     if isinstance(first, Flow) and duration is None:
         raise ValueError(
@@ -146,7 +146,7 @@ def parameter_map(
         maker(system, tuple(values)),
         {name: numbers(name, v) for name, v in values.items()},
     )
-    exponents = whole("exponents", exponents, 1)
+    exponents = integer("exponents", exponents, 1)
     shape = tuple(len(v) for v in axes.values())
     systems = [make(**dict(zip(axes, point, strict=True))) for point in product(*axes.values())]
     first, options = (
@@ -299,7 +299,7 @@ def _section(system, section, u, n):
             f"section = {section}: pass a component, (component, value) or (component, value, -1)"
         )
     component, value, direction = (*section, 1)[:3] if plane else (section or 0, None, 1)
-    if plane and not np.isfinite(real("section", value)):
+    if plane and not np.isfinite(number("section", value)):
         raise ValueError(f"section = {section}: the value of the crossing must be finite")
     return Section(
         system, component_index(system, component, n), value, 1 if direction > 0 else -1, u

@@ -8,7 +8,7 @@ from ...errors import ConvergenceError, NotFiniteError
 from ...labels import dataset, describe_system
 from ...orbits import trajectory
 from ...runtime.threads import one_thread
-from ...runtime.validation import whole
+from ...runtime.validation import integer
 from ...system import Flow, as_state, as_system
 from ..stability.newton import Equation, solve
 from .bifurcation import maker
@@ -52,7 +52,7 @@ def period_doublings(
         )
     if not np.isfinite([start, stop]).all() or start == stop:
         raise ValueError(f"start = {start}, stop = {stop}: pass two values that differ")
-    doublings, period = whole("doublings", doublings, 1), whole("period", period, 1)
+    doublings, period = integer("doublings", doublings, 1), integer("period", period, 1)
     x = first.initial(rng) if x0 is None else as_state(first, x0, "x0")
     with one_thread():
         x = _attracted(first, x, period, transient)

@@ -8,7 +8,7 @@ import numpy as np
 from ...errors import ShapeError, UnknownNameError
 from ...labels import dataset, describe_system
 from ...models import get
-from ...runtime.validation import real, whole
+from ...runtime.validation import integer, number
 from ...system import Map, as_system, map_arrays
 from .counting import Counted, Tally
 
@@ -51,7 +51,7 @@ def counted_cost(model, *, lengths=1024):
             "its cost is known"
         )
     lengths = np.unique(
-        [whole("lengths", value, 1) for value in np.atleast_1d(np.asarray(lengths, dtype=object))]
+        [integer("lengths", value, 1) for value in np.atleast_1d(np.asarray(lengths, dtype=object))]
     )
     step, by_rule = _step(system), _run(system, 1) is None
     try:
@@ -254,9 +254,9 @@ def match(
         if name not in names:
             raise UnknownNameError("model of this comparison", name, names)
     multiple, most, length = (
-        whole("multiple", multiple, 1),
-        whole("most", most, 1),
-        whole("length", length, 1),
+        integer("multiple", multiple, 1),
+        integer("most", most, 1),
+        integer("length", length, 1),
     )
 
     def build(name, units):
@@ -280,7 +280,7 @@ def match(
 
     if isinstance(budget, (tuple, list)) and len(budget) == 2:
         budget = count(build(*budget))
-    elif not (np.isfinite(real("budget", budget)) and budget > 0):
+    elif not (np.isfinite(number("budget", budget)) and budget > 0):
         raise ValueError(f"budget = {budget}: must be a number above 0, or a name and its units")
     units = [
         _nearest(lambda u, name=name: count(build(name, u)), budget, multiple, most, name)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import NotFiniteError
 from ...labels import dataset
-from ...runtime.validation import whole
+from ...runtime.validation import integer
 from ...system import Map, as_system, map_arrays
 
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
@@ -62,7 +62,7 @@ def measured_cost(
             f"models must be a dict of models by name, at least one, got {models!r:.60}"
         )
     lengths = np.unique(
-        [whole("lengths", value, 1) for value in np.atleast_1d(np.asarray(lengths, dtype=object))]
+        [integer("lengths", value, 1) for value in np.atleast_1d(np.asarray(lengths, dtype=object))]
     )
     if len(lengths) < 2:
         raise ValueError(f"lengths = {lengths.tolist()}: a slope needs at least two")
@@ -70,7 +70,7 @@ def measured_cost(
         raise ValueError(
             f"clock is wall or processor, dtype float32 or float64, got {clock!r} and {dtype!r}"
         )
-    batch, rounds = whole("batch", batch, 1), whole("rounds", rounds, 2)
+    batch, rounds = integer("batch", batch, 1), integer("rounds", rounds, 2)
     passes = {
         name: _passes(name, model, batch, dtype, features, rng) for name, model in models.items()
     }

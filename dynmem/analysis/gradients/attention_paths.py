@@ -11,7 +11,7 @@ from ...errors import ShapeError
 from ...labels import dataset, describe_system
 from ...models import Attention, Hybrid
 from ...orbits import trajectory
-from ...runtime.validation import whole
+from ...runtime.validation import integer
 from ...system import Map, System, as_input, as_state, as_system, map_arrays
 from .gradient_norms import lag_axis
 
@@ -181,7 +181,7 @@ def attention_dilution(system, u=1.0, *, steps=None, rng=0):
             f"{type(system).__name__}: pass the mixer of a block, "
             "system.layers[i].mixer"
         )
-    u = _inputs(system, u, system.window if steps is None else whole("steps", steps, 1), rng)
+    u = _inputs(system, u, system.window if steps is None else integer("steps", steps, 1), rng)
     if u.ndim != 2:
         raise ShapeError(f"u has shape {u.shape}: pass one sequence (steps, {system.inputs})")
     weights = system.weights(trajectory(system, system.initial(), len(u), u)[1:], u)
@@ -247,7 +247,7 @@ def path_length(system, *, lags, transient=None, rng=0):
     noise = _inputs(
         system,
         1.0,
-        (longest if transient is None else whole("transient", transient, 0)) + GENERIC + 1,
+        (longest if transient is None else integer("transient", transient, 0)) + GENERIC + 1,
         rng,
     )
     states = trajectory(system, system.initial(rng), len(noise), noise)

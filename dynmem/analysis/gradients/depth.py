@@ -12,7 +12,7 @@ from ...models import Attention, Block, Convolution, ConvolutionBlock, Dense, Ne
 from ...models.attention import constant_like
 from ...models.residual import Memoryless
 from ...runtime.threads import one_thread
-from ...runtime.validation import whole
+from ...runtime.validation import integer
 from ...system import Map, as_input, as_system, map_arrays
 from ..lyapunov.qr import Frame, random_frame
 from ..lyapunov.tangent_growth import how_many
@@ -297,7 +297,7 @@ def _inputs(model, u, steps, samples, rng):
                 f"u = {u}: the standard deviation of the noise must be a finite number above 0"
             )
         return float(u) * rng.standard_normal(
-            (whole("samples", samples, 1), whole("steps", steps, 1), model.inputs)
+            (integer("samples", samples, 1), integer("steps", steps, 1), model.inputs)
         )
     found = None if u is None else as_input(model, u)
     if found is None or found.ndim not in (2, 3) or 0 in found.shape:

@@ -9,7 +9,7 @@ import numpy as np
 from ...errors import NotFiniteError, ShapeError
 from ...labels import dataset, describe_system
 from ...orbits import as_map
-from ...runtime.validation import whole
+from ...runtime.validation import integer
 from ...system import Map, System, as_system, map_arrays
 from ..drive import example_input
 from .gradient_norms import lag_axis, window
@@ -77,7 +77,7 @@ def gradient_profile(
     """
     wanted = lag_axis(lags)
     probes, samples, ends = (
-        whole(name, value, 1)
+        integer(name, value, 1)
         for name, value in (("probes", probes), ("samples", samples), ("ends", ends))
     )
     if dtype not in SEGMENT:

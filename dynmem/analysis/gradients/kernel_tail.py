@@ -6,7 +6,7 @@ import numpy as np
 from ...errors import NotFiniteError
 from ...labels import dataset
 from ...linear import LinearSystem
-from ...runtime.validation import whole
+from ...runtime.validation import integer
 from ..convergence import standard_error
 from .gradient_profile import gradient_profile
 from .memory_horizon import forgetting
@@ -96,7 +96,7 @@ def _logarithms(kernel, u, of, lags, options):
     if isinstance(kernel, LinearSystem):
         if lags is None:
             raise ValueError("the tail of a LinearSystem needs lags, the largest lag")
-        kernel = kernel.kernel(whole("lags", lags, 5) + 1)
+        kernel = kernel.kernel(integer("lags", lags, 5) + 1)
     elif not isinstance(kernel, (np.ndarray, list, tuple)):
         if lags is None and not hasattr(kernel, "data_vars"):
             raise ValueError(

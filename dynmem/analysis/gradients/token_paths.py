@@ -5,7 +5,7 @@ import numpy as np
 
 from ...errors import ShapeError
 from ...labels import dataset
-from ...runtime.validation import real, whole
+from ...runtime.validation import integer, number
 
 SOURCE = (
     "characters per token of byte-pair encoding (Sennrich, Haddow and Birch 2016); gradient "
@@ -32,9 +32,9 @@ def token_paths(lengths, *, characters=100, spectral_radius=0.9, window=1024):
     ([100.0, 50.0], [50.0, 100.0], '2.656140e-05')
     """
     characters, window, rho = (
-        whole("characters", characters, 0),
-        whole("window", window, 1),
-        real("spectral_radius", spectral_radius),
+        integer("characters", characters, 0),
+        integer("window", window, 1),
+        number("spectral_radius", spectral_radius),
     )
     rows = [_measured(key, texts, characters, rho, window) for key, texts in lengths.items()]
     return token_report(

@@ -11,7 +11,7 @@ from ...errors import ShapeError, ShortRunWarning
 from ...labels import dataset, describe_system
 from ...orbits import trajectory
 from ...runtime.threads import one_thread
-from ...runtime.validation import real, whole
+from ...runtime.validation import integer, number
 from ...system import Flow, Map, System, as_state, as_system, component_index
 from ..convergence import certainty
 from .lyapunov_spectrum import TOO_SHORT, measured_spectrum
@@ -352,8 +352,8 @@ def echo_state(
 
 
 def _replicas(x, count, spread, rng):
-    count = whole("replicas", count, 2)
-    if not 0 < real("spread", spread) < np.inf:
+    count = integer("replicas", count, 2)
+    if not 0 < number("spread", spread) < np.inf:
         raise ValueError(
             f"spread = {spread}: must be a positive number, or the copies do not start apart"
         )

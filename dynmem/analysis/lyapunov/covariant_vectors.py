@@ -7,7 +7,7 @@ from scipy.linalg import lapack
 from ...errors import ConvergenceError
 from ...labels import dataset, describe_system
 from ...runtime.threads import one_thread
-from ...runtime.validation import whole
+from ...runtime.validation import integer
 from ...system import Flow
 from ..convergence import certainty
 from .tangent_orbit import default_transient, drive_name, rate_unit, start
@@ -106,7 +106,7 @@ def covariant_vectors(
 
 def _check(samples, stride):
     for name, value in (("samples", samples), ("stride", stride)):
-        whole(name, value, 1)
+        integer(name, value, 1)
 
 
 def _check_memory(shape, blocks, settle, every, memory):

@@ -9,7 +9,7 @@ from ...errors import ShapeError
 from ...labels import dataset, describe_system
 from ...orbits import as_map, not_finite, whole_steps
 from ...runtime.threads import cores, one_thread
-from ...runtime.validation import whole
+from ...runtime.validation import integer
 from ...system import Flow, as_state, as_system, check_batch
 from .qr import random_frame
 
@@ -164,8 +164,8 @@ class _Run:
         start = self.system.initial(generator) if x0 is None else as_state(self.system, x0, "x0")
         check_batch(self.system, start)
         self.k, points, n = (
-            whole("vectors", vectors, 1),
-            whole("points", points, 1),
+            integer("vectors", vectors, 1),
+            integer("points", points, 1),
             start.shape[-1],
         )
         if self.k > n:

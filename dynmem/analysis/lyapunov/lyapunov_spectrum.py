@@ -11,7 +11,7 @@ from ...errors import ShapeError, ShortRunWarning
 from ...labels import dataset, describe_system
 from ...orbits import FlowMap, as_map, suggest_step, whole_steps
 from ...runtime.threads import cores, one_thread, over_threads, spread
-from ...runtime.validation import real
+from ...runtime.validation import number
 from ...system import Flow, as_state, as_system
 from ..convergence import certainty, met
 from ..drive import example_input, inputs_of
@@ -245,7 +245,7 @@ def _spectrum(system, x0, drive, rng, *, duration, transient, exponents, dt, tol
             "systems for an ensemble"
         )
     k = how_many(exponents, len(x))
-    if tolerance is not None and not real("tolerance", tolerance) > 0:
+    if tolerance is not None and not number("tolerance", tolerance) > 0:
         raise ValueError(
             f"tolerance = {tolerance}: must be positive, the standard error at which to stop"
         )

@@ -6,7 +6,7 @@ import numpy as np
 from ...errors import NotFiniteError, ShapeError
 from ...labels import dataset, describe_system
 from ...linear import LinearSystem
-from ...runtime.validation import real, whole
+from ...runtime.validation import integer, number
 from ...system import Map, as_state, as_system
 
 SOURCE = (
@@ -63,10 +63,10 @@ def memory_capacity(
     """
     system, longest, steps = (
         as_system(system, Map),
-        whole("lags", lags, 0),
-        whole("steps", steps, 1),
+        integer("lags", lags, 0),
+        integer("steps", steps, 1),
     )
-    transient, blocks = whole("transient", transient, 0), whole("blocks", blocks, 2)
+    transient, blocks = integer("transient", transient, 0), integer("blocks", blocks, 2)
     _check(system, drive, distribution, degree)
     draws = np.random.default_rng(rng)
     noise = DRAWS[distribution](draws, (transient + longest + steps, system.inputs))
@@ -106,7 +106,7 @@ def _check(system, drive, distribution, degree):
             f"{type(system).__name__} takes no inputs, so it remembers none: give it "
             "some (inputs=1)"
         )
-    if not (np.isfinite(real("drive", drive)) and drive > 0):
+    if not (np.isfinite(number("drive", drive)) and drive > 0):
         raise ValueError(
             f"drive = {drive!r:.60}: the standard deviation of the input must be a "
             "finite number above 0"
@@ -285,8 +285,8 @@ def linear_capacity(system, *, lags, noise=0.0):
         )
     if not system.B.shape[1]:
         raise ValueError("the system takes no inputs, so it remembers none")
-    longest = whole("lags", lags, 0)
-    if not (np.isfinite(real("noise", noise)) and noise >= 0):
+    longest = integer("lags", lags, 0)
+    if not (np.isfinite(number("noise", noise)) and noise >= 0):
         raise ValueError(f"noise = {noise!r:.60}: must be a finite number of at least 0")
     kernel, C = system.kernel(longest + 1), system.C
     first = C @ system.B + system.D

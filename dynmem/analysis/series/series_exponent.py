@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...labels import dataset
-from ...runtime.validation import real, whole
+from ...runtime.validation import integer, number
 from .embedding import (
     delay_of,
     delay_vectors,
@@ -103,7 +103,7 @@ def series_exponent(
     x = series_values(series, SHORTEST)
     scale = scale_of(x)
     x = x / scale
-    if not 0 < real("dt", dt) < np.inf:
+    if not 0 < number("dt", dt) < np.inf:
         raise ValueError(f"dt = {dt}: the time between samples is positive")
     if np.ptp(x) <= 1e-12 * np.abs(x).max(initial=1e-300):
         raise ValueError("the series is constant: there is nothing to follow")
@@ -116,8 +116,8 @@ def series_exponent(
     }
     for name, value in given.items():
         if value is not None:
-            whole(name, value, 0 if name == "theiler" else 1)
-    surrogates = whole("surrogates", surrogates, 0)
+            integer(name, value, 0 if name == "theiler" else 1)
+    surrogates = integer("surrogates", surrogates, 0)
     delay = delay_of(x) if delay is None else int(delay)
     theiler = mean_period(x) if theiler is None else int(theiler)
     dimension = false_neighbours(x, delay, theiler) if dimension is None else int(dimension)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...labels import dataset
-from ...runtime.validation import whole
+from ...runtime.validation import integer
 from .embedding import decorrelation_lag, scale_of, series_values
 
 SOURCE = (
@@ -45,7 +45,7 @@ def zero_one_test(series, *, frequencies=100, rng=0):
     phi = phi / scale_of(phi)
     c = np.sort(
         np.random.default_rng(rng).uniform(
-            np.pi / 5, 4 * np.pi / 5, whole("frequencies", frequencies, 1)
+            np.pi / 5, 4 * np.pi / 5, integer("frequencies", frequencies, 1)
         )
     )
     constant = np.ptp(phi) <= 1e-12 * np.abs(phi).max(initial=1e-300)

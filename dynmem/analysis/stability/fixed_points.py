@@ -6,7 +6,7 @@ from ...errors import NotFiniteError, ShapeError
 from ...labels import dataset, describe_system
 from ...orbits import as_map
 from ...runtime.threads import one_thread
-from ...runtime.validation import real, whole
+from ...runtime.validation import integer, number
 from ...system import Flow, as_input, as_state, as_system, check_batch
 from ..drive import example_input
 from .newton import Equation, solve
@@ -133,7 +133,7 @@ def _check(system, period, tolerance):
             "have period 1; for cycles of the map over a "
             "time dt pass dm.FlowMap(flow, dt)"
         )
-    if not 0 < real("tolerance", tolerance) < np.inf:
+    if not 0 < number("tolerance", tolerance) < np.inf:
         raise ValueError(f"tolerance = {tolerance}: must be a positive number")
 
 
@@ -189,7 +189,7 @@ def _starts(system, starts, box, u, period, rng):
         yield x.reshape(-1, x.shape[-1])
         return
     if starts is not None:
-        whole("starts", starts, 1)
+        integer("starts", starts, 1)
     if box is not None:
         low, high = _box(system, box)
         inside = rng.uniform(low, high, (_count(starts, low), len(low)))

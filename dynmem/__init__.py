@@ -1,8 +1,8 @@
 """dynmem: sequence models as dynamical systems, and how long their memory lasts."""
 
-import lazy_loader as lazy
+from .runtime.lazy import attach
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)
 __all__ += ["__version__"]

@@ -5,12 +5,12 @@ import numpy as np
 from . import symbolic
 from .arrays import tensors
 from .autodiff.dual import Dual
-from .autodiff.jacobian import as_tensor, linearise_rule
+from .autodiff.jacobian import as_tensor, divergence, jacobian, linearise_rule
 from .autodiff.tangents import Forward
 from .errors import ContractError
 from .labels import dataset, describe_system
 from .orbits import FlowMap
-from .system import as_input, as_state, as_system, map_arrays
+from .system import Flow, Map, as_input, as_state, as_system, inner, map_arrays
 
 # enough to span small systems; large ones are probed at random, without their Jacobian
 DIRECTIONS = 8
@@ -225,7 +225,7 @@ def _torch(system, x, u, rng):
 def _symbols(system, x, u, rng):
     sizes = [0]
     map_arrays(system, lambda array: sizes.append(array.size))
-    composed = hasattr(system, "flow") or any(
+    composed = system.flow is not None or any(
         isinstance(value, FlowMap) for value in vars(system).values()
     )
     if x.shape[-1] > symbolic.LIMIT or sum(sizes) > HEAVY or composed:
@@ -236,6 +236,35 @@ def _symbols(system, x, u, rng):
     except (TypeError, AttributeError, NotImplementedError, NameError) as error:
         return np.nan, f"the rule does not run on symbols: {str(error).splitlines()[0]}"
     return _error(_push(lambda p: system.rule(p, u), x, rows)[1].T, formula), ""
+
+
+def _declared(system, x, u, rng):
+    """What a class declares of itself: energy, sum of exponents, splitting, start of a synapse."""
+    flow = inner(system)
+    worst = [0.0]
+    if flow.energy is not None:
+        if np.shape(flow.energy(np.stack([x, x]))) != (2,):
+            return np.inf, "energy(x) must return shape (...) for states (..., n)"
+        if flow.conserves_energy and isinstance(flow, Flow) and u is None:
+            _, back = linearise_rule(lambda p: flow.energy(p[None]), x)
+            slope, velocity = back(np.ones((1, 1)))[0], np.asarray(flow.rule(x, None))
+            worst.append(_error(slope @ velocity, 0.0) / max(1.0, np.abs(slope) @ np.abs(velocity)))
+    if flow.exponent_sum is not None:
+        volume = divergence(flow, x, u)
+        if isinstance(flow, Map):
+            volume = np.linalg.slogdet(jacobian(flow, x, u))[1]
+        worst.append(_error(volume, flow.exponent_sum))
+    if flow.force is not None and isinstance(flow, Flow):
+        (q, v), h = np.split(x, 2), 1e-5
+        pairs = zip(flow.drift(q, v, h), flow.drift(q, v, -h), strict=True)
+        drift = np.concatenate([(after - before) / (2 * h) for after, before in pairs])
+        kick = np.concatenate([np.zeros_like(q), flow.force(q)])
+        worst.append(_error(drift + kick, flow.rule(x, u)))
+    if flow.balanced is not None:
+        worst.append(float(np.shape(flow.balanced()) != x.shape))
+    if flow.resampled is not None and isinstance(flow, Map):
+        worst.append(float(type(flow.resampled(1.0)) is not type(flow)))
+    return max(worst), ""
 
 
 CHECKS = {
@@ -260,6 +289,12 @@ CHECKS = {
         "the same state gives the same result, bit for bit: randomness comes in as input",
     ),
     "batch": (_batch, 1e-12, "leading axes are batch: index with x[..., i], multiply with x @ W.T"),
+    "declared": (
+        _declared,
+        1e-8,
+        "a declared energy is conserved, the declared sum of exponents is the growth of volume, "
+        "force and drift make up the rule",
+    ),
     "duals": (_values, 1e-12, "dual numbers carry the values of numpy"),
     "differences": (
         _differences,

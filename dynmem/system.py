@@ -1,104 +1,288 @@
 """Systems: frozen records of parameters with one rule.
 
-``Map``: x_t = rule(x_(t-1), u_t).  ``Flow``: dx/dt = rule(x, u).  The output is y_t = output(x_t,
-u_t), by default the state. Leading axes of x and u are batch; the last axis holds the components.
+``Map``: x_t = rule(x_(t-1), u_t).  ``Flow``: dx/dt = rule(x, u).  The output is y_t =
+output(x_t, u_t), by default the state. Leading axes of x and u are batch; the last axis holds the
+components.
 """
 
-from dataclasses import dataclass, fields
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import FrozenInstanceError, dataclass, field, fields
 from functools import cached_property
+from importlib import import_module
+from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
 
 from .arrays import namespace, stack, steps, tensors
 from .errors import NotFiniteError, ShapeError
 from .runtime.validation import integer
+from .typing import Array, ArrayLike, Rng
+
+S = TypeVar("S", bound="System")
+MAX_ENTRIES_IN_RECORD = 16  # a larger array is recorded by its shape
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass_transform(eq_default=False, frozen_default=True, field_specifiers=(field,))
+@dataclass(frozen=True, eq=False, repr=False)
 class System:
-    """A rule with named states and parameters; the fields of the dataclass are the parameters.
+    """A rule with named states and parameters.
 
-    Class attributes that a subclass may set: ``states``, the names of the state's components;
-    ``inputs``, the number of inputs (0 where the system is autonomous); ``source``, the reference.
+    Every class derived from ``Map`` or ``Flow`` is a frozen dataclass: its annotated names are its
+    parameters, and ``dataclasses.replace(system, rho=20.0)`` makes a changed copy.
+
+    Attributes
+    ----------
+    states : tuple of str
+        Names of the components of the state; empty where they are numbered.
+    inputs : int
+        Number of inputs, 0 where the system is autonomous.
+    source : str
+        Reference: author (year), journal, equation.
+    tile : int or None
+        Directions that are differentiated at once, where a rule's intermediate arrays would
+        outgrow the processor's cache; None for all.
+    neutral : dict
+        Values of parameters at which they drop out of the equation, so that formulas leave them
+        out.
+    equation : str
+        LaTeX of the equation, where the symbols of ``dm.symbolic`` would not be readable.
+    known : Known or None
+        Published or exact exponents, with their tolerance and reference.
+    exponent_sum : float or None
+        Sum of all Lyapunov exponents, where it is exact: the divergence of a flow, or ln|det J| of
+        a map, that is the same at every state.
+    energy : callable or None
+        ``energy(x)``, shape (..., n) to (...).
+    conserves_energy : bool
+        Whether the energy is a constant of the motion.
+    force, drift : callable or None
+        ``force(q)`` and ``drift(q, v, h)``, the exact motion without the force, of a flow that
+        symplectic steps integrate.
+    splitting : sequence or None
+        Pairs (drift, kick) of a symplectic step whose drift is q + h v.
+    flow : Flow or None
+        The flow that a map integrates.
+    resampled : callable or None
+        ``resampled(factor)``: the same model for inputs whose samples lie farther apart.
+    branch_gain : str or None
+        Name of the option of ``random`` that scales a residual branch at initialisation.
+    balanced : callable or None
+        ``balanced()``: the state of a synapse with no memory, (n,).
+    levels : int
+        Number of strong levels of a stochastic synapse, for its random start.
+    jump, weight : callable or None
+        ``jump(states, events, rng)`` and ``weight(states)`` of single stochastic synapses.
     """
 
-    states = ()
-    inputs = 0
-    source = ""
-    # directions pushed at once, where a rule's intermediate arrays outgrow the processor's cache;
-    # None: all
-    tile = None
-    neutral = {}  # parameters at values that take them out of the equation: formulas leave them out
+    # not annotated: an annotation would put them among the fields, before those of a subclass
+    states = ()  # type: Any
+    inputs = 0  # type: Any
+    source = ""  # type: Any
+    tile = None  # type: Any
+    neutral = {}  # type: Any
+    equation = ""  # type: Any
+    known = None  # type: Any
+    exponent_sum = None  # type: Any
+    energy = None  # type: Any
+    conserves_energy = True  # type: Any
+    force = None  # type: Any
+    drift = None  # type: Any
+    splitting = None  # type: Any
+    flow = None  # type: Any
+    resampled = None  # type: Any
+    branch_gain = None  # type: Any
+    balanced = None  # type: Any
+    levels = 1  # type: Any
+    jump = None  # type: Any
+    weight = None  # type: Any
 
-    def rule(self, x, u):
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in vars(cls).get("__annotations__", {}):
+            if isinstance(
+                vars(cls).get(name), np.ndarray
+            ):  # a default that instances must not share
+                setattr(cls, name, field(default_factory=vars(cls)[name].copy))
+        dataclass(frozen=True, eq=False, repr=False)(cls)
+        # System refuses assignments for all; the class stays open to an explicit @dataclass
+        del cls.__setattr__, cls.__delattr__
+        if "__repr__" not in vars(cls):
+            cls.__repr__ = cls.__repr__  # an explicit @dataclass would print whole arrays
+
+    def rule(self, x: Array, u: Array | None) -> Array:
         """Right-hand side: the next state of a Map, the velocity of a Flow; shapes (..., n) and
         (..., inputs) to (..., n)."""
         raise TypeError(
-            f"{type(self).__name__} has no rule: define rule(self, x, u) with the "
-            "functions of dynmem (dm.sin, dm.stack ...)"
+            f"{type(self).__name__} has no rule: define rule(self, x, u) with the functions of "
+            "dynmem (dm.sin, dm.stack ...)"
         )
 
-    def output(self, x, u):
-        """What an observer sees of the state x that u has led to; by default the state itself."""
+    def output(self, x: Array, u: Array | None) -> Array:
+        """Output y_t = output(x_t, u_t); by default the state."""
         return x
 
     @property
-    def size(self):
-        """Number n of state components, or None where only a state that is handed in can tell."""
+    def size(self) -> int | None:
+        """Number n of state components, or None where only the state passed to it has a size."""
         return len(self.states) or None
 
     @property
-    def outputs(self):
+    def outputs(self) -> int | None:
         """Number of components of the output."""
         if type(self).output is System.output:
             return self.size
-        return np.shape(
-            self.output(self.initial(), np.zeros(self.inputs) if self.inputs else None)
-        )[-1]
+        u = np.zeros(self.inputs) if self.inputs else None
+        return np.shape(self.output(self.initial(), u))[-1]
 
     @property
-    def parameters(self) -> dict:
-        """Parameters as plain numbers, arrays as lists of their shape: what a store records."""
+    def parameters(self) -> dict[str, Any]:
+        """Parameters as plain numbers and lists, large arrays by their shape: as a store records
+        them."""
         return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
 
-    def initial(self, rng=0):
-        """A state to start from, shape (n,): independent standard normal numbers unless the system
-        knows better."""
+    def initial(self, rng: Rng = 0) -> np.ndarray:
+        """A state to start from, shape (n,): independent standard normal numbers by default."""
         if self.size is None:
             raise ShapeError(
-                f"{type(self).__name__} names no states: pass x0, an array of shape "
-                "(n,), or set states = (...)"
+                f"{type(self).__name__} names no states: pass x0, an array of shape (n,), or set "
+                "states = (...)"
             )
         return np.random.default_rng(rng).standard_normal(self.size)
 
-    def __str__(self):
-        return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in self.parameters.items())})"
+    def __repr__(self) -> str:
+        """Class, numbers and sizes on one line, never an array."""
+        shown, weights = [], 0
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, System):
+                shown.append(f"{f.name}={type(value).__name__}")
+            elif isinstance(value, tuple) and any(isinstance(v, System) for v in value):
+                shown.append(
+                    f"{len(value)} {f.name if len(value) != 1 else f.name.removesuffix('s')}"
+                )
+            elif isinstance(value, (bool, int, float, str, np.number)) and f.repr:
+                shown.append(
+                    f"{f.name}={value:.6g}" if isinstance(value, float) else f"{f.name}={value}"
+                )
+        weights = sum(int(np.size(a)) for a in arrays_of(self))
+        sizes = (
+            [f"{self.size} states" if self.size != 1 else "1 state"]
+            if self.size is not None
+            else []
+        )
+        sizes += [f"{self.inputs} input{'s' * (self.inputs != 1)}"] if self.inputs else []
+        sizes += [f"{weights:,} weights"] if weights else []
+        return f"{type(self).__name__}({', '.join([*shown, *sizes])})"
+
+    # Symbols are built from systems: the module that shows them is imported by name, when needed.
+
+    def _repr_html_(self) -> str:
+        """The system as a notebook shows it: equation, parameters, known exponents, reference."""
+        return import_module("dynmem.display").system_html(self)
+
+    def _repr_latex_(self) -> str | None:
+        """Equations in LaTeX; None where there are more than a reader can take in."""
+        return import_module("dynmem.display").latex(self)
+
+    @classmethod
+    def from_function(
+        cls,
+        function: Callable,
+        *,
+        states: Sequence[str] | int | None = None,
+        inputs: int | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        name: str | None = None,
+    ) -> Any:
+        """System of a plain function f(x), f(x, u), or f(x, u, name=value, ...).
+
+        The function returns the next state (``dm.Map.from_function``) or the velocity
+        (``dm.Flow.from_function``), as an array of shape (..., n) or as a sequence of n
+        components. Its parameters become parameters of the system.
+
+        Parameters
+        ----------
+        function : callable
+            First argument: the state. A second argument without a default is the input. The rest
+            are parameters. Components are x[..., i]; where ``states`` is given the function may
+            also be written for one state: ``x, y = state``, or x[0] and x[1].
+        states : sequence of str or int, optional
+            Names of the components, or how many there are.
+        inputs : int, optional
+            Number of inputs: 1 by default where the function takes an input.
+        parameters : mapping, optional
+            Values of parameters; by default those of the function's signature.
+        name : str, optional
+            Name of the system, that of the function by default.
+
+        Returns
+        -------
+        Map or Flow
+
+        Raises
+        ------
+        TypeError
+            If the function does not take a state, a parameter has no value, or is unknown.
+        ShapeError
+            If the function does not return n components.
+
+        Examples
+        --------
+        >>> import dynmem as dm
+        >>> def lorenz(state, sigma=10.0, rho=28.0, beta=8 / 3):
+        ...     x, y, z = state
+        ...     return sigma * (y - x), x * (rho - z) - y, x * y - beta * z
+        >>> system = dm.Flow.from_function(lorenz, states=("x", "y", "z"))
+        >>> system
+        lorenz(sigma=10, rho=28, beta=2.66667, 3 states)
+        >>> dm.jacobian(system, [1.0, 2.0, 3.0]).round(2).tolist()
+        [[-10.0, 10.0, 0.0], [25.0, -1.0, -1.0], [2.0, 1.0, -2.67]]
+        """
+        from .functions import system_of
+
+        return system_of(cls, function, states, inputs, dict(parameters or {}), name)
 
 
-@dataclass(frozen=True, eq=False)
+def _refuse_assignment(self: System, name: str, value: Any = None) -> None:
+    raise FrozenInstanceError(
+        f"{type(self).__name__} is frozen, {name} cannot be set: make a changed copy with "
+        f"dataclasses.replace(system, {name}=...); parameters of your own class are annotated "
+        "names in its body"
+    )
+
+
+System.__setattr__ = _refuse_assignment  # type: ignore[method-assign, assignment]
+System.__delattr__ = _refuse_assignment  # type: ignore[method-assign, assignment]
+
+
 class Map(System):
-    """Discrete time: x_t = rule(x_(t-1), u_t). One step lasts ``dt`` units of time (1 unless the
-    system says otherwise).
+    """Discrete time: x_t = rule(x_(t-1), u_t). One step lasts ``dt`` units of time, by default 1.
 
-    >>> @dataclass(frozen=True, eq=False)
-    ... class Logistic(Map):
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> class Logistic(dm.Map):
     ...     r: float = 4.0
     ...     states = ("x",)
     ...     def rule(self, x, u):
     ...         return self.r * x * (1 - x)
     >>> Logistic().rule(np.array([0.25]), None).tolist()
     [0.75]
+    >>> Logistic(r=3.0)
+    Logistic(r=3, 1 state)
     """
 
-    dt = 1.0
+    dt = 1.0  # type: Any
 
-    def unroll(self, x, u):
+    def unroll(self, x: Array, u: Array) -> tuple[Array, Array]:
         """Outputs (..., T, outputs) and last state (..., n) for inputs u (..., T, inputs) from the
         state x (..., n): the rule step by step.
 
-        On numpy and torch; no checks: for inner loops.
+        On numpy and torch; without checks, for inner loops.
         """
-        # arrays that only count need not go through every step
+        # arrays that only count operations need not go through every step
         if unroll := getattr(namespace(u), "unroll", None):
             return unroll(self, x, u)
         states, driven = [], self.inputs > 0
@@ -107,22 +291,33 @@ class Map(System):
             states.append(x)
         return self.output(stack(states, axis=-2), u if driven else None), x
 
-    def run(self, x, u):
-        """The same outputs and last state as ``unroll``, all steps at once where a model knows how.
+    def run(self, x: Array, u: Array) -> tuple[Array, Array]:
+        """The same outputs and last state as ``unroll``, all steps at once where a model can.
 
-        Shapes: u (..., T, inputs) and x (..., n), say ``model.initial()``, to (..., T, outputs) and
-        (..., n). Unchecked, for inner loops (``dm.orbit`` checks); a system without inputs reads
-        off u the number of steps alone.
+        Shapes: x (..., n), for example ``model.initial()``, and u (..., T, inputs) to
+        (..., T, outputs) and (..., n). Without checks, for inner loops (``dm.orbit`` checks); a
+        system without inputs reads only the number of steps off u.
         """
         return self.unroll(x, u)
 
 
-@dataclass(frozen=True, eq=False)
 class Flow(System):
-    """Continuous time: dx/dt = rule(x, u)."""
+    """Continuous time: dx/dt = rule(x, u).
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> class Decay(dm.Flow):
+    ...     rate: float = 0.5
+    ...     states = ("x",)
+    ...     def rule(self, x, u):
+    ...         return -self.rate * x
+    >>> bool(abs(dm.orbit(Decay(), [1.0], duration=2.0).x[-1, 0] - np.exp(-1.0)) < 1e-9)
+    True
+    """
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     """A parameter as JSON can hold it."""
     if isinstance(value, (bool, int, float, str)) or value is None:
         return value
@@ -132,19 +327,21 @@ def _plain(value):
         return [_plain(v) for v in value]
     if isinstance(value, (np.ndarray, np.number, tuple, list)):
         array = np.asarray(value)
-        return (
-            array.tolist()
-            if array.size <= 16 and array.dtype.kind in "biuf"
-            else f"array{array.shape}"
-        )
+        small = array.size <= MAX_ENTRIES_IN_RECORD and array.dtype.kind in "biuf"
+        return array.tolist() if small else f"array{array.shape}"
     return str(value)
 
 
-def map_arrays(system, function, select=lambda value: isinstance(value, np.ndarray)):
-    """The same system with function(array) in place of each array it holds, in nested systems too.
-    It is not validated anew: torch tensors and symbols may stand where arrays stood."""
+def is_array(value: Any) -> bool:
+    """Whether a value is a numpy array."""
+    return isinstance(value, np.ndarray)
 
-    def change(value):
+
+def map_arrays(system: S, function: Callable, select: Callable[[Any], bool] = is_array) -> S:
+    """The same system with function(array) in place of each array that it holds, in nested systems
+    too. It is not validated again: torch tensors and symbols may replace arrays."""
+
+    def change(value: Any) -> Any:
         if isinstance(value, System):
             return map_arrays(value, function, select)
         if isinstance(value, (tuple, list)) and any(
@@ -155,20 +352,32 @@ def map_arrays(system, function, select=lambda value: isinstance(value, np.ndarr
 
     twin = object.__new__(type(system))
     for name, value in vars(system).items():
-        # those are computed anew
+        # cached properties are computed again
         if not isinstance(getattr(type(system), name, None), cached_property):
             object.__setattr__(twin, name, change(value))
     return twin
 
 
-def check_rule(system, shape, x):
+def arrays_of(system: System) -> list[np.ndarray]:
+    """The arrays that are parameters of a system, in nested systems too."""
+    found: list[np.ndarray] = []
+    map_arrays(system, found.append)
+    return found
+
+
+def inner(system: System) -> System:
+    """The flow that a map integrates, or the system itself."""
+    return system if system.flow is None else system.flow
+
+
+def check_rule(system: System, shape: tuple, x: np.ndarray) -> None:
     """Refuse a rule whose result, of the shape given, is not a state like x."""
     if shape != x.shape:
-        inner = getattr(system, "flow", system)
+        flow = inner(system)
         arrays = [
             name
-            for name, value in inner.parameters.items()
-            if isinstance(value, (list, str)) and np.ndim(getattr(inner, name))
+            for name, value in flow.parameters.items()
+            if isinstance(value, (list, str)) and np.ndim(getattr(flow, name))
         ]
         advice = (
             f"; a parameter that is an array ({', '.join(arrays)}) must fit it, and several "
@@ -177,14 +386,13 @@ def check_rule(system, shape, x):
             else ""
         )
         raise ShapeError(
-            f"the rule of {type(inner).__name__} returned shape {shape} for a state "
-            f"of shape {x.shape}: stack its "
-            "components, taken as x[..., i], on the last axis with "
+            f"the rule of {type(flow).__name__} returned shape {shape} for a state of shape "
+            f"{x.shape}: stack its components, taken as x[..., i], on the last axis with "
             f"dm.stack((...)){advice}"
         )
 
 
-def check_batch(system, x, u=None):
+def check_batch(system: System, x: np.ndarray, u: np.ndarray | None = None) -> None:
     """Refuse a rule that takes one state alone: x[0] for a component, A @ x, an ``if``, a sum over
     everything."""
     if not x.size:  # no state, or no components
@@ -206,15 +414,14 @@ def check_batch(system, x, u=None):
         or not np.allclose(found, one, rtol=1e-6, atol=1e-9, equal_nan=True)
     ):
         raise ShapeError(
-            f"the rule of {type(getattr(system, 'flow', system)).__name__} serves "
-            "one state, and is needed for many of shape (..., n): "
-            "write x[..., i] for a component, x @ A.T for a matrix, dm.where for an "
-            f"if, axis=-1 for a sum{reason}"
+            f"the rule of {type(inner(system)).__name__} serves one state, and is needed for many "
+            "of shape (..., n): write x[..., i] for a component, x @ A.T for a matrix, dm.where "
+            f"for an if, axis=-1 for a sum{reason}"
         )
 
 
-def as_system(system, kind=System):
-    """The system itself if it is of the kind asked for; otherwise an error that says what to do."""
+def as_system(system: Any, kind: type[S] = System) -> S:  # type: ignore[assignment]
+    """The system itself if it is of the kind required; otherwise an error with what to do."""
     if isinstance(system, kind):
         return system
     if isinstance(system, Flow) and kind is Map:
@@ -223,59 +430,73 @@ def as_system(system, kind=System):
         )
     if isinstance(system, Map) and kind is Flow:
         raise TypeError(
-            f"{type(system).__name__} is a Map and a Flow is needed: a Map steps by "
-            "itself, pass it where a Map may stand"
+            f"{type(system).__name__} is a Map and a Flow is needed: a Map steps by itself, pass "
+            "it where a Map is taken"
         )
     if isinstance(system, type) and issubclass(system, System):
         raise TypeError(f"{system.__name__} is a class: pass an instance, {system.__name__}(...)")
-    raise TypeError(
-        f"expected a dynmem {kind.__name__}, got {type(system).__name__}: derive it "
-        "from dm.Map or dm.Flow, "
-        "or convert a torch module with dm.models.from_torch"
+    if isinstance(system, str):
+        raise TypeError(
+            f"expected a dynmem {kind.__name__}, got the name {system!r}: pass "
+            f"dm.systems.get({system!r}) or dm.models.get({system!r}, units=...)"
+        )
+    advice = (
+        "the system is the first argument, the state the second"
+        if isinstance(system, (list, tuple, np.ndarray, float, int))
+        else "make one of a plain function by dm.Map.from_function or dm.Flow.from_function, or of "
+        "a torch module by dm.models.from_torch"
     )
+    raise TypeError(f"expected a dynmem {kind.__name__}, got {type(system).__name__}: {advice}")
 
 
-def as_state(system, x, name="x"):
+def as_state(system: System, x: ArrayLike, name: str = "x") -> np.ndarray:
     """x as a float64 array of shape (..., n), checked against the system's size."""
-    x = tensors(x)
-    if x.dtype.kind not in "fc":
-        raise ShapeError(f"{name} must hold numbers, got dtype {x.dtype}")
-    if x.ndim == 0:
-        raise ShapeError(f"{name} must have shape (..., n), got a single number: pass [{x}]")
-    if system.size is not None and x.shape[-1] != system.size:
+    if isinstance(x, System):
+        raise TypeError(
+            f"{name} is a {type(x).__name__}: the system is the first argument, the state the "
+            "second; several systems are one list"
+        )
+    values = tensors(x)
+    if values.dtype.kind not in "fc":
+        raise ShapeError(f"{name} must hold numbers, got dtype {values.dtype}")
+    if values.ndim == 0:
+        raise ShapeError(
+            f"{name} must have shape (..., n), got a single number: pass [{values}]; an input is "
+            "passed by keyword, drive=..."
+        )
+    if system.size is not None and values.shape[-1] != system.size:
         names = f" ({', '.join(system.states)})" if 0 < len(system.states) <= 8 else ""
         raise ShapeError(
-            f"{name} has {x.shape[-1]} components, {type(system).__name__} has "
-            f"{system.size} states{names}: "
-            f"pass shape (..., {system.size})"
+            f"{name} has {values.shape[-1]} components, {type(system).__name__} has {system.size} "
+            f"states{names}: pass shape (..., {system.size})"
         )
-    if not np.isfinite(x).all():
+    if not np.isfinite(values).all():
         raise NotFiniteError(
             f"{name} holds NaN or infinity: {type(system).__name__} cannot start there"
         )
-    return x
+    return values
 
 
-def as_input(system, u, name="u"):
-    """u as a float64 array of shape (..., inputs), or None for a system that runs free."""
+def as_input(system: System, u: ArrayLike | None, name: str = "u") -> np.ndarray | None:
+    """u as a float64 array of shape (..., inputs), or None for a system without input."""
     if u is None:
         return None
-    u = tensors(u)
-    if u.ndim == 0 or u.shape[-1] != system.inputs:
+    values = tensors(u)
+    if values.ndim == 0 or values.shape[-1] != system.inputs:
         if not system.inputs:
             raise ShapeError(f"{type(system).__name__} takes no input: leave {name} out")
-        has = u.shape[-1] if u.ndim else "no axis of"
+        has = values.shape[-1] if values.ndim else "no axis of"
         raise ShapeError(
-            f"{name} has {has} inputs, {type(system).__name__} takes "
-            f"{system.inputs}: pass shape (..., {system.inputs})"
+            f"{name} has {has} inputs, {type(system).__name__} takes {system.inputs}: pass shape "
+            f"(..., {system.inputs})"
         )
-    if not np.isfinite(u).all():
+    if not np.isfinite(values).all():
         raise NotFiniteError(f"{name} holds NaN or infinity")
-    return u
+    return values
 
 
-def component_index(system, component, n):
-    """Index of one of n components given by its name or index."""
+def component_index(system: System, component: str | int, n: int) -> int:
+    """Index of one of n components, from its name or index."""
     if isinstance(component, str):
         if component not in system.states:
             raise ValueError(

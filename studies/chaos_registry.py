@@ -74,7 +74,7 @@ def measure(system, seed, scale):
         ),
         "exact_total": (
             (),
-            float(getattr(made, "exponent_sum", np.nan)),
+            float(np.nan if made.exponent_sum is None else made.exponent_sum),
             per,
             "exact sum of all exponents",
         ),

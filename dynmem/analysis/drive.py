@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import NotFiniteError, ShapeError
-from ..system import as_input
+from ..system import as_input, inner
 
 
 def example_input(system, drive):
@@ -54,7 +54,7 @@ def make_drive(system, drive, rng):
             )
         if not system.inputs:
             raise ValueError(
-                f"{type(getattr(system, 'flow', system)).__name__} takes no input: leave drive out"
+                f"{type(inner(system)).__name__} takes no input: leave drive out"
             )
         return Chunks(lambda rng, steps: sd * rng.standard_normal((steps, system.inputs)), rng)
     return Chunks(_checked(system, drive), rng) if callable(drive) else Given(np.asarray(drive))

@@ -242,20 +242,14 @@ def program(system, size, work=np.inf):
 def _rule_of(system):
     """The rule that is compiled: that of the flow, where the steps of its scheme are loops around
     it."""
-    return system.flow if isinstance(system, FlowMap) or _splitting(system) else system
-
-
-def _splitting(system):
-    """Pairs (drift, kick) of a symplectic step of a flow q' = v, v' = force(q); None for any other
-    map."""
-    return getattr(system, "splitting", None)
+    return system.flow if isinstance(system, FlowMap) or system.splitting else system
 
 
 def _stages(system):
     """Calls of the compiled rule in one step of its scheme."""
     if isinstance(system, FlowMap):
         return len(tableau(system.order)[1])
-    return sum(kick != 0.0 for _, kick in _splitting(system) or ((0.0, 1.0),))
+    return sum(kick != 0.0 for _, kick in system.splitting or ((0.0, 1.0),))
 
 
 @cache
@@ -282,7 +276,7 @@ def _scheme(system):
     if isinstance(system, FlowMap):
         A, B = tableau(system.order)
         return {"A": A, "B": B, "inputs": system.inputs}
-    pairs = _splitting(system)
+    pairs = system.splitting
     return {"pairs": pairs, "inputs": system.inputs} if pairs else {"inputs": system.inputs}
 
 

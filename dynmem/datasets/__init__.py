@@ -1,6 +1,6 @@
 """Data as labelled arrays that explain themselves: chaotic orbits, planets, neural memories, by
 name; kept without loss, read back unchanged."""
 
-import lazy_loader as lazy
+from ..runtime.lazy import attach
 
-__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -537,7 +537,7 @@ def _faithful(step, ticking, x, steps):
         orbit = trajectory(
             replace(step, substeps=step.substeps << halving) if halving else step, x, steps
         )
-        if not (ticking.conservative and hasattr(system, "energy")):
+        if not (ticking.conservative and system.energy is not None):
             return orbit
         energy = system.energy(orbit)
         # what energies the components would have apart, since the whole may be 0

@@ -50,10 +50,8 @@ def clock(name, system, *, published=True, rng=0):
     parameters, else measured ones."""
     step = as_map(system, duration=1e4)  # long enough for machine code
     states = trajectory(step, system.initial(rng), PILOT)
-    # a body on an ellipse exchanges energy with one that is not of the system (Sitnikov)
-    conservative = (
-        hasattr(system, "energy") and not getattr(system, "eccentricity", 0.0)
-    ) or getattr(system, "exponent_sum", None) == 0.0
+    has_energy = system.energy is not None and system.conserves_energy
+    conservative = has_energy or system.exponent_sum == 0.0
     states = states if conservative else states[PILOT // 2 :]
     speed, fastest = _pace(system, states)
     known = systems.known_exponents(name) if published else None

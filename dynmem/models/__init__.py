@@ -1,5 +1,5 @@
 """What we train: sequence models as systems."""
 
-import lazy_loader as lazy
+from ..runtime.lazy import attach
 
-__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

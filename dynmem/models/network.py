@@ -214,7 +214,7 @@ def get(
         np.random.default_rng(rng),
     )
     _check_shape(placement, norm, integer("feedforward", feedforward, 0), activation)
-    if placement == "deepnorm" and hasattr(kind, "branch_gain"):
+    if placement == "deepnorm" and kind.branch_gain:
         options = {kind.branch_gain: deepnorm(layers)[1], **options}
     encoded = placement is not None or (kind.square and inputs != units)
     cells = (Dense.random(units, inputs, rng=rng),) if encoded else ()
@@ -321,7 +321,7 @@ def resampled(model, factor):
         return replace(model, layers=tuple(resampled(layer, factor) for layer in model.layers))
     if isinstance(model, Block):
         return replace(model, mixer=resampled(model.mixer, factor))
-    if hasattr(model, "resampled"):
+    if as_system(model, Map).resampled is not None:
         return model.resampled(factor)
     if as_system(model, Map).size == 0:
         return model

@@ -4,6 +4,6 @@ arrays and torch tensors.
 They are to state-space models what torch's fused kernels are to the LSTM: a model writes its rule,
 its ``run`` calls a scan, a test holds the one to the other."""
 
-import lazy_loader as lazy
+from ..runtime.lazy import attach
 
-__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -175,6 +175,11 @@ class Sitnikov(Flow):
         square = z * z + 0.25 * apart * apart
         return stack((v, -z / (square * sqrt(square)), 1.0 / apart))
 
+    @property
+    def conserves_energy(self):
+        """Only at e = 0: on ellipses the primaries exchange energy with the third body."""
+        return self.eccentricity == 0.0
+
     def energy(self, x):
         """Energy v^2/2 - 1/sqrt(z^2 + r^2), conserved for e = 0, shape (...,)."""
         z, v, apart = x[..., 0], x[..., 1], 1.0 - self.eccentricity * cos(x[..., 2])

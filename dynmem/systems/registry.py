@@ -86,7 +86,7 @@ def known_exponents(name):
     >>> known_exponents("lorenz63").exponents[0]
     0.9056
     """
-    return getattr(_class(name), "known", None)
+    return _class(name).known
 
 
 def _class(name):

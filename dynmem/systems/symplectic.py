@@ -77,7 +77,7 @@ class Symplectic(Map):
     substeps: int = 1
 
     def __post_init__(self):
-        if not (hasattr(self.flow, "force") and hasattr(self.flow, "drift")):
+        if getattr(self.flow, "force", None) is None or self.flow.drift is None:
             raise TypeError(
                 f"{type(self.flow).__name__} does not split into drift and kick: "
                 "derive it from dm.systems.Separable and define "

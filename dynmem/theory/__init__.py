@@ -1,6 +1,6 @@
 """Answers on paper: each function returns the variables, dims and coordinates of the analysis it
 predicts."""
 
-import lazy_loader as lazy
+from ..runtime.lazy import attach
 
-__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

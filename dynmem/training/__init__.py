@@ -1,6 +1,6 @@
 """Training: a system with trainable arrays, the loop that fits it to a task, forecasts, and
 checkpoints that cannot run code."""
 
-import lazy_loader as lazy
+from ..runtime.lazy import attach
 
-__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -12,7 +12,7 @@ from ...labels import dataset, describe_system
 from ...orbits import FlowMap, as_map, suggest_step, whole_steps
 from ...runtime.threads import cores, one_thread, over_threads, spread
 from ...runtime.validation import number
-from ...system import Flow, as_state, as_system
+from ...system import Flow, as_state, as_system, inner
 from ..convergence import certainty, met
 from ..drive import example_input, inputs_of
 from .compiled import machine_growth
@@ -208,7 +208,7 @@ def _together(systems, x0, drive, seeds, workers, *, duration, transient, expone
         return None
     parameters = {"duration": duration, "transient": transient, "drive": drive}
     return _report(
-        getattr(first, "flow", first),
+        inner(first),
         first,
         growth,
         x.shape[1],

@@ -204,7 +204,7 @@ def _store(system, synapses, stored, repeats, oldest, binary, rng):
     """The events of the last steps, oldest + repeats of them, and the weights after each of the
     last ``repeats``."""
     x = (
-        rng.integers(0, 2 * getattr(system, "levels", 1), synapses)
+        rng.integers(0, 2 * system.levels, synapses)
         if binary
         else _blank(system, synapses)
     )
@@ -228,7 +228,7 @@ def _store(system, synapses, stored, repeats, oldest, binary, rng):
 def _blank(system, synapses):
     start = (
         system.balanced()
-        if hasattr(system, "balanced")
+        if system.balanced is not None
         else np.zeros(np.shape(system.initial())[-1])
     )
     return np.tile(start, (synapses, 1))

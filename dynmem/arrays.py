@@ -1,15 +1,18 @@
-"""The vocabulary a rule may use: one set of functions that runs on numpy, dual numbers, torch and
-sympy symbols.
+"""The functions that a rule may use: one set that runs on numpy, dual numbers, torch and sympy.
 
 A rule is written once, with arithmetic, ``@``, slices and the functions below, and each function
-hands its argument to the namespace it belongs to. Arrays of sympy symbols are numpy arrays of dtype
-object.
+dispatches on the type of its argument. Arrays of sympy symbols are numpy arrays of dtype object.
 """
 
+from __future__ import annotations
+
 import builtins
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
+
+from .typing import Array, ArrayLike
 
 ELEMENTWISE = (
     "tanh",
@@ -58,7 +61,7 @@ def sequence_namespace(arrays):
 
 
 class Numpy:
-    """numpy under the vocabulary's names."""
+    """numpy under the names of a rule's functions."""
 
     tanh, exp, log, log1p, sqrt = np.tanh, np.exp, np.log, np.log1p, np.sqrt
     sin, cos, tan, sinh, cosh, arctan = np.sin, np.cos, np.tan, np.sinh, np.cosh, np.arctan
@@ -105,7 +108,7 @@ def _torch():
     import torch
 
     class Torch:
-        """torch under the vocabulary's names."""
+        """torch under the names of a rule's functions."""
 
         tanh, sigmoid, exp, log, log1p, sqrt = (
             torch.tanh,
@@ -184,7 +187,7 @@ def _symbols():
     lifted_choose = np.frompyfunc(choose, 3, 1)
 
     class Symbols:
-        """sympy under the vocabulary's names, on arrays of dtype object."""
+        """sympy under the names of a rule's functions, on arrays of dtype object."""
 
         tanh, exp, log, sqrt, abs = map(
             each, (sympy.tanh, sympy.exp, sympy.log, sympy.sqrt, sympy.Abs)
@@ -211,12 +214,29 @@ def _symbols():
     return Symbols
 
 
-def _elementwise(name):
-    def function(x):
+def _elementwise(name: str) -> Callable[[Array], Array]:
+    def function(x: Array) -> Array:
         return getattr(namespace(x), name)(x)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{name}, element by element, on numpy, dual numbers, torch and symbols."
+    function.__doc__ = f"""{name}(x), element by element.
+
+    Parameters
+    ----------
+    x : array
+        numpy array, dual number, torch tensor or array of sympy expressions.
+
+    Returns
+    -------
+    array
+        Of the same kind and shape.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> float(dm.{name}(1.0)) == float(dm.arrays.Numpy.{name}(1.0))
+    True
+    """
     return function
 
 
@@ -229,46 +249,165 @@ sin, cos, tan, sinh, cosh, arctan = (
 erf, abs, sign, relu = (_elementwise(n) for n in ("erf", "abs", "sign", "relu"))  # noqa: A001
 
 
-def where(condition, x, y):
-    """x where the condition holds, else y; the condition is a comparison and carries no
-    derivative."""
+def where(condition: Array, x: Array, y: Array) -> Array:
+    """x where the condition holds, else y.
+
+    The condition is a comparison and carries no derivative.
+
+    Parameters
+    ----------
+    condition : array of bool
+    x, y : array
+
+    Returns
+    -------
+    array
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.where(np.array([True, False]), 1.0, 2.0).tolist()
+    [1.0, 2.0]
+    """
     return namespace(x, y, condition).where(condition, x, y)
 
 
-def maximum(x, y):
-    """The larger of x and y."""
+def maximum(x: Array, y: Array) -> Array:
+    """The larger of x and y, element by element.
+
+    Parameters
+    ----------
+    x, y : array
+
+    Returns
+    -------
+    array
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.maximum(np.array([1.0, 3.0]), 2.0).tolist()
+    [2.0, 3.0]
+    """
     return namespace(x, y).maximum(x, y)
 
 
-def minimum(x, y):
-    """The smaller of x and y."""
+def minimum(x: Array, y: Array) -> Array:
+    """The smaller of x and y, element by element.
+
+    Parameters
+    ----------
+    x, y : array
+
+    Returns
+    -------
+    array
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.minimum(np.array([1.0, 3.0]), 2.0).tolist()
+    [1.0, 2.0]
+    """
     return -maximum(-x, -y)
 
 
-def stack(arrays, axis=-1):
-    """Stack along a new axis, by default the last: ``stack((x, y))`` makes a state of two
-    components.
+def stack(arrays: Sequence[Array], axis: int = -1) -> Array:
+    """Stack arrays along a new axis, by default the last.
 
-    >>> stack((1.0, 2.0)).tolist()
+    ``stack((x, y))`` builds a state of two components; constants broadcast.
+
+    Parameters
+    ----------
+    arrays : sequence of array
+    axis : int
+
+    Returns
+    -------
+    array
+
+    Raises
+    ------
+    ValueError
+        If the sequence is empty.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.stack((1.0, 2.0)).tolist()
     [1.0, 2.0]
     """
     return sequence_namespace(arrays).stack(arrays, axis=axis)
 
 
-def concat(arrays, axis=-1):
-    """Join along an existing axis, by default the last."""
+def concat(arrays: Sequence[Array], axis: int = -1) -> Array:
+    """Join arrays along an existing axis, by default the last.
+
+    Parameters
+    ----------
+    arrays : sequence of array
+    axis : int
+
+    Returns
+    -------
+    array
+
+    Raises
+    ------
+    ValueError
+        If the sequence is empty.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.concat((np.zeros(1), np.ones(2))).tolist()
+    [0.0, 1.0, 1.0]
+    """
     return sequence_namespace(arrays).concat(arrays, axis=axis)
 
 
-def sum(x, axis=-1):  # noqa: A001
-    """Sum over one axis, by default the last."""
+def sum(x: Array, axis: int = -1) -> Array:  # noqa: A001
+    """Sum over one axis, by default the last.
+
+    Parameters
+    ----------
+    x : array
+    axis : int
+
+    Returns
+    -------
+    array
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.sum(np.ones((2, 3))).tolist()
+    [3.0, 3.0]
+    """
     return namespace(x).sum(x, axis=axis)
 
 
-def split(x, parts: int):
+def split(x: Array, parts: int) -> tuple[Array, ...]:
     """Cut the last axis into equal parts.
 
-    >>> [part.tolist() for part in split(np.arange(4), 2)]
+    Parameters
+    ----------
+    x : array (..., n)
+    parts : int
+
+    Returns
+    -------
+    tuple of array (..., n / parts)
+
+    Raises
+    ------
+    ValueError
+        If the parts do not divide the axis.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> [part.tolist() for part in dm.split(np.arange(4), 2)]
     [[0, 1], [2, 3]]
     """
     size, rest = divmod(x.shape[-1], parts)
@@ -279,18 +418,45 @@ def split(x, parts: int):
     return tuple(x[..., i * size : (i + 1) * size] for i in range(parts))
 
 
-def roll(x, shift: int):
-    """Turn the last axis by ``shift`` places, as np.roll: neighbours on a ring.
+def roll(x: Array, shift: int) -> Array:
+    """Shift the last axis cyclically, as np.roll: neighbours on a ring.
 
-    >>> roll(np.arange(4), 1).tolist()
+    Parameters
+    ----------
+    x : array (..., n)
+    shift : int
+
+    Returns
+    -------
+    array (..., n)
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.roll(np.arange(4), 1).tolist()
     [3, 0, 1, 2]
     """
     shift %= x.shape[-1]
     return concat((x[..., x.shape[-1] - shift :], x[..., : x.shape[-1] - shift])) if shift else x
 
 
-def softmax(x):
-    """exp(x) / sum exp(x) over the last axis, shifted by the maximum so that it cannot overflow."""
+def softmax(x: Array) -> Array:
+    """exp(x) / sum exp(x) over the last axis, shifted by the maximum so that it cannot overflow.
+
+    Parameters
+    ----------
+    x : array (..., n)
+
+    Returns
+    -------
+    array (..., n)
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.softmax(np.zeros(2)).tolist()
+    [0.5, 0.5]
+    """
     detached = namespace(x).detach(x)
     if getattr(detached, "dtype", None) != object:
         top = detached.amax(-1) if hasattr(detached, "amax") else detached.max(-1)
@@ -299,12 +465,27 @@ def softmax(x):
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
-def softplus(x):
-    """ln(1 + exp(x)) without overflow."""
+def softplus(x: Array) -> Array:
+    """ln(1 + exp(x)) without overflow.
+
+    Parameters
+    ----------
+    x : array
+
+    Returns
+    -------
+    array
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> float(dm.softplus(np.array(1000.0)))
+    1000.0
+    """
     return relu(x) + log1p(exp(-abs(x)))
 
 
-def steps(u):
+def steps(u: Array) -> Sequence[Array]:
     """The steps of a sequence (..., T, k), one array (..., k) after another.
 
     >>> [step.tolist() for step in steps(np.eye(2))]
@@ -314,17 +495,48 @@ def steps(u):
     return u.unbind(-2) if hasattr(u, "unbind") else np.moveaxis(u, -2, 0)
 
 
-def transpose(x):
-    """Swap the last two axes."""
+def transpose(x: Array) -> Array:
+    """Swap the last two axes.
+
+    Parameters
+    ----------
+    x : array (..., m, n)
+
+    Returns
+    -------
+    array (..., n, m)
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.transpose(np.ones((2, 3))).shape
+    (3, 2)
+    """
     return namespace(x).transpose(x)
 
 
-def solve(a, b):
-    """Solution of a x = b for square a of shape (n, n)."""
+def solve(a: Array, b: Array) -> Array:
+    """Solution x of a x = b.
+
+    Parameters
+    ----------
+    a : array (n, n)
+    b : array (n,) or (n, m)
+
+    Returns
+    -------
+    array
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.solve(2.0 * np.eye(2), np.ones(2)).tolist()
+    [0.5, 0.5]
+    """
     return namespace(a, b).solve(a, b)
 
 
-def identity_like(a):
+def identity_like(a: Array) -> Array:
     """Identity of the size and kind of the square matrix a."""
     eye = np.eye(a.shape[-1])
     if namespace(a).__name__ == "Torch":
@@ -332,13 +544,23 @@ def identity_like(a):
     return eye.astype(int).astype(object) if a.dtype == object else eye
 
 
-def cayley(a):
-    """Cayley transform (I + a)^-1 (I - a), shape (n, n); it takes a skew-symmetric a to an
-    orthogonal matrix.
+def cayley(a: Array) -> Array:
+    """Cayley transform (I + a)^-1 (I - a), which maps a skew-symmetric a to an orthogonal matrix.
 
     The same map is the bilinear step of a linear flow: cayley(-step A / 2). It is its own inverse.
 
-    >>> q = cayley(np.array([[0.0, 2.0], [-2.0, 0.0]]))
+    Parameters
+    ----------
+    a : array (n, n)
+
+    Returns
+    -------
+    array (n, n)
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> q = dm.cayley(np.array([[0.0, 2.0], [-2.0, 0.0]]))
     >>> bool(np.allclose(q @ q.T, np.eye(2)))
     True
     """
@@ -346,12 +568,12 @@ def cayley(a):
     return solve(eye + a, eye - a)
 
 
-def as_complex(real, imaginary):
+def as_complex(real: Array, imaginary: Array) -> Array:
     """Complex array of two real ones, on numpy and torch; ``.real`` and ``.imag`` lead back."""
     return namespace(real).complex(real, imaginary)
 
 
-def tensors(x):
+def tensors(x: Array | ArrayLike) -> np.ndarray:
     """Plain numpy float64 (or complex) array of any argument that is a number, a list, or a torch
     tensor."""
     if type(x).__module__.partition(".")[0] == "torch":

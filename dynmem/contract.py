@@ -1,4 +1,8 @@
-"""The contract that every system passes, public, so that a user can hold his own system to it."""
+"""The contract that every system keeps, public, so that users can hold their own systems to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,28 +14,63 @@ from .autodiff.tangents import Forward
 from .errors import ContractError
 from .labels import dataset, describe_system
 from .orbits import FlowMap
-from .system import Flow, Map, as_input, as_state, as_system, inner, map_arrays
+from .runtime.validation import public
+from .system import Flow, Map, System, as_input, as_state, as_system, inner, map_arrays
+from .typing import ArrayLike, Rng
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 # enough to span small systems; large ones are probed at random, without their Jacobian
-DIRECTIONS = 8
-HEAVY = 64  # parameters above which a formula is long and slow and is not compared
+MAX_DIRECTIONS = 8
+MAX_FORMULA_PARAMETERS = 64  # parameters above which a formula is long and slow and is not compared
 
 
-def check_system(system, x=None, u=None, rng=0):
-    """Hold a system to its contract at the state x (n,) and the input u (inputs,), by default drawn
-    with ``rng``.
+@public
+def check_system(
+    system: System, x: ArrayLike | None = None, u: ArrayLike | None = None, rng: Rng = 0
+) -> Dataset:
+    """Check that a system keeps the contract that every function of dynmem relies on.
 
-    The rule returns a state of the same shape, finite and the same each time, and changes nothing
-    in place; a batch is a loop; numpy, duals and torch give the same values; the tangents of rule
-    and output, with respect to state and input, agree with central differences, torch and (up to 8
-    states) symbols; push and pull are adjoint.
+    The rule returns a finite state of the same shape, the same each time, and changes nothing in
+    place; a batch is a loop; numpy, dual numbers and torch give the same values; the tangents of
+    rule and output, with respect to state and input, agree with central differences, torch and (up
+    to 8 states) symbols; tangent and cotangent products are adjoint; what the class declares
+    (energy, sum of exponents, force and drift) holds.
 
-    Returns a Dataset over ``check``: error, relative to the larger of 1 and the value (NaN where an
-    engine does not run this rule, with the reason in ``note``), and tolerance. Raises ContractError
-    with the check that failed, its number and what it means.
+    Parameters
+    ----------
+    system : Map or Flow
+    x : array_like (n,), optional
+        State at which to check, by default ``system.initial(rng)``.
+    u : array_like (inputs,), optional
+        Input at which to check, by default standard normal.
+    rng : int or numpy.random.Generator
 
+    Returns
+    -------
+    xarray.Dataset
+        error : (check,), 1 Error relative to the larger of 1 and the value; NaN where an engine
+            does not run this rule.
+        tolerance : (check,), 1
+            Largest error allowed.
+        note : (check,), 1
+            Why a check does not apply.
+
+    Raises
+    ------
+    ContractError
+        With the check that failed, its number and what it means.
+
+    References
+    ----------
+    scikit-learn's ``check_estimator``, for the idea.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> bool((check_system(dm.models.Tanh.random(3, 2)).error.fillna(0) <= 1e-6).all())
+    >>> checks = dm.check_system(dm.models.Tanh.random(3, 2))
+    >>> bool((checks.error.fillna(0) <= checks.tolerance).all())
     True
     """
     system = as_system(system)
@@ -97,10 +136,10 @@ def _sides(system, x, u):
 def _directions(point, rng):
     """Orthonormal directions (k, n): a basis for small n, a sample for large."""
     n = point.shape[-1]
-    return np.linalg.qr(rng.standard_normal((n, min(n, DIRECTIONS))))[0].T
+    return np.linalg.qr(rng.standard_normal((n, min(n, MAX_DIRECTIONS))))[0].T
 
 
-def _push(function, point, rows):
+def _forward(function, point, rows):
     out = function(Dual(point, Forward(rows)))
     if isinstance(out, Dual):
         return out.value, np.broadcast_to(out.tangent.array(), (len(rows), *out.shape))
@@ -163,7 +202,7 @@ def _batch(system, x, u, rng):
 
 def _values(system, x, u, rng):
     return max(
-        _error(_push(f, p, _directions(p, rng))[0], f(p)) for f, p in _sides(system, x, u)
+        _error(_forward(f, p, _directions(p, rng))[0], f(p)) for f, p in _sides(system, x, u)
     ), ""
 
 
@@ -180,7 +219,7 @@ def _differences(system, x, u, rng):
                 worst,
                 *(
                     _error(t, c)
-                    for t, c in zip(_push(function, point, rows)[1], central, strict=True)
+                    for t, c in zip(_forward(function, point, rows)[1], central, strict=True)
                 ),
             ]
         )
@@ -191,7 +230,7 @@ def _adjoint(system, x, u, rng):
     worst = 0.0
     for function, point in _sides(system, x, u):
         rows = _directions(point, rng)
-        value, pushed = _push(function, point, rows)
+        value, pushed = _forward(function, point, rows)
         back = linearise_rule(function, point)[1]
         gradients = rng.standard_normal((3, *value.shape))
         worst = max(worst, _error(back(gradients) @ rows.T, gradients @ pushed.T))
@@ -228,14 +267,14 @@ def _symbols(system, x, u, rng):
     composed = system.flow is not None or any(
         isinstance(value, FlowMap) for value in vars(system).values()
     )
-    if x.shape[-1] > symbolic.LIMIT or sum(sizes) > HEAVY or composed:
+    if x.shape[-1] > symbolic.MAX_STATES or sum(sizes) > MAX_FORMULA_PARAMETERS or composed:
         return np.nan, "the formula would be long"
     rows = np.eye(x.shape[-1])
     try:
         formula = symbolic.evaluate(symbolic.jacobian(system, size=x.shape[-1]), system, x, u)
     except (TypeError, AttributeError, NotImplementedError, NameError) as error:
         return np.nan, f"the rule does not run on symbols: {str(error).splitlines()[0]}"
-    return _error(_push(lambda p: system.rule(p, u), x, rows)[1].T, formula), ""
+    return _error(_forward(lambda p: system.rule(p, u), x, rows)[1].T, formula), ""
 
 
 def _declared(system, x, u, rng):
@@ -271,7 +310,7 @@ CHECKS = {
     "unchanged": (
         _unchanged,
         0.0,
-        "rule and output leave x and u as they were: no assignment in place",
+        "rule and output change neither x nor u: no assignment in place",
     ),
     "shape": (
         _shape,
@@ -286,7 +325,7 @@ CHECKS = {
     "deterministic": (
         _deterministic,
         0.0,
-        "the same state gives the same result, bit for bit: randomness comes in as input",
+        "the same state gives the same result, bit for bit: randomness enters as input",
     ),
     "batch": (_batch, 1e-12, "leading axes are batch: index with x[..., i], multiply with x @ W.T"),
     "declared": (
@@ -295,13 +334,13 @@ CHECKS = {
         "a declared energy is conserved, the declared sum of exponents is the growth of volume, "
         "force and drift make up the rule",
     ),
-    "duals": (_values, 1e-12, "dual numbers carry the values of numpy"),
+    "duals": (_values, 1e-12, "dual numbers have the values of numpy"),
     "differences": (
         _differences,
         1e-6,
         "tangents agree with central differences: the rule is smooth at the sample point",
     ),
-    "adjoint": (_adjoint, 1e-11, "push and pull are adjoint"),
+    "adjoint": (_adjoint, 1e-11, "tangent and cotangent products are adjoint"),
     "torch": (_torch, 1e-11, "torch gives the values and gradients of the duals"),
     "symbols": (_symbols, 1e-10, "the Jacobian of the symbols is that of the duals"),
 }

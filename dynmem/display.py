@@ -56,23 +56,25 @@ def _formula(system: System) -> str | None:
     for state, entry in zip(states, right, strict=True):
         name = sympy.latex(state)
         left = rf"\frac{{d {name}}}{{dt}}" if isinstance(inner(shown), Flow) else f"{name}_{{t}}"
-        lines.append(f"{left} &= {sympy.latex(_with_sigmoids(entry))}")
+        lines.append(f"{left} &= {sympy.latex(_readable(entry))}")
     return r"\begin{aligned}" + r"\\".join(lines) + r"\end{aligned}"
 
 
-def _with_sigmoids(entry: Any) -> Any:
-    """(1 + tanh(z/2))/2, as rules compute it, shown as sigma(z)."""
+def _readable(entry: Any) -> Any:
+    """(1 + tanh(z/2))/2, as rules compute it, shown as sigma(z), and 1.0 as 1."""
     import sympy
 
     half, z = sympy.Rational(1, 2), sympy.Wild("z")
     sigma = sympy.Function("sigma")
-    return entry.replace(half * sympy.tanh(z) + half, lambda z: sigma(sympy.expand(2 * z)))
+    entry = entry.replace(half * sympy.tanh(z) + half, lambda z: sigma(sympy.expand(2 * z)))
+    whole = {x: sympy.Integer(int(x)) for x in entry.atoms(sympy.Float) if float(x).is_integer()}
+    return entry.xreplace(whole)
 
 
 def _small(system: System) -> System | None:
     """The system itself, its flow, or a cell of its kind with one unit."""
     system = inner(system)
-    if system.size is not None and 0 < system.size <= symbolic.LIMIT and not arrays_of(system):
+    if system.size is not None and 0 < system.size <= symbolic.MAX_STATES and not arrays_of(system):
         return system
     zeros = getattr(type(system), "zeros", None)
     return None if zeros is None else zeros(1, min(1, system.inputs))
@@ -103,7 +105,7 @@ def summary_of(kind: type) -> str:
 def _states(system: System) -> str | None:
     if system.size is None:
         return None
-    names = system.states if 0 < len(system.states) <= symbolic.LIMIT else ()
+    names = system.states if 0 < len(system.states) <= symbolic.MAX_STATES else ()
     return f"{system.size} ({', '.join(map(str, names))})" if names else str(system.size)
 
 

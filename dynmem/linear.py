@@ -1,4 +1,6 @@
-"""Linear systems: the one object that everything linear goes through."""
+"""Linear systems: one object for everything linear."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,19 +10,46 @@ import numpy as np
 from .arrays import cayley, tensors
 from .autodiff.jacobian import jacobian
 from .errors import NotFiniteError, ShapeError
-from .system import Flow, as_input, as_state, as_system
+from .runtime.validation import choice, integer, number, public
+from .system import Flow, System, as_input, as_state, as_system
+from .typing import ArrayLike
 
 
 @dataclass(frozen=True, eq=False)
 class LinearSystem:
-    """A linear system: continuous (``dt`` None) dx/dt = A x + B u, y = C x + D u, or discrete x_t =
-    A x_(t-1) + B u_t, y_t = C x_t + D u_t.
+    """Linear system dx/dt = A x + B u, or x_t = A x_(t-1) + B u_t, with the output y = C x + D u.
 
-    The discrete output sees the state that u_t has just changed, as recurrent networks and S4 (Gu
-    et al. 2022, eq. 4) write it; ``lagged`` gives the control engineer's x_(t+1) = A x_t + B u_t.
-    Shapes: A (n, n), B (n, inputs), C (outputs, n), D (outputs, inputs).
+    The discrete output reads the state that u_t has just changed, as recurrent networks and S4
+    write it; ``lagged`` gives the control engineer's x_(t+1) = A x_t + B u_t.
 
-    >>> LinearSystem(np.array([[0.5]]), np.array([[1.0]]), dt=1.0).kernel(4).ravel().tolist()
+    Parameters
+    ----------
+    A : array_like (n, n)
+    B : array_like (n, inputs), optional
+        No inputs by default.
+    C : array_like (outputs, n), optional
+        The identity by default.
+    D : array_like (outputs, inputs), optional
+        Zero by default.
+    dt : float, optional
+        Step of a discrete system; None for a continuous one.
+
+    Raises
+    ------
+    ShapeError
+        If the matrices do not fit.
+    NotFiniteError
+        If one holds NaN or infinity.
+
+    References
+    ----------
+    Gu, Goel and Re (2022), ICLR, eq. 4, for the discrete output.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dynmem as dm
+    >>> dm.LinearSystem(np.array([[0.5]]), np.array([[1.0]]), dt=1.0).kernel(4).ravel().tolist()
     [1.0, 0.5, 0.25, 0.125]
     """
 
@@ -47,29 +76,27 @@ class LinearSystem:
                 "expected (n, n), (n, inputs), (outputs, n), "
                 "(outputs, inputs)"
             )
-        if not (self.dt is None or _positive(self.dt)):
-            raise ValueError(
-                f"dt = {self.dt!r}: must be a number above 0, or None for a continuous system"
-            )
+        if self.dt is not None:
+            number("dt", self.dt, above=0)
         for name, matrix in zip("ABCD", (A, B, C, D), strict=True):
             object.__setattr__(self, name, matrix)
 
     inputs = property(lambda self: self.B.shape[1])
 
     @cached_property
-    def eigenvalues(self):
+    def eigenvalues(self) -> np.ndarray:
         """Eigenvalues of A, shape (n,), largest modulus (discrete) or largest real part
         (continuous) first."""
         values = np.linalg.eigvals(self.A)
         return values[np.argsort(-(values.real if self.dt is None else np.abs(values)))]
 
     @property
-    def spectral_radius(self):
+    def spectral_radius(self) -> float:
         """Largest modulus of an eigenvalue of A."""
         return float(np.abs(self.eigenvalues).max())
 
     @property
-    def exponents(self):
+    def exponents(self) -> np.ndarray:
         """Lyapunov exponents, shape (n,): real parts of the eigenvalues, or ln|eigenvalue| / dt."""
         with np.errstate(divide="ignore"):
             return (
@@ -79,26 +106,40 @@ class LinearSystem:
             )
 
     @property
-    def lagged(self):
+    def lagged(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """(A, B, C, D) for x_(t+1) = A x_t + B u_t, y_t = C x_t + D u_t with the same response, as
         scipy.signal writes it."""
         self._discrete("lagged")
         return self.A, self.B, self.C @ self.A, self.C @ self.B + self.D
 
-    def discretise(self, dt, method="zoh"):
-        """Discrete system of step dt. zoh: exact for inputs held over the step; bilinear: (I - dt
-        A/2)^-1 (I + dt A/2), the Cayley transform of -dt A/2; euler: I + dt A.
+    def discretise(self, dt: float, method: str = "zoh") -> LinearSystem:
+        """Discrete system of step dt.
 
-        Raises ValueError for an unknown method, a step that is not positive, or a system that is
-        discrete already.
+        Parameters
+        ----------
+        dt : float
+        method : {"zoh", "bilinear", "euler"} Exact for inputs held over the step; (I - dt A/2)^-1
+            (I + dt A/2), the Cayley transform of -dt A/2; or I + dt A.
 
-        >>> [round(LinearSystem(-np.eye(1)).discretise(0.1, m).A.item(), 6) for m in ("zoh", "bilinear", "euler")]
+        Returns
+        -------
+        LinearSystem
+
+        Raises
+        ------
+        ValueError
+            If the method is unknown, the step not positive, or the system discrete already.
+
+        Examples
+        --------
+        >>> decay = LinearSystem(-np.eye(1))
+        >>> [round(decay.discretise(0.1, m).A.item(), 6) for m in ("zoh", "bilinear", "euler")]
         [0.904837, 0.904762, 0.9]
         """
         if self.dt is not None:
             raise ValueError(f"the system is discrete already, with dt = {self.dt}")
-        if not _positive(dt):
-            raise ValueError(f"dt = {dt!r}: must be a number above 0")
+        dt = number("dt", dt, above=0)
+        choice("method", method, ("zoh", "bilinear", "euler"))
         n, eye = len(self.A), np.eye(len(self.A))
         if method == "zoh":
             from scipy.linalg import expm
@@ -108,19 +149,15 @@ class LinearSystem:
             A, B = block[:n, :n], block[:n, n:]
         elif method == "bilinear":
             A, B = cayley(-0.5 * dt * self.A), np.linalg.solve(eye - 0.5 * dt * self.A, dt * self.B)
-        elif method == "euler":
-            A, B = eye + dt * self.A, dt * self.B
         else:
-            raise ValueError(f"method must be zoh, bilinear or euler, got {method!r}")
+            A, B = eye + dt * self.A, dt * self.B
         return LinearSystem(A, B, self.C, self.D, dt)
 
-    def kernel(self, length):
+    def kernel(self, length: int) -> np.ndarray:
         """Convolution kernel C A^j B (+ D at j = 0), shape (length, outputs, inputs), of a discrete
         system."""
         self._discrete("kernel")
-        if not _positive(length) or length % 1:
-            raise ValueError(f"length = {length!r}: must be a whole number of steps of at least 1")
-        length = int(length)
+        length = integer("length", length)
         out, state = (
             np.empty(
                 (length, len(self.C), self.B.shape[1]),
@@ -134,7 +171,7 @@ class LinearSystem:
         out[:1] += self.D
         return out
 
-    def run(self, x, u):
+    def run(self, x: ArrayLike | None, u: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Outputs (..., T, outputs) and last state (..., n) by the recurrence, from the state x
         (None: zero) for inputs u (..., T, inputs)."""
         self._discrete("run")
@@ -151,7 +188,7 @@ class LinearSystem:
             outputs.append(x @ self.C.T + u[..., t, :] @ self.D.T)
         return np.stack(outputs, axis=-2), x
 
-    def convolve(self, u):
+    def convolve(self, u: ArrayLike) -> np.ndarray:
         """The same outputs (..., T, outputs) as one causal convolution by FFT, zero padded, from
         the state zero."""
         self._discrete("convolve")
@@ -166,7 +203,7 @@ class LinearSystem:
         return backward(product, 2 * length, axis=-2)[..., :length, :]
 
     @property
-    def time_constants(self):
+    def time_constants(self) -> np.ndarray:
         """Times (n,) over which the modes fall to 1/e, longest first, -1 / exponents; infinite for
         what does not decay.
 
@@ -176,7 +213,7 @@ class LinearSystem:
         with np.errstate(divide="ignore"):
             return np.where(self.exponents < 0, -1.0 / self.exponents, np.inf)
 
-    def transfer(self, s):
+    def transfer(self, s: ArrayLike) -> np.ndarray:
         """Transfer function at the points s (...), shape (..., outputs, inputs): C (s - A)^-1 B + D
         of a continuous system, and of a discrete one, whose output sees the state that the input
         has just changed, C (1 - A/z)^-1 B + D, the z-transform of ``kernel``.
@@ -205,13 +242,13 @@ class LinearSystem:
                 "function has a pole: leave it out"
             ) from None
 
-    def frequency_response(self, omega):
+    def frequency_response(self, omega: ArrayLike) -> np.ndarray:
         """Transfer function at the angular frequencies omega (...) in radians per unit of time, on
         the imaginary axis or the unit circle."""
         omega = np.asarray(omega, dtype=float)
         return self.transfer(1j * omega if self.dt is None else np.exp(1j * omega * self.dt))
 
-    def impulse_response(self, times):
+    def impulse_response(self, times: ArrayLike) -> np.ndarray:
         """Response C exp(A t) B to a unit impulse, shape (times, outputs, inputs), of a continuous
         system; D, an impulse itself, is left out."""
         if self.dt is not None:
@@ -220,13 +257,12 @@ class LinearSystem:
 
         return np.array([self.C @ expm(t * self.A) @ self.B for t in np.ravel(tensors(times))])
 
-    def gramian(self, kind="controllability"):
+    def gramian(self, kind: str = "controllability") -> np.ndarray:
         """Controllability (or observability) Gramian (n, n) of a stable system, by scipy's Lyapunov
         solvers."""
         from scipy.linalg import solve_continuous_lyapunov, solve_discrete_lyapunov
 
-        if kind not in ("controllability", "observability"):
-            raise ValueError(f"kind is controllability or observability, got {kind!r}")
+        choice("kind", kind, ("controllability", "observability"))
         if self.exponents[0] >= 0:
             raise ValueError(
                 f"a Gramian needs a stable system, the first exponent is {self.exponents[0]:.6g}"
@@ -244,11 +280,6 @@ class LinearSystem:
             raise ValueError(f"{what} needs a discrete system: call discretise(dt) first")
 
 
-def _positive(dt):
-    """Whether dt is one finite number above 0."""
-    return np.ndim(dt) == 0 and np.asarray(dt).dtype.kind in "iuf" and np.isfinite(dt) and dt > 0
-
-
 def _matrix(name, value):
     value = tensors(value)
     if value.ndim != 2:
@@ -258,15 +289,34 @@ def _matrix(name, value):
     return value
 
 
-def linearize(system, x, u=None) -> LinearSystem:
-    """Linear system that a small perturbation of the state x (n,) and the input u (inputs,) obeys.
+@public
+def linearize(system: System, x: ArrayLike, u: ArrayLike | None = None) -> LinearSystem:
+    """Linear system of small deviations around a state: A = df/dx, B = df/du, C = dy/dx, D = dy/du.
 
-    For a Map A = df/dx and B = df/du at (x, u), C = dy/dx and D = dy/du at the next state; for a
-    Flow all at (x, u), and dt is None. A driven system with ``u=None`` is taken at zero input.
+    Parameters
+    ----------
+    system : Map or Flow
+    x : array_like (n,)
+        State.
+    u : array_like (inputs,), optional
+        Input; zero by default.
 
+    Returns
+    -------
+    LinearSystem
+        Continuous for a Flow, discrete with the step of the Map otherwise.
+
+    Raises
+    ------
+    ShapeError
+        If x is not one state, or u not one input.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> linearize(dm.models.Tanh.random(3, 1, gain=0.5), np.zeros(3)).B.shape
-    (3, 1)
+    >>> network = dm.models.get("tanh", units=5, gain=0.5, rng=0)
+    >>> bool(dm.linearize(network, [0.0] * 5).spectral_radius < 1)
+    True
     """
     system = as_system(system)
     x = as_state(system, x)

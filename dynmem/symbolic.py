@@ -1,32 +1,64 @@
 """Equations and exact Jacobians as sympy matrices and LaTeX, derived from the rule itself.
 
-Symbols are a view for small systems, up to ``LIMIT`` states: the formula of a 32-unit network takes
-minutes and nobody reads it. Every symbol is made here, from names checked to be plain identifiers;
-no text of a user is ever parsed.
+Symbols are for small systems, up to ``MAX_STATES``: the formula of a 32-unit network takes minutes
+and nobody reads it. Every symbol is created here, from names checked to be plain identifiers; no
+text of a user is ever parsed.
 """
 
+from __future__ import annotations
+
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .errors import ShapeError
+from .runtime.validation import public
 from .system import System, as_system, map_arrays
 
-LIMIT = 8
+if TYPE_CHECKING:
+    import sympy
+
+MAX_STATES = 8
 
 
-def symbols(system: System, size=None):
-    """State and input symbols of a system, as object arrays of shape (n,) and (inputs,); the input
-    is None where there is none."""
+@public
+def symbols(system: System, size: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+    """State and input symbols of a system.
+
+    Parameters
+    ----------
+    system : Map or Flow
+    size : int, optional
+        Number of states, where the system names none.
+
+    Returns
+    -------
+    x : numpy.ndarray of object (n,)
+    u : numpy.ndarray of object (inputs,) or None
+
+    Raises
+    ------
+    ShapeError
+        If there are no named states and no size, or more than 8 states.
+    ValueError
+        If two names are equal.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.symbolic.symbols(dm.systems.get("henon"))[0].tolist()
+    [x, y]
+    """
     size = system.size or size
     if size is None:
         raise ShapeError(
             f"{type(system).__name__} names no states: pass size=n, or set states = (...)"
         )
-    if size > LIMIT:
+    if size > MAX_STATES:
         raise ShapeError(
             f"{type(system).__name__} has {size} states, symbols are made for up to "
-            f"{LIMIT}: look at one unit, or use "
+            f"{MAX_STATES}: look at one unit, or use "
             "engine='dual'"
         )
     names = system.states if len(system.states) == size else [f"x{i}" for i in range(size)]
@@ -40,12 +72,33 @@ def symbols(system: System, size=None):
     return both[:size], both[size:] if system.inputs else None
 
 
-def equations(system, *, parameters="numbers", size=None):
-    """Right-hand side as a column ``sympy.Matrix``; with ``parameters="symbols"`` the parameters
-    stand as symbols of their names.
+@public
+def equations(
+    system: System, *, parameters: str = "numbers", size: int | None = None
+) -> sympy.Matrix:
+    """Right-hand side of a system as a column matrix of formulas.
 
+    Parameters
+    ----------
+    system : Map or Flow
+    parameters : {"numbers", "symbols"}
+        Whether parameters appear as their values or as symbols of their names.
+    size : int, optional
+        Number of states, where the system names none.
+
+    Returns
+    -------
+    sympy.Matrix
+
+    Raises
+    ------
+    ShapeError
+        If the system has more than 8 states.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> equations(dm.models.Tanh.zeros(1), parameters="symbols")
+    >>> dm.symbolic.equations(dm.models.Tanh.zeros(1), parameters="symbols")
     Matrix([[tanh(W*h + b)]])
     """
     import sympy
@@ -55,12 +108,35 @@ def equations(system, *, parameters="numbers", size=None):
     return sympy.Matrix(np.atleast_1d(twin.rule(x, u)))
 
 
-def jacobian(system, *, wrt="state", parameters="numbers", size=None):
-    """Jacobian of the rule as a ``sympy.Matrix``: d f_i / d x_j, or d f_i / d u_j with
-    ``wrt="input"``.
+@public
+def jacobian(
+    system: System, *, wrt: str = "state", parameters: str = "numbers", size: int | None = None
+) -> sympy.Matrix:
+    """Jacobian of the rule as a matrix of formulas, d f_i / d x_j.
 
+    Parameters
+    ----------
+    system : Map or Flow
+    wrt : {"state", "input"}
+        What to differentiate with respect to.
+    parameters : {"numbers", "symbols"}
+        Whether parameters appear as their values or as symbols of their names.
+    size : int, optional
+        Number of states, where the system names none.
+
+    Returns
+    -------
+    sympy.Matrix
+
+    Raises
+    ------
+    ShapeError
+        If the system has more than 8 states, or no input for ``wrt="input"``.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> jacobian(dm.models.Tanh.zeros(1), parameters="symbols")
+    >>> dm.symbolic.jacobian(dm.models.Tanh.zeros(1), parameters="symbols")
     Matrix([[W*(1 - tanh(W*h + b)**2)]])
     """
     import sympy
@@ -82,24 +158,63 @@ def jacobian(system, *, wrt="state", parameters="numbers", size=None):
     ).doit()
 
 
-def latex(system, *, parameters="symbols", size=None) -> str:
-    """The Jacobian as LaTeX.
+@public
+def latex(system: System, *, parameters: str = "symbols", size: int | None = None) -> str:
+    r"""Jacobian of the rule as LaTeX.
 
+    Parameters
+    ----------
+    system : Map or Flow
+    parameters : {"symbols", "numbers"}
+        Whether parameters appear as symbols of their names or as their values.
+    size : int, optional
+        Number of states, where the system names none.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> latex(dm.models.Linear.zeros(1))
-    '\\\\left[\\\\begin{matrix}W\\\\end{matrix}\\\\right]'
+    >>> print(dm.symbolic.latex(dm.models.Linear.zeros(1)))
+    \left[\begin{matrix}W\end{matrix}\right]
     """
     import sympy
 
     return sympy.latex(jacobian(system, parameters=parameters, size=size))
 
 
-def fixed_points(system, *, size=None):
-    """Fixed points that sympy finds in closed form, as a list of tuples: f(x) = x for a Map, f(x) =
-    0 for a Flow, at zero input.
+@public
+def fixed_points(system: System, *, size: int | None = None) -> list[tuple]:
+    """Fixed points in closed form: f(x) = x for a Map, f(x) = 0 for a Flow, at zero input.
 
-    Raises NotImplementedError where sympy knows no closed solution, and at once where a function
-    stands inside another, as in gated networks, since sympy would search without end.
+    Parameters
+    ----------
+    system : Map or Flow
+    size : int, optional
+        Number of states, where the system names none.
+
+    Returns
+    -------
+    list of tuple
+        Points as sympy expressions.
+
+    Raises
+    ------
+    NotImplementedError
+        If sympy knows no closed solution; at once where functions are nested, as in gated networks,
+        since sympy would search without end.
+
+    See Also
+    --------
+    dynmem.fixed_points : by Newton's method, for any system.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> sorted(float(p[0]) for p in dm.symbolic.fixed_points(dm.systems.get("logistic", r=4.0)))
+    [0.0, 0.75]
     """
     import sympy
 
@@ -129,9 +244,32 @@ def fixed_points(system, *, size=None):
     return [tuple(point.get(s, s) for s in x) for point in found]
 
 
-def evaluate(matrix, system, x, u=None):
-    """Numbers of a matrix of formulas at states x (..., n) and inputs u (..., inputs): shape (...,
-    rows, columns)."""
+@public
+def evaluate(
+    matrix: sympy.Matrix, system: System, x: np.ndarray, u: np.ndarray | None = None
+) -> np.ndarray:
+    """Numbers of a matrix of formulas at states and inputs.
+
+    Parameters
+    ----------
+    matrix : sympy.Matrix (rows, columns)
+    system : Map or Flow
+    x : numpy.ndarray (..., n)
+    u : numpy.ndarray (..., inputs), optional
+        Zero by default.
+
+    Returns
+    -------
+    numpy.ndarray (..., rows, columns)
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> henon = dm.systems.get("henon")
+    >>> matrix = dm.symbolic.jacobian(henon)
+    >>> dm.symbolic.evaluate(matrix, henon, np.array([0.5, 0.0])).round(3).tolist()
+    [[-1.4, 1.0], [0.3, 0.0]]
+    """
     import sympy
 
     states, inputs = symbols(system, x.shape[-1])

@@ -14,33 +14,11 @@ import dynmem
 ROOT = Path(dynmem.__file__).parent
 HEAVY = ("torch", "xarray", "sympy", "matplotlib", "numba", "pandas", "dask", "h5netcdf", "scipy")
 # Lowest first: a file imports from its own floor and from those before it.
-FLOORS = [
-    "errors",
-    "runtime",
-    "arrays",
-    "system",
-    "symbolic",
-    "autodiff",
-    "labels",
-    "integrate",
-    "compiler",
-    "scan",
-    "orbits",
-    "linear",
-    "contract",
-    "comparison",
-    "models",
-    "systems",
-    "tasks",
-    "analysis",
-    "theory",
-    "datasets",
-    "training",
-    "study",
-    "plotting",
-    "cli",
-    "__main__",
-]
+FLOORS = (
+    "errors typing runtime arrays functions system symbolic autodiff labels integrate compiler scan "
+    "orbits linear contract comparison display models systems tasks analysis theory datasets "
+    "training study plotting cli __main__"
+).split()
 INSIDE_ANALYSIS = [
     "convergence",
     "drive",

@@ -190,7 +190,7 @@ def test_errors():
     with pytest.raises(NotFiniteError, match="A holds NaN"):
         LinearSystem([[np.nan]])
     for bad in (0, -1.0, np.nan, "a", [1.0]):
-        with pytest.raises(ValueError, match="must be a number above 0"):
+        with pytest.raises(ValueError, match="dt = .*: must be a finite number above 0"):
             LinearSystem(np.eye(2), dt=bad)
         with pytest.raises(ValueError, match="must be a number above 0"):
             LinearSystem(np.eye(2)).discretise(bad)

@@ -53,9 +53,7 @@ def make_drive(system, drive, rng):
                 "finite number of at least 0"
             )
         if not system.inputs:
-            raise ValueError(
-                f"{type(inner(system)).__name__} takes no input: leave drive out"
-            )
+            raise ValueError(f"{type(inner(system)).__name__} takes no input: leave drive out")
         return Chunks(lambda rng, steps: sd * rng.standard_normal((steps, system.inputs)), rng)
     return Chunks(_checked(system, drive), rng) if callable(drive) else Given(np.asarray(drive))
 

@@ -2,9 +2,9 @@
 copy of the equation.
 
 A ``Dual`` carries a value of shape S and a tangent that is linear in the perturbation. Two kinds of
-tangent share the one table of derivatives below. ``Forward`` holds k perturbed directions, shape (k,
-*S): forward mode, a whole frame pushed by one BLAS product. ``Reverse`` records the linear steps, so
-that k cotangents go back through them: reverse mode.
+tangent share the one table of derivatives below. ``Forward`` holds k perturbed directions, shape
+(k, *S): forward mode, a whole frame pushed by one BLAS product. ``Reverse`` records the linear
+steps, so that k cotangents go back through them: reverse mode.
 """
 
 import numpy as np

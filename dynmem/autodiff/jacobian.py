@@ -1,23 +1,27 @@
-"""Jacobians and tangent products of any system: one contract, several engines.
+"""Jacobians and tangent products of any system: one interface, several engines.
 
 Engines: ``dual`` (dual numbers over numpy, any rule), ``torch`` (``torch.func``), ``symbolic``
-(sympy, up to 8 states). They agree to rounding, since all differentiate the same rule. ``push`` and
-``pull`` never form the Jacobian.
+(sympy, up to 8 states). They agree to rounding, since all differentiate the same rule. Tangent and
+cotangent products never form the Jacobian.
 """
+
+from __future__ import annotations
 
 import numpy as np
 
 from .. import symbolic
 from ..arrays import tensors
 from ..errors import NotFiniteError, ShapeError
-from ..system import as_input, as_state, as_system, check_rule, map_arrays
+from ..runtime.validation import public
+from ..system import System, as_input, as_state, as_system, check_rule, map_arrays
+from ..typing import Array, ArrayLike
 from .dual import Dual
 from .tangents import Forward, Reverse, pull as _pull
 
 
-def push(system, x, rows, u=None):
-    """Next value and pushed directions: (f(x, u), rows J^T) for x (..., n) and rows (k, ..., n). No
-    checks: for inner loops."""
+def push(system: System, x: Array, rows: Array, u: Array | None = None) -> tuple:
+    """Value and tangents (f(x, u), rows J^T) for x (..., n) and rows (k, ..., n), without
+    checks."""
     tile = system.tile
     # a megabyte: keep the gates of one tile in the cache
     if tile and len(rows) >= 2 * tile and rows.size > 1 << 17:
@@ -47,14 +51,50 @@ def linearise_rule(function, x):
     return out.value, lambda rows: _pull(out.tangent, rows, root)
 
 
-def tangent_product(system, x, frame, u=None, *, wrt="state"):
-    """Directions pushed through the rule: frame J^T, without forming J.
+@public
+def tangent_product(
+    system: System,
+    x: ArrayLike,
+    frame: ArrayLike,
+    u: ArrayLike | None = None,
+    *,
+    wrt: str = "state",
+) -> np.ndarray:
+    """Forward-mode product of tangent vectors with the Jacobian, frame J^T, without forming J.
 
-    Parameters: x (..., n), frame (..., k, n) with tangent vectors as rows (k, inputs for
-    ``wrt="input"``), u (..., inputs). Returns (..., k, n).
+    ``jvp`` is the same function under the name of jax and torch.func.
 
+    Parameters
+    ----------
+    system : Map or Flow
+    x : array_like (..., n)
+        State.
+    frame : array_like (..., k, n)
+        Tangent vectors as rows; (..., k, inputs) for ``wrt="input"``.
+    u : array_like (..., inputs), optional
+        Input; zero by default.
+    wrt : {"state", "input"}
+        What the rule is differentiated with respect to.
+
+    Returns
+    -------
+    numpy.ndarray (..., k, n)
+        J v for each row v.
+
+    Raises
+    ------
+    ShapeError
+        If a shape does not fit.
+
+    See Also
+    --------
+    cotangent_product, jacobian
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> tangent_product(dm.models.Linear(np.diag([0.5, 2.0])), np.zeros(2), np.eye(2)).tolist()
+    >>> linear = dm.models.Linear(np.diag([0.5, 2.0]))
+    >>> dm.tangent_product(linear, np.zeros(2), np.eye(2)).tolist()
     [[0.5, 0.0], [0.0, 2.0]]
     """
     function, point = _function(system, x, u, wrt, "state")
@@ -72,14 +112,50 @@ def tangent_product(system, x, frame, u=None, *, wrt="state"):
     return np.moveaxis(out.tangent.array(), 0, -2)
 
 
-def cotangent_product(system, x, rows, u=None, *, wrt="state"):
-    """Gradients pulled back through the rule: rows J, without forming J.
+@public
+def cotangent_product(
+    system: System,
+    x: ArrayLike,
+    rows: ArrayLike,
+    u: ArrayLike | None = None,
+    *,
+    wrt: str = "state",
+) -> np.ndarray:
+    """Reverse-mode product of gradients with the Jacobian, rows J, without forming J.
 
-    Parameters: x (..., n), rows (..., k, n) with gradients as rows, u (..., inputs). Returns (...,
-    k, n), or (..., k, inputs).
+    ``vjp`` is the same function under the name of jax and torch.func.
 
+    Parameters
+    ----------
+    system : Map or Flow
+    x : array_like (..., n)
+        State.
+    rows : array_like (..., k, n)
+        Gradients with respect to the result of the rule, as rows.
+    u : array_like (..., inputs), optional
+        Input; zero by default.
+    wrt : {"state", "input"}
+        What the rule is differentiated with respect to.
+
+    Returns
+    -------
+    numpy.ndarray (..., k, n) or (..., k, inputs)
+        v^T J for each row v.
+
+    Raises
+    ------
+    ShapeError
+        If a shape does not fit.
+
+    See Also
+    --------
+    tangent_product, jacobian
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> cotangent_product(dm.models.Linear(np.array([[0.0, 1.0], [0.0, 0.0]])), np.zeros(2), np.eye(2)).tolist()
+    >>> shift = dm.models.Linear(np.array([[0.0, 1.0], [0.0, 0.0]]))
+    >>> dm.cotangent_product(shift, np.zeros(2), np.eye(2)).tolist()
     [[0.0, 1.0], [0.0, 0.0]]
     """
     function, point = _function(system, x, u, wrt, "state")
@@ -101,20 +177,54 @@ def _same_batch(rows, point):
     )
 
 
-def jacobian(system, x, u=None, *, wrt="state", of="state", engine="dual"):
-    """Jacobian of the rule at x: J_ij = d f_i / d x_j, shape (..., n, n); with ``wrt="input"`` d
-    f_i / d u_j, shape (..., n, inputs).
+@public
+def jacobian(
+    system: System,
+    x: ArrayLike,
+    u: ArrayLike | None = None,
+    *,
+    wrt: str = "state",
+    of: str = "state",
+    engine: str = "dual",
+) -> np.ndarray:
+    """Jacobian of a rule at a state, J_ij = d f_i / d x_j.
 
-    Parameters: x (..., n), u (..., inputs) or None; ``of="output"`` differentiates the output y(x,
-    u) instead of the rule; engine "dual", "torch" or "symbolic". For a Map J carries a perturbation
-    one step on, for a Flow it is the velocity's gradient.
+    For a Map J propagates a small difference by one step; for a Flow it is the gradient of the
+    velocity.
 
-    Raises ShapeError where x or u does not fit, NotFiniteError where they or a derivative are not
-    finite, TypeError where the rule does not run on the engine.
+    Parameters
+    ----------
+    system : Map or Flow
+    x : array_like (..., n)
+        State, or a batch of states.
+    u : array_like (..., inputs), optional
+        Input; zero by default.
+    wrt : {"state", "input"}
+        What to differentiate with respect to.
+    of : {"state", "output"}
+        The rule, or the output y(x, u).
+    engine : {"dual", "torch", "symbolic"}
+        Dual numbers over numpy, torch.func, or sympy (up to 8 states).
 
+    Returns
+    -------
+    numpy.ndarray (..., n, n)
+        (..., n, inputs) for ``wrt="input"``, (..., outputs, n) for ``of="output"``.
+
+    Raises
+    ------
+    ShapeError
+        If x or u does not fit.
+    NotFiniteError
+        If x, u or a derivative is not finite.
+    TypeError
+        If the rule does not run on the engine.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> jacobian(dm.models.Linear(np.diag([0.5, 2.0])), np.zeros(2)).tolist()
-    [[0.5, 0.0], [0.0, 2.0]]
+    >>> dm.jacobian(dm.systems.get("henon"), [0.5, 0.0]).round(3).tolist()
+    [[-1.4, 1.0], [0.3, 0.0]]
     """
     engines = {"dual": _by_duals, "torch": _by_torch, "symbolic": _by_symbols}
     if engine not in engines:
@@ -129,7 +239,7 @@ def jacobian(system, x, u=None, *, wrt="state", of="state", engine="dual"):
         reason = (str(error).splitlines() or [""])[0]
         raise TypeError(
             f"the rule of {type(system).__name__} does not run on {engine}: use "
-            "dm.sin, dm.stack and their kin in place of "
+            "dm.sin, dm.stack and the like in place of "
             f"numpy's functions ({reason})"
         ) from error
     if not np.isfinite(found).all():

@@ -1,46 +1,64 @@
 """Runge-Kutta steps: a flow as a map."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
-from numbers import Real
 
-import numpy as np
-
+from ..runtime.validation import choice, integer, number
 from ..system import Flow, Map, as_system
 from . import dop853
 
 
-@dataclass(frozen=True, eq=False)
 class FlowMap(Map):
-    """The map x(t) -> x(t + dt) of a flow by Runge-Kutta steps, the input held over the step.
+    """Map x(t) -> x(t + dt) of a flow by Runge-Kutta steps, the input held over the step.
 
     The rule composes the flow's own rule, so that Jacobians, exponents and gradients of the flow
-    need no code of their own. ``order`` is 4 (the classical scheme) or 8 (of Dormand and Prince);
-    ``substeps`` divides dt for accuracy, dt stays the time between two states, backwards in time
-    where it is negative. Raises TypeError for what is not a Flow, ValueError for the other fields.
+    need no code of their own.
 
-    >>> class Decay(Flow):
+    Parameters
+    ----------
+    flow : Flow
+    dt : float
+        Time between two states; negative for backwards in time.
+    substeps : int
+        Runge-Kutta steps that divide dt.
+    order : {4, 8}
+        Classical scheme (Kutta 1901), or Dormand and Prince's scheme of order 8.
+
+    Raises
+    ------
+    TypeError
+        If ``flow`` is not a Flow.
+    ValueError
+        If another parameter is out of range.
+
+    References
+    ----------
+    Hairer, Norsett and Wanner (1993), Solving Ordinary Differential Equations I, II.1 and II.5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import dynmem as dm
+    >>> class Decay(dm.Flow):
     ...     states = ("x",)
     ...     def rule(self, x, u):
     ...         return -0.9 * x
-    >>> error = FlowMap(Decay(), dt=0.1).rule(np.array([1.0]), None)[0] - np.exp(-0.09)
+    >>> error = dm.FlowMap(Decay(), dt=0.1).rule(np.array([1.0]), None)[0] - np.exp(-0.09)
     >>> bool(abs(error) < 1e-7)
     True
     """
 
-    flow: Flow = None
+    flow: Flow = None  # type: ignore[assignment]
     dt: float = field(default=0.01)
     substeps: int = 1
     order: int = 4
 
     def __post_init__(self):
-        if self.order not in (4, 8):
-            raise ValueError(f"order = {self.order}: must be 4 or 8")
+        choice("order", self.order, (4, 8))
         as_system(self.flow, Flow)
-        if not isinstance(self.dt, Real) or not np.isfinite(self.dt) or self.dt == 0:
-            raise ValueError(f"dt = {self.dt!r}: a step must be finite and not 0")
-        if self.substeps < 1 or self.substeps != int(self.substeps):
-            raise ValueError(f"substeps = {self.substeps}: must be a whole number of at least 1")
+        if number("dt", self.dt) == 0:
+            raise ValueError("dt = 0: a step must not be 0")
+        integer("substeps", self.substeps)
 
     states = property(lambda self: self.flow.states)
     inputs = property(lambda self: self.flow.inputs)

@@ -203,11 +203,7 @@ def memory_trace(system, *, lags, synapses=10_000, stored=None, repeats=10, bina
 def _store(system, synapses, stored, repeats, oldest, binary, rng):
     """The events of the last steps, oldest + repeats of them, and the weights after each of the
     last ``repeats``."""
-    x = (
-        rng.integers(0, 2 * system.levels, synapses)
-        if binary
-        else _blank(system, synapses)
-    )
+    x = rng.integers(0, 2 * system.levels, synapses) if binary else _blank(system, synapses)
     events, weights = [], []
     with one_thread():
         for step in range(stored + repeats - 1):

@@ -1,13 +1,13 @@
-"""Errors that say what was expected, what came, and what to do. Each derives from the built-in
-error it refines."""
+"""Errors that report what was expected, what came and what to do; each refines a built-in error."""
 
 
 def suggestion(name, known) -> str:
-    """The known name that was probably meant, or several as alike, whatever their case, as a
-    question.
+    """The known name that was probably meant, or several as alike, as a question; empty for none.
 
-    >>> suggestion("LSTM", ["lstm", "gru"]), suggestion("lorenz", ["henon", "lorenz63", "lorenz96"]), suggestion("rnn", ["lstm", "gru"])
-    (' (did you mean lstm?)', ' (did you mean lorenz63 or lorenz96?)', '')
+    >>> suggestion("LSTM", ["lstm", "gru"]), suggestion("rnn", ["lstm", "gru"])
+    (' (did you mean lstm?)', '')
+    >>> suggestion("lorenz", ["henon", "lorenz63", "lorenz96"])
+    ' (did you mean lorenz63 or lorenz96?)'
     """
     import difflib  # only where something went wrong
 

@@ -192,11 +192,11 @@ def test_errors():
     for bad in (0, -1.0, np.nan, "a", [1.0]):
         with pytest.raises(ValueError, match="dt = .*: must be a finite number above 0"):
             LinearSystem(np.eye(2), dt=bad)
-        with pytest.raises(ValueError, match="must be a number above 0"):
+        with pytest.raises(ValueError, match="must be a finite number above 0"):
             LinearSystem(np.eye(2)).discretise(bad)
     with pytest.raises(ValueError, match="discrete already"):
         LinearSystem(np.eye(2), dt=1.0).discretise(0.1)
-    with pytest.raises(ValueError, match="zoh, bilinear or euler, got 'tustin'"):
+    with pytest.raises(ValueError, match="method = 'tustin'"):
         LinearSystem(np.eye(2)).discretise(0.1, "tustin")
     flow = LinearSystem(-np.eye(2), np.ones((2, 1)))
     for what in (

@@ -1,9 +1,8 @@
-"""The two kinds of tangent that a dual number carries, both linear in the perturbation of a value
-of shape S.
+"""The two kinds of tangent of a dual number, both linear in the perturbation of a value of shape S.
 
-``Forward`` holds k perturbed directions, shape (k, *S): forward mode, a whole frame pushed by one
-BLAS product. ``Reverse`` records the linear steps, so that k cotangents go back through them:
-reverse mode. Both answer to the same names, which is all that ``dual`` asks of them.
+``Forward`` holds k perturbed directions, shape (k, *S): forward mode, a whole frame by one BLAS
+product. ``Reverse`` records the linear steps, so that k cotangents are propagated back through
+them: reverse mode. Both have the same methods, which is all that ``dual`` relies on.
 """
 
 import numpy as np

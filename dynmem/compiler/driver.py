@@ -4,7 +4,7 @@ as often as its condition asks.
 ``stepping`` makes the program of a system's step; ``advance`` calls it by its address. Frames are
 rows (k, n) between two QRs; inside a step they are cut into tiles of some directions, (n, width)
 each, so that every operation of the rule works on neighbouring numbers. Plain loops over arrays
-that are handed in, and ``advance`` in one piece, since numba compiles a loop quickly and takes its
+that are passed in, and ``advance`` in one piece, since numba compiles a loop quickly and takes its
 time for each function; compiled once on a machine, whatever the system.
 """
 
@@ -18,13 +18,19 @@ FINE, STATE_LOST, TANGENT_LOST, COLLAPSED = 0, 1, 2, 3
 # what a program says of the growth of volume: nothing where there is none
 NO_VOLUME, LOGARITHM, JACOBIAN = 0, 1, 2
 # as in analysis.growth and analysis.frame
-LOG_AIM, LEAST, FAINT, LONGEST, ROUNDING = math.log(1e-4), 1e-6, -600.0, 64, 9e-16
+LOG_TARGET_SHARE, MIN_ROW_SHARE, MIN_LOG_GROWTH, MAX_STEPS_BETWEEN_QR, ROUNDING_ERROR = (
+    math.log(1e-4),
+    1e-6,
+    -600.0,
+    64,
+    9e-16,
+)
 
 
 @intrinsic
-def carry(typing, code, x, v, p, u, first, last, t, h, count, substeps, tiles, check, g):
-    """``carry`` of a program at the address ``code``; ``first`` is the entry of p at which the
-    parameters begin."""
+def advance_steps(typing, code, x, v, p, u, first, last, t, h, count, substeps, tiles, check, g):
+    """``advance_steps`` of a program at the address ``code``; ``first`` is the entry of p at which
+    the parameters begin."""
     from llvmlite import ir
 
     whole, real, pointer = ir.IntType(64), ir.DoubleType(), ir.DoubleType().as_pointer()
@@ -86,7 +92,7 @@ def orthonormalise(F, R, logs):
                 for m in range(F.shape[1]):
                     F[i, m] -= r * F[j, m]
             last, length, passes = length, math.sqrt(dot(F, i, i)), passes + 1
-        if length < ROUNDING * before * math.sqrt(F.shape[1]):
+        if length < ROUNDING_ERROR * before * math.sqrt(F.shape[1]):
             return 0.0
         if length < worst * before:
             worst = length / before
@@ -183,7 +189,7 @@ def advance(
                 while done < count:
                     J[0, 0] = 0.0
                     if (
-                        carry(
+                        advance_steps(
                             code,
                             x,
                             V,
@@ -208,7 +214,9 @@ def advance(
                         grown += log_determinant(J)
                     done += 1
             else:
-                done = carry(code, x, V, P, U, first, newest, step, h, count, substeps, tiles, 0, J)
+                done = advance_steps(
+                    code, x, V, P, U, first, newest, step, h, count, substeps, tiles, 0, J
+                )
             if done < count:
                 status[member, 0], status[member, 1] = STATE_LOST, step + done + 1
                 break
@@ -219,9 +227,9 @@ def advance(
                 worst = orthonormalise(G, R, last)
                 faint = False
                 for i in range(k):
-                    faint |= worst > 0.0 and last[i] < FAINT
+                    faint |= worst > 0.0 and last[i] < MIN_LOG_GROWTH
                 # too long since the last QR: again, with fewer steps
-                if count > 1 and (worst < LEAST or faint):
+                if count > 1 and (worst < MIN_ROW_SHARE or faint):
                     clock[member, 0] = count // 2
                     continue
                 if worst <= 0.0:
@@ -234,8 +242,12 @@ def advance(
                     logs[member, block, i] += last[i]
                     for m in range(n):
                         F[member, i, m] = G[i, m]
-                wanted = count * LOG_AIM / math.log(worst) if worst < 0.999 else math.inf
-                longest = LONGEST if 2 * clock[member, 0] > LONGEST else 2 * clock[member, 0]
+                wanted = count * LOG_TARGET_SHARE / math.log(worst) if worst < 0.999 else math.inf
+                longest = (
+                    MAX_STEPS_BETWEEN_QR
+                    if 2 * clock[member, 0] > MAX_STEPS_BETWEEN_QR
+                    else 2 * clock[member, 0]
+                )
                 clock[member, 0] = (
                     longest if wanted > longest else 1 if wanted < 1.0 else int(wanted)
                 )

@@ -1,28 +1,29 @@
 """The scheme around a rule as text for LLVM: Runge-Kutta stages, drifts and kicks, or the rule
 alone, and the loops over steps and tiles.
 
-A program is one function, ``carry``: a number of steps of a state and of its tangent vectors, each
-operation of the rule once a stage. Parameters, inputs and the step are its arguments.
+A program is one function, ``advance_steps``: a number of steps of a state and of its tangent
+vectors, each operation of the rule once a stage. Parameters, inputs and the step are its arguments.
 """
 
 from .llvm_ir import INTRINSICS, LIBRARY, Code, Lines, number, splat
 
-UNROLLED = 8  # states up to which a sum over the stages is written out, component by component
+# states up to which a sum over the stages is written out, component by component
+MAX_UNROLLED_STATES = 8
 
 
 class Step:
-    """The scheme around the rule, within ``carry``: Runge-Kutta stages, drifts and kicks, or the
-    rule alone."""
+    """The scheme around the rule, within ``advance_steps``: Runge-Kutta stages, drifts and kicks,
+    or the rule alone."""
 
     def __init__(self, lines, code, stages, weights):
         self.lines, self.code, self.stages, self.unrolled = (
             lines,
             code,
             stages,
-            code.size <= UNROLLED,
+            code.size <= MAX_UNROLLED_STATES,
         )
         # where the rule leaves its coefficients, and where the tangent finds them
-        self.told, self.heard = "%c", "%c"
+        self.written, self.read = "%c", "%c"
         self.scaled = {w: lines.new(f"fmul double %h, {number(w)}") for w in sorted(weights)}
         self.spread = {w: splat(lines, v, code.width) for w, v in self.scaled.items()}
         self.wide = (
@@ -34,14 +35,14 @@ class Step:
         k = self.lines.at("%k", stage * self.code.size)
         self.lines.put(
             f"call void @slope(ptr {x}, ptr %p, ptr %row, ptr {k}, ptr "
-            f"{self._coefficients(self.told, stage)})"
+            f"{self._coefficients(self.written, stage)})"
         )
 
     def tangent(self, v, stage, q=None):
         """The same for one tile of directions."""
         q = self.lines.at("%q", stage * self.code.size, self.code.lanes) if q is None else q
         self.lines.put(
-            f"call void @tangent(ptr {self._coefficients(self.heard, stage)}, ptr {v}, ptr {q})"
+            f"call void @tangent(ptr {self._coefficients(self.read, stage)}, ptr {v}, ptr {q})"
         )
 
     def _coefficients(self, array, stage):
@@ -166,10 +167,10 @@ def single(step):
     return move, push, None
 
 
-def carry(code, stages, scheme):
-    """Text of ``carry(x, v, p, u, last, t, h, count, substeps, tiles, check, g)``: ``count`` steps
-    of the state x (n,) and of ``tiles`` tiles v, in place, from step t, the input being row min(t,
-    last) of u. Returns the number of steps after which the state is finite.
+def advance_steps(code, stages, scheme):
+    """Text of ``advance_steps(x, v, p, u, last, t, h, count, substeps, tiles, check, g)``:
+    ``count`` steps of the state x (n,) and of ``tiles`` tiles v, in place, from step t, the input
+    being row min(t, last) of u. Returns the number of steps after which the state is finite.
 
     With ``check`` it adds to g (n, n) the growth of volume, for a flow its logarithm in g[0], for a
     map its Jacobian; of a symplectic step nothing.
@@ -230,7 +231,7 @@ def carry(code, stages, scheme):
     )
     _finite(lines, n)
     head = (
-        "define i64 @carry(ptr noalias %x, ptr noalias %v, ptr noalias %p, ptr noalias %u, "
+        "define i64 @advance_steps(ptr noalias %x, ptr noalias %v, ptr noalias %p, ptr noalias %u, "
         "i64 %last, i64 %t, double %h, i64 %count, "
         "i64 %substeps, i64 %tiles, i64 %check, ptr noalias %g) {"
     )
@@ -266,7 +267,7 @@ def _side_by_side(lines, step, both):
         "br i1 %further, label %along, label %joined",
         "along:",
     )
-    step.told, step.heard = "%new", "%old"
+    step.written, step.read = "%new", "%old"
     both("%v")
     lines.add(
         "%i1 = add i64 %i, 1",
@@ -278,7 +279,7 @@ def _side_by_side(lines, step, both):
         "joined:",
         f"%filled = phi ptr [ %c, %{start} ], [ %old, %on ]",
     )
-    step.told, step.heard = "%c", "%filled"
+    step.written, step.read = "%c", "%filled"
 
 
 def _tiles(lines, code, push):
@@ -310,7 +311,9 @@ def _volume(lines, code, step, scheme):
         return
     n, width = code.size, code.width
     lines.add(
-        "%asked = icmp ne i64 %check, 0", "br i1 %asked, label %asking, label %told", "asking:"
+        "%checked = icmp ne i64 %check, 0",
+        "br i1 %checked, label %checking, label %written",
+        "checking:",
     )
     for s, weight in enumerate(scheme.get("B", (1.0,))):
         if not weight:
@@ -338,7 +341,7 @@ def _volume(lines, code, step, scheme):
                     lambda i, start=start, count=count: _row(lines, i, start, count, n, width),
                     False,
                 )
-    lines.add("br label %told", "told:")
+    lines.add("br label %written", "written:")
 
 
 def _row(lines, i, start, count, n, width):
@@ -357,7 +360,7 @@ def _finite(lines, n):
         nothing = lines.new(f"fmul double {lines.load('%x', i)}, 0.0")
         lines.store(lines.new(f"fadd double {lines.load('%y', 0)}, {nothing}"), "%y", 0)
 
-    lines.each(n, add, n <= UNROLLED)
+    lines.each(n, add, n <= MAX_UNROLLED_STATES)
     sum_of_nothing, block = lines.load("%y", 0), lines.block
     lines.add(
         f"%lost = fcmp une double {sum_of_nothing}, 0.0",
@@ -387,5 +390,5 @@ def program(trace, results, width, scheme):
     ]
     declared += [f"declare double @{name}(double)" for name in LIBRARY.values()]
     declared.append("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
-    parts = (*declared, code.slope(), code.tangent(), carry(code, stages, scheme))
+    parts = (*declared, code.slope(), code.tangent(), advance_steps(code, stages, scheme))
     return "\n".join(parts)

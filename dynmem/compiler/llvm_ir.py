@@ -31,7 +31,7 @@ LIBRARY = {
     "log1p": "log1p",
     "erf": "erf",
 }
-INLINED = 20  # operations up to which the rule is written into each stage
+MAX_INLINED_OPERATIONS = 20  # operations up to which the rule is written into each stage
 
 
 class Lines:
@@ -135,7 +135,7 @@ class Code:
 
     @property
     def attributes(self):
-        return "alwaysinline" if self.trace.work <= INLINED else "noinline"
+        return "alwaysinline" if self.trace.work <= MAX_INLINED_OPERATIONS else "noinline"
 
     def slope(self):
         """The rule: k = f(x, u), with the coefficients c of its tangent."""

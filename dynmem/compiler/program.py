@@ -1,10 +1,10 @@
-"""Small rules as machine code: the operations that a rule traces, compiled by LLVM, within the
+"""Small rules as compiled code: the operations that a rule traces, compiled by LLVM, inside the
 loops of ``driver``, compiled by numba.
 
 The program of a system holds its rule and the tangent of its rule, each operation once a stage, and
 a Runge-Kutta scheme, or drifts and kicks, around them. Parameters are its arguments: one program
-serves every value. It is made in a tenth of a second and kept for later processes behind its
-checksum; the loops around it, which are the same for all systems, take numba a second or two, once
+serves every value. Compilation takes a tenth of a second, and the object code is cached on disk
+with its checksum; the loops around it, the same for all systems, take numba a second or two, once
 on a machine.
 """
 
@@ -26,22 +26,23 @@ from ..system import Map
 from . import integrator_ir, llvm_ir
 from .trace import TooLargeError, UntraceableError, parameter_values, trace_rule
 
-WIDEST = 8  # directions in a tile
-TUNING = {"speed_level": 2, "loop_unrolling": False}  # more takes LLVM longer and gains nothing
-FEW = 4  # states up to which it takes LLVM more time to put numbers side by side than they save
-LARGEST = 64  # states beyond which BLAS is as fast
+MAX_TILE_WIDTH = 8  # directions in a tile
+# more takes LLVM longer and gains nothing
+LLVM_TUNING = {"speed_level": 2, "loop_unrolling": False}
+# states up to which it takes LLVM more time to put numbers side by side than they save
+MAX_SCALAR_STATES = 4
+MAX_COMPILED_STATES = 64  # states beyond which BLAS is as fast
 # operations, at numpy's speed a tenth of a second, from which on machine code pays for its
 # compilation, more for long rules
-ENOUGH = 1e5
+MIN_COMPILED_OPERATIONS = 1e5
 # what an operation costs at numpy's speed with its tangent, as a multiple of the operation itself
-TANGENT = 5
+TANGENT_COST = 5
 STATE_LOST, TANGENT_LOST, COLLAPSED = 1, 2, 3  # as in driver
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """Machine code of one equation and one scheme, made for tiles of as many directions as are
-    asked for."""
+    """Compiled code of one equation and one scheme, for tiles of up to eight tangent vectors."""
 
     trace: object
     results: list
@@ -55,21 +56,23 @@ class Program:
     def size(self):
         return len(self.results)
 
-    def carry(self, k):
-        """Address of ``carry`` for k directions, and the width of its tiles; an orbit alone runs by
-        the program of all directions."""
-        width = min(WIDEST, 1 << ((k or self.size) - 1).bit_length())
+    def address(self, k):
+        """Address of ``advance_steps`` for k tangent vectors, and the width of its tiles; an orbit
+        without tangents runs by the program for all of them.
+        """
+        width = min(MAX_TILE_WIDTH, 1 << ((k or self.size) - 1).bit_length())
         with _LOCK:
             if width not in self.made:
                 self.made[width] = _machine_code(
                     integrator_ir.program(self.trace, self.results, width, self.scheme),
-                    self.size > FEW,
+                    self.size > MAX_SCALAR_STATES,
                     not self.baked,
                 )
         return self.made[width][0], width
 
     def parameters(self, systems):
-        """Numbers of each system, shape (systems, p), as ``carry`` reads them."""
+        """Parameters of each system, shape (systems, p), in the order that ``advance_steps``
+        reads."""
         return np.array(
             [
                 [0.0] if self.baked else [*parameter_values(_rule_of(system)), 0.0]
@@ -92,12 +95,12 @@ class Program:
         parameters=None,
         workers=1,
     ):
-        """Carry states x (m, n) and frames (m, k, n) ``steps`` on, both in place; ``system`` is one
-        Map, or a list of Maps with as many members each; ``parameters``, of each member, are worked
-        out where they are not given.
+        """Advance states x (m, n) and frames (m, k, n) by ``steps`` steps, both in place.
 
-        Growth is recorded over blocks of ``every`` steps; ``keep`` names what else is kept at their
-        ends: "states", "frames", "factors". Returns a ``Trajectory``.
+        ``system`` is one Map, or a list of Maps with as many members each; ``parameters`` of each
+        member are computed where they are not given. Growth is recorded over blocks of ``every``
+        steps; ``keep`` names what else is recorded at their ends: "states", "frames", "factors".
+        Returns a ``Trajectory``.
         """
         members, k, n = frames.shape
         if (
@@ -129,7 +132,7 @@ class Program:
             )
         h, substeps = _step_of(systems[0])
         clock = np.tile(np.array([1, 0]), (members, 1)) if clock is None else clock
-        code, width = self.carry(k)
+        code, width = self.address(k)
         volume = 0 if "pairs" in self.scheme else 1 if "B" in self.scheme else 2
         advance = _advance()
 
@@ -202,7 +205,7 @@ class Trajectory:
 
 @cache
 def _advance():
-    """``advance`` of ``driver`` as machine code."""
+    """``advance`` of ``driver``, compiled."""
     from . import driver
 
     text = inspect.getsource(driver)
@@ -220,16 +223,17 @@ def _step_of(system):
 
 
 def program(system, size, work=np.inf):
-    """The program of a Map (a FlowMap's flow is compiled, whatever its step), or None where numpy
-    serves better: for a large state, a long rule, or little ``work``, in steps of plain orbit. A
-    rule that cannot be compiled is said so once, in a ``SlowWarning``."""
-    if size > LARGEST or work < 100 or not isinstance(system, Map):
+    """Program of a Map (for a FlowMap that of its flow, whatever the step), or None where numpy is
+    faster: for a large state, a long rule, or little ``work``, in steps of a plain orbit. A rule
+    that cannot be compiled is reported once, by a ``SlowWarning``.
+    """
+    if size > MAX_COMPILED_STATES or work < 100 or not isinstance(system, Map):
         return None
     try:
         made = _program(_rule_of(system), size, _scheme(system))
-        if made.trace.work * _stages(system) * _step_of(system)[1] * work < ENOUGH * (
-            1 + made.trace.work / 100
-        ):
+        if made.trace.work * _stages(system) * _step_of(system)[
+            1
+        ] * work < MIN_COMPILED_OPERATIONS * (1 + made.trace.work / 100):
             return None
         return made
     except TooLargeError:
@@ -309,8 +313,8 @@ def _llvm():
 
 
 def _machine_code(text, vectors, keeping):
-    """Address of ``carry`` of a program, and what keeps it alive. vectors: whether plain numbers
-    are put side by side where that can be; keeping: whether the code is kept for later
+    """Address of ``advance_steps`` of a program, and what keeps it alive. vectors: whether plain
+    numbers are put side by side where that can be; keeping: whether the code is kept for later
     processes."""
     llvm, processor = _llvm()
     # the engine will own it
@@ -318,8 +322,10 @@ def _machine_code(text, vectors, keeping):
         opt=3, codemodel="jitdefault", **processor
     )
     name = (
-        "carry_"
-        + checksum(repr((text, vectors, processor, llvm.llvm_version_info, TUNING)).encode())[:32]
+        "steps_"
+        + checksum(repr((text, vectors, processor, llvm.llvm_version_info, LLVM_TUNING)).encode())[
+            :32
+        ]
     )
     code = kept(name) if keeping else None
     if code is None:
@@ -329,15 +335,15 @@ def _machine_code(text, vectors, keeping):
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    return engine.get_function_address("carry"), engine
+    return engine.get_function_address("advance_steps"), engine
 
 
 def _compiled(llvm, machine, text, vectors):
     """Machine code of a text, for the processor of ``machine``."""
     module = llvm.parse_assembly(text)
-    tuning = llvm.create_pipeline_tuning_options(speed_level=TUNING["speed_level"])
+    tuning = llvm.create_pipeline_tuning_options(speed_level=LLVM_TUNING["speed_level"])
     tuning.loop_vectorization = tuning.slp_vectorization = vectors
-    tuning.loop_unrolling = TUNING["loop_unrolling"]
+    tuning.loop_unrolling = LLVM_TUNING["loop_unrolling"]
     builder = llvm.create_pass_builder(machine, tuning)
     builder.getModulePassManager().run(module, builder)
     return machine.emit_object(module)

@@ -1,11 +1,10 @@
-"""The operations of a rule, written down as it runs once on symbols: each only once, with the
+"""Trace of a rule: the operations of one call on symbolic nodes, each only once, with the
 derivatives of all of them.
 
-A rule is called with arrays of ``Node``; every arithmetic operation and every word of the
-vocabulary adds a node to a ``Trace``, or finds the one that is there already, so that common
-subexpressions are shared from the start. sympy knows more of algebra and takes some fifteen to
-fifty times longer; formulas to be read are made in ``symbolic``, machine code is made from here. No
-text of a user is ever used.
+A rule is called with arrays of ``Node``; every arithmetic operation and every function of
+``arrays`` adds a node to a ``Trace``, or finds an equal one, so that common subexpressions are
+shared from the start. sympy knows more of algebra and takes 15 to 50 times longer; formulas to be
+read come from ``symbolic``, compiled code comes from here. No text of a user is parsed.
 """
 
 import math
@@ -22,7 +21,7 @@ LEAVES = ("const", "x", "u", "p")
 UNARY = (*ELEMENTWISE, "floor", "neg", "not")
 # operations, those of the tangent included, beyond which a rule is no longer small: LLVM takes 4 s
 # for 2,000
-LIMIT = 1500
+MAX_OPERATIONS = 1500
 
 
 class UntraceableError(TypeError):
@@ -74,8 +73,8 @@ class Trace:
         key = (*entry, math.copysign(1.0, entry[1])) if entry[0] == "const" else entry
         if key not in self.index:
             self.work += entry[0] not in LEAVES
-            if self.work > LIMIT:
-                raise TooLargeError(f"the rule takes more than {LIMIT} operations")
+            if self.work > MAX_OPERATIONS:
+                raise TooLargeError(f"the rule takes more than {MAX_OPERATIONS} operations")
             self.index[key] = len(self.entries)
             self.entries.append(entry)
         return Node(self, self.index[key])

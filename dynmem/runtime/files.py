@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import DamageError
 
-FULL = {errno.ENOSPC, errno.EDQUOT}
+DISK_FULL_ERRORS = {errno.ENOSPC, errno.EDQUOT}
 
 
 class NoSpaceError(OSError):
@@ -41,7 +41,7 @@ def space_watched() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in DISK_FULL_ERRORS:
             raise NoSpaceError(
                 "no space left; nothing was damaged; free space and run again"
             ) from error

@@ -1,5 +1,4 @@
-"""Texts made here as machine code: compiled by numba, kept in the user's cache folder under the
-hash of the text, run on several threads."""
+"""JIT-compile generated source with numba; cache the object code by source hash."""
 
 import contextlib
 import os
@@ -10,15 +9,16 @@ import types
 
 from .files import cache_base, checksum
 
-MOST = 500  # programs of machine code that are kept, of some 50 kB each
+MAX_CACHED_PROGRAMS = 500  # programs of machine code that are kept, of some 50 kB each
 # no home, a full disk, a folder that is read only: compiled anew in each process
-NO_PLACE = (OSError, RuntimeError)
+CACHE_UNAVAILABLE = (OSError, RuntimeError)
 
 
 def late(signature, **options):
-    """numba.njit with one signature, compiled when a caller is: one that comes from the cache needs
-    nothing, and without a signature numba would compile a function anew for each constant that it
-    is called with."""
+    """numba.njit with one signature, compiled when a caller is compiled: a caller from the cache
+    needs nothing, and without a signature numba would compile a function again for each constant
+    argument.
+    """
     import numba
 
     def dispatcher(function):
@@ -37,9 +37,10 @@ def late(signature, **options):
 
 
 def machine_code(name, text, function, signature=None):
-    """One function of a text, by default with the signature that it carries. The text is always the
-    one made here, never one read from disk; numba keeps its machine code beside the copy on
-    disk."""
+    """Compile one function of a source text, by default with the signature that it carries. The
+    text is always generated in this process, never read from disk; numba keeps its object code next
+    to the copy on disk.
+    """
     import numba
 
     path = _stored(name, text)
@@ -87,7 +88,7 @@ def _stored(name, text):
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             _whole(path, text.encode())
         return path
-    except NO_PLACE:
+    except CACHE_UNAVAILABLE:
         return None
 
 
@@ -112,11 +113,13 @@ def _whole(path, data):
 
 def keep(name, code):
     """Keep machine code in the cache folder behind its checksum, if there is a place for it; of
-    more than ``MOST``, those used last."""
-    with contextlib.suppress(*NO_PLACE):
+    more than ``MAX_CACHED_PROGRAMS``, those used last."""
+    with contextlib.suppress(*CACHE_UNAVAILABLE):
         folder = _private(cache_folder())
         _whole(folder / f"{name}.o", _seal(name, code) + code)
-        for old in sorted(folder.glob("*.o"), key=lambda path: path.stat().st_mtime)[:-MOST]:
+        for old in sorted(folder.glob("*.o"), key=lambda path: path.stat().st_mtime)[
+            :-MAX_CACHED_PROGRAMS
+        ]:
             old.unlink(missing_ok=True)
 
 
@@ -126,7 +129,7 @@ def kept(name):
     try:
         path = _private(cache_folder()) / f"{name}.o"
         data = path.read_bytes()
-    except NO_PLACE:
+    except CACHE_UNAVAILABLE:
         return None
     with contextlib.suppress(OSError):
         os.utime(path)  # used last

@@ -1,5 +1,4 @@
-"""What fits into memory, asked before it is taken: a system may grant more than it has, and kill
-the process later."""
+"""Check memory before allocating: Linux overcommits, and would kill the process later."""
 
 import math
 import os
@@ -8,10 +7,10 @@ import os
 def require_memory(size, what, remedy):
     """Raise MemoryError where ``size`` bytes are more than this machine has.
 
-    >>> require_memory(1e18, "a billion billion bytes", "take fewer")
+    >>> require_memory(1e18, "an exabyte", "take fewer")
     Traceback (most recent call last):
     ...
-    MemoryError: a billion billion bytes take 1e+09 GB of memory, more than this machine has: take fewer
+    MemoryError: an exabyte take 1e+09 GB of memory, more than this machine has: take fewer
     """
     if size > memory():
         raise MemoryError(

@@ -27,9 +27,9 @@ def one_thread():
     return _controller().limit(limits=1, user_api="blas")
 
 
-def spread(function, items, workers=None):
-    """[function(item) for item in items] on threads, one a core; BLAS and numpy let go of the
-    interpreter while they compute."""
+def map_threads(function, items, workers=None):
+    """[function(item) for item in items] on threads, one a core; numpy and BLAS release the
+    GIL while they compute."""
     workers = min(len(items), workers or cores())
     with one_thread():
         if workers == 1:
@@ -39,8 +39,8 @@ def spread(function, items, workers=None):
 
 
 def over_threads(part, members, workers):
-    """``part(a, b)`` over all of ``members``, in four pieces a thread; machine code lets go of the
-    interpreter."""
+    """``part(a, b)`` over all of ``members``, in four pieces a thread; compiled code releases the
+    GIL."""
     pieces = min(members, 4 * workers if workers > 1 else 1)
     edges = [members * i // pieces for i in range(pieces + 1)] if pieces else [0]
     if workers == 1:
@@ -49,14 +49,19 @@ def over_threads(part, members, workers):
         return list(pool.map(part, edges[:-1], edges[1:]))
 
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 
 
 @contextmanager
 def _environment_of_one_thread() -> Iterator[None]:
     """What libraries and processes read when they start."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
         yield
     finally:

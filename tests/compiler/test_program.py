@@ -280,7 +280,7 @@ def test_the_cache_is_used_and_damage_to_it_does_no_harm(tmp_path, root):
     assert len(kept) == 2 and {path.suffix for path in kept} == {".nbc", ".nbi"}
     times = [path.stat().st_mtime_ns for path in kept]
     assert run(tmp_path, cwd=root) == first and [path.stat().st_mtime_ns for path in kept] == times
-    codes = sorted((tmp_path / "dynmem" / "programs").glob("carry_*.o"))
+    codes = sorted((tmp_path / "dynmem" / "programs").glob("steps_*.o"))
     assert codes
     for path in (*kept, *codes):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -296,11 +296,11 @@ def test_the_cache_is_used_and_damage_to_it_does_no_harm(tmp_path, root):
 def test_kept_code_goes_by_its_own_name(tmp_path, monkeypatch):
     """A file that was copied to the name of another equation would run in its place."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    jit.keep("carry_one", b"code")
-    assert jit.kept("carry_one") == b"code"
+    jit.keep("steps_one", b"code")
+    assert jit.kept("steps_one") == b"code"
     folder = jit.cache_folder()
-    (folder / "carry_two.o").write_bytes((folder / "carry_one.o").read_bytes())
-    assert jit.kept("carry_two") is None
+    (folder / "steps_two.o").write_bytes((folder / "steps_one.o").read_bytes())
+    assert jit.kept("steps_two") is None
 
 
 def test_a_cache_folder_must_be_absolute(monkeypatch):
@@ -335,10 +335,10 @@ def test_exponents_are_the_same_by_machine_code_and_by_numpy(monkeypatch):
 
 def test_of_many_programs_those_used_last_are_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(jit, "MOST", 3)
+    monkeypatch.setattr(jit, "MAX_CACHED_PROGRAMS", 3)
     for i in range(3):
-        jit.keep(f"carry_{i}", bytes([i]))
-        os.utime(tmp_path / "dynmem" / "programs" / f"carry_{i}.o", (i, i))
-    assert jit.kept("carry_0") == b"\0"
-    jit.keep("carry_3", b"\3")
-    assert [jit.kept(f"carry_{i}") for i in range(4)] == [b"\0", None, b"\2", b"\3"]
+        jit.keep(f"steps_{i}", bytes([i]))
+        os.utime(tmp_path / "dynmem" / "programs" / f"steps_{i}.o", (i, i))
+    assert jit.kept("steps_0") == b"\0"
+    jit.keep("steps_3", b"\3")
+    assert [jit.kept(f"steps_{i}") for i in range(4)] == [b"\0", None, b"\2", b"\3"]

@@ -5,12 +5,12 @@ from copy import deepcopy
 
 import numpy as np
 
-from ...compiler.program import TANGENT, program
+from ...compiler.program import TANGENT_COST, program
 from ...compiler.trace import same_structure
 from ...errors import ShapeError, ShortRunWarning
 from ...labels import dataset, describe_system
 from ...orbits import FlowMap, as_map, suggest_step, whole_steps
-from ...runtime.threads import cores, one_thread, over_threads, spread
+from ...runtime.threads import cores, one_thread, map_threads, over_threads
 from ...runtime.validation import number
 from ...system import Flow, as_state, as_system, inner
 from ..convergence import certainty, met
@@ -129,7 +129,7 @@ def _ensemble(systems, x0, drive, options, rng, workers):
         return together
     if workers is None and max(system.size or 0 for system in systems) < THREADED:
         workers = 1
-    parts = spread(
+    parts = map_threads(
         lambda pair: _spectrum(pair[0], x0, drive, pair[1], **options),
         list(zip(systems, own, strict=True)),
         workers,
@@ -157,7 +157,7 @@ def _alike(systems, x0, drive, options, workers):
         )
     if options["dt"] is not None:
         return [FlowMap(flow, options["dt"]) for flow in flows]
-    held, duration = example_input(flows[0], drive), options["duration"] * TANGENT
+    held, duration = example_input(flows[0], drive), options["duration"] * TANGENT_COST
     if len(sizes) == 1 and same_structure(flows):
         step = suggest_step(
             flows, x0, held, duration=duration * len(flows), workers=workers or cores()
@@ -185,7 +185,7 @@ def _together(systems, x0, drive, seeds, workers, *, duration, transient, expone
         ]
     )
     made = (
-        program(first, x.shape[-1], (skip + steps) * len(systems) * TANGENT)
+        program(first, x.shape[-1], (skip + steps) * len(systems) * TANGENT_COST)
         if x.ndim == 2
         else None
     )
@@ -249,11 +249,11 @@ def _spectrum(system, x0, drive, rng, *, duration, transient, exponents, dt, tol
         raise ValueError(
             f"tolerance = {tolerance}: must be positive, the standard error at which to stop"
         )
-    stepper = as_map(system, dt, x, example_input(system, drive), duration * TANGENT)
+    stepper = as_map(system, dt, x, example_input(system, drive), duration * TANGENT_COST)
     skip, steps = _steps(stepper, duration, transient)
     inputs, made = (
         inputs_of(stepper, drive, skip + steps, seeds[1]),
-        program(stepper, len(x), (skip + steps) * TANGENT),
+        program(stepper, len(x), (skip + steps) * TANGENT_COST),
     )
     growth = None
     if made:

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from ...autodiff.jacobian import push
-from ...compiler.program import STATE_LOST, TANGENT, program
+from ...compiler.program import STATE_LOST, TANGENT_COST, program
 from ...errors import NotFiniteError, ShapeError
 from ...orbits import as_map, not_finite, whole_steps
 from ...system import Map, System, as_state, as_system
@@ -55,7 +55,7 @@ class TangentOrbit:
     @cached_property
     def made(self):
         """The map as machine code, or None where numpy serves better."""
-        return program(self.stepper, len(self.x), self.work * TANGENT)
+        return program(self.stepper, len(self.x), self.work * TANGENT_COST)
 
     def _record(self, blocks, stride):
         found = None
@@ -150,7 +150,7 @@ def start(system, x0, drive, rng, *, exponents, dt, times):
         dt,
         x,
         example_input(system, drive),
-        sum(whole_steps(time, 1.0, name) for name, time in times.items()) * TANGENT,
+        sum(whole_steps(time, 1.0, name) for name, time in times.items()) * TANGENT_COST,
     )
     counts = [whole_steps(time, stepper.dt, name) for name, time in times.items()]
     inputs = inputs_of(stepper, drive, sum(counts), seeds[1])

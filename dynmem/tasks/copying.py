@@ -191,7 +191,7 @@ class SelectiveCopy(Task):
 
     The symbols lie at ``length`` of the first ``delay`` steps, every choice of places equally
     likely, the noise token ``symbols`` at the others; ``length`` markers, the token
-    ``symbols + 1``, ask for them. The lag of a symbol varies with its place, up to ``delay``, so
+    ``symbols + 1``, mark the recall. The lag of a symbol varies with its place, up to ``delay``, so
     that a fixed delay line fails. Scored where they are recalled, floor ln symbols: there the input
     is always the marker.
 

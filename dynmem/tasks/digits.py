@@ -10,7 +10,7 @@ import numpy as np
 
 from .task import Task
 
-NEEDED = (
+MISSING_PACKAGE = (
     "the digits come with the package scikit-learn, which is missing here: pip install "
     '"dynmem[digits]" (nothing is downloaded later), or take '
     "a task that is drawn, dm.tasks.names()"
@@ -123,6 +123,6 @@ def read() -> tuple[np.ndarray, np.ndarray]:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise ImportError(NEEDED) from error
+        raise ImportError(MISSING_PACKAGE) from error
     data = load_digits()
     return data.data.astype(np.uint8), data.target.astype(np.uint8)

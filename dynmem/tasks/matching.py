@@ -14,7 +14,7 @@ from .task import Task
 class DelayedMatch(Task):
     """Delayed match to sample: is the symbol after the delay the one before it?
 
-    A symbol, ``delay`` steps of distraction or silence, a second symbol; the answer says whether
+    A symbol, ``delay`` steps of distraction or silence, a second symbol; the target is whether
     they are the same. The second symbol repeats the first with probability 1/2 and is any other
     with the same probability each, so that it alone says nothing: floor ln 2. The delay is filled
     with symbols of an alphabet of its own, of ``distractors`` (0: silence, a blank). The target, 1

@@ -172,7 +172,7 @@ class Questions(Task):
         for sentence in range(self.sentences):
             inputs[3 * sentence : 3 * sentence + 3] = world.sentence(sentence, plot, rng)
             targets[:, -1] = np.where(
-                plot["told"] == sentence,
+                plot["answer"] == sentence,
                 inputs[3 * sentence + 2] - world.first_place,
                 targets[:, -1],
             )
@@ -189,7 +189,7 @@ class Questions(Task):
 
     def _plot(self, count, rng):
         """What must happen, each of shape (count,): the person and the object of the question;
-        the sentences in which the person goes to the place that answers (told), takes the object
+        the sentences in which the person goes to the place that answers (answer), takes the object
         (taken) and leaves again (left), -1 where that does not happen."""
         person, thing = (
             rng.integers(self.persons, size=count),
@@ -200,37 +200,37 @@ class Questions(Task):
             if self.distance is not None
             else rng.integers(self.nearest, self.sentences + 1, size=count)
         )
-        told = np.broadcast_to(self.sentences - back, (count,))
+        answer = np.broadcast_to(self.sentences - back, (count,))
         taken = left = np.full(count, -1)
         if self.facts == 2:
             taken = rng.integers(self.sentences - 1, size=count)
         elif self.facts == 3:
             # the object is taken in a sentence of its own before it leaves
-            first = np.maximum(told + 1, 2)
+            first = np.maximum(answer + 1, 2)
             left = first + rng.integers(self.sentences - first)
             taken = rng.integers(left - 1)
         return {
             "person": person,
             "object": thing,
-            "told": told,
-            "taken": taken + (taken >= told),
+            "answer": answer,
+            "taken": taken + (taken >= answer),
             "left": left,
         }
 
     def text(self, story: ArrayLike) -> str:
         """A story of tokens (steps,) as English text."""
         words = self._words(story)
-        said = [
+        sentences = [
             f"{who} {FORMS[verb]} {what}."
             for who, verb, what in zip(
                 *(words[i : 3 * self.sentences : 3] for i in range(3)), strict=True
             )
         ]
-        asked = [
+        subject = [
             word if word in PERSONS + WORDS[self.facts] else f"the {word}"
             for word in words[3 * self.sentences + 1 : -1]
         ]
-        return " ".join((*said, "Where", *asked)) + "?"
+        return " ".join((*sentences, "Where", *subject)) + "?"
 
     def answer(self, story: ArrayLike) -> str:
         """The place that answers a story of tokens (steps,), found by following every person and
@@ -250,12 +250,12 @@ class Questions(Task):
                     visited.setdefault(thing, []).append(at[carrier])
             if verb == "dropped":
                 del carried_by[what]
-        asked = words[3 * self.sentences + 2]
+        subject = words[3 * self.sentences + 2]
         if self.facts == 1:
-            return at[asked]
+            return at[subject]
         if self.facts == 2:
-            return visited[asked][-1]
-        return visited[asked][len(visited[asked]) - 2 - visited[asked][::-1].index(words[-2])]
+            return visited[subject][-1]
+        return visited[subject][len(visited[subject]) - 2 - visited[subject][::-1].index(words[-2])]
 
     def _words(self, story):
         story = np.asarray(story)
@@ -287,10 +287,12 @@ class World:
         """Tokens (3, count) of the next sentence: what the plot wants, or what anybody may do who
         does not disturb it."""
         task, token = self.task, self.task.vocabulary.index
-        wanted = (plot["told"] == number) | (plot["left"] == number)
+        wanted = (plot["answer"] == number) | (plot["left"] == number)
         takes = plot["taken"] == number if task.facts > 1 else np.zeros(len(self.rows), bool)
         anybody = rng.integers(task.persons, size=len(self.rows))
-        actor = np.where(number > plot["told"], another(plot["person"], task.persons, rng), anybody)
+        actor = np.where(
+            number > plot["answer"], another(plot["person"], task.persons, rng), anybody
+        )
         actor = np.where(wanted | takes, plot["person"], actor)
         thing, drops, finds = (
             self._handled(actor, plot, rng)

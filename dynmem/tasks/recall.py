@@ -78,10 +78,10 @@ class Induction(Task):
     def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Symbols (count, steps), and the answer at the last step."""
         rows, dtype = np.arange(count), np.min_scalar_type(self.symbols)
-        asked = rng.integers(self.symbols, size=count, dtype=dtype)
-        inputs = another(np.broadcast_to(asked[:, None], (count, self.steps)), self.symbols, rng)
+        query = rng.integers(self.symbols, size=count, dtype=dtype)
+        inputs = another(np.broadcast_to(query[:, None], (count, self.steps)), self.symbols, rng)
         place = rng.integers(self.steps - 2, size=count)
-        inputs[rows, place] = inputs[:, -1] = asked
+        inputs[rows, place] = inputs[:, -1] = query
         targets = np.zeros_like(inputs)
         targets[:, -1] = inputs[rows, place + 1]
         return inputs, targets
@@ -204,13 +204,13 @@ class AssociativeRecall(Task):
         # equally likely
         keys = np.argsort(rng.random((count, self.keys), dtype=np.float32), axis=1)[:, : self.pairs]
         values = rng.integers(self.values, size=(count, self.pairs), dtype=dtype)
-        asked = np.argsort(rng.random((count, self.pairs), dtype=np.float32), axis=1)[
+        query = np.argsort(rng.random((count, self.pairs), dtype=np.float32), axis=1)[
             :, : self.queries
         ]
         inputs[:, : 2 * self.pairs : 2], inputs[:, 1 : 2 * self.pairs : 2] = (
             keys,
             self.keys + values,
         )
-        inputs[:, self.recalled] = np.take_along_axis(keys, asked, axis=1)
-        targets[:, self.recalled] = np.take_along_axis(values, asked, axis=1)
+        inputs[:, self.recalled] = np.take_along_axis(keys, query, axis=1)
+        targets[:, self.recalled] = np.take_along_axis(values, query, axis=1)
         return inputs, targets

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import suggestion
 from ..runtime.registry import Registry
+from ..runtime.validation import public
 from .adding import Adding
 from .copying import Copy, SelectiveCopy
 from .digits import Digits
@@ -50,6 +51,7 @@ ALIASES = {
 registry: Registry[type[Task]] = Registry("task", TASKS, ALIASES)
 
 
+@public
 def get(name: str, /, **options: Any) -> Task:
     """Make a task by name.
 
@@ -112,6 +114,7 @@ def names() -> list[str]:
     return registry.names()
 
 
+@public
 def about(name: str) -> str:
     """The task of this name in one line.
 
@@ -138,6 +141,7 @@ def about(name: str) -> str:
     return (registry.find(name).__doc__ or "").partition("\n\n")[0].replace("``", "")
 
 
+@public
 def describe(name: str) -> dict[str, Any]:
     """What a task is, as plain values: its law, options and limits, floor, reference.
 
@@ -162,8 +166,8 @@ def describe(name: str) -> dict[str, Any]:
     Examples
     --------
     >>> import dynmem as dm
-    >>> told = dm.tasks.describe("adding")
-    >>> told["class"], told["options"], round(told["floor"], 4)
+    >>> described = dm.tasks.describe("adding")
+    >>> described["class"], described["options"], round(described["floor"], 4)
     ('Adding', {'steps': {'default': 100, 'least': 2}}, 0.1667)
     """
     name = registry.resolve(name)

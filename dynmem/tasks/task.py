@@ -156,7 +156,7 @@ class Task(ABC):
             The same seed gives the same bits.
         part : {None, "train", "validation", "test"}, optional
             None for the whole law; otherwise eight, one and one tenths of all the sequences there
-            are, told apart by a hash of the inputs, so that no two parts share a sequence,
+            are, divided by a hash of the inputs, so that no two parts share a sequence,
             whatever their seeds.
 
         Returns

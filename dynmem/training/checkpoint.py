@@ -191,7 +191,7 @@ def _record(text, path):
 
 
 def _described(value, depth=MAX_DEPTH):
-    """Whether ``system_record`` could have made this."""
+    """Whether ``system_record`` could have returned this."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return True
     match value if depth else None:
@@ -213,7 +213,7 @@ def _foreign(path, reason):
 def _payload(data, path):
     refused = f"refused: checkpoint holds objects other than tensors: {path}"
     damaged = f"{path} is damaged: take an older copy or train again"
-    # torch.save has made zip files since 2020: anything else is not even opened
+    # torch.save has written zip files since 2020: anything else is not even opened
     if data[:2] != b"PK":
         raise DamageError(refused)
     try:

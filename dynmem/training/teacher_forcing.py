@@ -189,45 +189,29 @@ def fit_forecaster(
     (2, 1)
     """
     y = values(data, "train")
-    with all_errors() as check:
-        schedule = check(Schedule, steps, learning_rate, clip=clip, decay="cosine")
-        units, batch = check(integer, "units", units), check(integer, "batch", batch)
-        if forcing is not None:
-            forcing = check(integer, "forcing", forcing)
-        if window is not None:
-            window = check(integer, "window", window, WARMUP_STEPS + 1)
-        if threads is not None:
-            threads = check(integer, "threads", threads)
-        noise, drawing = check(number, "noise", noise, least=0), check(generator, rng)
-        dtype, device = check(as_dtype, dtype), check(as_device, device)
-    forcing = forcing_interval(data) if forcing is None else forcing
-    window = max(100, WARMUP_STEPS + 2 * forcing) if window is None else window
-    forecaster = _as_forecaster(model, data, y, units, drawing)
+    given = _checked(dict(locals()))
+    drawing, forcing, window = given["drawing"], given["forcing"], given["window"]
+    forecaster = _as_forecaster(model, data, y, given["units"], drawing)
     z, test = forecaster.standard(y), forecaster.standard(values(data, "test"))
     _check_lengths(z, test, window)
-    module = Forced(forecaster.model, forecaster.gain, forcing, dtype).to(device)
+    module = Forced(forecaster.model, forecaster.gain, forcing, given["dtype"])
+    module.to(given["device"])
     tensor = partial(torch.as_tensor, dtype=module.dtype, device=module.device)
     kind = type(forecaster.model).__name__
-    settings: dict[str, Any] = {
-        "forcing": forcing,
-        "window": window,
-        "batch": batch,
-        "clip": clip,
-        "noise": noise,
-    }
-    settings |= {"steps": schedule.steps, "learning_rate": learning_rate, "dtype": str(dtype)}
-    with torch_threads(threads):
+    with torch_threads(given["threads"]):
         rows, _ = train(
             module,
-            _batches(tensor(z), schedule.steps, batch, window, noise, drawing),
+            _batches(tensor(z), given),
             None,
-            schedule,
+            given["schedule"],
             loss=module.loss,
             callback=callback,
             progress=progress,
             label=f"of {steps} ({kind}, learning_rate={learning_rate}, forcing={forcing})",
         )
         score = evaluate(module, judging_windows(tensor(test), window), module.loss)
+    names = ("steps", "forcing", "window", "batch", "learning_rate", "clip", "noise")
+    settings = {name: given[name] for name in names} | {"dtype": str(module.dtype)}
     return replace(forecaster, model=module.frozen()), history_dataset(
         rows,
         score,
@@ -238,10 +222,34 @@ def fit_forecaster(
         source=SOURCE,
         parameters=settings | {"model": forecaster.model},
         seed=as_seed(rng),
-        threads=threads or torch.get_num_threads(),
+        threads=given["threads"] or torch.get_num_threads(),
         floor=FLOOR,
         pass_ratio=PASS_RATIO,
     )
+
+
+def _checked(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of ``fit_forecaster``, checked, with the schedule and the Generator; one error for
+    all that cannot be."""
+    given = dict(options)
+    least = {"forcing": 1, "window": WARMUP_STEPS + 1, "threads": 1}
+    with all_errors() as check:
+        names = ("steps", "learning_rate", "clip")
+        schedule = {name: options[name] for name in names}
+        given["schedule"] = check(Schedule, **schedule, decay="cosine")
+        for name in ("units", "batch"):
+            given[name] = check(integer, name, options[name])
+        for name in (name for name in least if options[name] is not None):
+            given[name] = check(integer, name, options[name], least[name])
+        given["noise"] = check(number, "noise", options["noise"], least=0)
+        given["drawing"] = check(generator, options["rng"])
+        given["dtype"] = check(as_dtype, options["dtype"])
+        given["device"] = check(as_device, options["device"])
+    if given["forcing"] is None:
+        given["forcing"] = forcing_interval(given["data"])
+    if given["window"] is None:
+        given["window"] = max(100, WARMUP_STEPS + 2 * given["forcing"])
+    return given | {"steps": given["schedule"].steps}
 
 
 def _as_forecaster(model, data, y, units, drawing) -> Forecaster:
@@ -259,14 +267,16 @@ def windows(orbit: torch.Tensor, begin: np.ndarray, steps: int) -> torch.Tensor:
     return orbit[torch.as_tensor(begin, device=orbit.device)[:, None] + offsets]
 
 
-def _batches(orbit, steps, batch, window, noise, drawing) -> Iterator[tuple]:
-    """Random windows of an orbit, what the model reads of them disturbed by noise."""
-    for _ in range(steps):
-        drawn = windows(orbit, drawing.integers(len(orbit) - window, size=batch), window)
+def _batches(orbit, given) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Random windows of an orbit: inputs, disturbed by noise, and targets."""
+    drawing, window = given["drawing"], given["window"]
+    for _ in range(given["steps"]):
+        begin = drawing.integers(len(orbit) - window, size=given["batch"])
+        drawn = windows(orbit, begin, window)
         inputs = drawn[:, :-1]
-        if noise:
+        if given["noise"]:
             disturbance = torch.as_tensor(drawing.standard_normal(inputs.shape))
-            inputs = inputs + noise * disturbance.to(inputs)
+            inputs = inputs + given["noise"] * disturbance.to(inputs)
         yield inputs, drawn[:, 1:]
 
 

@@ -44,7 +44,7 @@ ON_COPY = {  # what a study of these models on the copy task says of its axes
     },
     "source": "models: " + "; ".join(f"{name}: {text}" for name, text in DESCRIPTIONS.items()),
 }
-RECIPE = {"batch": 64, "clip": 1.0, "held_out": 256, "evaluate_every": 100, "stop": 0.05}
+RECIPE = {"batch": 64, "clip": 1.0, "validation_size": 256, "evaluate_every": 100, "stop": 0.05}
 RATES = {dm.models.LSTM: 1e-2, dm.models.GRU: 1e-2}
 PLAIN_RATE = 3e-3
 

@@ -22,14 +22,14 @@ import dynmem as dm
 from dynmem.autodiff.jacobian import push
 from dynmem.errors import NotFiniteError, ShortRunWarning
 from dynmem.study import Study
-from dynmem.training.forecast import (
+from dynmem.training import (
     Forecaster,
     echo_state_forecaster,
-    forecaster,
+    fit_forecaster,
     learned_dynamics,
     valid_time,
 )
-from dynmem.training.teacher_forcing import fit_forecaster
+from dynmem.training.forecaster import untrained_forecaster
 
 MODELS = {  # options of dm.models.get, and the learning rate
     "esn": ({"units": 300, "spectral_radius": 0.5, "input_gain": 0.3}, None),
@@ -97,7 +97,7 @@ def still(data):
     """The forecaster that says that nothing moves."""
     k = data.sizes["state"]
     model = dm.models.get("linear", units=1, inputs=k, outputs=k)
-    return forecaster(replace(model, R=np.zeros((k, 1))), data)
+    return untrained_forecaster(replace(model, R=np.zeros((k, 1))), data)
 
 
 def taught_by_stage(name, data, seed, steps, further):
@@ -213,7 +213,7 @@ def log_gradients(system, data, starts, reach):
     wanted = np.round(lags * unit / dt).astype(int)
     heard = np.stack([y[at - WARM : at] for at in np.linspace(WARM, len(y), starts).astype(int)])
     x, scale = (
-        (system.warmed(heard), system.scale)
+        (system.warmed_up(heard), system.scale)
         if isinstance(system, Forecaster)
         else (heard[:, -1], np.ones(y.shape[1]))
     )

@@ -31,8 +31,7 @@ from dynmem.orbits import trajectory
 from dynmem.study import Study
 from dynmem.systems import NBody, OuterSolarSystem, ephemeris
 from dynmem.systems.symplectic import halves
-from dynmem.training.forecast import echo_state_forecaster
-from dynmem.training.teacher_forcing import fit_forecaster
+from dynmem.training import echo_state_forecaster, fit_forecaster
 
 STEP = 20.0 / ephemeris.YEAR  # years between samples of the sky
 # of them for one of a planet
@@ -313,7 +312,7 @@ def free_run(taught, data, at, ahead):
     """Forecasts (ahead, starts, 3) from many samples on, each after hearing what came before; NaN
     where they leave the Solar System."""
     heard = min(at.min() + 1, 400)
-    x = taught.warmed(np.stack([data.x.values[i + 1 - heard : i + 1] for i in at]))
+    x = taught.warmed_up(np.stack([data.x.values[i + 1 - heard : i + 1] for i in at]))
     try:
         y = taught.output(trajectory(taught, x, ahead)[1:], None)
         return np.where(np.abs(y) < LOST, y, np.nan)
@@ -324,7 +323,7 @@ def free_run(taught, data, at, ahead):
 def exponents(taught, data, seed):
     """The first exponents of the free-running model, 1/year: of a linear one the logarithms of its
     eigenvalues' moduli."""
-    start = taught.warmed(part(data, "train").x.values[-400:])
+    start = taught.warmed_up(part(data, "train").x.values[-400:])
     if type(taught.model.layers[0]) is dm.models.Linear:
         moduli = np.abs(np.linalg.eigvals(dm.jacobian(taught, start)))
         return np.log(np.sort(moduli)[::-1][:EXPONENTS]) / taught.dt

@@ -81,7 +81,10 @@ def choice(name: str, value: Any, allowed: Iterable) -> Any:
 
 
 def array(name: str, value: Any, shape: tuple | None = None) -> np.ndarray:
-    """Finite real numbers in float64. ``shape`` may hold None for an axis of any length."""
+    """Finite real numbers, or a torch tensor of them, in float64. ``shape`` may hold None for an
+    axis of any length."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array: fill it first, {name}.filled(...)")
     try:

@@ -118,8 +118,8 @@ class Attention(Map):
             shapes["P"] = tables[self.positions]
         elif self.P is not None:
             raise ValueError(
-                f"positions {self.positions!r} have no table P: leave it out, or "
-                "pass positions='learned' or 'absolute'"
+                f"positions {self.positions!r} have no table P: leave it out, or pass "
+                "positions='learned' or 'absolute'"
             )
         keep_arrays(self, shapes | biases)
 
@@ -411,8 +411,8 @@ def _check_heads(width, heads, positions):
         )
     if positions == "rotary" and width // heads % 2:
         raise ValueError(
-            "rotary positions turn pairs of components, a head has "
-            f"{width // heads}: pass an even number of units a head"
+            f"rotary positions turn pairs of components, a head has {width // heads}: pass an "
+            "even number of units a head"
         )
 
 

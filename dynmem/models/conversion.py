@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 CONVERTIBLE_MODULES = (
     "nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell, nn.Conv1d, nn.Linear, "
-    "nn.LayerNorm, nn.RMSNorm, nn.ReLU, nn.Tanh, nn.GELU, "
-    f"nn.Sequential of these, nn.{', nn.'.join(TRANSFORMERS)}"
+    "nn.LayerNorm, nn.RMSNorm, nn.ReLU, nn.Tanh, nn.GELU, nn.Sequential of these, "
+    f"nn.{', nn.'.join(TRANSFORMERS)}"
 )
 
 

@@ -47,8 +47,8 @@ def layers_of(module: nn.Module, convert: Callable[[nn.Module], Map]) -> list[Ma
             continue
         if padding is not None and not isinstance(part, nn.Conv1d):
             raise ValueError(
-                f"padding before nn.{type(part).__name__}: pad on the left, directly "
-                "before an nn.Conv1d"
+                f"padding before nn.{type(part).__name__}: pad on the left, directly before an "
+                "nn.Conv1d"
             )
         maps.append(_layer(part, padding) or _last(part, convert, place == len(flat) - 1))
         padding = None
@@ -72,8 +72,8 @@ def own_forward(module: nn.Module, kind: type) -> None:
     if module._forward_pre_hooks:
         raise TypeError(
             f"nn.{kind.__name__} has a hook before its forward, which may change its weights: "
-            "remove it first (torch.nn.utils.remove_weight_norm, torch.nn.utils.prune.remove), or "
-            "use torch.nn.utils.parametrizations"
+            "remove it first (torch.nn.utils.remove_weight_norm, torch.nn.utils.prune.remove), "
+            "or use torch.nn.utils.parametrizations"
         )
 
 
@@ -147,8 +147,8 @@ def norm_of(module: nn.Module) -> Norm:
     kind = next((kind for kind in (nn.LayerNorm, nn.RMSNorm) if isinstance(module, kind)), None)
     if kind is None:
         raise TypeError(
-            f"a norm must be nn.LayerNorm or nn.RMSNorm, got {type(module).__name__}: write it "
-            "as a class derived from dm.Map"
+            f"a norm must be nn.LayerNorm or nn.RMSNorm, got {type(module).__name__}: write it as "
+            "a class derived from dm.Map"
         )
     own_forward(module, kind)
     if module.eps != NORM_EPSILON or len(module.normalized_shape) != 1:

@@ -109,8 +109,8 @@ def _activation(function: object) -> str:
     ):
         return "gelu"
     raise ValueError(
-        f"activation {getattr(function, '__name__', function)} is not supported: train with "
-        "relu or the exact gelu"
+        f"activation {getattr(function, '__name__', function)} is not supported: train with relu "
+        "or the exact gelu"
     )
 
 

@@ -89,8 +89,8 @@ class Convolution(Map):
         keep_arrays(self, {"V": shape, "b": rows} | ({} if self.g is None else {"g": rows}))
         if self.g is not None and not self.V.any(axis=(1, 2)).all():
             raise ValueError(
-                "a row of V is zero, so that V / |V| has no direction: leave g out, "
-                "or start from random weights"
+                "a row of V is zero, so that V / |V| has no direction: leave g out, or start from "
+                "random weights"
             )
 
     @property
@@ -270,9 +270,9 @@ class ConvolutionBlock(Map):
         ends, skip = (self.inputs, self.outputs), self.skip
         if ends[0] != ends[1] if skip is None else (skip.inputs, skip.outputs) != ends:
             raise ShapeError(
-                f"the convolutions lead from {ends[0]} to {ends[1]} components and "
-                "the skip connection does not: pass skip, a Dense of "
-                f"V ({ends[1]}, {ends[0]}), or make the widths equal"
+                f"the convolutions lead from {ends[0]} to {ends[1]} components and the skip "
+                f"connection does not: pass skip, a Dense of V ({ends[1]}, {ends[0]}), or make "
+                "the widths equal"
             )
 
     @property

@@ -82,8 +82,8 @@ class LinearAttention(Map):
     log_rate: np.ndarray | None = None
     square = False
     source = (
-        "Katharopoulos et al. (2020), Transformers are RNNs: fast autoregressive "
-        "transformers with linear attention, ICML"
+        "Katharopoulos et al. (2020), Transformers are RNNs: fast autoregressive transformers "
+        "with linear attention, ICML"
     )
 
     def __post_init__(self) -> None:

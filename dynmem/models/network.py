@@ -79,8 +79,8 @@ class Network(Map):
             a = np.zeros(len(R)) if self.a is None else tensors(self.a)
             if R.ndim != 2 or R.shape[1] != layers[-1].outputs or a.shape != R.shape[:1]:
                 raise ShapeError(
-                    f"readout R {R.shape} and a {a.shape} do not fit: expected "
-                    f"(outputs, {layers[-1].outputs}) and (outputs,)"
+                    f"readout R {R.shape} and a {a.shape} do not fit: expected (outputs, "
+                    f"{layers[-1].outputs}) and (outputs,)"
                 )
             if not (np.isfinite(R).all() and np.isfinite(a).all()):
                 raise NotFiniteError("the readout holds NaN or infinity")

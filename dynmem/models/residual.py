@@ -384,18 +384,16 @@ class Block(Map):
         width = as_system(self.mixer, Map).inputs
         if self.mixer.outputs != width or not width:
             raise ShapeError(
-                "a block adds the mixer's output to its input: "
-                f"{type(self.mixer).__name__} has {width} inputs and {self.mixer.outputs} outputs, "
-                "make them equal"
+                f"a block adds the mixer's output to its input: {type(self.mixer).__name__} has "
+                f"{width} inputs and {self.mixer.outputs} outputs, make them equal"
             )
         choice("placement", self.placement, PLACEMENTS)
         needed = 0 if self.placement == "none" else 2 if self.feedforward else 1
         object.__setattr__(self, "norms", tuple(self.norms))
         if len(self.norms) != needed:
             raise ValueError(
-                f"placement {self.placement!r} "
-                f"{'with' if self.feedforward else 'without'} a feed-forward layer needs {needed} "
-                f"norms, got {len(self.norms)}"
+                f"placement {self.placement!r} {'with' if self.feedforward else 'without'} a "
+                f"feed-forward layer needs {needed} norms, got {len(self.norms)}"
             )
         for part in (self.feedforward, *self.norms):
             if part is not None and part.inputs != width:

@@ -87,9 +87,8 @@ class S4(StateSpace):
     def _sizes(self) -> dict[str, int]:
         if np.ndim(self.P) != 4 or not np.shape(self.P)[1]:
             raise ShapeError(
-                f"P of S4 has shape {np.shape(self.P)}, expected (channels, rank, "
-                "modes, 2) with a rank of at least 1; without it "
-                "the model is S4D"
+                f"P of S4 has shape {np.shape(self.P)}, expected (channels, rank, modes, 2) with "
+                "a rank of at least 1; without it the model is S4D"
             )
         return super()._sizes() | {"R": np.shape(self.P)[1]}
 

@@ -86,8 +86,8 @@ class Selective(Map):
     input_step: str = "euler"
     square = True
     source = (
-        "Gu and Dao (2023), Mamba: linear-time sequence modeling with selective state "
-        "spaces, arXiv:2312.00752"
+        "Gu and Dao (2023), Mamba: linear-time sequence modeling with selective state spaces, "
+        "arXiv:2312.00752"
     )
 
     def __post_init__(self) -> None:

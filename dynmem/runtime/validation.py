@@ -97,7 +97,8 @@ def array(name: str, value: Any, shape: tuple | None = None) -> np.ndarray:
         values.ndim != len(shape)
         or any(want not in (None, have) for want, have in zip(shape, values.shape, strict=True))
     ):
-        wanted = "(" + ", ".join("n" if n is None else str(n) for n in shape) + ")"
+        axes = ["n" if n is None else str(n) for n in shape]
+        wanted = f"({', '.join(axes)}{',' if len(axes) == 1 else ''})"
         raise ShapeError(f"{name} has shape {values.shape}, expected {wanted}")
     values = values.astype(float)
     if not np.isfinite(values).all():

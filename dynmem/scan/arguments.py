@@ -28,10 +28,9 @@ def alike(arrays, complex=()):
     for name, kind in kinds.items():
         if kind not in PRECISIONS:
             raise TypeError(
-                f"{name} is {kind}: a scan runs in float32, float64, complex64 or "
-                "complex128. Half precision loses the state of a "
-                f"long memory: convert with {name}.float() (numpy: "
-                f"{name}.astype('float32')), and the result back"
+                f"{name} is {kind}: a scan runs in float32, float64, complex64 or complex128. "
+                f"Half precision loses the state of a long memory: convert with {name}.float() "
+                f"(numpy: {name}.astype('float32')), and the result back"
             )
     double = any(kind in ("float64", "complex128") for kind in kinds.values())
     real = "float64" if double else "float32"
@@ -92,8 +91,8 @@ def spread(name, a, shape, words):
     )
     if not fits or a.shape[-1:] != tuple(shape[-1:]):
         raise ShapeError(
-            f"{name} has shape {tuple(a.shape)}, expected {words} = {tuple(shape)}, "
-            "or what spreads to it over the batch"
+            f"{name} has shape {tuple(a.shape)}, expected {words} = {tuple(shape)}, or what "
+            "spreads to it over the batch"
         )
     return a.expand(shape) if hasattr(a, "expand") else np.broadcast_to(a, shape)
 

@@ -27,8 +27,8 @@ def as_function(name, forward, backward, saved):
         @staticmethod
         def backward(ctx, *_):
             raise NotImplementedError(
-                f"{name} has no second derivative: take it through a plain "
-                "loop over the steps, as Map.unroll"
+                f"{name} has no second derivative: take it through a plain loop over the steps, "
+                "as Map.unroll"
             )
 
         @staticmethod

@@ -42,8 +42,8 @@ def channel_scan(a, b, c, u, x0=None, *, threads=None):
     expect("c", c, (H, N), "(H, N) of a")
     if u.ndim < 2 or u.shape[-1] != H or 0 in u.shape or N == 0:
         raise ShapeError(
-            f"u has shape {tuple(u.shape)}, expected (..., T, {H}) with at least one "
-            f"step, for {H} channels of {N} modes"
+            f"u has shape {tuple(u.shape)}, expected (..., T, {H}) with at least one step, for "
+            f"{H} channels of {N} modes"
         )
     lead = tuple(u.shape[:-2])
     x0 = None if x0 is None else spread("x0", x0, (*lead, H, N), "(..., H, N)").reshape((-1, H, N))

@@ -63,8 +63,8 @@ def threads_to_use(threads=None):
     if threads is not None:
         if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or threads < 1:
             raise ValueError(
-                f"threads = {threads!r}: must be a whole number of at least 1, or "
-                "None for as many as torch has"
+                f"threads = {threads!r}: must be a whole number of at least 1, or None for as "
+                "many as torch has"
             )
         return int(threads)
     if (

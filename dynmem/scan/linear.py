@@ -33,8 +33,8 @@ def linear_scan(a, b, x0=None, *, threads=None):
     a, b, x0 = alike({"a": a, "b": b, "x0": x0}, complex=None).values()
     if b.ndim < 2 or 0 in b.shape:
         raise ShapeError(
-            f"b has shape {tuple(b.shape)}, expected (..., T, n) with at least one "
-            "step and one component"
+            f"b has shape {tuple(b.shape)}, expected (..., T, n) with at least one step and one "
+            "component"
         )
     lead, (T, n) = tuple(b.shape[:-2]), b.shape[-2:]
     fixed = a.ndim == 1

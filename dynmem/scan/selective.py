@@ -46,8 +46,8 @@ def selective_scan(delta, A, B, C, u, x0=None, exact=False, *, threads=None):
     H, N = A.shape
     if u.ndim < 2 or u.shape[-1] != H or 0 in u.shape or N == 0:
         raise ShapeError(
-            f"u has shape {tuple(u.shape)}, expected (..., T, {H}) with at least one "
-            f"step, for {H} channels of {N} states"
+            f"u has shape {tuple(u.shape)}, expected (..., T, {H}) with at least one step, for "
+            f"{H} channels of {N} states"
         )
     lead, T = tuple(u.shape[:-2]), u.shape[-2]
     delta = spread("delta", delta, u.shape, "the shape of u").reshape((-1, T, H))

@@ -79,15 +79,15 @@ class Attention(Map):
     0.0
     """
 
-    Wq: np.ndarray
-    Wk: np.ndarray
-    Wv: np.ndarray
-    Wo: np.ndarray
-    bq: np.ndarray | None = None
-    bk: np.ndarray | None = None
-    bv: np.ndarray | None = None
-    bo: np.ndarray | None = None
-    P: np.ndarray | None = None
+    Wq: Array
+    Wk: Array
+    Wv: Array
+    Wo: Array
+    bq: Array = None
+    bk: Array = None
+    bv: Array = None
+    bo: Array = None
+    P: Array | None = None
     heads: int = 1
     window: int = 32
     positions: str = "none"

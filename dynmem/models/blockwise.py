@@ -42,15 +42,16 @@ def blockwise(A: Array, B: Array, C: Array, u: Array, x: Array) -> tuple[Array, 
     the state at the end and the state's on the outputs are matrices (n, block), so that one step
     remains for each block. The blocks are of powers of two, the last of one step.
     """
-    H, n, T = *B.shape, u.shape[-2]
+    (H, n), T = B.shape, u.shape[-2]
     x, u = one_batch_of_steps(x, u)
     lead = u.shape[:-2]
     x, u = x.reshape(-1, H, n).swapaxes(0, 1), u.reshape(-1, H).T.reshape(H, -1, T)
     outputs, done = [], 0
-    for size, *block in reversed(_blocks(A, B, C, min(T, STEPS_PER_BLOCK))):
+    blocks: list[Any] = _blocks(A, B, C, min(T, STEPS_PER_BLOCK))
+    for size, *block in reversed(blocks):
         count = (T - done) // size
         if count:
-            y, x = _through(size, *block, u[..., done : done + count * size], x)
+            y, x = _through(size, *block, u=u[..., done : done + count * size], x=x)
             outputs.append(y)
             done += count * size
     y = concat(outputs).reshape(H, -1).T.reshape(*lead, T, H)

@@ -4,8 +4,9 @@ initialisation.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -56,6 +57,10 @@ class Cell(Map):
     plain = True  # whether its options are those that torch's kernel assumes
     # name of torch's own kernel for this very class; one derived from it may have another rule
     kernel: ClassVar[str | None] = None
+
+    if TYPE_CHECKING:  # the arrays are fields of the subclasses
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __post_init__(self) -> None:
         first = next(iter(self.shapes))
@@ -173,7 +178,7 @@ class Cell(Map):
         return {name: rng.uniform(-bound, bound, shape) for name, shape in shapes.items()}
 
 
-def keep_arrays(system: Map, shapes: dict[str, tuple[int, ...]], sizes: str = "") -> None:
+def keep_arrays(system: Map, shapes: Mapping[str, tuple[int, ...]], sizes: str = "") -> None:
     """Check the arrays of a system, named, against their shapes, and keep them as float64."""
     for name, shape in shapes.items():
         label = f"{name} of {type(system).__name__}{sizes}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -87,8 +87,8 @@ def from_torch(module: nn.Module, *, window: int | None = None) -> Map:
         None,
     )
     if kind is None:
-        if layers := layers_of(module, lambda part: from_torch(part, window=window)):
-            return as_map(layers)
+        if parts := layers_of(module, lambda part: from_torch(part, window=window)):
+            return as_map(parts)
         raise TypeError(
             f"from_torch takes {CONVERTIBLE_MODULES}, got {type(module).__name__}: write its "
             "equation as a class derived from dm.Map"
@@ -107,7 +107,7 @@ def from_torch(module: nn.Module, *, window: int | None = None) -> Map:
     return layers[0] if len(layers) == 1 else Network(layers)
 
 
-def _cell(module: nn.Module, layer: int) -> Map:
+def _cell(module: Any, layer: int) -> Map:
     suffix = f"_l{layer}" if hasattr(module, "num_layers") else ""
     V, W = (array_of(getattr(module, f"weight_{part}{suffix}")) for part in ("ih", "hh"))
     b_in, b_rec = (

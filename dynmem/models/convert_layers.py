@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def as_map(layers: Sequence[Map]) -> Map:
     return layers[0] if len(layers) == 1 else Network(tuple(layers))
 
 
-def own_forward(module: nn.Module, kind: type) -> None:
+def own_forward(module: nn.Module, kind: Any) -> None:
     """Refuse a module whose equation may differ from that of its kind in torch."""
     if type(module).forward is not kind.forward or "forward" in vars(module):
         raise TypeError(
@@ -104,7 +104,7 @@ def _check_axes(flat: Sequence[nn.Module]) -> None:
         )
 
 
-def _layer(module: nn.Module, padding: int | None) -> Map | str | None:
+def _layer(module: Any, padding: int | None) -> Map | str | None:
     """The map of one layer, the name of an activation, or None."""
     from torch import nn
 
@@ -140,7 +140,7 @@ def _last(module: nn.Module, convert: Callable[[nn.Module], Map], last: bool) ->
     return convert(module)
 
 
-def norm_of(module: nn.Module) -> Norm:
+def norm_of(module: Any) -> Norm:
     """Layer norm or root-mean-square norm, with gain one and offset zero where torch has none."""
     from torch import nn
 
@@ -165,7 +165,7 @@ def norm_of(module: nn.Module) -> Norm:
     )
 
 
-def _convolution(module: nn.Conv1d, left: int | None) -> Convolution:
+def _convolution(module: Any, left: int | None) -> Convolution:
     from torch import nn
 
     own_forward(module, nn.Conv1d)
@@ -224,7 +224,9 @@ def _left(pad: nn.ConstantPad1d) -> int:
 
 def _with_widths(maps: list) -> list[Map]:
     """The activations as maps, as wide as their neighbours."""
-    widths = [None if isinstance(part, str) else (part.inputs, part.outputs) for part in maps]
+    widths: list[Any] = [
+        None if isinstance(part, str) else (part.inputs, part.outputs) for part in maps
+    ]
     known = [i for i, width in enumerate(widths) if width]
     if not known:
         raise ValueError(

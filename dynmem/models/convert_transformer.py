@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TRANSFORMERS = ("MultiheadAttention", "TransformerEncoderLayer", "TransformerEncoder")
 
 
-def transformer(module: nn.Module, window: int | None) -> Map:
+def transformer(module: Any, window: int | None) -> Map:
     """Attention, Block or Network of one of ``TRANSFORMERS``, with a cache of ``window`` steps."""
     from torch import nn
 
@@ -45,7 +45,7 @@ def transformer(module: nn.Module, window: int | None) -> Map:
     return Network(blocks if module.norm is None else (*blocks, norm_of(module.norm)))
 
 
-def _attention(module: nn.MultiheadAttention, window: int) -> Attention:
+def _attention(module: Any, window: int) -> Attention:
     from torch import nn
 
     own_forward(module, nn.MultiheadAttention)
@@ -65,17 +65,23 @@ def _attention(module: nn.MultiheadAttention, window: int) -> Attention:
         else array_of(module.in_proj_bias)
     )
     out = module.out_proj
+    Wq, Wk, Wv = np.split(array_of(module.in_proj_weight), 3)
+    bq, bk, bv = np.split(biases, 3)
     return Attention(
-        *np.split(array_of(module.in_proj_weight), 3),
+        Wq,
+        Wk,
+        Wv,
         array_of(out.weight),
-        *np.split(biases, 3),
+        bq,
+        bk,
+        bv,
         _bias(out, module.embed_dim),
         heads=module.num_heads,
         window=window,
     )
 
 
-def _block(layer: nn.TransformerEncoderLayer, window: int) -> Block:
+def _block(layer: Any, window: int) -> Block:
     from torch import nn
 
     own_forward(layer, nn.TransformerEncoderLayer)

@@ -67,10 +67,10 @@ class Convolution(Map):
     [1.0, 2.0, 3.0, 5.0, 7.0, 9.0]
     """
 
-    V: np.ndarray
-    b: np.ndarray | None = None
+    V: Array
+    b: Array = None
     dilation: int = 1
-    g: np.ndarray | None = None
+    g: Array | None = None
     source = "Bai, Kolter and Koltun (2018), arXiv:1803.01271"
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,6 +38,10 @@ class Diagonal(Map):
 
     square = False
     copies = 1
+
+    if TYPE_CHECKING:  # the arrays are fields of the subclasses
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __post_init__(self) -> None:
         modes, inputs = matrix_shape(self, "B_re", "modes, inputs")
@@ -201,14 +206,14 @@ class LRU(Diagonal):
     (6, True)
     """
 
-    nu: np.ndarray
-    theta: np.ndarray
-    B_re: np.ndarray
-    B_im: np.ndarray
-    C_re: np.ndarray
-    C_im: np.ndarray
-    D: np.ndarray
-    log_gamma: np.ndarray | None = None
+    nu: Array
+    theta: Array
+    B_re: Array
+    B_im: Array
+    C_re: Array
+    C_im: Array
+    D: Array
+    log_gamma: Array | None = None
     source = (
         "Orvieto et al. (2023), Resurrecting recurrent neural networks for long sequences, ICML"
     )
@@ -313,7 +318,7 @@ class LRU(Diagonal):
         B = rng.standard_normal((2, modes, inputs)) / np.sqrt(2 * inputs)
         C = rng.standard_normal((2, units, modes)) / np.sqrt(modes)
         D = rng.standard_normal((units, inputs)) / np.sqrt(inputs)
-        return cls(nu, theta, *B, *C, D, log_gamma)
+        return cls(nu, theta, B[0], B[1], C[0], C[1], D, log_gamma)
 
 
 def _held(a, duration):
@@ -388,14 +393,14 @@ class S5(Diagonal):
     True
     """
 
-    log_decay: np.ndarray
-    frequency: np.ndarray
-    log_step: np.ndarray
-    B_re: np.ndarray
-    B_im: np.ndarray
-    C_re: np.ndarray
-    C_im: np.ndarray
-    D: np.ndarray
+    log_decay: Array
+    frequency: Array
+    log_step: Array
+    B_re: Array
+    B_im: Array
+    C_re: Array
+    C_im: Array
+    D: Array
     copies = 2
     source = (
         "Smith, Warrington and Linderman (2023), Simplified state space layers for sequence "

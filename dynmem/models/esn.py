@@ -52,7 +52,7 @@ class ESN(Tanh):
     source = "Jaeger (2001), GMD report 148; Jaeger and Haas (2004), Science 304, 78"
 
     @classmethod
-    def random(
+    def random(  # type: ignore[override]  # its own scales
         cls,
         units: int,
         inputs: int = 0,

@@ -69,9 +69,9 @@ class LSTM(Cell):
     0.5
     """
 
-    W: np.ndarray
-    V: np.ndarray | None = None
-    b: np.ndarray | None = None
+    W: Array
+    V: Array = None
+    b: Array = None
     gates = 4
     kernel = "lstm"
     tile = 128
@@ -192,10 +192,10 @@ class GRU(Cell):
     0.5
     """
 
-    W: np.ndarray
-    V: np.ndarray | None = None
-    b: np.ndarray | None = None
-    c: np.ndarray | None = None
+    W: Array
+    V: Array = None
+    b: Array = None
+    c: Array = None
     gates = 3
     kernel = "gru"
     tile = 128

@@ -179,10 +179,10 @@ def reconstruct(measure: str, x: ArrayLike, lags: ArrayLike, theta: float = 1.0)
     >>> dm.models.hippo.reconstruct("legt", steady, [0.1, 0.9]).round(9).tolist()
     [1.0, 1.0]
     """
-    x = tensors(x)
-    if x.ndim == 0:
+    state = tensors(x)
+    if state.ndim == 0:
         raise ShapeError("x must have shape (..., order), got a single number")
-    return x @ basis(measure, x.shape[-1], lags, theta).T
+    return state @ basis(measure, state.shape[-1], lags, theta).T
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,12 +64,12 @@ class Hybrid(Cell):
     [0.0, 0.0, 1.0, 1.0]
     """
 
-    W: np.ndarray
-    V: np.ndarray | None = None
-    b: np.ndarray | None = None
-    Q: np.ndarray | None = None
-    K: np.ndarray | None = None
-    a: np.ndarray | None = None
+    W: Array
+    V: Array = None
+    b: Array = None
+    Q: Array = None
+    K: Array = None
+    a: Array = None
     window: int = 16
     kept: int = 0
     shapes = {"W": "N,N", "V": "N,D", "b": "N", "Q": "N,N", "K": "N,N", "a": "N"}

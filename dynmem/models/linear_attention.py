@@ -74,12 +74,12 @@ class LinearAttention(Map):
     (12, 4)
     """
 
-    Q: np.ndarray
-    K: np.ndarray
-    V: np.ndarray
-    O: np.ndarray
+    Q: Array
+    K: Array
+    V: Array
+    O: Array
     heads: int = 1
-    log_rate: np.ndarray | None = None
+    log_rate: Array | None = None
     square = False
     source = (
         "Katharopoulos et al. (2020), Transformers are RNNs: fast autoregressive transformers "
@@ -157,9 +157,8 @@ class LinearAttention(Map):
         whole = total - total % STEPS_PER_CHUNK
         for start, end, length in ((0, whole, STEPS_PER_CHUNK), (whole, total, total - whole)):
             if start < end:
-                found, x = self._chunks(
-                    *(part[..., start:end, :, :] for part in (queries, keys, values)), x, length
-                )
+                q, k, v = (part[..., start:end, :, :] for part in (queries, keys, values))
+                found, x = self._chunks(q, k, v, x, length)
                 seen.append(found)
         return self._read(concat(seen, axis=-3)), x
 

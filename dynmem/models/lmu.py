@@ -64,12 +64,12 @@ class LMU(Map):
     10
     """
 
-    W: np.ndarray
-    V: np.ndarray
-    M: np.ndarray
-    Ex: np.ndarray
-    Eh: np.ndarray
-    Em: np.ndarray
+    W: Array
+    V: Array
+    M: Array
+    Ex: Array
+    Eh: Array
+    Em: Array
     theta: float = 100.0
     square = False
     source = "Voelker, Kajic and Eliasmith (2019), Legendre memory units, NeurIPS"

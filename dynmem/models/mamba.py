@@ -78,12 +78,12 @@ class Mamba(Map):
     (8, 56)
     """
 
-    W_in: np.ndarray
-    W_gate: np.ndarray
-    V: np.ndarray
-    b: np.ndarray
+    W_in: Array
+    W_gate: Array
+    V: Array
+    b: Array
     mixer: Map
-    W_out: np.ndarray
+    W_out: Array
     square = True
     source = Selective.source
 
@@ -242,7 +242,7 @@ class Mamba(Map):
                 f"inputs = {inputs}: Mamba has as many inputs as units, {units}: make them equal "
                 "or use dm.models.get"
             )
-        kind = MIXERS.find(mixer)
+        kind: Any = MIXERS.find(mixer)
         own = ("expand", "kernel", "mixer")
         check_options(f"mamba around {mixer}", options, [*random_options(kind), *own])
         if mixer == "selective":

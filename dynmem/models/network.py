@@ -51,8 +51,8 @@ class Network(Map):
     """
 
     layers: Sequence[Map]
-    R: np.ndarray | None = None
-    a: np.ndarray | None = None
+    R: Array | None = None
+    a: Array | None = None
 
     def __post_init__(self) -> None:
         layers = (

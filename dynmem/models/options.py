@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from typing import Any
 
 from ..errors import suggestion
-from ..system import Map
 
 INTERNAL_OPTIONS = ("rng", "layer")  # set by ``models.get``, not by its caller
 
 
-def random_options(kind: type[Map]) -> dict[str, object]:
+def random_options(kind: Any) -> dict[str, object]:
     """Options of a model's ``random`` with their defaults, in the order of its signature.
 
     >>> from dynmem.models import Linear
@@ -25,7 +25,7 @@ def random_options(kind: type[Map]) -> dict[str, object]:
     }
 
 
-def takes(kind: type[Map], option: str) -> bool:
+def takes(kind: Any, option: str) -> bool:
     """Whether a model's ``random`` has this option; "**" for whether it takes any.
 
     >>> from dynmem.models import Linear, Mamba

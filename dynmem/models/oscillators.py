@@ -62,10 +62,10 @@ class CoRNN(Cell):
     [0.99, -0.1]
     """
 
-    W: np.ndarray
-    U: np.ndarray | None = None
-    V: np.ndarray | None = None
-    b: np.ndarray | None = None
+    W: Array
+    U: Array = None
+    V: Array = None
+    b: Array = None
     gamma: float = 2.7
     epsilon: float = 4.7
     step: float = 0.042
@@ -153,12 +153,13 @@ class CoRNN(Cell):
         """
         units, inputs, rng = integer("units", units), integer("inputs", inputs, 0), generator(rng)
         bound = 1 / np.sqrt(2 * units + inputs)
-        arrays = (
-            rng.uniform(-bound, bound, shape)
-            for shape in ((units, units), (units, units), (units, inputs), units)
-        )
+        shapes = (units, units), (units, units), (units, inputs), (units,)
+        W, U, V, b = (rng.uniform(-bound, bound, shape) for shape in shapes)
         return cls(
-            *arrays,
+            W,
+            U,
+            V,
+            b,
             gamma=number("gamma", gamma),
             epsilon=number("epsilon", epsilon),
             step=number("step", step),

@@ -161,7 +161,7 @@ def describe(name: str) -> dict[str, Any]:
     >>> tanh["parameters"]["leak"], tanh["limits"]["leak"]
     (1.0, 'float in (0, 1]')
     """
-    kind = REGISTRY.find(name)
+    kind: Any = REGISTRY.find(name)
     options, limits = random_options(kind), docstrings.parameters(kind.random)
     return {
         "name": REGISTRY.resolve(name),
@@ -248,7 +248,8 @@ def get(
     >>> [type(layer).__name__ for layer in deep.layers]
     ['Dense', 'Block', 'Block', 'Norm']
     """
-    kind, rng = REGISTRY.find(name), generator(rng)
+    kind: Any = REGISTRY.find(name)
+    rng = generator(rng)
     units, layers = integer("units", units), integer("layers", layers)
     _check_options(name, kind, options)
     _check_shape(placement, norm, integer("feedforward", feedforward, 0), activation)

@@ -87,8 +87,8 @@ class Dense(Memoryless):
     [3.0, 3.0]
     """
 
-    V: np.ndarray
-    b: np.ndarray
+    V: Array
+    b: Array
 
     def __post_init__(self) -> None:
         outputs, inputs = matrix_shape(self, "V", "outputs, inputs")
@@ -210,10 +210,10 @@ class FeedForward(Memoryless):
     (16, 4)
     """
 
-    W1: np.ndarray
-    b1: np.ndarray
-    W2: np.ndarray
-    b2: np.ndarray
+    W1: Array
+    b1: Array
+    W2: Array
+    b2: Array
     activation: str = "relu"
 
     def __post_init__(self) -> None:
@@ -304,8 +304,8 @@ class Norm(Memoryless):
     [-1.0, 1.0]
     """
 
-    gain: np.ndarray
-    offset: np.ndarray
+    gain: Array
+    offset: Array
     kind: str = "layer"
 
     def __post_init__(self) -> None:

@@ -58,9 +58,9 @@ class Linear(Cell):
     [0.9, 0.5]
     """
 
-    W: np.ndarray
-    V: np.ndarray | None = None
-    b: np.ndarray | None = None
+    W: Array
+    V: Array = None
+    b: Array = None
     leak: float = 1.0
     shapes = RECURRENT_SHAPES
     neutral = {"leak": 1.0}
@@ -268,9 +268,9 @@ class Orthogonal(Cell):
     True
     """
 
-    A: np.ndarray
-    V: np.ndarray | None = None
-    b: np.ndarray | None = None
+    A: Array
+    V: Array = None
+    b: Array = None
     nonlinearity: str = "identity"
     shapes = {"A": "N,N", "V": "N,D", "b": "N"}
     source = "Helfrich, Willmott and Ye (2018), ICML; Arjovsky, Shah and Bengio (2016), ICML"

@@ -64,13 +64,13 @@ class S4(StateSpace):
     [-1.0, -2.0, -3.0, -4.0]
     """
 
-    log_decay: np.ndarray
-    frequency: np.ndarray
-    P: np.ndarray
-    B: np.ndarray
-    C: np.ndarray
-    D: np.ndarray
-    log_step: np.ndarray
+    log_decay: Array
+    frequency: Array
+    P: Array
+    B: Array
+    C: Array
+    D: Array
+    log_step: Array
     shapes = {
         "log_decay": "HM",
         "frequency": "HM",
@@ -125,7 +125,7 @@ class S4(StateSpace):
         """For each rank r the vector (2/s - lambda + sum_(q<r) P_q P_q^*)^-1 P_r over 1 + P_r^* of
         it, real and imaginary (R, H, M).
         """
-        found = []
+        found: list[tuple[Array, Array]] = []
         for p, q in zip(*self.low_rank, strict=True):
             re, im = self._inverse(p, q, found)
             under = 1.0 + projected(p, q, re, im)

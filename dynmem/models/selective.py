@@ -76,13 +76,13 @@ class Selective(Map):
     (6, [-1.0, -2.0, -3.0])
     """
 
-    log_A: np.ndarray
-    W_B: np.ndarray
-    W_C: np.ndarray
-    W_down: np.ndarray
-    W_up: np.ndarray
-    b: np.ndarray
-    D: np.ndarray
+    log_A: Array
+    W_B: Array
+    W_C: Array
+    W_down: Array
+    W_up: Array
+    b: Array
+    D: Array
     input_step: str = "euler"
     square = True
     source = (

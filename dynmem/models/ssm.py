@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -42,6 +42,10 @@ class StateSpace(Map):
 
     square = True
     shapes: ClassVar[dict[str, str]] = {}
+
+    if TYPE_CHECKING:  # the arrays are fields of the subclasses
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __post_init__(self) -> None:
         sizes = self._sizes()
@@ -110,10 +114,10 @@ class StateSpace(Map):
     def matrices(self) -> tuple[Array, Array, Array]:
         """A (H, n, n), B (H, n) and C (H, n) of the map, n = 2M real states each."""
         like, (H, M) = self.frequency, self.frequency.shape
-        eye = np.tile(np.eye(2 * M)[:, None], (1, H, 1)).reshape(2 * M, self.size)
+        units = np.tile(np.eye(2 * M)[:, None], (1, H, 1)).reshape(2 * M, self.size)
         eye, zero, one = (
             like.new_tensor(a) if hasattr(like, "new_tensor") else a
-            for a in (eye, np.zeros(self.size), np.ones(H))
+            for a in (units, np.zeros(self.size), np.ones(H))
         )
         moved = self.rule(eye, None).reshape(2 * M, H, 2 * M)
         C = 2.0 * stack((self.C[..., 0], -self.C[..., 1])).reshape(H, 2 * M)
@@ -157,7 +161,7 @@ class StateSpace(Map):
         True
         """
         factor = number("factor", factor, above=0)
-        return replace(self, log_step=self.log_step + np.log(factor))
+        return replace(self, **{"log_step": self.log_step + np.log(factor)})
 
     def convolve(self, u: Array) -> Array:
         """Outputs (..., T, H) from rest for inputs u (..., T, H), by FFT, zero padded."""
@@ -233,11 +237,11 @@ class S4D(StateSpace):
     [0.0, 3.1416, 6.2832, 9.4248]
     """
 
-    log_decay: np.ndarray
-    frequency: np.ndarray
-    C: np.ndarray
-    D: np.ndarray
-    log_step: np.ndarray
+    log_decay: Array
+    frequency: Array
+    C: Array
+    D: Array
+    log_step: Array
     method: str = "zoh"
     shapes = {"log_decay": "HM", "frequency": "HM", "C": "HM2", "D": "H", "log_step": "H"}
     source = "Gu, Goel, Gupta and Re (2022), On the parameterization of diagonal state space models"

@@ -48,10 +48,11 @@ def blockwise(A: Array, B: Array, C: Array, u: Array, x: Array) -> tuple[Array, 
     x, u = x.reshape(-1, H, n).swapaxes(0, 1), u.reshape(-1, H).T.reshape(H, -1, T)
     outputs, done = [], 0
     blocks: list[Any] = _blocks(A, B, C, min(T, STEPS_PER_BLOCK))
-    for size, *block in reversed(blocks):
+    for size, power, reach, seen, kernel in reversed(blocks):
         count = (T - done) // size
         if count:
-            y, x = _through(size, *block, u=u[..., done : done + count * size], x=x)
+            now = u[..., done : done + count * size]
+            y, x = _through(size, power, reach, seen, kernel, now, x)
             outputs.append(y)
             done += count * size
     y = concat(outputs).reshape(H, -1).T.reshape(*lead, T, H)

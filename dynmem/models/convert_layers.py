@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def layers_of(module: nn.Module, convert: Callable[[nn.Module], Map]) -> list[Map] | None:
-    """The maps of a torch module, one after another; ``convert`` makes those of other modules.
+    """The maps of a torch module, one after another; ``convert`` converts other modules.
 
     None for a module that is not among these: nn.Sequential, nn.Conv1d, nn.Linear, nn.LayerNorm,
     nn.RMSNorm, nn.ReLU, nn.Tanh, nn.GELU.

@@ -101,7 +101,8 @@ class Network(Map):
 
     @property
     def tile(self) -> int | None:
-        return min((layer.tile for layer in self.layers if layer.tile), default=None)
+        tiles: list[int] = [layer.tile for layer in self.layers if layer.tile]
+        return min(tiles, default=None)
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -123,7 +124,7 @@ class Network(Map):
         ]
 
     def rule(self, x: Array, u: Array | None) -> Array:
-        after = []
+        after: list[Array] = []
         if u is not None and x.shape[:-1] != u.shape[:-1]:
             # one batch for the states of all layers, also of those that do not read the input
             x = x + 0.0 * u[..., :1]
@@ -140,7 +141,7 @@ class Network(Map):
 
     def run(self, x: Array, u: Array) -> tuple[Array, Array]:
         """Outputs (..., T, outputs) and last state (..., n), each layer over the whole sequence."""
-        after = []
+        after: list[Array] = []
         if self.inputs and x.shape[:-1] != u.shape[:-2]:
             x = x + 0.0 * u[..., 0, :1]
         for layer, part in zip(self.layers, self.parts(x), strict=True):

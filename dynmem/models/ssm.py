@@ -307,7 +307,7 @@ class S4D(StateSpace):
         length = integer("length", length, 1)
         a, b = as_complex(*self.coefficients[:2]), as_complex(*self.coefficients[2:])
         weights = 2.0 * as_complex(self.C[..., 0], self.C[..., 1]) * b
-        # a^(q width + r) as a product, so that no array of modes times steps is made
+        # a^(q width + r) as a product, so that no array of modes times steps is formed
         width = int(np.ceil(np.sqrt(length)))
         coarse, fine = (
             powers(a, width * np.arange(-(-length // width))),

@@ -51,18 +51,20 @@ def to_one_precision(arrays: dict[str, Any], complex: Container[str] | None = ()
 
 
 def _arrays(given):
-    made = {name: np.asarray(a) for name, a in given.items()}
-    return {name: a.astype(np.float64) if a.dtype.kind in "biu" else a for name, a in made.items()}
+    arrays = {name: np.asarray(a) for name, a in given.items()}
+    return {
+        name: a.astype(np.float64) if a.dtype.kind in "biu" else a for name, a in arrays.items()
+    }
 
 
 def _tensors(given):
     import torch
 
-    made = {name: torch.as_tensor(a) for name, a in given.items()}
-    for name, a in made.items():
+    arrays = {name: torch.as_tensor(a) for name, a in given.items()}
+    for name, a in arrays.items():
         if a.device.type != "cpu":
             raise TypeError(f"{name} is on {a.device}: the scans run on the CPU, pass {name}.cpu()")
-    return made
+    return arrays
 
 
 def _cast(a, kind, name):

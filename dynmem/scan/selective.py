@@ -1,4 +1,4 @@
-"""The scan of selective channels, which computes its coefficients on the way and keeps no states."""
+"""The scan of selective channels, which computes its coefficients inside and keeps no states."""
 
 from __future__ import annotations
 

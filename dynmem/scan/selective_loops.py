@@ -41,7 +41,7 @@ def slope_of_gain(z, e):
 
 @late(F(F, F, F, F), **FAST)
 def gain(A, R, D, less):
-    """What one step makes of its input: (exp(D A) - 1)/A where the input is held; 1 for Euler's
+    """Gain of the input in one step: (exp(D A) - 1)/A where the input is held; 1 for Euler's
     step, where D is in the input already."""
     if EXACT:
         return less * R if A != ZERO else D
@@ -227,6 +227,6 @@ def selective_backward(
 selective_forward.signature = numba.void(  # type: ignore[attr-defined]
     N, N, F3, F3, *(F3,) * 4, F3, F3, F4, *(F2,) * 4
 )
-selective_backward.signature = numba.void(
+selective_backward.signature = numba.void(  # type: ignore[attr-defined]
     N, N, F3, F3, *(F3,) * 5, F4, F3, F3, F3, D3, F4, F4, *(F2,) * 10
 )

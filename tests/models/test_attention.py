@@ -20,12 +20,12 @@ N, HEADS = 6, 3
 def build(positions="none", window=40, heads=HEADS, **options):
     """Attention with biases and, where it has one, a table of positions of size one."""
     rng = np.random.default_rng(3)
-    made = Attention.random(
+    built = Attention.random(
         N, N, rng=rng, heads=heads, window=window, positions=positions, sharpness=1.5, **options
     )
-    table = {} if made.P is None else {"P": rng.standard_normal(made.P.shape)}
+    table = {} if built.P is None else {"P": rng.standard_normal(built.P.shape)}
     return replace(
-        made, **{name: rng.standard_normal(N) for name in ("bq", "bk", "bv", "bo")}, **table
+        built, **{name: rng.standard_normal(N) for name in ("bq", "bk", "bv", "bo")}, **table
     )
 
 
@@ -346,7 +346,7 @@ def test_encoders_are_torchs(norm_first, activation, layers):
     """layers = 0 is one nn.TransformerEncoderLayer by itself."""
     import torch
 
-    made = torch.nn.TransformerEncoderLayer(
+    built = torch.nn.TransformerEncoderLayer(
         8,
         4,
         16,
@@ -356,13 +356,13 @@ def test_encoders_are_torchs(norm_first, activation, layers):
         bias=layers != 3,
     )
     if layers:
-        made = torch.nn.TransformerEncoder(
-            made,
+        built = torch.nn.TransformerEncoder(
+            built,
             layers,
             norm=torch.nn.LayerNorm(8) if norm_first else None,
             enable_nested_tensor=False,
         )
-    module, u = scrambled(made), torch.randn(2, 9, 8, dtype=torch.float64)
+    module, u = scrambled(built), torch.randn(2, 9, 8, dtype=torch.float64)
     given = u.transpose(0, 1) if layers == 1 else u
     expected = module(given, causal_mask(9)).detach()
     system = from_torch(module, window=9)

@@ -41,7 +41,7 @@ def in_torch(system, u):
 
     h, blocks = u.mT, []
     for block in system.layers:
-        z, made = h, []
+        z, built = h, []
         for layer in block.convolutions:
             conv = weight_norm(
                 Conv1d(
@@ -57,7 +57,7 @@ def in_torch(system, u):
                 conv.parametrizations.weight.original1.copy_(torch.tensor(layer.V).mT)
                 conv.bias.copy_(torch.tensor(layer.b))
             z = conv(pad(z, ((layer.kernel - 1) * layer.dilation, 0))).relu()
-            made.append(conv)
+            built.append(conv)
         skip = block.skip
         h = (
             z
@@ -67,7 +67,7 @@ def in_torch(system, u):
                 else conv1d(h, torch.tensor(skip.V)[..., None], torch.tensor(skip.b))
             )
         ).relu()
-        blocks.append(made)
+        blocks.append(built)
     return h.mT, blocks
 
 
@@ -76,7 +76,7 @@ def in_torch(system, u):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_network_is_torchs(shape):
-    """Outputs, and gradients by V, g and b, of Bai, Kolter and Koltun's (2018, fig. 1b) block made
+    """Outputs, and gradients by V, g and b, of Bai, Kolter and Koltun's (2018, fig. 1b) block built
     of torch's convolutions."""
     import torch
 
@@ -387,7 +387,7 @@ def test_what_one_orbit_hides_another_shows():
 
 
 def test_sequences_handed_in():
-    """The last step is T; a field that goes on beyond their start is told."""
+    """The last step is T; a field that goes on beyond their start is flagged."""
     system, u = tcn(2, 3, units=16), np.random.default_rng(0).standard_normal((5, 90, 2))
     several, one = receptive_field(system, u, transient=0), receptive_field(system, u[0])
     assert several.receptive_field == one.receptive_field == 8

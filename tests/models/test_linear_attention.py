@@ -146,8 +146,8 @@ def test_without_decay_a_layer_knows_no_order():
     last query; with a decay they do not."""
     u = np.random.default_rng(4).standard_normal((9, 3))
     turned = np.concatenate((u[7::-1], u[8:]))
-    for made, alike in ((layer(heads=2), True), (layer(heads=2, decay=True), False)):
-        (y, x), (z, w) = (made.run(np.zeros(made.size), each) for each in (u, turned))
+    for built, alike in ((layer(heads=2), True), (layer(heads=2, decay=True), False)):
+        (y, x), (z, w) = (built.run(np.zeros(built.size), each) for each in (u, turned))
         assert (
             np.allclose(y[-1], z[-1], rtol=0, atol=1e-12) is alike
             and np.allclose(x, w, rtol=0, atol=1e-12) is alike

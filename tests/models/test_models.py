@@ -1,5 +1,5 @@
 """Recurrent models against torch.nn with copied weights, their initialisation, and what bad weights
-are told."""
+raise."""
 
 import numpy as np
 import pytest
@@ -242,11 +242,11 @@ def test_gate_biases():
     forget = LSTM.random(4, 1, forget_bias=2.0, bias_sd=0.1)
     assert (forget.b[4:8] == 2).all() and (forget.b[:4] != 2).all()
     assert (GRU.random(4, update_bias=-1.0).b[4:8] == -1).all()
-    for made in (LSTM, GRU):
+    for built in (LSTM, GRU):
         with pytest.raises(ValueError, match="chrono = 1: must be a finite number above 2"):
-            made.random(3, chrono=1)
+            built.random(3, chrono=1)
         with pytest.raises(ValueError, match="init = 'normal'"):
-            made.random(3, init="normal")
+            built.random(3, init="normal")
     with pytest.raises(ValueError, match="not both"):
         LSTM.random(3, chrono=10, forget_bias=1.0)
     with pytest.raises(ValueError, match="forget_bias = nan"):
@@ -444,14 +444,14 @@ def test_bad_models(make, error, text):
         make()
 
 
-def test_a_gain_that_overflows_is_told():
+def test_a_gain_that_overflows_is_reported():
     from dynmem.orbits import trajectory
 
     with pytest.raises(NotFiniteError, match="state not finite at step"):
         trajectory(Linear.random(4, rng=0, gain=1e30), np.ones(4), 100)
 
 
-def test_wrong_inputs_are_told():
+def test_wrong_inputs_are_refused():
     with pytest.raises(ShapeError, match="takes 2: pass shape"):
         dm.jacobian(LSTM.random(3, 2), np.zeros(6), np.zeros(3))
     with pytest.raises(ShapeError, match="6 states"):

@@ -1,5 +1,5 @@
 """coRNN: the authors' cell, the implicit scheme, the flow it steps through, and what bad parameters
-are told."""
+raise."""
 
 from dataclasses import replace
 

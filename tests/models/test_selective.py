@@ -106,16 +106,16 @@ def test_exponents_are_rates_times_the_mean_step():
 def test_a_short_exact_step_keeps_its_digits():
     """In single precision, where exp(delta A) - 1 by subtraction has four of them at the published
     steps."""
-    made = replace(layer(), input_step="exact", b=np.full(5, -8.0))
+    built = replace(layer(), input_step="exact", b=np.full(5, -8.0))
     u = np.random.default_rng(3).standard_normal(5)
     found = (
-        Trainable(made)
+        Trainable(built)
         .twin()
-        .rule(torch.zeros(made.size), torch.tensor(u, dtype=torch.float32))
+        .rule(torch.zeros(built.size), torch.tensor(u, dtype=torch.float32))
         .detach()
         .numpy()
     )
-    expected = made.rule(np.zeros(made.size), u)
+    expected = built.rule(np.zeros(built.size), u)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
 
 

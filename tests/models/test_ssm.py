@@ -25,7 +25,7 @@ MODELS = {
 }
 
 
-def made(name, length=301, batch=3):
+def case(name, length=301, batch=3):
     rng = np.random.default_rng(7)
     model = MODELS[name]()
     return (
@@ -149,7 +149,7 @@ def test_s4_kernel_is_the_published_generating_function():
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_discrete_form_is_the_rule_and_scipys_continuous_form(name):
-    model, u, x = made(name)
+    model, u, x = case(name)
     whole, linear = model.discrete(), dm.linearize(model, x[0], u[0, 0])
     for letter in "ABCD":
         close(getattr(whole, letter), getattr(linear, letter))
@@ -169,7 +169,7 @@ def test_the_discrete_form_is_the_rule_and_scipys_continuous_form(name):
 
 def test_a_held_input_is_integrated_exactly():
     """scipy integrates the continuous form of S4D for an input held over each step."""
-    model, u, _ = made("s4d, zoh", length=30)
+    model, u, _ = case("s4d, zoh", length=30)
     flow = model.continuous(1)
     t = np.arange(0, 30.0, 1 / 50)
     _, y, _ = signal.lsim(
@@ -181,7 +181,7 @@ def test_a_held_input_is_integrated_exactly():
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("length", [1, 2, 127, 128, 301])
 def test_recurrence_convolution_and_blocks_agree(name, length):
-    model, u, x = made(name, length)
+    model, u, x = case(name, length)
     rest = np.zeros(model.size)
     expected, last = model.unroll(x, u)
     for found, wanted in zip(model.run(x, u), (expected, last), strict=True):
@@ -203,7 +203,7 @@ def test_recurrence_convolution_and_blocks_agree(name, length):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_sequence_may_be_cut_anywhere(name):
-    model, u, x = made(name)
+    model, u, x = case(name)
     whole, last = model.run(x, u)
     for cut in (1, 100, 300):
         first, middle = model.run(x, u[:, :cut])
@@ -223,7 +223,7 @@ def test_torch_runs_and_differentiates_every_form(name):
 
     from dynmem.training import Trainable
 
-    model, u, x = made(name, 150)
+    model, u, x = case(name, 150)
     net = Trainable(model, torch.float64)
     u, x = (torch.tensor(v, requires_grad=True) for v in (u, x))
     twin, weight = net.twin(), torch.randn(3, 150, model.units, dtype=torch.float64)
@@ -289,7 +289,7 @@ def test_the_kernel_of_s4_is_regular_at_half_the_rate():
 def test_another_sampling_rate(name):
     """Halving the step of a model and of its samples: exact for a held input under zero-order hold,
     to second order under the bilinear rule."""
-    model, _, _ = made(name)
+    model, _, _ = case(name)
     t = np.arange(400)
     u = np.sin(0.02 * t)[:, None] * np.ones(model.units)
     zoh = getattr(model, "method", "") == "zoh"
@@ -306,8 +306,8 @@ def test_another_sampling_rate(name):
 
 
 def test_a_stack_at_another_sampling_rate():
-    """A slow signal sampled twice as often: a stack of two layers, its steps halved, says the same;
-    and a tanh network cannot."""
+    """A slow signal sampled twice as often: a stack of two layers, its steps halved, gives the
+    same; a tanh network cannot."""
     model = dm.models.get(
         "s4d",
         units=4,

@@ -363,7 +363,7 @@ def test_torch_func(case):
         torch.testing.assert_close(back(g)[0], found, rtol=1e-12, atol=1e-12)
 
 
-def test_a_value_changed_before_the_backward_pass_is_told():
+def test_a_value_changed_before_the_backward_pass_is_reported():
     a, b = torch.rand(3, requires_grad=True), torch.rand(1, 4, 3, requires_grad=True)
     states = linear_scan(a, b)
     states.mul_(2)

@@ -49,7 +49,7 @@ class Lorenz(dm.Flow):
 
 @dataclass(frozen=True, eq=False)
 class Lorenz96(dm.Flow):
-    """No named states: its size is that of the state handed in."""
+    """No named states: its size is that of the state passed in."""
 
     forcing: float = 8.0
 

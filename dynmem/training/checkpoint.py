@@ -20,7 +20,7 @@ import torch
 from ..arrays import tensors
 from ..errors import DamageError, ShapeError
 from ..models import Activation, Block, Convolution, Dense, FeedForward, Network, Norm
-from ..models.network import MODELS
+from ..models.registry import MODELS
 from ..runtime.validation import public
 from ..system import System
 from .forecaster import Forecaster

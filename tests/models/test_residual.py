@@ -12,8 +12,7 @@ from torch import nn
 import dynmem as dm
 from dynmem.errors import NotFiniteError, ShapeError
 from dynmem.models import GRU, Attention, Block, Dense, FeedForward, Network, Norm, Tanh, get
-from dynmem.models.network import deepnorm
-from dynmem.models.residual import ACTIVATIONS, Activation, normalise
+from dynmem.models.residual import ACTIVATIONS, Activation, deepnorm, normalise
 from dynmem.system import map_arrays
 
 WIDTH, HIDDEN, STEPS = 6, 10, 7
@@ -54,13 +53,13 @@ def block(mixer, placement, hidden, alpha=1.0, kind="layer"):
 
 
 def torch_norm(norm):
-    made = (nn.LayerNorm if norm.kind == "layer" else nn.RMSNorm)(
+    built = (nn.LayerNorm if norm.kind == "layer" else nn.RMSNorm)(
         len(norm.gain), eps=1e-5, dtype=torch.float64
     )
     with torch.no_grad():
-        made.weight.copy_(tensor(norm.gain))
+        built.weight.copy_(tensor(norm.gain))
     # torch's root-mean-square norm has no offset, and the layer norm's is zero at the start
-    return lambda x: made(x) + tensor(norm.offset)
+    return lambda x: built(x) + tensor(norm.offset)
 
 
 def linear(W, b):
@@ -70,12 +69,12 @@ def linear(W, b):
 @pytest.mark.parametrize("kind", ["layer", "rms"])
 def test_norms_are_those_of_torch(kind):
     norm = shaken(Norm.plain(WIDTH, kind))
-    made = (nn.LayerNorm if kind == "layer" else nn.RMSNorm)(WIDTH, eps=1e-5, dtype=torch.float64)
+    built = (nn.LayerNorm if kind == "layer" else nn.RMSNorm)(WIDTH, eps=1e-5, dtype=torch.float64)
     with torch.no_grad():
-        made.weight.copy_(tensor(norm.gain))
+        built.weight.copy_(tensor(norm.gain))
         if kind == "layer":
-            made.bias.copy_(tensor(norm.offset))
-        expected = made(tensor(NOISE)).numpy() + (norm.offset if kind == "rms" else 0.0)
+            built.bias.copy_(tensor(norm.offset))
+        expected = built(tensor(NOISE)).numpy() + (norm.offset if kind == "rms" else 0.0)
     np.testing.assert_allclose(norm.output(None, NOISE), expected, atol=1e-12)
 
 
@@ -107,21 +106,21 @@ def test_dense_is_that_of_torch():
 @pytest.mark.parametrize("placement", ["pre", "post", "none"])
 @pytest.mark.parametrize("mixer", MIXERS)
 def test_block_is_the_direct_computation(mixer, placement, hidden, kind, alpha):
-    made = block(mixer, placement, hidden, alpha, kind)
-    x = made.initial(1)
+    built = block(mixer, placement, hidden, alpha, kind)
+    x = built.initial(1)
 
     def mixed(u):
         return tensor(
-            made.mixer.unroll(np.broadcast_to(x, (3, x.size)), u.numpy())[0]
-            if made.size
-            else made.mixer.output(None, u.numpy())
+            built.mixer.unroll(np.broadcast_to(x, (3, x.size)), u.numpy())[0]
+            if built.size
+            else built.mixer.output(None, u.numpy())
         )
 
     branches = [mixed]
     if hidden:
-        ff = made.feedforward
+        ff = built.feedforward
         branches.append(lambda z: linear(ff.W2, ff.b2)(torch.relu(linear(ff.W1, ff.b1)(z))))
-    expected, norms = tensor(NOISE), [torch_norm(norm) for norm in made.norms]
+    expected, norms = tensor(NOISE), [torch_norm(norm) for norm in built.norms]
     with torch.no_grad():
         for i, branch in enumerate(branches):
             if placement == "pre":
@@ -129,8 +128,8 @@ def test_block_is_the_direct_computation(mixer, placement, hidden, kind, alpha):
             else:
                 expected = alpha * expected + branch(expected)
                 expected = norms[i](expected) if placement == "post" else expected
-    for run in (made.run, made.unroll):
-        if run == made.run or made.size:
+    for run in (built.run, built.unroll):
+        if run == built.run or built.size:
             np.testing.assert_allclose(
                 run(np.broadcast_to(x, (3, x.size)), NOISE)[0], expected, atol=1e-10
             )
@@ -175,22 +174,22 @@ def test_block_is_torchs_encoder_layer(first):
     )
     ff = FeedForward(*(weights[f"linear{i}.{part}"] for i in (1, 2) for part in ("weight", "bias")))
     norms = tuple(Norm(weights[f"norm{i}.weight"], weights[f"norm{i}.bias"]) for i in (1, 2))
-    made = Block(attention, ff, norms, "pre" if first else "post")
-    np.testing.assert_allclose(made.run(np.zeros((3, made.size)), NOISE)[0], expected, atol=1e-10)
+    built = Block(attention, ff, norms, "pre" if first else "post")
+    np.testing.assert_allclose(built.run(np.zeros((3, built.size)), NOISE)[0], expected, atol=1e-10)
 
 
 def test_the_state_is_that_of_the_mixer_and_a_sequence_may_be_cut():
-    made = block("gru", "pre", HIDDEN)
-    assert (made.size, made.states, made.inputs, made.outputs) == (
+    built = block("gru", "pre", HIDDEN)
+    assert (built.size, built.states, built.inputs, built.outputs) == (
         WIDTH,
-        made.mixer.states,
+        built.mixer.states,
         WIDTH,
         WIDTH,
     )
     x = np.zeros((3, WIDTH))
-    whole, last = made.run(x, NOISE)
-    first, middle = made.run(x, NOISE[:, :4])
-    second, end = made.run(middle, NOISE[:, 4:])
+    whole, last = built.run(x, NOISE)
+    first, middle = built.run(x, NOISE[:, :4])
+    second, end = built.run(middle, NOISE[:, 4:])
     np.testing.assert_allclose(np.concatenate([first, second], axis=1), whole, atol=1e-12)
     np.testing.assert_allclose(end, last, atol=1e-12)
 
@@ -226,15 +225,15 @@ def test_deepnorm_scales_stream_and_branches():
     2)."""
     assert deepnorm(8) == pytest.approx((2.0, 8**-0.5))
     net = get("attention", units=200, inputs=3, layers=8, placement="deepnorm", feedforward=200)
-    assert {made.alpha for made in net.layers[1:]} == {2.0} and {
-        made.placement for made in net.layers[1:]
+    assert {built.alpha for built in net.layers[1:]} == {2.0} and {
+        built.placement for built in net.layers[1:]
     } == {"post"}
-    made, beta = net.layers[1], 8**-0.5
+    built, beta = net.layers[1], 8**-0.5
     for weights, scale in (
-        (made.mixer.Wv, beta),
-        (made.mixer.Wo, beta),
-        (made.mixer.Wq, 1.0),
-        (made.feedforward.W1, beta),
+        (built.mixer.Wv, beta),
+        (built.mixer.Wo, beta),
+        (built.mixer.Wq, 1.0),
+        (built.feedforward.W1, beta),
     ):
         assert weights.std() == pytest.approx(scale / np.sqrt(200), rel=0.03)
 
@@ -260,8 +259,8 @@ def test_the_shape_of_a_stack(placement, count, last):
         and isinstance(net.layers[-1], last)
     )
     assert all(
-        len(made.norms) == count and {norm.kind for norm in made.norms} <= {"rms"}
-        for made in net.layers[1:3]
+        len(built.norms) == count and {norm.kind for norm in built.norms} <= {"rms"}
+        for built in net.layers[1:3]
     )
     dm.check_system(net)
 
@@ -283,14 +282,12 @@ def test_a_block_in_torch_trains_every_array():
         (
             lambda: Dense(np.ones(3), np.ones(3)),
             ShapeError,
-            r"V of Dense must be a matrix \(outputs, "
-            r"inputs\), got shape \(3,\)",
+            r"V of Dense must be a matrix \(outputs, inputs\), got shape \(3,\)",
         ),
         (
             lambda: Dense(np.ones((3, 2)), np.ones(2)),
             ShapeError,
-            r"b of Dense has shape \(2,\), "
-            r"expected \(3,\)",
+            r"b of Dense has shape \(2,\), expected \(3,\)",
         ),
         (
             lambda: Dense(np.full((2, 2), np.nan), np.ones(2)),
@@ -302,8 +299,7 @@ def test_a_block_in_torch_trains_every_array():
         (
             lambda: FeedForward(np.ones(3), None, None, None),
             ShapeError,
-            r"W1 of FeedForward must be a "
-            r"matrix \(hidden, width\)",
+            r"W1 of FeedForward must be a matrix \(hidden, width\)",
         ),
         (
             lambda: FeedForward(np.ones((4, 3)), np.ones(4), np.ones((4, 3)), np.ones(3)),
@@ -313,24 +309,22 @@ def test_a_block_in_torch_trains_every_array():
         (
             lambda: FeedForward.random(3, 4, activation="swish"),
             ValueError,
-            "activation must be one of relu, tanh, gelu, identity, got 'swish'",
+            "activation = 'swish'",
         ),
         (lambda: FeedForward.random(3, 2.5), ValueError, "hidden = 2.5"),
-        (lambda: Activation(3, "swish"), ValueError, "kind must be one of relu"),
+        (lambda: Activation(3, "swish"), ValueError, "kind = 'swish'"),
         (lambda: Activation(0), ValueError, "width = 0"),
         (
             lambda: Norm(np.ones((2, 2)), np.ones(2)),
             ShapeError,
-            r"gain of Norm must have shape "
-            r"\(width,\), got \(2, 2\)",
+            r"gain of Norm must have shape \(width,\), got \(2, 2\)",
         ),
         (
             lambda: Norm(np.ones(2), np.ones(3)),
             ShapeError,
-            r"offset of Norm has shape \(3,\), "
-            r"expected \(2,\)",
+            r"offset of Norm has shape \(3,\), expected \(2,\)",
         ),
-        (lambda: Norm.plain(3, "batch"), ValueError, "a norm is one of layer, rms, got 'batch'"),
+        (lambda: Norm.plain(3, "batch"), ValueError, "kind = 'batch'"),
         (
             lambda: Block(Tanh.random(3, 2), None, (), "none"),
             ShapeError,
@@ -341,7 +335,7 @@ def test_a_block_in_torch_trains_every_array():
         (
             lambda: Block(Tanh.random(3, 3), None, (), "middle"),
             ValueError,
-            "placement must be one of pre, post, none, got 'middle'",
+            "placement = 'middle'",
         ),
         (
             lambda: Block(Tanh.random(3, 3)),
@@ -356,22 +350,22 @@ def test_a_block_in_torch_trains_every_array():
         (
             lambda: Block(Tanh.random(3, 3), None, (Norm.plain(4),)),
             ShapeError,
-            "Norm is 4 wide and the mixer 3: make them equal",
+            "Norm has width 4 and the mixer 3",
         ),
         (
             lambda: Block(Tanh.random(3, 3), FeedForward.random(4, 4), (), "none"),
             ShapeError,
-            "FeedForward is 4 wide and the mixer 3",
+            "FeedForward has width 4 and the mixer 3",
         ),
         (
             lambda: get("tanh", units=3, inputs=3, placement="before"),
             ValueError,
-            "placement must be one of pre, post, none, deepnorm, None, got",
+            "placement = 'before'",
         ),
         (
             lambda: get("tanh", units=3, inputs=3, placement="pre", norm="batch"),
             ValueError,
-            "norm must be one of layer, rms",
+            "norm = 'batch'",
         ),
         (
             lambda: get("tanh", units=3, inputs=3, placement="pre", feedforward=-1),

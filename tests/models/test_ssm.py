@@ -25,7 +25,7 @@ MODELS = {
 }
 
 
-def made(name, length=301, batch=3):
+def case(name, length=301, batch=3):
     rng = np.random.default_rng(7)
     model = MODELS[name]()
     return (
@@ -149,7 +149,7 @@ def test_s4_kernel_is_the_published_generating_function():
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_discrete_form_is_the_rule_and_scipys_continuous_form(name):
-    model, u, x = made(name)
+    model, u, x = case(name)
     whole, linear = model.discrete(), dm.linearize(model, x[0], u[0, 0])
     for letter in "ABCD":
         close(getattr(whole, letter), getattr(linear, letter))
@@ -169,7 +169,7 @@ def test_the_discrete_form_is_the_rule_and_scipys_continuous_form(name):
 
 def test_a_held_input_is_integrated_exactly():
     """scipy integrates the continuous form of S4D for an input held over each step."""
-    model, u, _ = made("s4d, zoh", length=30)
+    model, u, _ = case("s4d, zoh", length=30)
     flow = model.continuous(1)
     t = np.arange(0, 30.0, 1 / 50)
     _, y, _ = signal.lsim(
@@ -181,7 +181,7 @@ def test_a_held_input_is_integrated_exactly():
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("length", [1, 2, 127, 128, 301])
 def test_recurrence_convolution_and_blocks_agree(name, length):
-    model, u, x = made(name, length)
+    model, u, x = case(name, length)
     rest = np.zeros(model.size)
     expected, last = model.unroll(x, u)
     for found, wanted in zip(model.run(x, u), (expected, last), strict=True):
@@ -203,7 +203,7 @@ def test_recurrence_convolution_and_blocks_agree(name, length):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_sequence_may_be_cut_anywhere(name):
-    model, u, x = made(name)
+    model, u, x = case(name)
     whole, last = model.run(x, u)
     for cut in (1, 100, 300):
         first, middle = model.run(x, u[:, :cut])
@@ -223,7 +223,7 @@ def test_torch_runs_and_differentiates_every_form(name):
 
     from dynmem.training import Trainable
 
-    model, u, x = made(name, 150)
+    model, u, x = case(name, 150)
     net = Trainable(model, torch.float64)
     u, x = (torch.tensor(v, requires_grad=True) for v in (u, x))
     twin, weight = net.twin(), torch.randn(3, 150, model.units, dtype=torch.float64)
@@ -289,7 +289,7 @@ def test_the_kernel_of_s4_is_regular_at_half_the_rate():
 def test_another_sampling_rate(name):
     """Halving the step of a model and of its samples: exact for a held input under zero-order hold,
     to second order under the bilinear rule."""
-    model, _, _ = made(name)
+    model, _, _ = case(name)
     t = np.arange(400)
     u = np.sin(0.02 * t)[:, None] * np.ones(model.units)
     zoh = getattr(model, "method", "") == "zoh"
@@ -306,8 +306,8 @@ def test_another_sampling_rate(name):
 
 
 def test_a_stack_at_another_sampling_rate():
-    """A slow signal sampled twice as often: a stack of two layers, its steps halved, says the same;
-    and a tanh network cannot."""
+    """A slow signal sampled twice as often: a stack of two layers, its steps halved, gives the
+    same; a tanh network cannot."""
     model = dm.models.get(
         "s4d",
         units=4,
@@ -334,7 +334,7 @@ def test_a_stack_at_another_sampling_rate():
         lru.layers[1].mixer.eigenvalues ** 2
     )
     assert dm.models.resampled(dm.models.LMU.random(2, 1, theta=8.0), 2.0).theta == 4.0
-    with pytest.raises(TypeError, match="Tanh knows steps, not time"):
+    with pytest.raises(TypeError, match="Tanh is in discrete time"):
         dm.models.resampled(dm.models.get("tanh", units=3, inputs=2, layers=2), 0.5)
 
 
@@ -439,27 +439,6 @@ def test_blocks_and_convolution():
     close(last, state.ravel())
 
 
-@pytest.mark.parametrize("kind", ["s4d", "s4"])
-def test_in_a_stack(kind, tmp_path):
-    from dynmem.training import Trainable
-    from dynmem.training.checkpoint import load, save
-
-    model = dm.models.get(
-        kind, units=4, inputs=2, outputs=3, layers=2, placement="pre", feedforward=8, modes=4, rng=0
-    )
-    u = np.random.default_rng(0).standard_normal((2, 60, 2))
-    rest = np.zeros((2, model.size))
-    y, last = model.run(rest, u)
-    expected, end = model.unroll(rest, u)
-    close(y, expected)
-    close(last, end)
-    close(Trainable(model, "float64")(u).detach().numpy(), y)
-    save(model, tmp_path / "model.pt")
-    np.testing.assert_array_equal(load(tmp_path / "model.pt").run(rest, u)[0], y)
-    # no encoder where none is needed
-    assert dm.models.get(kind, units=3, inputs=3, modes=2).inputs == 3
-
-
 @pytest.mark.slow  # 150 steps of training
 def test_training_reduces_the_loss():
     task = dm.tasks.Copy(delay=3, scored="recalled")
@@ -495,14 +474,14 @@ def test_training_reduces_the_loss():
         (
             lambda: S4D.random(1, 1, init="linear"),
             ValueError,
-            "init must be one of lin, inv, legs, real",
+            "init = 'linear'",
         ),
         (
             lambda: S4.random(1, 1, init="fourier"),
             ValueError,
-            "init must be one of legs, legt, lagt",
+            "init = 'fourier'",
         ),
-        (lambda: S4D.random(1, 1, method="euler"), ValueError, "method must be zoh or bilinear"),
+        (lambda: S4D.random(1, 1, method="euler"), ValueError, "method = 'euler'"),
         (
             lambda: S4D.random(1, 1, step_min=-1.0),
             ValueError,
@@ -512,11 +491,11 @@ def test_training_reduces_the_loss():
         (
             lambda: S4D.random(1, 1, step_min=0.2),
             ValueError,
-            "step_min = 0.2 lies above step_max = 0.1",
+            "step_min = 0.2 is above step_max = 0.1",
         ),
         (lambda: S4D.random(1, 1).resampled(0.0), ValueError, "factor = 0.0"),
         (lambda: S4D.random(1, 1).resampled(-2), ValueError, "factor = -2"),
-        (lambda: S4D.random(1, 1).discrete(1), ValueError, "S4D has channels 0 to 0"),
+        (lambda: S4D.random(1, 1).discrete(1), ValueError, "channel = 1"),
         (lambda: S4D.random(1, 1).kernel(0), ValueError, "length = 0"),
         (lambda: S4.random(1, 1).kernel(1.5), ValueError, "length = 1.5"),
         (
@@ -527,8 +506,7 @@ def test_training_reduces_the_loss():
         (
             lambda: replace(S4D.random(2, 2), D=np.zeros(3)),
             ShapeError,
-            r"D of S4D has shape \(3,\), "
-            r"expected \(2,\)",
+            r"D of S4D has shape \(3,\), expected \(2,\)",
         ),
         (lambda: replace(S4.random(2, 2), P=np.zeros(3)), ShapeError, "P of S4 has shape"),
         (
@@ -539,10 +517,7 @@ def test_training_reduces_the_loss():
         (
             lambda: replace(S4.random(1, 1), P=np.zeros((1, 1, 3, 2))),
             ShapeError,
-            r"P of S4 has shape "
-            r"\(1, 1, 3, 2\), "
-            r"expected \(1, 1, "
-            r"32, 2\)",
+            r"P of S4 has shape \(1, 1, 3, 2\), expected \(1, 1, 32, 2\)",
         ),
         (
             lambda: replace(S4.random(1, 1), B=np.full((1, 32, 2), np.nan)),
@@ -552,18 +527,18 @@ def test_training_reduces_the_loss():
         (
             lambda: replace(S4D.random(1, 1), log_step=[800.0]),
             NotFiniteError,
-            "log_step of S4D lies beyond .*: lower learning_rate",
+            "log_step of S4D exceeds .*: lower learning_rate",
         ),
         (
             lambda: replace(S4D.random(1, 1), C=1j * np.ones((1, 32, 2))),
             TypeError,
             "C of S4D must hold real numbers",
         ),
-        (lambda: diagonal("lin2", 3), ValueError, "init must be one of"),
+        (lambda: diagonal("lin2", 3), ValueError, "init = 'lin2'"),
         (
             lambda: dm.models.get("s4d", units=4, inputs=2, gain=1.0),
             TypeError,
-            "s4d takes no option {'gain'}: it takes init, method",
+            "s4d takes no option 'gain': it takes init, method",
         ),
     ],
 )

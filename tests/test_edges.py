@@ -316,7 +316,7 @@ def test_a_whole_number_as_the_default_of_a_float():
         ),
         (
             lambda: echo_state(dm.models.Tanh.random(2, 1), duration=9, spread=np.nan),
-            "spread = nan: must be a positive number",
+            "spread = nan",
         ),
         (
             lambda: echo_state(dm.models.Tanh.random(2, 1), duration=9, replicas="a"),
@@ -330,7 +330,7 @@ def test_a_whole_number_as_the_default_of_a_float():
         ),
         (
             lambda: fixed_points(dm.systems.get("henon"), tolerance="a"),
-            "tolerance = 'a': must be one real number",
+            "tolerance = 'a'",
         ),
         (
             lambda: period_doublings(dm.systems.get("logistic"), "r", 2.9, 3.6, doublings=1.5),
@@ -368,7 +368,7 @@ def test_a_whole_number_as_the_default_of_a_float():
         ),
         (
             lambda: dm.lyapunov_spectrum(dm.systems.get("henon"), duration=9, tolerance="a"),
-            "tolerance = 'a': must be one real number",
+            "tolerance = 'a'",
         ),
         (lambda: dm.FlowMap(dm.systems.get("lorenz63"), dt="a"), "dt = 'a': a step must be"),
         (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -148,9 +147,8 @@ def fixed_points(
                 np.concatenate(pair)
                 for pair in zip((x, solution, error, good), (more, *found), strict=True)
             )
-        points, found, doubt = _whole_cycles(
-            equation, *_distinct(equation, solution[good], error[good]), tolerance
-        )
+        distinct = _distinct(equation, solution[good], error[good])
+        points, found, doubt = _whole_cycles(equation, distinct, tolerance)
         points = equation.near_zero(points)
         order, cycle, periods = _sorted(equation, points)
         points, found, doubt = points[order], found[order], doubt[order]
@@ -235,7 +233,7 @@ def _further(rounds, points):
         return
 
 
-def _starts(system, starts, box, u, period, rng) -> Iterator[np.ndarray]:
+def _starts(system, starts, box, u, period, rng):
     """Starts (m, n) in one round, those given or drawn from the box; or in two: from orbits and
     boxes around them, and then from the box around the points found, which are sent in."""
     if starts is not None and np.ndim(starts) > 0:
@@ -337,11 +335,12 @@ def _distinct(equation, x, error):
     return points, np.array(found, int), np.array(doubts)
 
 
-def _whole_cycles(equation, points, found, doubt, tolerance):
+def _whole_cycles(equation, distinct, tolerance):
     """The points with their images, which belong to the same cycles, those that no start found
     counted 0."""
+    points, found, doubt = distinct
     if equation.period == 1 or not len(points):
-        return points, found, doubt
+        return distinct
     with np.errstate(all="ignore"):
         images = [points]
         for _ in range(equation.period - 1):

@@ -50,9 +50,10 @@ def as_map(
                 f"is {system.dt}: leave dt out"
             )
         return system
+    flow: Any = system
     if dt is not None:
-        return FlowMap(system, dt)
-    return FlowMap(system, suggest_step(system, x0, drive=drive, duration=duration), order=8)
+        return FlowMap(flow, dt)
+    return FlowMap(flow, suggest_step(flow, x0, drive=drive, duration=duration), order=8)
 
 
 def suggest_step(

@@ -150,10 +150,10 @@ def bifurcation(
             transient = default_transient(span, max(steps, default=0.0))
         sampling = _Sampling(compiled, transient, duration, samples, section, held)
         rows = sampling.rows(systems, steppers, start, continuation)
-    options = {"exponents": exponents, "dt": dt, "rng": rng, "transient": transient}
-    options["duration"] = span
+    runs = {"exponents": exponents, "dt": dt, "rng": rng}
+    runs |= {"transient": transient, "duration": span}
     spectra = _exponents_of_rows(
-        systems, rows, start, continuation, None if drive is None else held, options
+        systems, rows, start, continuation, None if drive is None else held, runs
     )
     if exponents:
         _warn_if_short(spectra[:, 2, 0] == 1.0, np.array([end is None for *_, end in rows]))

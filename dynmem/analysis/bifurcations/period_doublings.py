@@ -40,13 +40,13 @@ def period_doublings(
     duration: int = 2000,
     rng: Rng = 0,
 ) -> Dataset:
-    """Parameters a_k at which a map's cycle of period 2^k p loses its stability to one twice as
-    long.
+    """Parameters a_k at which a cycle of period 2^k p of a map loses its stability.
 
-    The stable cycle at ``start`` is followed by Newton's method towards ``stop``; where the
-    multiplier that is closest to -1 passes it, the parameter is found by bisection (Brent), and the
-    cycle of twice the period is sought beyond. The ratio (a_k - a_(k-1)) / (a_(k+1) - a_k) tends to
-    Feigenbaum's 4.6692 for maps with a quadratic maximum.
+    A cycle of twice the period takes its place. The stable cycle at ``start`` is followed by
+    Newton's method towards ``stop``; where the multiplier that is closest to -1 passes it, the
+    parameter is found by bisection (Brent), and the cycle of twice the period is sought beyond. The
+    ratio (a_k - a_(k-1)) / (a_(k+1) - a_k) tends to Feigenbaum's 4.6692 for maps with a quadratic
+    maximum.
 
     Parameters
     ----------

@@ -4,6 +4,7 @@ the precision of the integrator."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +63,7 @@ class PoincareSection:
 class _TimeScaledFlow(Flow):
     """A flow multiplied by its input: a step of 1 integrates each state over a time of its own."""
 
-    flow: Flow = None
+    flow: Any = None
     held: np.ndarray | None = None
     inputs = 1
     size = property(lambda self: self.flow.size)

@@ -3,10 +3,11 @@ it?"""
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -139,8 +140,9 @@ def conditional_exponents(
         )
         values, error = found.lyapunov.values, found.lyapunov_error.values
         converged, per, step = bool(found.converged), found.lyapunov.attrs["units"], None
+        transient = json.loads(found.attrs["parameters"])["transient"]
     else:
-        values, error, converged, per, step = _subsystem(
+        values, error, converged, per, step, transient = _subsystem(
             system, x0, responding, duration, transient, exponents, drive, dt, rng
         )
     if not converged:
@@ -158,7 +160,7 @@ def conditional_exponents(
         "transient": transient,
         "drive": drive_name(drive),
         "dt": step,
-        "responding": None if responding is None else [str(c) for c in responding],
+        "responding": _listed(responding),
     }
     return dataset(
         rows,
@@ -171,15 +173,15 @@ def conditional_exponents(
 
 
 def _subsystem(system, x0, responding, duration, transient, exponents, drive, dt, rng):
-    """Exponents of a subsystem, their errors, whether they have settled, their unit, and the
-    step."""
+    """Exponents of a subsystem, their errors, whether they have settled, their unit, the step and
+    the transient."""
     if system.inputs or drive is not None:
         raise ValueError(
             f"responding is for a system that runs free, {type(system).__name__} has "
             "inputs: leave responding out"
         )
     with one_thread():
-        run, (skip, steps), _ = start_orbit(
+        run, (skip, steps), times = start_orbit(
             system,
             x0,
             None,
@@ -211,7 +213,8 @@ def _subsystem(system, x0, responding, duration, transient, exponents, drive, dt
     error, settled = certainty(np.full(steps, abs(run.stepper.dt)), growths)
     order = np.argsort(-values, kind="stable")
     per, _ = rate_unit(system, run.stepper.dt)
-    return values[order], error[order], bool(settled.all()), per, run.stepper.dt
+    settled, dt = bool(settled.all()), run.stepper.dt
+    return values[order], error[order], settled, per, dt, times["transient"]
 
 
 def _growths(run, n, chosen, steps):
@@ -224,6 +227,14 @@ def _growths(run, n, chosen, steps):
         run.x = np.concatenate([run.x[:n], run.x[chosen]])
         run.frame = np.concatenate([np.zeros((len(run.frame), n)), run.frame[:, n:]], axis=1)
     return np.concatenate(parts) if parts else np.empty((0, len(run.frame)))
+
+
+def _listed(responding):
+    """Names of the components, as a Dataset records them."""
+    if responding is None:
+        return None
+    several = [responding] if isinstance(responding, (str, int)) else responding
+    return ", ".join(map(str, several))
 
 
 def _components(system, responding, n):
@@ -281,7 +292,7 @@ class _Response:
 class ResponseFlow(_Response, Flow):
     """A flow and a copy of some of its components that the others drive."""
 
-    whole: System = None
+    whole: Any = None
     chosen: tuple = ()
 
 
@@ -289,7 +300,7 @@ class ResponseFlow(_Response, Flow):
 class ResponseMap(_Response, Map):
     """A map and a copy of some of its components that the others drive."""
 
-    whole: System = None
+    whole: Any = None
     chosen: tuple = ()
     dt = property(lambda self: self.whole.dt)
 
@@ -308,7 +319,7 @@ def echo_state(
     spread: float = 1.0,
     rng: Rng = 0,
 ) -> Dataset:
-    """Replica test of the echo state property: do copies with the same driver come together?
+    """Replica test of the echo state property: whether copies with the same driver come together.
 
     For a system with inputs the copies share the ``drive``; for an autonomous one with
     ``responding`` components they share the driving components, as an auxiliary system does
@@ -381,17 +392,17 @@ def echo_state(
             "respond, responding=(...)"
         )
     rng_noise = generator(rng).spawn(4)[3]
-    one = None if x0 is None else np.asarray(x0, float)
-    several = one is not None and one.ndim == 2
-    if several and len(one) < 2:
+    starts = np.empty(0) if x0 is None else np.asarray(x0, float)
+    several = starts.ndim == 2
+    if several and len(starts) < 2:
         raise ShapeError(
-            f"x0 has shape {one.shape}: pass one start of shape (n,), or at least "
+            f"x0 has shape {starts.shape}: pass one start of shape (n,), or at least "
             "two copies of shape (replicas, n)"
         )
     with one_thread():
         run, (skip, steps), times = start_orbit(
             system,
-            one[0] if several else x0,
+            starts[0] if several else x0,
             drive,
             rng,
             exponents=1,
@@ -402,7 +413,7 @@ def echo_state(
         if steps < 1:
             raise ValueError(f"duration = {duration} is less than one step of {run.stepper.dt}")
         x = (
-            as_state(system, one, "x0")
+            as_state(system, starts, "x0")
             if several
             else _replicas(run.x, replicas, spread, rng_noise)
         )
@@ -433,7 +444,7 @@ def echo_state(
         "spread": spread,
         "drive": drive_name(drive),
         "dt": stepper.dt,
-        "responding": None if responding is None else [str(c) for c in responding],
+        "responding": _listed(responding),
     }
     return dataset(
         rows,

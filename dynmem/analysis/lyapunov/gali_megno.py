@@ -320,7 +320,7 @@ class _Deviations:
         where a start is lost."""
         plan = self.plan
         x, frames = plan.x, np.tile(plan.frame, (len(plan.x), 1, 1))
-        level = self.conserved(x) if self.conserved else None
+        level: Any = self.conserved(x) if self.conserved else None
         compiled = program(plan.stepper, x.shape[1], plan.steps * len(x))
         stretch = STEPS_PER_STRETCH
         if compiled:

@@ -212,13 +212,13 @@ def test_a_batch_is_a_loop():
             np.testing.assert_allclose(many[name][:, i, j], one[name], rtol=1e-9, atol=1e-12)
 
 
-def test_machine_code_and_numpy_agree():
+def test_compiled_and_numpy_agree():
     from dynmem.compiler.program import program
 
     step = StandardMap()
     x, frame = np.array([[0.3, 0.2], [3.0, 0.1]]), np.tile(np.eye(2), (2, 1, 1))
-    made = program(step, 2)
-    slow, fast = advance(step, x, frame, 30), advance(step, x, frame, 30, made)
+    compiled = program(step, 2)
+    slow, fast = advance(step, x, frame, 30), advance(step, x, frame, 30, compiled)
     for a, b in zip(slow, fast, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
 

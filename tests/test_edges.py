@@ -85,7 +85,7 @@ def test_what_has_no_derivative_is_refused():
             dm.jacobian(Root(), [1.0], engine=engine)
 
 
-def test_a_rule_in_numpy_is_told_what_to_use():
+def test_a_rule_in_numpy_gets_advice():
     assert dm.jacobian(Bare(), [0.0]).item() == 1.0
     for engine in ("torch", "symbolic"):
         with pytest.raises(TypeError, match=r"use dm\.sin, dm\.stack and their kin"):
@@ -121,7 +121,7 @@ def test_the_sum_rule_of_small_frames():
         assert abs(found.sum_residual) < 1e-10
 
 
-def test_a_step_that_is_too_long_is_said():
+def test_a_step_that_is_too_long_is_noted():
     found = dm.lyapunov_spectrum(dm.systems.get("lorenz63"), [1.0, 1.0, 20.0], duration=60, dt=0.15)
     assert not found.converged and "too long" in found.attrs["note"]
 
@@ -419,7 +419,7 @@ def test_both_integrators_run_backward():
     np.testing.assert_allclose(back, x, atol=1e-6)
 
 
-def test_a_jacobian_that_is_lost_is_not_blamed_on_the_state():
+def test_a_jacobian_that_is_lost_is_named_as_such():
     class Edge(dm.Map):
         states = ("x",)
 

@@ -162,7 +162,7 @@ class Exploding(Square):
 @pytest.mark.parametrize(
     "options", [{"dt": 0.01}, {}, {"rtol": 1e-9}], ids=["fixed", "suggested", "adaptive"]
 )
-def test_a_lost_orbit_says_where(flow, options):
+def test_a_lost_orbit_reports_where(flow, options):
     start = time.process_time()
     with (
         np.errstate(all="ignore"),

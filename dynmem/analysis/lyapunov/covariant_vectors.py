@@ -283,8 +283,8 @@ def _between(vectors, values, error, time):
     """Smallest principal angle between the growing and the shrinking vectors, and a note where
     there is none.
 
-    An exponent counts as neutral where it cannot be told from 0: within three standard errors, or
-    within 2/time, since a neutral direction's length may change by a factor of that order.
+    An exponent counts as neutral within three standard errors of 0, or within 2/time, since the
+    length of a neutral direction may change by a factor of that order.
     """
     doubt = np.maximum(3.0 * np.where(np.isfinite(error), error, 0.0), 2.0 / time)
     up, down = values > doubt, values < -doubt

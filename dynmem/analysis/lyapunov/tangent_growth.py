@@ -1,5 +1,5 @@
 """The tangent loop: how fast the directions of a frame grow along an orbit, with a QR as often as
-the frame's condition asks."""
+the frame's condition requires."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from .qr import Frame, random_frame
 # share of its length that the worst row keeps between two QRs, in large and in small frames:
 # rounding grows by its inverse
 TARGET_SHARE = 1e-6, 1e-4
-MIN_SHARE = 1e-8, 1e-6  # below it the steps since the last QR are done again, one by one
+MIN_SHARE = 1e-8, 1e-6  # below it the steps since the last QR are repeated, one by one
 SMALL_FRAME_ROWS = 96  # whose QR costs little next to the calls
 MAX_QR_INTERVAL = 64  # steps
-LOG_GROWTH_FLOOR = (
-    -600.0
-)  # log of the growth since the last QR below which numbers begin to lose digits
+# log of the growth since the last QR, below which digits are lost to underflow
+LOG_GROWTH_FLOOR = -600.0
 CHECKED_SHARE = 0.02  # share of the steps whose volume growth is computed too
 GROWTH_RECORDS = 1024  # kept; beyond twice as many, neighbours are merged
 MAX_FRAME_NUMBERS = 2**31  # 16 GiB

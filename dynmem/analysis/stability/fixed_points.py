@@ -447,7 +447,7 @@ def _rows(equation, points, values, periods, cycle, found, doubt, good):
 
 
 def _signs(exponents, doubt):
-    """Which exponents are above 0, and which cannot be told from 0, given the errors of the
+    """Which exponents are above 0, and which cannot be separated from 0, given the errors of the
     points."""
     finite = np.where(np.isfinite(exponents), np.abs(exponents), 0.0)
     limit = (

@@ -33,7 +33,7 @@ def test_a_linear_response_is_exact():
     assert unstable.lyapunov.item() == pytest.approx(np.log(1.01), abs=1e-12) and not bool(
         unstable.synchronises
     )
-    # x does not hear y: its own exponent
+    # x does not depend on y: its own exponent
     chaotic = conditional_exponents(Coupled(), [0.3, 0.0], responding="x", duration=2000)
     assert chaotic.lyapunov.item() == pytest.approx(0.4945, abs=0.03)
 

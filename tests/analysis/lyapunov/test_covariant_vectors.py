@@ -111,7 +111,7 @@ def test_a_driven_network():
     assert "neutral_angle" not in found
 
 
-def test_what_cannot_be_told_is_said():
+def test_notes_where_no_direction_grows_or_shrinks():
     found = dm.covariant_vectors(dm.models.Linear(np.diag([0.5, 0.2])), duration=20, transient=20)
     assert np.isnan(found.subspace_angle).all() and "growing" in found.attrs["note"]
 

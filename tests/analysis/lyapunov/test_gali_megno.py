@@ -126,7 +126,7 @@ def test_gali_of_the_standard_map():
     assert (found.gali[10:, 1] > 1.0 / found.time[10:]).all()
 
 
-def test_gali_tells_the_dimension_of_the_torus():
+def test_gali_shows_the_dimension_of_the_torus():
     """Skokos, Bountis and Antonopoulos (2007): on a torus of N = 2 dimensions GALI_2 stays, GALI_3
     falls as a power of t, -2."""
 
@@ -255,7 +255,7 @@ class Square(dm.Map):
         return x * x
 
 
-def test_a_lost_start_is_told_apart_and_all_lost_is_an_error():
+def test_a_lost_start_is_reported_and_all_lost_is_an_error():
     found = dm.megno(Square(), np.array([[0.5], [3.0]]), duration=40)
     assert np.isinf(found.lost[0]) and 8 <= float(found.lost[1]) <= 11
     assert np.isnan(found.mean_megno[-1, 1]) and np.isfinite(found.mean_megno[5, 1])

@@ -430,7 +430,7 @@ def test_blow_up_ends_at_once():
     assert time.process_time() - start < 25  # five cases, each within 5 s
 
 
-def test_a_run_that_is_too_short_says_so():
+def test_a_run_that_is_too_short_warns():
     short = dm.lyapunov_spectrum(dm.systems.get("henon"), duration=8, transient=0)
     assert (
         not short.converged

@@ -194,7 +194,7 @@ def test_an_input_that_is_held():
 
 
 @pytest.mark.parametrize("system", [dm.models.Linear(np.diag([1.0, 0.5])), Circle()])
-def test_a_continuum_is_said_to_be_one(system):
+def test_a_continuum_is_noted(system):
     """A line attractor and a ring."""
     found = dm.fixed_points(system, box=(-2, 2), starts=100)
     assert (

@@ -23,7 +23,7 @@ from ..convergence import certainty, within
 from ..drive import default_transient, drive_name, example_input, read_drive
 from .compiled import compiled_growth
 from .qr import random_frame
-from .tangent_growth import Growth, Tangents, how_many
+from .tangent_growth import Growth, Tangents, check_step, how_many
 from .tangent_orbit import rate_unit
 
 if TYPE_CHECKING:
@@ -309,6 +309,7 @@ def _spectrum(system, x0, drive, rng, *, duration, transient, exponents, dt, tol
     stepper = as_map(system, dt, x, example_input(system, drive), duration * TANGENT)
     skip, steps, transient = _steps(stepper, duration, transient)
     inputs = read_drive(stepper, drive, skip + steps, seeds[1])
+    check_step(stepper, x, inputs(0))
     compiled = program(stepper, n, (skip + steps) * TANGENT)
     growth = None
     if compiled:

@@ -11,7 +11,7 @@ from ...autodiff.jacobian import divergence, jacobian, push
 from ...errors import NotFiniteError
 from ...orbits import FlowMap, not_finite
 from ...runtime.validation import is_real
-from ...system import check_rule
+from ...system import Map, check_rule
 from .qr import Frame, random_frame
 
 # share of its length that the worst row keeps between two QRs, in large and in small frames:
@@ -94,14 +94,6 @@ class Tangents:
         self.measuring, self.lost = False, np.zeros(k, bool)
         self.complete = k == x.shape[-1]
         self.next_check, self.checked, self.residual = 0, 0, 0.0
-        with np.errstate(all="ignore"):
-            after = np.asarray(system.rule(x, drive(0)))
-        check_rule(system, after.shape, x)
-        if np.iscomplexobj(after):
-            raise TypeError(
-                f"the state of {type(system).__name__} is complex: make its real and "
-                "imaginary parts components of their own"
-            )
 
     def advance(self, until):
         """Iterate to the step ``until``, with as many steps between two QRs as rounding allows."""
@@ -180,6 +172,18 @@ class Tangents:
             self.checked += count
             total = logs.sum()
             self.residual += 0.0 if np.isneginf(total) and np.isneginf(volume) else total - volume
+
+
+def check_step(system: Map, x: np.ndarray, u: np.ndarray | None) -> None:
+    """Refuse a rule that returns no state like x, or a complex one."""
+    with np.errstate(all="ignore"):
+        after = np.asarray(system.rule(x, u))
+    check_rule(system, after.shape, x)
+    if np.iscomplexobj(after):
+        raise TypeError(
+            f"the state of {type(system).__name__} is complex: make its real and "
+            "imaginary parts components of their own"
+        )
 
 
 def volume_growth(system, x, u):

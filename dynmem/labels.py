@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from .system import System, _plain
+from .system import System, _plain, inner
 
 
 def dataset(variables, coords=None, *, title, source, parameters=None, seed=None, **attributes):
@@ -78,3 +78,38 @@ def not_a_seed(rng):
 def describe_system(system: System) -> dict:
     """Name and parameters of a system, for the attributes of a Dataset."""
     return {"system": type(system).__name__, **system.parameters}
+
+
+def complex_parts(name: str, dims, values, units: str, long_name: str) -> dict:
+    """Rows NAME_real and NAME_imag of a complex variable: netCDF-4 has no complex numbers.
+
+    >>> list(complex_parts("eigenvalue", "mode", np.array([1j]), "1", "eigenvalue"))
+    ['eigenvalue_real', 'eigenvalue_imag']
+    """
+    return {
+        f"{name}_real": (dims, np.real(values), units, f"{long_name}, real part"),
+        f"{name}_imag": (dims, np.imag(values), units, f"{long_name}, imaginary part"),
+    }
+
+
+def differing_parameters(systems) -> dict:
+    """Values of each parameter (numbers or strings) in which systems of a list differ, by name;
+    ``system`` holds the names of their classes where these differ.
+
+    A parameter that some of the systems lack is left out; a FlowMap counts by its flow.
+
+    >>> from dynmem.systems import get
+    >>> differing_parameters([get("henon", a=a) for a in (1.0, 1.4)])
+    {'a': array([1. , 1.4])}
+    """
+    flows = [inner(system) for system in systems]
+    columns = {"system": [type(system).__name__ for system in flows]}
+    for name in flows[0].parameters:
+        if all(name in system.parameters for system in flows):
+            columns[name] = [getattr(system, name) for system in flows]
+    found = {}
+    for name, column in columns.items():
+        values = np.array(column) if all(np.ndim(v) == 0 for v in column) else np.empty(0)
+        if values.dtype.kind in "biufU" and len(set(values.tolist())) > 1:
+            found[name] = values
+    return found

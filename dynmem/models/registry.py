@@ -253,7 +253,7 @@ def get(
     units, layers = integer("units", units), integer("layers", layers)
     _check_options(name, kind, options)
     _check_shape(placement, norm, integer("feedforward", feedforward, 0), activation)
-    if placement == "deepnorm" and (gain := getattr(kind, "branch_gain", None)):
+    if placement == "deepnorm" and (gain := kind.branch_gain):
         options = {gain: deepnorm(layers)[1], **options}
     encoded = placement is not None or (kind.square and inputs != units)
     cells: tuple[Map, ...] = (Dense.random(units, inputs, rng=rng),) if encoded else ()

@@ -7,14 +7,11 @@ them with the rule.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-
-if TYPE_CHECKING:
-    from .cell import Cell
 
 Pair: TypeAlias = tuple[Tensor, Tensor]
 
@@ -22,7 +19,7 @@ Pair: TypeAlias = tuple[Tensor, Tensor]
 RNN_OPTIONS = (True, 1, 0.0, True, False, True)
 
 
-def rnn_tanh(cell: Cell, x: Tensor, u: Tensor, kernel: Callable = torch.rnn_tanh) -> Pair:
+def rnn_tanh(cell: Any, x: Tensor, u: Tensor, kernel: Callable = torch.rnn_tanh) -> Pair:
     """Outputs (batch, T, N) and last state (batch, N) of a tanh network from x (batch, N), for
     inputs u (batch, T, D).
     """
@@ -32,12 +29,12 @@ def rnn_tanh(cell: Cell, x: Tensor, u: Tensor, kernel: Callable = torch.rnn_tanh
     return h, last[0]
 
 
-def rnn_relu(cell: Cell, x: Tensor, u: Tensor) -> Pair:
+def rnn_relu(cell: Any, x: Tensor, u: Tensor) -> Pair:
     """The same for a rectified network."""
     return rnn_tanh(cell, x, u, torch.rnn_relu)
 
 
-def lstm(cell: Cell, x: Tensor, u: Tensor) -> Pair:
+def lstm(cell: Any, x: Tensor, u: Tensor) -> Pair:
     """The same for an LSTM, whose state is (h, c)."""
     n = cell.units
     start = [part[None].contiguous() for part in (x[..., :n], x[..., n:])]
@@ -47,7 +44,7 @@ def lstm(cell: Cell, x: Tensor, u: Tensor) -> Pair:
     return h, torch.cat((last[0], c[0]), dim=-1)
 
 
-def gru(cell: Cell, x: Tensor, u: Tensor) -> Pair:
+def gru(cell: Any, x: Tensor, u: Tensor) -> Pair:
     """The same for a GRU."""
     # torch has a second bias for all gates, only that of n stands alone
     inner = pad(cell.c, (2 * cell.units, 0))

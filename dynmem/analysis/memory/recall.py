@@ -136,7 +136,7 @@ def memory_trace(system, *, lags, synapses=10_000, stored=None, repeats=10, bina
 
     All synapses hear independent random memories, one a step; after ``stored`` of them (default
     five times the largest lag) the trace is read, ``repeats`` times in a row, a step apart. Twins:
-    ``dm.theory.leaky_synapse``, ``cascade_synapse``, ``benna_fusi``.
+    ``dm.theory.memory_trace``.
 
     system: a Map with one input and one output, the weight, such as ``Impulses(BennaFusi())``,
     started at the origin, or at ``balanced()``; binary: single stochastic synapses instead, of a
@@ -241,7 +241,9 @@ def memory_lifetime(trace, synapses, *, threshold=1.0):
     differences. Source: Fusi, Drew and Abbott (2005); Benna and Fusi (2016).
 
     >>> import dynmem as dm
-    >>> made = memory_lifetime(dm.theory.leaky_synapse(range(200), rate=0.1, binary=True), [1e4, 1e6])
+    >>> synapse = dm.systems.LeakySynapse(0.1)
+    >>> trace = dm.theory.memory_trace(synapse, lags=range(200), binary=True)
+    >>> made = memory_lifetime(trace, [1e4, 1e6])
     >>> made.lifetime.values.round(1).tolist()
     [21.9, 43.7]
     """

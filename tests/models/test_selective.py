@@ -85,7 +85,7 @@ def test_the_difference_of_the_two_input_steps():
 def test_exponents_are_rates_times_the_mean_step():
     """Given inputs, the exponents are A_n times the mean step, never positive: exactly on the
     Jacobians, and as measured."""
-    model, u = layer(step_max=1.0, step_min=0.1), drive(steps=1000)
+    model, u = layer(step_max=1.0, step_min=0.1), drive(steps=3000)
     predicted = dm.theory.selective_spectrum(model, drive=u)
     x, growth = np.zeros(model.size), np.zeros(model.size)
     for now in u:

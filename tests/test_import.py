@@ -16,6 +16,7 @@ HEAVY = ("torch", "xarray", "sympy", "matplotlib", "numba", "pandas", "dask", "h
 # Lowest first: a file imports from its own floor and from those before it.
 FLOORS = [
     "errors",
+    "typing",
     "runtime",
     "arrays",
     "system",

@@ -89,7 +89,7 @@ class Orbits:
     @property
     def about(self):
         """What it is in a line."""
-        return f"orbit: {systems.describe(self.name)['summary']}"
+        return f"orbit: {systems.about(self.name)}"
 
     def __call__(self, **given):
         plan = self.plan(**given)

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import suggestion
 from ..runtime.registry import Registry
 from ..runtime.validation import public
-from ..system import Map, System
+from ..system import Flow, Map
 from .equations import equation, stated_equation, summary
 from .known import Known
 
@@ -56,9 +56,9 @@ ALIASES = {
 
 
 @cache
-def table() -> dict[str, type[System]]:
+def table() -> dict[str, type[Map] | type[Flow]]:
     """Class of each system by name: the tables of the modules, merged at first use."""
-    merged: dict[str, type[System]] = {}
+    merged: dict[str, type[Map] | type[Flow]] = {}
     for module in MODULES:
         own = import_module(f".{module}", __package__).SYSTEMS
         if both := sorted(set(merged) & set(own)):
@@ -89,7 +89,7 @@ def names() -> list[str]:
     return REGISTRY.names()
 
 
-def get(name: str, /, **parameters: Any) -> System:
+def get(name: str, /, **parameters: Any) -> Map | Flow:
     """A system by name.
 
     Parameters

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import datasets, tasks
-from ..datasets.neural import EPOCHS
 from ..datasets.splits import PARTS
+from ..datasets.trials import EPOCHS
 from ..errors import ShapeError, UnknownNameError
 from ..tasks import Task, whole
 from .corpus_tasks import SplitSamples, holding, next_token, own, speaker_task

@@ -24,6 +24,40 @@ FLOOR_MEANING = (
 )
 
 
+def _variables(
+    frame: str,
+    days: np.ndarray,
+    names: list[str],
+    masses: np.ndarray,
+    states: np.ndarray,
+    split: np.ndarray,
+) -> tuple[dict[str, tuple], dict[str, tuple]]:
+    """Variables and coordinates of the bodies at Julian days."""
+    variables = {
+        "position": (("time", "body", "axis"), states[..., :3], "AU", f"{frame} position"),
+        "velocity": (("time", "body", "axis"), states[..., 3:], "AU/year", f"{frame} velocity"),
+        "mass": ("body", masses, "solar mass", "mass of the planet with its moons"),
+    }
+    coords = {
+        "time": (
+            "time",
+            (days - days[0]) / ephemeris.YEAR,
+            "year",
+            "time since the first sample, Julian years",
+        ),
+        "julian_day": ("time", days, "day", "Julian day (TDB)"),
+        "body": ("body", names, "1", "Sun, or planet with its moons"),
+        "axis": (
+            "axis",
+            list("xyz"),
+            "1",
+            "axis of the ICRF: x to the equinox, z to the celestial pole of J2000",
+        ),
+        "split": ("time", split, "1", "part that the sample belongs to"),
+    }
+    return variables, coords
+
+
 def solar_system(
     *,
     start: float = 1900.0,
@@ -105,28 +139,7 @@ def solar_system(
     split = in_time(
         len(days), train=train, validation=validation, gap=round(gap * ephemeris.YEAR / step)
     )
-    variables = {
-        "position": (("time", "body", "axis"), states[..., :3], "AU", f"{frame} position"),
-        "velocity": (("time", "body", "axis"), states[..., 3:], "AU/year", f"{frame} velocity"),
-        "mass": ("body", masses, "solar mass", "mass of the planet with its moons"),
-    }
-    coords = {
-        "time": (
-            "time",
-            (days - first) / ephemeris.YEAR,
-            "year",
-            "time since the first sample, Julian years",
-        ),
-        "julian_day": ("time", days, "day", "Julian day (TDB)"),
-        "body": ("body", names, "1", "Sun, or planet with its moons"),
-        "axis": (
-            "axis",
-            list("xyz"),
-            "1",
-            "axis of the ICRF: x to the equinox, z to the celestial pole of J2000",
-        ),
-        "split": ("time", split, "1", "part that the sample belongs to"),
-    }
+    variables, coords = _variables(frame, days, names, masses, states, split)
     made = dataset(
         variables,
         coords,

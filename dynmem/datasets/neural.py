@@ -36,6 +36,37 @@ def _check_epochs(check: Callable, **options: float) -> None:
             check(number, name, value, least=0)
 
 
+def _decision_variables(
+    activity: np.ndarray,
+    currents: np.ndarray,
+    epoch: np.ndarray,
+    chosen: np.ndarray,
+    cued: np.ndarray,
+) -> tuple[dict[str, tuple], dict[str, tuple]]:
+    """Variables and coordinates of delayed decisions."""
+    variables = {
+        "activity": (("trial", "time", "population"), activity, "1", "share of open NMDA gates"),
+        "inputs": (
+            ("trial", "time", "population"),
+            np.where((epoch == EPOCHS["cue"])[:, None], currents[:, None], 0.0),
+            "nA",
+            "stimulus",
+        ),
+        "choice": ("trial", chosen, "1", "population with the larger gate at the end"),
+        "correct": (
+            "trial",
+            (chosen == cued).astype(np.int8),
+            "1",
+            "1 where the choice is the population that was cued",
+        ),
+    }
+    coords = {
+        "population": ("population", [1, 2], "1", "population"),
+        "cued": ("trial", cued, "1", "index of the population that was cued"),
+    }
+    return variables, coords
+
+
 def wong_wang_delay(
     *,
     trials: int = 200,
@@ -126,26 +157,7 @@ def wong_wang_delay(
         network, np.full((trials, 2), 0.1027), currents, epoch, dt, diffusion, disturbing
     )
     chosen = activity[:, -1].argmax(-1)
-    variables = {
-        "activity": (("trial", "time", "population"), activity, "1", "share of open NMDA gates"),
-        "inputs": (
-            ("trial", "time", "population"),
-            np.where((epoch == EPOCHS["cue"])[:, None], currents[:, None], 0.0),
-            "nA",
-            "stimulus",
-        ),
-        "choice": ("trial", chosen, "1", "population with the larger gate at the end"),
-        "correct": (
-            "trial",
-            (chosen == cued).astype(np.int8),
-            "1",
-            "1 where the choice is the population that was cued",
-        ),
-    }
-    coords = {
-        "population": ("population", [1, 2], "1", "population"),
-        "cued": ("trial", cued, "1", "index of the population that was cued"),
-    }
+    variables, coords = _decision_variables(activity, currents, epoch, chosen, cued)
     wrong = float(np.mean(chosen != cued))
     facts = {
         "goal": "choice",
@@ -170,6 +182,38 @@ def wong_wang_delay(
         facts=facts,
         parameters={"coherence": coherence, "diffusion": diffusion},
     )
+
+
+def _angle_variables(
+    network: RingAttractor,
+    activity: np.ndarray,
+    cues: np.ndarray,
+    epoch: np.ndarray,
+    angle: np.ndarray,
+) -> tuple[dict[str, tuple], dict[str, tuple]]:
+    """Variables and coordinates of angles that are held."""
+    decoded = network.phase(activity)
+    variables = {
+        "activity": (("trial", "time", "unit"), activity, "1", "firing rate"),
+        "inputs": (
+            ("trial", "time", "unit"),
+            np.where((epoch == EPOCHS["cue"])[:, None], cues[:, None], 0.0),
+            "1",
+            "input current",
+        ),
+        "decoded": (("trial", "time"), decoded, "rad", "angle of the population vector"),
+        "error": (
+            "trial",
+            np.angle(np.exp(1j * (decoded[:, -1] - angle))),
+            "rad",
+            "decoded angle at the end less the angle that was cued",
+        ),
+    }
+    coords = {
+        "unit": ("unit", network.angles, "rad", "angle that the unit prefers"),
+        "angle": ("trial", angle, "rad", "angle that was cued"),
+    }
+    return variables, coords
 
 
 def ring_attractor_delay(
@@ -265,27 +309,7 @@ def ring_attractor_delay(
     angle, before = drawing.uniform(-np.pi, np.pi, (2, trials))
     cues = strength * np.cos(network.angles - angle[:, None])
     activity = noisy_trials(network, network.bump(before), cues, epoch, dt, diffusion, disturbing)
-    decoded = network.phase(activity)
-    variables = {
-        "activity": (("trial", "time", "unit"), activity, "1", "firing rate"),
-        "inputs": (
-            ("trial", "time", "unit"),
-            np.where((epoch == EPOCHS["cue"])[:, None], cues[:, None], 0.0),
-            "1",
-            "input current",
-        ),
-        "decoded": (("trial", "time"), decoded, "rad", "angle of the population vector"),
-        "error": (
-            "trial",
-            np.angle(np.exp(1j * (decoded[:, -1] - angle))),
-            "rad",
-            "decoded angle at the end less the angle that was cued",
-        ),
-    }
-    coords = {
-        "unit": ("unit", network.angles, "rad", "angle that the unit prefers"),
-        "angle": ("trial", angle, "rad", "angle that was cued"),
-    }
+    variables, coords = _angle_variables(network, activity, cues, epoch, angle)
     drift = ring_diffusion([delay + choice], diffusion=diffusion, units=units)
     facts = {
         "floor": float(np.sqrt(drift.variance[0])),
@@ -310,6 +334,34 @@ def ring_attractor_delay(
         facts=facts,
         parameters={"strength": strength, "diffusion": diffusion},
     )
+
+
+def _recall_variables(
+    network: Hopfield, states: np.ndarray, cued: np.ndarray
+) -> tuple[dict[str, tuple], dict[str, tuple]]:
+    """Variables and coordinates of recall, from states (trials, steps + 1, units)."""
+    target = network.patterns[cued]
+    variables = {
+        "activity": (
+            ("trial", "step", "unit"),
+            states.astype(np.int8),
+            "1",
+            "state of the unit, +1 or -1",
+        ),
+        "patterns": (("pattern", "unit"), network.patterns.astype(np.int8), "1", "stored pattern"),
+        "overlap": (
+            ("trial", "step"),
+            np.mean(states * target[:, None], axis=-1),
+            "1",
+            "overlap with the pattern that was cued",
+        ),
+    }
+    coords = {
+        "step": ("step", np.arange(states.shape[1]), "step", "updates since the cue"),
+        "unit": ("unit", np.arange(network.size), "1", "unit"),
+        "cued": ("trial", cued, "1", "index of the pattern that was cued"),
+    }
+    return variables, coords
 
 
 def hopfield_recall(
@@ -403,26 +455,7 @@ def hopfield_recall(
     heat = disturbing.logistic(size=(steps, trials, units)) if temperature else None
     states = np.moveaxis(trajectory(network, np.where(wrong, -target, target), steps, heat), 0, 1)
     m = float(hopfield([stored / units], temperature).overlap[0])
-    variables = {
-        "activity": (
-            ("trial", "step", "unit"),
-            states.astype(np.int8),
-            "1",
-            "state of the unit, +1 or -1",
-        ),
-        "patterns": (("pattern", "unit"), network.patterns.astype(np.int8), "1", "stored pattern"),
-        "overlap": (
-            ("trial", "step"),
-            np.mean(states * target[:, None], axis=-1),
-            "1",
-            "overlap with the pattern that was cued",
-        ),
-    }
-    coords = {
-        "step": ("step", np.arange(steps + 1), "step", "updates since the cue"),
-        "unit": ("unit", np.arange(units), "1", "unit"),
-        "cued": ("trial", cued, "1", "index of the pattern that was cued"),
-    }
+    variables, coords = _recall_variables(network, states, cued)
     facts = {
         "floor": 0.5 * (1.0 - m),
         "floor_meaning": HOPFIELD_FLOOR,

@@ -29,7 +29,7 @@ FLOOR_MEANING = (
 
 
 def datasets(integration: Integration, attributes: dict[str, Any]) -> Iterator[Dataset]:
-    """The dataset in blocks along time, with these attributes besides."""
+    """The dataset in blocks along time, with additional attributes."""
     first = 0
     for block in integration.blocks():
         made = labelled(integration, *block, first=first)

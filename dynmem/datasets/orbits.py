@@ -30,7 +30,7 @@ class Orbits:
 
     Notes
     -----
-    Options of ``load``, besides the parameters of the system:
+    Options of ``load``, in addition to the parameters of the system:
 
     samples : int
         Samples of the orbit, evenly spaced, at least 10.
@@ -124,7 +124,7 @@ class Orbits:
         return make_plan(self.name, **given)
 
     def blocks(self, plan: Plan, attributes: dict[str, Any]) -> Iterator[Dataset]:
-        """The dataset of a plan in blocks along time, with these attributes besides."""
+        """The dataset of a plan in blocks along time, with additional attributes."""
         return datasets(Integration(plan), attributes)
 
 

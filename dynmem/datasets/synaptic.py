@@ -25,6 +25,33 @@ LAW = (
 FLOOR_MEANING = "the variable theory: the exact trace"
 
 
+def _variables(
+    axis: np.ndarray, measured: list[Dataset], kinds: dict[str, tuple]
+) -> tuple[dict[str, tuple], dict[str, tuple]]:
+    """Variables and coordinates of measured and exact traces."""
+    dims = ("synapse", "lag")
+    made = {
+        name: (
+            dims,
+            np.stack([each[name].values for each in measured]),
+            "1",
+            measured[0][name].attrs["long_name"],
+        )
+        for name in ("trace", "trace_error", "signal_to_noise")
+    }
+    made["theory"] = (
+        dims,
+        np.stack([theory.trace.values for _, theory in kinds.values()]),
+        "1",
+        "exact trace",
+    )
+    coords = {
+        "synapse": ("synapse", list(kinds), "1", "kind of synapse"),
+        "lag": ("lag", axis, "step", "memories stored since"),
+    }
+    return made, coords
+
+
 def synapse_traces(
     *,
     lags: int = 100,
@@ -110,26 +137,7 @@ def synapse_traces(
         memory_trace(system, lags=axis, synapses=synapses, repeats=repeats, rng=seed)
         for (system, _), seed in zip(kinds.values(), seeds, strict=True)
     ]
-    dims = ("synapse", "lag")
-    made = {
-        name: (
-            dims,
-            np.stack([each[name].values for each in measured]),
-            "1",
-            measured[0][name].attrs["long_name"],
-        )
-        for name in ("trace", "trace_error", "signal_to_noise")
-    }
-    made["theory"] = (
-        dims,
-        np.stack([theory.trace.values for _, theory in kinds.values()]),
-        "1",
-        "exact trace",
-    )
-    coords = {
-        "synapse": ("synapse", list(kinds), "1", "kind of synapse"),
-        "lag": ("lag", axis, "step", "memories stored since"),
-    }
+    made, coords = _variables(axis, measured, kinds)
     source = "; ".join(system.source for system in (LeakySynapse, CascadeSynapse, BennaFusi))
     return dataset(
         made,

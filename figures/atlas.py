@@ -1,5 +1,4 @@
-"""The memory atlas: gradients while a network waits, what theory predicts, and the delays at which
-training succeeds."""
+"""The memory atlas: gradients while a network waits, theory, and the delays that are learned."""
 
 import numpy as np
 

@@ -1,5 +1,4 @@
-"""Gradient against distance for recurrence, gates, convolution, attention and both; dilution with
-length; the two paths through attention."""
+"""Gradient against distance, dilution with length, and the two paths through attention."""
 
 import numpy as np
 

@@ -1,10 +1,9 @@
-"""Bifurcation diagrams of a map, a flow and two neurons; the doubling of periods; chaos over two
-biases; and the onset in a random network."""
+"""Bifurcation diagrams, the doubling of periods, chaos over two biases and in a random network."""
 
 import numpy as np
 
 from dynmem.plotting import CYCLE, house_style, panels
-from studies.bifurcation import CASES, FEIGENBAUM, LIMITS
+from dynmem.studies.bifurcation import CASES, FEIGENBAUM, LIMITS
 
 ORDER, CHAOS = CYCLE[0], CYCLE[1]
 NOTE = (

@@ -1,5 +1,4 @@
-"""The forget bias against the time scale of memory: gate law, mean field, whole state, and the
-misleading h-only block."""
+"""The forget bias against the time scale of memory, and the Jacobian without the cell state."""
 
 import numpy as np
 

@@ -1,10 +1,9 @@
-"""Measured exponents on the published ones, how far they part, and how well each spectrum keeps the
-sum rule."""
+"""Measured against published exponents, their differences, and the sum rule of each spectrum."""
 
 import numpy as np
 
 from dynmem.plotting import CYCLE, house_style, panels
-from studies.chaos_registry import over_seeds, verdict
+from dynmem.studies.chaos_registry import over_seeds, verdict
 
 NOTE = (
     "Left: every published exponent against the measured one (bars: three standard errors, mostly "

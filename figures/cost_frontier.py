@@ -1,5 +1,4 @@
-"""What each architecture remembers over the delay, what it costs over the length, and which one
-wins where."""
+"""Which architecture remembers longest, what each costs, and where each is the cheapest."""
 
 import numpy as np
 

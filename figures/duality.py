@@ -1,5 +1,4 @@
-"""What a precision costs a state-space model, and how closely its forms agree, over the step and
-over the length of the sequence."""
+"""What a precision costs a state-space model, and how closely its forms agree."""
 
 import numpy as np
 

@@ -1,5 +1,4 @@
-"""Learnable delay of six recurrent networks against the memory horizon that theory gives them
-before training."""
+"""Learnable delay of six recurrent networks against the memory horizon predicted beforehand."""
 
 import numpy as np
 

@@ -1,5 +1,4 @@
-"""The past read back from the state of each HiPPO memory, and its error over the lag, measured and
-predicted."""
+"""The past read back from the state of each HiPPO memory, and its error over the lag."""
 
 import numpy as np
 

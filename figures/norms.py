@@ -1,5 +1,4 @@
-"""Pre-Norm, Post-Norm, DeepNorm and no norm over depth: stream, gradients, spectrum, and training
-with and without warm-up."""
+"""Pre-Norm, Post-Norm, DeepNorm and no norm over depth: stream, gradients, spectrum, training."""
 
 import numpy as np
 

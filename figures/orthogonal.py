@@ -1,5 +1,4 @@
-"""Orthogonal networks under noise: an isometry keeps gradients, tanh loses them however orthogonal
-its weights; and what training makes of it."""
+"""Orthogonal networks under noise: an isometry keeps gradients, a tanh network loses them."""
 
 import numpy as np
 

@@ -1,5 +1,4 @@
-"""Maps of MEGNO for asteroids, two planets and triple stars, and the Lyapunov times found in
-them."""
+"""Maps of MEGNO for asteroids, two planets and triple stars, and their Lyapunov times."""
 
 import numpy as np
 

@@ -1,5 +1,4 @@
-"""The real planets, forecast: errors over the lead time, by planet, and the exponents of what was
-learned."""
+"""Errors of forecasts of the real planets over the lead time, and the exponents learned."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Accuracy against the distance of the supporting fact, one curve an architecture."""
+"""Accuracy against the distance of the supporting fact, one curve for each architecture."""
 
 import json
 

@@ -1,5 +1,4 @@
-"""What a temporal convolutional network sees, what it looks at before training and after, and what
-it can learn."""
+"""What a temporal convolutional network can see, what it looks at, and what it can learn."""
 
 import numpy as np
 

@@ -1,5 +1,4 @@
-"""MEGNO of the outer Solar System from many starts within its errors, and Lyapunov times as its
-planets are made heavier."""
+"""MEGNO of the outer Solar System within the errors of its starts, and its Lyapunov times."""
 
 import numpy as np
 

@@ -1,5 +1,4 @@
-"""Naming the speaker after a silence: accuracy against the silence, and against the gradient at the
-start."""
+"""Naming the speaker after a silence: accuracy against the silence, and against the gradient."""
 
 import numpy as np
 

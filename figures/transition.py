@@ -1,5 +1,4 @@
-"""The spectrum of random tanh networks by gain and size on the mean-field curve; first exponent,
-dimension and entropy per unit."""
+"""Spectrum of random tanh networks by gain and size, on the mean-field curve."""
 
 import numpy as np
 

@@ -1,5 +1,4 @@
-"""Gradients over the lag for spectral radius 0.9, 1.0, 1.1, and the random network's first exponent
-across its transition to chaos."""
+"""Gradients of linear networks over the lag, and exponents of random networks over the gain."""
 
 import numpy as np
 

@@ -1,5 +1,4 @@
-"""Memories of trained networks as attractors: states and fixed points, their number beside theory,
-and what is left after a long silence."""
+"""Memories of trained networks as attractors: fixed points, their number, and how they last."""
 
 import numpy as np
 

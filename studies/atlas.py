@@ -1,5 +1,6 @@
-"""How long does a recurrent network remember? The memory atlas: theory, measurement and training
-side by side.
+"""How long does a recurrent network remember?
+
+The memory atlas: theory, measurement and training, next to each other.
 
 For each model: (a) what theory predicts of its memory at the start, the first exponent while it
 waits and the horizon -1/lambda_1; (b) what its Jacobians show, the exponents and the lag at which
@@ -11,7 +12,8 @@ import numpy as np
 
 import dynmem as dm
 from dynmem.study import Study
-from studies._recurrent import (
+
+from ._recurrent import (
     MODELS,
     ON_COPY,
     build,

@@ -1,5 +1,4 @@
-"""How does a gradient fall with distance: through recurrence, gates, convolution, attention, and
-both together?
+"""How does a gradient fall with distance through recurrence, gates, convolution and attention?
 
 Theory: a recurrence multiplies it at every step, exp(lambda_1 lag) with lambda_1 of the mean field
 (Bengio et al. 1994; Sompolinsky et al. 1988; Can et al. 2020). Attention reaches every input in one
@@ -183,8 +182,7 @@ def summary(results):
 
 STUDY = Study(
     name="attention_path",
-    question="How does a gradient fall with distance: through recurrence, gates, convolution, "
-    "attention, and both together?",
+    question="How does a gradient fall with distance through recurrence, gates, convolution and attention?",
     grid={"model": list(MODELS), "seed": [0, 1, 2]},
     settings={"units": 32, "lags": 200, "samples": 4},
     quick={"model": list(MODELS), "seed": [0], "units": 8, "lags": 30, "samples": 2},

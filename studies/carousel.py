@@ -14,7 +14,8 @@ import numpy as np
 
 import dynmem as dm
 from dynmem.study import Study
-from studies._recurrent import copy_task, single, train, waiting_spectrum
+
+from ._recurrent import copy_task, single, train, waiting_spectrum
 
 COLUMNS = {
     "gate_law": 10,

@@ -29,7 +29,8 @@ import xarray as xr
 import dynmem as dm
 from dynmem.study import Study
 from dynmem.training.fitting import torch_threads
-from studies._recurrent import copy_task
+
+from ._recurrent import copy_task
 
 RATE, KERNEL, HIDDEN, HEADS = 3e-3, 8, 64, 2
 MODELS = {  # options of each mixer for sequences of so many steps

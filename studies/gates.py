@@ -11,7 +11,8 @@ import numpy as np
 
 import dynmem as dm
 from dynmem.study import Study
-from studies._recurrent import (
+
+from ._recurrent import (
     MODELS,
     ON_COPY,
     build,

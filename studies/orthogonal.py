@@ -74,7 +74,7 @@ def under_noise(kind, sd, seed, units, duration, lags):
 def on_copy(kind, seed, delay, hidden, steps):
     """Held-out loss on the copy task over its floor, and the exponent while waiting, before and
     after training."""
-    from studies._recurrent import train, waiting_exponent
+    from ._recurrent import train, waiting_exponent
 
     task = dm.tasks.get("copy", delay=delay, symbols=4, length=3)
     start = network(kind, hidden, task.inputs, task.outputs, seed)

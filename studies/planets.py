@@ -1,5 +1,4 @@
-"""Which planets, asteroids and triple stars are chaotic, and how soon do they forget where they
-started?
+"""Which planets, asteroids and triple stars are chaotic, and on which time scale?
 
 Theory: where resonances overlap, orbits are chaotic (Wisdom 1980 for two planets and for asteroids,
 Mardling and Aarseth 2001 for triples); where they do not, motion stays on tori and tangent vectors
@@ -122,8 +121,7 @@ def summary(results):
 
 STUDY = Study(
     name="planets",
-    question="Which planets, asteroids and triple stars are chaotic, and how soon do they forget "
-    "where they started?",
+    question="Which planets, asteroids and triple stars are chaotic, and on which time scale?",
     grid={"problem": list(PLACES), "eccentricity": [round(0.01 * i, 2) for i in range(30)]},
     settings={"columns": 100, "periods": 500.0},
     quick={"eccentricity": [0.0, 0.2], "columns": 10, "periods": 20.0},

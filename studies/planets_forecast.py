@@ -1,5 +1,4 @@
-"""How far ahead can the real planets be forecast from positions alone, and what does a network make
-of an orbit?
+"""How far ahead can the real planets be forecast from their positions alone?
 
 Each planet is one series, its positions seen from the Sun, from JPL's ephemeris (extra
 ``planets``): taught on 1900 to 1982, options chosen on 15 years more, judged after that. Forecast
@@ -506,8 +505,7 @@ def summary(results):
 
 STUDY = Study(
     name="planets_forecast",
-    question="How far ahead can the real planets be forecast from positions alone, and what does "
-    "a network make of an orbit?",
+    question="How far ahead can the real planets be forecast from their positions alone?",
     grid={"model": list(MODELS), "body": list(EVERY), "seed": [0, 1, 2]},
     settings={"years": 150.0, "reach": 30.0, "starts": 8, "steps": 1000, "missing": "stop"},
     quick={

@@ -15,7 +15,8 @@ import xarray as xr
 import dynmem as dm
 from dynmem.analysis import receptive_field
 from dynmem.study import Study
-from studies._recurrent import RECIPE, copy_task, single
+
+from ._recurrent import RECIPE, copy_task, single
 
 INITS = ("he", "uniform")
 COLUMNS = {

@@ -1,5 +1,4 @@
-"""What does a vocabulary do to memory: steps between characters, the gradient that is left, what is
-learned for the same compute?
+"""What does a vocabulary do to memory, and what is learned for the same compute?
 
 Theory: at r characters per token, characters C apart lie C/r steps apart, a gradient of 0.9 a step
 falls to 0.9^(C/r), and a window of W steps holds W r characters. r comes from real text, documents
@@ -148,8 +147,7 @@ def summary(results):
 
 STUDY = Study(
     name="tokens",
-    question="What does a vocabulary do to memory: steps between characters, the gradient that is "
-    "left, what is learned for the same compute?",
+    question="What does a vocabulary do to memory, and what is learned for the same compute?",
     grid={"vocabulary": [256, 512, 1024, 2048], "seed": [0, 1, 2]},
     settings={
         "source": "python",

@@ -16,8 +16,18 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 
-# these parts of dynmem cannot touch a measured number
-OUTSIDE = ("__main__.py", "cli.py", "plotting.py", "runtime/files.py", "study/")
+# Prefixes of the files of dynmem that cannot change a measured number. An installed dynmem holds
+# studies/ and figures/, a checkout does not: both must have the same fingerprint.
+NOT_NUMERICAL = (
+    "__main__.py",
+    "cli",
+    "figures/",
+    "plotting",
+    "runtime/checkout.py",
+    "runtime/files.py",
+    "studies/",
+    "study/",
+)
 DOCUMENTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -72,7 +82,7 @@ def code(measure: Callable, *later: Callable | None) -> dict[str, str]:
     files = sorted(
         path
         for path in package.rglob("*.py")
-        if not path.relative_to(package).as_posix().startswith(OUTSIDE)
+        if not path.relative_to(package).as_posix().startswith(NOT_NUMERICAL)
     )
     whole = [
         f"{path.relative_to(package).as_posix()} {fingerprint(path.read_text(encoding='utf-8'))}"

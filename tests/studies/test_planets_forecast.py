@@ -9,8 +9,8 @@ import xarray as xr
 
 import dynmem as dm
 from dynmem.datasets.splits import in_time
+from dynmem.studies import planets_forecast as study
 from dynmem.systems.symplectic import halves
-from studies import planets_forecast as study
 
 ARCSECONDS = np.degrees(1.0) * 3600
 

@@ -300,8 +300,8 @@ def test_the_study_is_run_and_drawn(tmp_path):
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    from figures.attention_path import draw
-    from studies.attention_path import STUDY
+    from dynmem.figures.attention_path import draw
+    from dynmem.studies.attention_path import STUDY
 
     small = {"units": 6, "lags": 8, "samples": 1, "model": ["attention", "hybrid"]}
     results = STUDY.run(output=tmp_path, quick=True, overrides=small, workers=1, progress=False)

@@ -52,7 +52,7 @@ def measure(network, seed, units, duration, lags, drives, delay, hidden, steps):
 
 
 def under_noise(kind, sd, seed, units, duration, lags):
-    """Exponent and gradients of the cell under independent noise at each unit, beside theory."""
+    """Exponent and gradients of the cell under independent noise at each unit, with theory."""
     cell = network(kind, units, units, None, seed)
     weights = {"V": np.eye(units)}
     from dataclasses import replace
@@ -99,7 +99,7 @@ def on_copy(kind, seed, delay, hidden, steps):
 
 
 def summary(results):
-    """Exponents by drive, and what training makes of it."""
+    """Table: exponents by drive, and the results of training."""
     at = results.mean("seed")
     rows = [
         "network     "

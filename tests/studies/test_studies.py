@@ -18,7 +18,7 @@ NAMES = sorted(m.name for m in pkgutil.iter_modules(studies.__path__) if not m.n
 def test_a_study_has_the_name_of_its_file_and_its_question_in_one_line(name):
     module = importlib.import_module(f"dynmem.studies.{name}")
     assert module.STUDY.name == name
-    question, blank = (module.__doc__.splitlines() + ["", ""])[:2]
+    question, blank = [*module.__doc__.splitlines(), "", ""][:2]
     assert question.endswith("?") and not blank
     assert module.STUDY.question == question
     assert len(module.STUDY.plan(quick=True)) <= len(module.STUDY.plan())

@@ -33,7 +33,7 @@ NAMES = {
 CYCLE = ["#2a6f97", "#b23a48", "#386641", "#e09f3e", "#6d597a", "#7cb518", "#8c8c8c"]
 OTHER_COLOUR = "#333333"  # of a model that has none of its own
 LETTERS_PER_INCH = 16  # of a note, at its font size
-STYLE = {
+STYLE: dict[Any, Any] = {
     "figure.dpi": 110,
     "savefig.dpi": 150,
     "font.size": 9.5,

@@ -28,9 +28,9 @@ class UnknownNameError(LookupError):
     """No system, model, task, dataset, study or figure has this name; the message lists those there
     are, and the one probably meant."""
 
-    def __init__(self, kind: str, name: str, known):
+    def __init__(self, kind: str, name: str, known, aliases=()):
         choice = (
-            f"choose one of {', '.join(sorted(known))}{suggestion(name, known)}"
+            f"choose one of {', '.join(sorted(known))}{suggestion(name, [*known, *aliases])}"
             if known
             else "there is none"
         )

@@ -10,14 +10,9 @@ from .hybrid import Hybrid as Hybrid
 from .linear_attention import LinearAttention as LinearAttention
 from .lmu import LMU as LMU
 from .mamba import Mamba as Mamba
-from .network import (
-    Network as Network,
-    about as about,
-    get as get,
-    names as names,
-    resampled as resampled,
-)
+from .network import Network as Network, resampled as resampled
 from .oscillators import CoRNN as CoRNN, CoupledOscillators as CoupledOscillators
+from .registry import about as about, describe as describe, get as get, names as names
 from .residual import (
     Activation as Activation,
     Block as Block,

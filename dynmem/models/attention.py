@@ -1,126 +1,155 @@
 """Causal softmax attention as a system: its state is a cache of the last keys and values."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..arrays import concat, namespace, softmax, tensors, transpose, where
-from ..errors import NotFiniteError, ShapeError
-from ..runtime.validation import integer, number
+from ..errors import ShapeError
+from ..runtime.validation import choice, generator, integer, number
 from ..system import Map
-from .cell import one_batch, one_batch_of_steps
+from ..typing import Array, Rng
+from .cell import keep_arrays, matrix_shape, one_batch, one_batch_of_steps
 
 POSITIONS = ("none", "rotary", "alibi", "learned", "absolute")
-LOW = -1e30  # a score far below any real one: its exponential is exactly 0
-BIASED = ("alibi", "learned")  # positions that add to the scores
-BLOCK = 128  # queries looked at together, at least
-WEIGHTS = ("Wq", "Wk", "Wv", "Wo")
+MASKED_SCORE = -1e30  # far below any score: its exponential is exactly 0
+ADDITIVE_POSITIONS = ("alibi", "learned")  # which add to the scores
+MIN_QUERIES_PER_BLOCK = 128
+MATRICES = ("Wq", "Wk", "Wv", "Wo")
 
 
 @dataclass(frozen=True, eq=False)
 class Attention(Map):
-    """Causal softmax attention over the last ``window`` steps, many heads (Vaswani et al. 2017, eq.
-    1 and section 3.2.2).
+    """Causal softmax attention with many heads over the last ``window`` steps.
 
-    q, k, v = Wq u + bq, Wk u + bk, Wv u + bv; in each head alpha_tj = softmax over j of q_t . k_j /
-    sqrt(N / heads) + position; the output is y_t = Wo (sum_j alpha_tj v_j, head after head) + bo,
-    with t - window < j <= t.
+        q, k, v = Wq u + bq, Wk u + bk, Wv u + bv,
+        alpha_tj = softmax over j of q_t . k_j / sqrt(N / heads) + position,
+        y_t = Wo (sum_j alpha_tj v_j, head after head) + bo,  t - window < j <= t
 
+    Parameters
+    ----------
+    Wq, Wk, Wv, Wo : array_like (N, N)
+        Queries, keys, values (torch's in_proj) and output (out_proj).
+    bq, bk, bv, bo : array_like (N,), optional
+        Their biases; None for zero.
+    P : array_like, optional
+        Table of the positions "learned", (heads, window), or "absolute", (window, N).
+    heads : int, optional
+        Number of heads; divides N.
+    window : int, optional
+        Number of steps that are attended to.
+    positions : {"none", "rotary", "alibi", "learned", "absolute"}, optional
+        "rotary" turns pairs of components by angles lag 10000^(-2i/d); "alibi" adds -slope lag to
+        the scores; "learned" adds P[head, lag]; "absolute" adds P[step] to the input.
+
+    Raises
+    ------
+    ShapeError, TypeError, NotFiniteError
+        For arrays that do not fit, are not real or hold NaN.
+    ValueError
+        For heads that do not divide N, and positions that are unknown or have no table.
+
+    Notes
+    -----
     The state is the cache that generates text: ``window`` slots, the oldest first, each with a key
     (N), a value (N) and a flag, 1 where it is filled. The rule shifts it by one slot, so that its
-    Jacobian is nilpotent and every exponent -inf; a slot whose flag is at most 1/2 gets weight
+    Jacobian is nilpotent and every exponent -inf; a slot whose flag is at most 1/2 has weight
     exactly 0. From the empty cache, the state of rest, the first ``window`` outputs are those of
     full causal attention.
 
-    positions: "none"; "rotary" turns pairs of components by angles lag 10000^(-2i/d) (Su et al.
-    2021, eq. 15); "alibi" adds -slope lag to the scores (Press, Smith and Lewis 2022); "learned"
-    adds P[head, lag], P (heads, window); these three know the lag alone, so they slide with the
-    window without end. "absolute" adds P[step] to the input, P (window, N): the cache counts the
-    steps by its flags and holds no more than ``window`` of them, so a longer sequence is refused.
+    "none", "rotary", "alibi" and "learned" depend on the lag alone, so they slide with the window
+    without end. With "absolute" the cache counts the steps by its flags and holds no more than
+    ``window`` of them: a longer sequence raises ShapeError.
 
-    Fields: Wq, Wk, Wv, Wo (N, N) with biases bq, bk, bv, bo (N,), the parts of torch's in_proj and
-    out_proj; P or None; heads, which divides N; window; positions. Raises ShapeError, ValueError or
-    NotFiniteError where they do not fit.
+    References
+    ----------
+    Vaswani et al. (2017), NeurIPS, eq. 1 and section 3.2.2. Positions: Su et al. (2021),
+    arXiv:2104.09864, eq. 15; Press, Smith and Lewis (2022), ICLR.
 
-    >>> attention = Attention.random(4, 4, heads=2, window=3)
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> attention = dm.models.Attention.random(4, 4, heads=2, window=3)
     >>> y, cache = attention.run(attention.initial(), np.eye(4)[:2])
-    >>> np.allclose(y[0], attention.Wo @ attention.Wv[:, 0]), attention.weights(cache, np.eye(4)[1])[0].round(2).tolist()[0]
-    (True, 0.0)
+    >>> bool(np.allclose(y[0], attention.Wo @ attention.Wv[:, 0]))  # the first step sees itself
+    True
+    >>> attention.weights(cache, np.eye(4)[1])[0, 0].round(2).item()  # of the empty slot
+    0.0
     """
 
-    Wq: np.ndarray
-    Wk: np.ndarray
-    Wv: np.ndarray
-    Wo: np.ndarray
-    bq: np.ndarray | None = None
-    bk: np.ndarray | None = None
-    bv: np.ndarray | None = None
-    bo: np.ndarray | None = None
-    P: np.ndarray | None = None
+    Wq: Array
+    Wk: Array
+    Wv: Array
+    Wo: Array
+    bq: Array = None
+    bk: Array = None
+    bv: Array = None
+    bo: Array = None
+    P: Array | None = None
     heads: int = 1
     window: int = 32
     positions: str = "none"
     square = True
     fused = True  # whether torch's own kernel may run it
+    source = "Vaswani et al. (2017), Attention is all you need, NeurIPS"
     branch_gain = "gain"  # the option of ``random`` that DeepNorm's beta goes to
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("heads", "window"):
             object.__setattr__(self, name, integer(name, getattr(self, name), 1))
-        if (
-            np.ndim(self.Wq) != 2
-            or np.shape(self.Wq)[0] != np.shape(self.Wq)[1]
-            or not len(self.Wq)
-        ):
+        width, columns = matrix_shape(self, "Wq", "N, N")
+        if width != columns:
             raise ShapeError(
-                f"Wq of Attention must be a matrix (N, N), got shape {np.shape(self.Wq)}"
+                f"Wq of Attention must be a matrix (N, N), got shape {(width, columns)}"
             )
-        width = len(self.Wq)
-        if self.positions not in POSITIONS:
-            raise ValueError(
-                f"positions must be one of {', '.join(POSITIONS)}, got {self.positions!r}"
-            )
+        choice("positions", self.positions, POSITIONS)
         _check_heads(width, self.heads, self.positions)
-        shapes = {
-            **dict.fromkeys(WEIGHTS, (width, width)),
-            **dict.fromkeys(("bq", "bk", "bv", "bo"), (width,)),
-        }
-        if self.positions in ("learned", "absolute"):
-            shapes["P"] = (
-                (self.heads, self.window) if self.positions == "learned" else (self.window, width)
-            )
+        biases = dict.fromkeys(("bq", "bk", "bv", "bo"), (width,))
+        for name, shape in biases.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, np.zeros(shape))
+        shapes: dict[str, tuple[int, ...]] = dict.fromkeys(MATRICES, (width, width))
+        tables = {"learned": (self.heads, self.window), "absolute": (self.window, width)}
+        if self.positions in tables:
+            if self.P is None:
+                object.__setattr__(self, "P", np.zeros(tables[self.positions]))
+            shapes["P"] = tables[self.positions]
         elif self.P is not None:
             raise ValueError(
-                f"positions {self.positions!r} have no table P: leave it out, or "
-                "pass positions='learned' or 'absolute'"
+                f"positions {self.positions!r} have no table P: leave it out, or pass "
+                "positions='learned' or 'absolute'"
             )
-        for name, shape in shapes.items():
-            given = getattr(self, name)
-            value = np.zeros(shape) if given is None and name not in WEIGHTS else tensors(given)
-            if value.dtype != np.float64:
-                raise TypeError(f"{name} of Attention must hold real numbers, got {given!r:.60}")
-            if value.shape != shape:
-                raise ShapeError(f"{name} of Attention has shape {value.shape}, expected {shape}")
-            if not np.isfinite(value).all():
-                raise NotFiniteError(
-                    f"{name} of Attention holds NaN or infinity: check the training that made it"
-                )
-            object.__setattr__(self, name, value)
-
-    inputs = outputs = property(lambda self: self.Wq.shape[0])
-    slot = property(lambda self: 2 * self.inputs + 1)
-    size = property(lambda self: self.window * self.slot)
+        keep_arrays(self, shapes | biases)
 
     @property
-    def states(self):
+    def inputs(self) -> int:
+        return self.Wq.shape[0]
+
+    @property
+    def outputs(self) -> int:
+        return self.Wq.shape[0]
+
+    @property
+    def slot(self) -> int:
+        """Number of state components of one slot, 2N + 1."""
+        return 2 * self.inputs + 1
+
+    @property
+    def size(self) -> int:
+        return self.window * self.slot
+
+    @property
+    def states(self) -> tuple[str, ...]:
         parts = [f"{letter}{i}" for letter in "kv" for i in range(self.inputs)] + ["filled"]
         return tuple(f"{part}_{lag}" for lag in range(self.window - 1, -1, -1) for part in parts)
 
-    def initial(self, rng=0):
+    def initial(self, rng: Rng = 0) -> np.ndarray:
         """The empty cache."""
         return np.zeros(self.size)
 
-    def rule(self, x, u):
+    def rule(self, x: Array, u: Array | None) -> Array:
         x, u = one_batch(x, u)
         flags, filled = x[..., 2 * self.inputs :: self.slot], 0.0 * u[..., :1] + 1.0
         self._refuse_beyond(flags, 1)
@@ -129,34 +158,36 @@ class Attention(Map):
             (x[..., self.slot :], u @ self.Wk.T + self.bk, u @ self.Wv.T + self.bv, filled)
         )
 
-    def output(self, x, u):
+    def output(self, x: Array, u: Array | None) -> Array:
         weights, values = self._weighed(x, u)
         return self.mix(weights, values)[..., 0, :] @ self.Wo.T + self.bo
 
-    def weights(self, x, u):
-        """Attention weights alpha at the state x (..., n) that the input u (..., N) has led to,
-        (..., heads, window), the oldest slot first."""
+    def weights(self, x: Array, u: Array) -> Array:
+        """Attention weights alpha (..., heads, window), the oldest slot first.
+
+        At the state x (..., n) that the input u (..., N) has led to.
+        """
         return self._weighed(x, u)[0][..., 0, :]
 
-    def cache(self, x):
+    def cache(self, x: Array) -> tuple[Array, Array, Array]:
         """Keys (..., window, N), values (..., window, N) and flags (..., window) of a state."""
         slots, n = x.reshape(*x.shape[:-1], self.window, self.slot), self.inputs
         return slots[..., :n], slots[..., n : 2 * n], slots[..., 2 * n]
 
-    def attend(self, q, k, flags, at, places):
+    def attend(self, q: Array, k: Array, flags: Array, at: np.ndarray, places: np.ndarray) -> Array:
         """Weights (..., heads, T, S) of queries q (..., T, N) at the times ``at`` over keys k (...,
-        S, N) at the times ``places``."""
+        S, N) at the times ``places``.
+        """
         q, k = self._turned(q, k, at, places)
         bias, scores = self._bias(at[:, None] - places, q), q @ transpose(k) / np.sqrt(q.shape[-1])
-        return softmax(where(_seen(flags), scores if bias is None else scores + bias, LOW))
+        return softmax(where(_seen(flags), scores if bias is None else scores + bias, MASKED_SCORE))
 
-    def mix(self, weights, values):
+    def mix(self, weights: Array, values: Array) -> Array:
         """Weighted sums (..., T, N) of values (..., S, N), head after head."""
         return self._joined(weights @ self._by_head(values))
 
-    def run(self, x, u):
-        """Outputs (..., T, N) and last state (..., n): softmax over bands of the sequence, as many
-        queries at once as the window has slots."""
+    def run(self, x: Array, u: Array) -> tuple[Array, Array]:
+        """Outputs (..., T, N) and last state (..., n), in bands of the sequence."""
         x, u = one_batch_of_steps(x, u)
         (keys, values, flags), steps, n = self.cache(x), u.shape[-2], self.inputs
         self._refuse_beyond(flags, steps)
@@ -179,7 +210,7 @@ class Attention(Map):
             concat((flags[..., empty:], slots[..., 2 * n])),
             self.window - empty,
         )
-        block, mixed = max(self.window, BLOCK), []
+        block, mixed = max(self.window, MIN_QUERIES_PER_BLOCK), []
         for first in range(0, steps, block):
             at = np.arange(held + first, held + min(first + block, steps))
             places = np.arange(max(0, at[0] - self.window + 1), at[-1] + 1)
@@ -211,12 +242,14 @@ class Attention(Map):
         from torch.nn.functional import scaled_dot_product_attention
 
         # no cache, no band: causality is all that masks
-        plain = len(at) == len(places) <= self.window and self.positions not in BIASED
+        plain = len(at) == len(places) <= self.window and self.positions not in ADDITIVE_POSITIONS
         (q, k), bias = (
             self._turned(q, k, at, places),
             None if plain else self._bias(at[:, None] - places, q),
         )
-        empty = None if plain else where(_seen(flags), 0.0 * flags[..., None, None, :], LOW)
+        empty = (
+            None if plain else where(_seen(flags), 0.0 * flags[..., None, None, :], MASKED_SCORE)
+        )
         mask = empty if bias is None else empty + bias
         return self._joined(
             scaled_dot_product_attention(q, k, self._by_head(v), attn_mask=mask, is_causal=plain)
@@ -242,7 +275,7 @@ class Attention(Map):
         outside = (lags < 0) | (lags >= self.window)
         if not outside.any():
             return bias
-        outside = constant_like(np.where(outside, LOW, 0.0), like)
+        outside = constant_like(np.where(outside, MASKED_SCORE, 0.0), like)
         return outside if bias is None else bias + outside
 
     def _by_head(self, x):
@@ -282,10 +315,9 @@ class Attention(Map):
         held = int((flags > 0.5).sum(-1).max())
         if held + steps > self.window:
             raise ShapeError(
-                f"{held} steps before and {steps} now are more than the "
-                f"{self.window} absolute positions that were learned: pass a "
-                "shorter sequence, a larger window, or positions='rotary', 'alibi' "
-                "or 'learned', which know the lag alone"
+                f"{held} steps before and {steps} now exceed the {self.window} absolute "
+                "positions: pass a shorter sequence, a larger window, or positions='rotary', "
+                "'alibi' or 'learned', which depend on the lag alone"
             )
 
     def _empty(self, flags):
@@ -298,30 +330,66 @@ class Attention(Map):
 
     @classmethod
     def random(
-        cls, units, inputs, *, rng=0, heads=1, window=32, positions="none", gain=1.0, sharpness=1.0
-    ):
-        """Weights ~ N(0, 1/N) (Glorot and Bengio 2010, as in Xiong et al. 2020), those of values
-        and output times ``gain`` (beta of DeepNorm, Wang et al. 2022), those of queries and keys
-        times ``sharpness``, so that scores on white noise have standard deviation sharpness^2;
-        biases and relative positions zero, absolute positions N(0, 0.02^2) as in GPT-2."""
-        units, inputs = integer("units", units, 1), integer("inputs", inputs, 1)
+        cls,
+        units: int,
+        inputs: int,
+        *,
+        rng: Rng = 0,
+        heads: int = 1,
+        window: int = 32,
+        positions: str = "none",
+        gain: float = 1.0,
+        sharpness: float = 1.0,
+    ) -> Attention:
+        """Random attention: weights ~ N(0, 1/N), biases and relative positions zero.
+
+        Parameters
+        ----------
+        units : int
+            Number N of components.
+        inputs : int
+            Equal to units.
+        rng : int, numpy.random.Generator or None, optional
+            Seed or generator of the weights.
+        heads : int, optional
+            Number of heads; divides units.
+        window : int, optional
+            Number of steps that are attended to.
+        positions : {"none", "rotary", "alibi", "learned", "absolute"}, optional
+            Absolute positions are N(0, 0.02^2), as in GPT-2.
+        gain : float of at least 0, optional
+            Scale of values and output, beta of DeepNorm.
+        sharpness : float of at least 0, optional
+            Scale of queries and keys: scores on white noise have standard deviation sharpness^2.
+
+        Returns
+        -------
+        Attention
+
+        Raises
+        ------
+        ShapeError
+            Where inputs and units differ.
+        ValueError
+            For an option out of its range.
+
+        References
+        ----------
+        Glorot and Bengio (2010), as in Xiong et al. (2020), ICML. Wang et al. (2022),
+        arXiv:2203.00555.
+        """
+        units, inputs, rng = integer("units", units), integer("inputs", inputs), generator(rng)
         if units != inputs:
             raise ShapeError(
-                f"attention maps {inputs} inputs to as many outputs, got units = "
-                f"{units}: dm.models.get puts an encoder in front"
+                f"inputs = {inputs}: attention has as many inputs as units, {units}: make them "
+                "equal or use dm.models.get"
             )
-        heads, window, rng = (
-            integer("heads", heads, 1),
-            integer("window", window, 1),
-            np.random.default_rng(rng),
-        )
-        for name, value in (("gain", gain), ("sharpness", sharpness)):
-            if not (np.isfinite(number(name, value)) and value >= 0):
-                raise ValueError(f"{name} = {value}: must be a finite number of at least 0")
+        heads, window = integer("heads", heads), integer("window", window)
+        gain, sharpness = number("gain", gain, least=0), number("sharpness", sharpness, least=0)
         scales = (sharpness, sharpness, gain, gain)
         weights = {
             name: scale / np.sqrt(units) * rng.standard_normal((units, units))
-            for name, scale in zip(WEIGHTS, scales, strict=True)
+            for name, scale in zip(MATRICES, scales, strict=True)
         }
         P = 0.02 * rng.standard_normal((window, units)) if positions == "absolute" else None
         return cls(**weights, P=P, heads=heads, window=window, positions=positions)
@@ -338,19 +406,19 @@ def _check_heads(width, heads, positions):
     if width % heads:
         near = min((n for n in range(1, width + 1) if width % n == 0), key=lambda n: abs(n - heads))
         raise ValueError(
-            f"{heads} heads do not divide {width} units: pass heads={near}, or "
+            f"heads = {heads}: must divide {width} units: pass heads={near}, or "
             f"{width + heads - width % heads} units"
         )
     if positions == "rotary" and width // heads % 2:
         raise ValueError(
-            "rotary positions turn pairs of components, a head has "
-            f"{width // heads}: pass an even number of units a head"
+            f"rotary positions turn pairs of components, a head has {width // heads}: pass an "
+            "even number of units a head"
         )
 
 
-def rotated(x, times, base=10000.0):
-    """x (..., T, d) with each pair (2i, 2i+1) turned by the angle times base^(-2i/d) (Su et al.
-    2021, eq. 34), first members before second ones.
+def rotated(x: Array, times: np.ndarray, base: float = 10000.0) -> Array:
+    """x (..., T, d) with each pair (2i, 2i+1) turned by the angle times base^(-2i/d), first members
+    before second ones (Su et al. 2021, eq. 34).
 
     >>> rotated(np.array([[1.0, 0.0]]), np.array([np.pi / 2])).round(9).tolist()
     [[0.0, 1.0]]
@@ -361,10 +429,11 @@ def rotated(x, times, base=10000.0):
     return concat((first * cos - second * sin, first * sin + second * cos))
 
 
-def alibi_slopes(heads):
-    """Slopes of ALiBi, one a head: 2^(-8 h / heads) for a power of two; else those of the next
-    lower power and every other of the next higher one (Press, Smith and Lewis 2022, section 3 and
-    their published code).
+def alibi_slopes(heads: int) -> np.ndarray:
+    """Slopes of ALiBi, one a head (Press, Smith and Lewis 2022, section 3 and their code).
+
+    2^(-8 h / heads) for a power of two; else those of the next lower power and every other of the
+    next higher one.
 
     >>> alibi_slopes(3).tolist()
     [0.0625, 0.00390625, 0.25]
@@ -378,7 +447,6 @@ def alibi_slopes(heads):
     )
 
 
-def constant_like(array, like):
-    """A numpy array as a constant of the kind of another: a tensor of its dtype on torch, else
-    itself."""
+def constant_like(array: np.ndarray, like: Array) -> Array:
+    """A numpy array as a constant of the kind of another: on torch a tensor of its dtype."""
     return like.new_tensor(array) if namespace(like).__name__ == "Torch" else array

@@ -1,15 +1,19 @@
-"""Linear channels over whole sequences: convolution by FFT, and blocks of steps that carry a
-state."""
+"""Linear channels over whole sequences: convolution by FFT, and blocks of steps."""
+
+from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from ..arrays import concat, namespace, stack, steps, transpose
+from ..typing import Array
 from .cell import one_batch_of_steps
 
-BLOCK = 128  # steps taken at once
+STEPS_PER_BLOCK = 128
 
 
-def fourier(x):
+def fourier(x: Array) -> Any:
     """numpy.fft or torch.fft."""
     if namespace(x).__name__ == "Torch":
         import torch
@@ -18,9 +22,8 @@ def fourier(x):
     return np.fft
 
 
-def causal_convolution(kernel, u):
-    """sum_j kernel_j u_(t-j) over the last axis of both, of one length T, by FFT, zero padded; on
-    numpy and torch.
+def causal_convolution(kernel: Array, u: Array) -> Array:
+    """sum_j kernel_j u_(t-j) over the last axis of both, of one length T, by FFT, zero padded.
 
     >>> causal_convolution(np.array([1.0, 0.5, 0.0]), np.array([1.0, 1.0, 1.0])).round(12).tolist()
     [1.0, 1.5, 1.5]
@@ -31,24 +34,24 @@ def causal_convolution(kernel, u):
     ]
 
 
-def blockwise(A, B, C, u, x):
-    """Outputs (..., T, H) of C x and last state (..., H n) of channels x_t = A x_(t-1) + B u_t, in
-    blocks of up to ``BLOCK`` steps.
+def blockwise(A: Array, B: Array, C: Array, u: Array, x: Array) -> tuple[Array, Array]:
+    """Outputs (..., T, H) of C x and last state (..., H n) of channels x_t = A x_(t-1) + B u_t.
 
-    A (H, n, n), B (H, n), C (H, n), u (..., T, H), x (..., H n). Inside a block the input acts by
-    convolution, for all blocks at once; its effect on the state at the end and the state's on the
-    outputs are matrices (n, block), so that one step remains for each block. The blocks are of
-    powers of two, the last of one step.
+    A (H, n, n), B (H, n), C (H, n), u (..., T, H), x (..., H n). Inside a block of up to
+    ``STEPS_PER_BLOCK`` steps the input acts by convolution, for all blocks at once; its effect on
+    the state at the end and the state's on the outputs are matrices (n, block), so that one step
+    remains for each block. The blocks are of powers of two, the last of one step.
     """
-    H, n, T = *B.shape, u.shape[-2]
+    (H, n), T = B.shape, u.shape[-2]
     x, u = one_batch_of_steps(x, u)
     lead = u.shape[:-2]
     x, u = x.reshape(-1, H, n).swapaxes(0, 1), u.reshape(-1, H).T.reshape(H, -1, T)
     outputs, done = [], 0
-    for size, *block in reversed(_blocks(A, B, C, min(T, BLOCK))):
+    blocks: list[Any] = _blocks(A, B, C, min(T, STEPS_PER_BLOCK))
+    for size, *block in reversed(blocks):
         count = (T - done) // size
         if count:
-            y, x = _through(size, *block, u[..., done : done + count * size], x)
+            y, x = _through(size, *block, u=u[..., done : done + count * size], x=x)
             outputs.append(y)
             done += count * size
     y = concat(outputs).reshape(H, -1).T.reshape(*lead, T, H)

@@ -1,18 +1,24 @@
-"""Layers of torch that keep no state of their own, or a window of their inputs, and nn.Sequential
-of them, as systems."""
+"""Maps of torch layers that keep no state, or a window of their inputs, and of nn.Sequential."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from copy import deepcopy
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..system import Map
 from .convolution import Convolution
 from .network import Network
-from .residual import EPSILON, Activation, Dense, Norm
+from .residual import NORM_EPSILON, Activation, Dense, Norm
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
-def layers_of(module, convert):
-    """The maps that a torch module stands for, one after another, its weights copied in float64;
-    ``convert`` makes those of other modules.
+def layers_of(module: nn.Module, convert: Callable[[nn.Module], Map]) -> list[Map] | None:
+    """The maps of a torch module, one after another; ``convert`` makes those of other modules.
 
     None for a module that is not among these: nn.Sequential, nn.Conv1d, nn.Linear, nn.LayerNorm,
     nn.RMSNorm, nn.ReLU, nn.Tanh, nn.GELU.
@@ -33,7 +39,7 @@ def layers_of(module, convert):
     if kind is None:
         return None
     own_forward(module, kind)
-    made, padding, flat = [], None, _flat(module)
+    maps, padding, flat = [], None, _flat(module)
     _check_axes(flat)
     for place, part in enumerate(flat):
         if isinstance(part, nn.ConstantPad1d):
@@ -41,41 +47,38 @@ def layers_of(module, convert):
             continue
         if padding is not None and not isinstance(part, nn.Conv1d):
             raise ValueError(
-                f"padding before nn.{type(part).__name__}: pad on the left, directly "
-                "before an nn.Conv1d"
+                f"padding before nn.{type(part).__name__}: pad on the left, directly before an "
+                "nn.Conv1d"
             )
-        made.append(_layer(part, padding) or _last(part, convert, place == len(flat) - 1))
+        maps.append(_layer(part, padding) or _last(part, convert, place == len(flat) - 1))
         padding = None
     if padding is not None:
         raise ValueError("padding after the last layer: remove it")
-    return _with_widths(made)
+    return _with_widths(maps)
 
 
-def as_map(layers):
+def as_map(layers: Sequence[Map]) -> Map:
     """One map of several: itself, or a Network."""
     return layers[0] if len(layers) == 1 else Network(tuple(layers))
 
 
-def own_forward(module, kind):
-    """Refuse a module whose equation may not be that of its kind of torch."""
+def own_forward(module: nn.Module, kind: Any) -> None:
+    """Refuse a module whose equation may differ from that of its kind in torch."""
     if type(module).forward is not kind.forward or "forward" in vars(module):
         raise TypeError(
-            f"{type(module).__name__} has a forward of its own, so its equation may "
-            f"not be that of nn.{kind.__name__}: write it "
-            "as a dm.Map in five lines"
+            f"{type(module).__name__} has a forward of its own, so its equation may not be that "
+            f"of nn.{kind.__name__}: write it as a class derived from dm.Map"
         )
     if module._forward_pre_hooks:
         raise TypeError(
-            f"nn.{kind.__name__} has a hook before its forward, which may change its "
-            "weights: remove it first (torch.nn.utils."
-            "remove_weight_norm, torch.nn.utils.prune.remove); "
-            "torch.nn.utils.parametrizations needs none"
+            f"nn.{kind.__name__} has a hook before its forward, which may change its weights: "
+            "remove it first (torch.nn.utils.remove_weight_norm, torch.nn.utils.prune.remove), "
+            "or use torch.nn.utils.parametrizations"
         )
 
 
-def _flat(module):
-    """The modules inside nested nn.Sequential, without those that do nothing in use: nn.Identity,
-    nn.Dropout."""
+def _flat(module: nn.Module) -> list[nn.Module]:
+    """The modules inside nested nn.Sequential, without nn.Identity and nn.Dropout."""
     from torch import nn
 
     if isinstance(module, nn.Sequential):
@@ -84,9 +87,8 @@ def _flat(module):
     return [] if isinstance(module, (nn.Identity, nn.Dropout, nn.Dropout1d)) else [module]
 
 
-def _check_axes(flat):
-    """Convolutions have time on the last axis, other layers features: torch would mix one with the
-    other."""
+def _check_axes(flat: Sequence[nn.Module]) -> None:
+    """Refuse convolutions, with time on the last axis, next to layers with features there."""
     from torch import nn
 
     others = [
@@ -96,15 +98,13 @@ def _check_axes(flat):
     ]
     if others and any(isinstance(part, nn.Conv1d) for part in flat):
         raise ValueError(
-            f"nn.Conv1d has time on the last axis and nn.{type(others[0]).__name__} "
-            "features, so that one nn.Sequential of both mixes "
-            "them: use nn.Conv1d of kernel_size 1 for a linear map of the channels, "
-            "or convert the parts and join them by "
-            "dm.models.Network"
+            f"nn.Conv1d has time on the last axis and nn.{type(others[0]).__name__} features, so "
+            "that an nn.Sequential of both mixes them: use nn.Conv1d of kernel_size 1 for a "
+            "linear map of the channels, or convert the parts and join them by dm.models.Network"
         )
 
 
-def _layer(module, padding):
+def _layer(module: Any, padding: int | None) -> Map | str | None:
     """The map of one layer, the name of an activation, or None."""
     from torch import nn
 
@@ -121,42 +121,40 @@ def _layer(module, padding):
             own_forward(module, kind)
             if getattr(module, "approximate", "none") != "none":
                 raise ValueError(
-                    f"nn.GELU(approximate={module.approximate!r}) is not "
-                    "represented: use approximate='none'"
+                    f"nn.GELU(approximate={module.approximate!r}) is not supported: use "
+                    "approximate='none'"
                 )
             return kind.__name__.lower()
     return None
 
 
-def _last(module, convert, last):
+def _last(module: nn.Module, convert: Callable[[nn.Module], Map], last: bool) -> Map:
     """The map of any other layer, which torch can only hold at the end."""
     from torch import nn
 
     if not last and isinstance(module, nn.RNNBase):
         raise ValueError(
-            f"nn.{type(module).__name__} returns a pair, which nn.Sequential cannot "
-            "hand on: convert the parts and join them by "
-            "dm.models.Network"
+            f"nn.{type(module).__name__} returns a pair, which nn.Sequential cannot pass on: "
+            "convert the parts and join them by dm.models.Network"
         )
     return convert(module)
 
 
-def norm_of(module):
+def norm_of(module: Any) -> Norm:
     """Layer norm or root-mean-square norm, with gain one and offset zero where torch has none."""
     from torch import nn
 
     kind = next((kind for kind in (nn.LayerNorm, nn.RMSNorm) if isinstance(module, kind)), None)
     if kind is None:
         raise TypeError(
-            f"a norm is nn.LayerNorm or nn.RMSNorm, got {type(module).__name__}: "
-            "write it as a dm.Map in five lines"
+            f"a norm must be nn.LayerNorm or nn.RMSNorm, got {type(module).__name__}: write it as "
+            "a class derived from dm.Map"
         )
     own_forward(module, kind)
-    if module.eps != EPSILON or len(module.normalized_shape) != 1:
+    if module.eps != NORM_EPSILON or len(module.normalized_shape) != 1:
         raise ValueError(
-            f"nn.{kind.__name__} over {tuple(module.normalized_shape)} with eps = "
-            f"{module.eps}: norms here go over the last axis with "
-            f"eps = {EPSILON}, train with that"
+            f"nn.{kind.__name__} over {tuple(module.normalized_shape)} with eps = {module.eps}: "
+            f"norms must be over the last axis with eps = {NORM_EPSILON}"
         )
     width, offset = module.normalized_shape[0], getattr(module, "bias", None)
     gain = np.ones(width) if module.weight is None else array_of(module.weight)
@@ -167,7 +165,7 @@ def norm_of(module):
     )
 
 
-def _convolution(module, left):
+def _convolution(module: Any, left: int | None) -> Convolution:
     from torch import nn
 
     own_forward(module, nn.Conv1d)
@@ -189,16 +187,15 @@ def _convolution(module, left):
         )
     if padding:
         raise ValueError(
-            f"padding = {module.padding!r} at the end of a sequence reads the "
-            "future: set padding=0 and put "
-            f"nn.ZeroPad1d(({reach}, 0)) before"
+            f"padding = {module.padding!r} at the end of a sequence reads the future: set "
+            f"padding=0 and put nn.ZeroPad1d(({reach}, 0)) before"
         )
     if left not in (None, reach):
         raise ValueError(
-            f"padding by {left} on the left of an nn.Conv1d of kernel {kernel} and "
-            f"dilation {dilation}: the causal one is ({reach}, 0)"
+            f"padding by {left} on the left of an nn.Conv1d of kernel {kernel} and dilation "
+            f"{dilation}: the causal one is ({reach}, 0)"
         )
-    # where it is a parametrisation it is worked out in float64 too
+    # a parametrisation is evaluated in float64 too
     weight = array_of(deepcopy(module).double().weight)
     V = np.zeros((len(weight), kernel, module.in_channels))
     rows, columns = len(weight) // groups, weight.shape[1]
@@ -209,8 +206,8 @@ def _convolution(module, left):
     return Convolution(V, None if module.bias is None else array_of(module.bias), dilation)
 
 
-def _left(pad):
-    """Zeros put before a sequence."""
+def _left(pad: nn.ConstantPad1d) -> int:
+    """Number of zeros put before a sequence."""
     from torch import nn
 
     own_forward(
@@ -219,33 +216,34 @@ def _left(pad):
     left, right = pad.padding
     if right or left < 0 or pad.value:
         raise ValueError(
-            f"padding by {pad.padding} with {pad.value}: only zeros on the left, (p, "
-            "0), keep a map causal"
+            f"padding by {pad.padding} with {pad.value}: must be zeros on the left, (p, 0), for a "
+            "causal map"
         )
     return left
 
 
-def _with_widths(made):
+def _with_widths(maps: list) -> list[Map]:
     """The activations as maps, as wide as their neighbours."""
-    widths = [None if isinstance(part, str) else (part.inputs, part.outputs) for part in made]
+    widths: list[Any] = [
+        None if isinstance(part, str) else (part.inputs, part.outputs) for part in maps
+    ]
     known = [i for i, width in enumerate(widths) if width]
     if not known:
         raise ValueError(
-            "an nn.Sequential without a layer that has weights: its width is not "
-            "known, add an nn.Linear or nn.Conv1d"
+            "an nn.Sequential without a layer that has weights: its width is unknown, add an "
+            "nn.Linear or nn.Conv1d"
         )
-    for i, part in enumerate(made):
+    for i, part in enumerate(maps):
         if isinstance(part, str):
             before = [j for j in known if j < i]
-            made[i] = Activation(widths[before[-1]][1] if before else widths[known[0]][0], part)
-    return made
+            maps[i] = Activation(widths[before[-1]][1] if before else widths[known[0]][0], part)
+    return maps
 
 
-def array_of(tensor):
-    """The weights of a tensor as a float64 array of their own."""
+def array_of(tensor: Tensor) -> np.ndarray:
+    """The weights of a tensor, copied to a float64 array."""
     if tensor.is_complex():
         raise TypeError(
-            "complex weights have no real rule of this kind: split them into real and "
-            "imaginary parts"
+            "complex weights are not supported: split them into real and imaginary parts"
         )
     return tensor.detach().cpu().double().numpy().copy()

@@ -1,28 +1,33 @@
-"""Systems from torch's attention: nn.MultiheadAttention, nn.TransformerEncoderLayer,
-nn.TransformerEncoder, used causally."""
+"""Maps of torch's attention, used causally."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..runtime.validation import integer
+from ..system import Map
 from .attention import Attention
 from .convert_layers import array_of, norm_of, own_forward
 from .network import Network
 from .residual import Block, FeedForward
 
+if TYPE_CHECKING:
+    from torch import nn
+
 TRANSFORMERS = ("MultiheadAttention", "TransformerEncoderLayer", "TransformerEncoder")
 
 
-def transformer(module, window):
-    """Attention, Block or Network of one of ``TRANSFORMERS``, with a cache of ``window`` steps;
-    ``from_torch`` is the door to it."""
+def transformer(module: Any, window: int | None) -> Map:
+    """Attention, Block or Network of one of ``TRANSFORMERS``, with a cache of ``window`` steps."""
     from torch import nn
 
     if window is None:
         raise ValueError(
-            f"{type(module).__name__} sees every step before: pass window=, the "
-            "longest sequence it will see (its cache holds so many "
-            "keys and values). It is taken with a causal mask; without one it reads "
-            "the future and has no rule"
+            f"{type(module).__name__} attends to every earlier step: pass window=, the longest "
+            "sequence it will read (its cache holds so many keys and values). It is converted as "
+            "used with a causal mask; without one it reads the future and has no rule"
         )
     window = integer("window", window, 1)
     if isinstance(module, nn.MultiheadAttention):
@@ -33,30 +38,26 @@ def transformer(module, window):
     for layer in module.layers:
         if not isinstance(layer, nn.TransformerEncoderLayer):
             raise TypeError(
-                "the layers of a TransformerEncoder must be "
-                f"nn.TransformerEncoderLayer, got {type(layer).__name__}: write it as "
-                "a "
-                "dm.Map in five lines"
+                "the layers of a TransformerEncoder must be nn.TransformerEncoderLayer, got "
+                f"{type(layer).__name__}: write it as a class derived from dm.Map"
             )
     blocks = tuple(_block(layer, window) for layer in module.layers)
     return Network(blocks if module.norm is None else (*blocks, norm_of(module.norm)))
 
 
-def _attention(module, window):
+def _attention(module: Any, window: int) -> Attention:
     from torch import nn
 
     own_forward(module, nn.MultiheadAttention)
     if not module._qkv_same_embed_dim:
         raise ValueError(
-            f"kdim = {module.kdim} and vdim = {module.vdim}: keys and values come "
-            "from the input itself here, so train with both equal "
-            f"to embed_dim = {module.embed_dim}"
+            f"kdim = {module.kdim} and vdim = {module.vdim}: keys and values must come from the "
+            f"input itself, train with both equal to embed_dim = {module.embed_dim}"
         )
     if module.bias_k is not None or module.add_zero_attn:
         raise ValueError(
-            "add_bias_kv and add_zero_attn put a key into every sequence that no "
-            "input made, which a cache does not hold: train "
-            "without them"
+            "add_bias_kv and add_zero_attn add a key to every sequence that comes from no input, "
+            "which a cache does not hold: train without them"
         )
     biases = (
         np.zeros(3 * module.embed_dim)
@@ -64,17 +65,23 @@ def _attention(module, window):
         else array_of(module.in_proj_bias)
     )
     out = module.out_proj
+    Wq, Wk, Wv = np.split(array_of(module.in_proj_weight), 3)
+    bq, bk, bv = np.split(biases, 3)
     return Attention(
-        *np.split(array_of(module.in_proj_weight), 3),
+        Wq,
+        Wk,
+        Wv,
         array_of(out.weight),
-        *np.split(biases, 3),
+        bq,
+        bk,
+        bv,
         _bias(out, module.embed_dim),
         heads=module.num_heads,
         window=window,
     )
 
 
-def _block(layer, window):
+def _block(layer: Any, window: int) -> Block:
     from torch import nn
 
     own_forward(layer, nn.TransformerEncoderLayer)
@@ -97,7 +104,7 @@ def _block(layer, window):
     )
 
 
-def _activation(function):
+def _activation(function: object) -> str:
     from torch import nn
     from torch.nn import functional
 
@@ -108,10 +115,10 @@ def _activation(function):
     ):
         return "gelu"
     raise ValueError(
-        f"activation {getattr(function, '__name__', function)} is not represented: "
-        "train with relu or the exact gelu"
+        f"activation {getattr(function, '__name__', function)} is not supported: train with relu "
+        "or the exact gelu"
     )
 
 
-def _bias(linear, width):
+def _bias(linear: nn.Linear, width: int) -> np.ndarray:
     return np.zeros(width) if linear.bias is None else array_of(linear.bias)

@@ -1,17 +1,20 @@
-"""Causal dilated convolutions as shift registers: the temporal convolutional network of Bai, Kolter
-and Koltun (2018)."""
+"""Causal dilated convolutions as shift registers: temporal convolutional networks."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 
-from ..arrays import concat, relu, sqrt, tensors
-from ..errors import NotFiniteError, ShapeError
-from ..runtime.validation import integer
+from ..arrays import concat, relu, sqrt
+from ..errors import ShapeError
+from ..runtime.validation import choice, generator, integer
 from ..system import Map, as_system
-from .cell import one_batch, one_batch_of_steps
+from ..typing import Array, Rng
+from .cell import keep_arrays, one_batch, one_batch_of_steps
 from .residual import Dense
 
 INITS = ("he", "uniform")
@@ -19,74 +22,101 @@ INITS = ("he", "uniform")
 
 @dataclass(frozen=True, eq=False)
 class Convolution(Map):
-    """Causal convolution with holes, y_t = b + sum over i < k of V_i u_(t - (k-1-i) d), as a shift
-    register.
+    """Causal dilated convolution as a shift register.
 
+        y_t = b + sum over i < k of V_i u_(t - (k-1-i) d)
+
+    Parameters
+    ----------
+    V : array_like (outputs, k, inputs)
+        Weights; the last tap is that of the newest input, as torch's weight (outputs, inputs, k)
+        with the last two axes swapped.
+    b : array_like (outputs,), optional
+        Bias; None for zero.
+    dilation : int, optional
+        Steps d between the taps.
+    g : array_like (outputs,), optional
+        Gain of weight normalisation: the weights are g V / abs(V), the norm over each output's row;
+        None for the weights V.
+
+    Raises
+    ------
+    ShapeError, TypeError, NotFiniteError
+        For arrays that do not fit, are not real or hold NaN.
+    ValueError
+        For a kernel or a dilation below 1, and for a zero row of V with g.
+
+    Notes
+    -----
     The state holds the inputs u_(t - (k-1) d) .. u_t, oldest first: the (k-1) d of the past that
     the next steps need and the newest, since the output is read after the step. The rule shifts
     them, so its Jacobian is nilpotent: every exponent is -inf and d y_t / d u_(t-j) is exactly 0
     beyond j = (k-1) d. From the state zero it is torch's convolution padded by (k-1) d zeros on the
     left.
 
-    Fields: V (outputs, k, inputs), its last tap that of the newest input, as torch's weight
-    (outputs, inputs, k) with the last two axes swapped; b (outputs,); dilation d; g (outputs,) or
-    None: with it the weights are g V / |V|, |V| over each output's row (Salimans and Kingma 2016,
-    eq. 2). Raises ShapeError, NotFiniteError, and ValueError for a kernel or a dilation below 1.
+    References
+    ----------
+    Bai, Kolter and Koltun (2018), arXiv:1803.01271, section 3. Salimans and Kingma (2016), NeurIPS,
+    eq. 2, for g.
 
-    >>> layer = Convolution(np.ones((1, 2, 1)), dilation=3)
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> layer = dm.models.Convolution(np.ones((1, 2, 1)), dilation=3)
     >>> layer.run(np.zeros(4), np.arange(1.0, 7.0)[:, None])[0].ravel().tolist()
     [1.0, 2.0, 3.0, 5.0, 7.0, 9.0]
     """
 
-    V: np.ndarray
-    b: np.ndarray | None = None
+    V: Array
+    b: Array = None
     dilation: int = 1
-    g: np.ndarray | None = None
+    g: Array | None = None
     source = "Bai, Kolter and Koltun (2018), arXiv:1803.01271"
 
-    def __post_init__(self):
-        V = tensors(self.V)
-        if V.ndim != 3:
+    def __post_init__(self) -> None:
+        shape = np.shape(self.V)
+        if len(shape) != 3:
             raise ShapeError(
-                f"V must have shape (outputs, kernel, inputs), got {V.shape}: swap "
+                f"V of Convolution must have shape (outputs, kernel, inputs), got {shape}: swap "
                 "the last two axes of torch's weight"
             )
-        for name, size in zip(("outputs", "kernel", "inputs"), V.shape, strict=True):
-            integer(name, size, 1)
-        object.__setattr__(self, "dilation", integer("dilation", self.dilation, 1))
-        rows = len(V)
-        found = {"V": V, "b": np.zeros(rows) if self.b is None else tensors(self.b)} | (
-            {} if self.g is None else {"g": tensors(self.g)}
-        )
-        for name, value in found.items():
-            if name != "V" and value.shape != (rows,):
-                raise ShapeError(
-                    f"{name} has shape {value.shape}, a Convolution of {rows} "
-                    f"outputs needs ({rows},)"
-                )
-            if value.dtype != np.float64:
-                raise TypeError(
-                    f"{name} of Convolution must hold real numbers, got {getattr(self, name)!r:.60}"
-                )
-            if not np.isfinite(value).all():
-                raise NotFiniteError(
-                    f"{name} of Convolution holds NaN or infinity: check the training that made it"
-                )
-            object.__setattr__(self, name, value)
-        if self.g is not None and not V.any(axis=(1, 2)).all():
+        for name, size in zip(("outputs", "kernel", "inputs"), shape, strict=True):
+            integer(name, size)
+        object.__setattr__(self, "dilation", integer("dilation", self.dilation))
+        rows = shape[:1]
+        if self.b is None:
+            object.__setattr__(self, "b", np.zeros(rows))
+        keep_arrays(self, {"V": shape, "b": rows} | ({} if self.g is None else {"g": rows}))
+        if self.g is not None and not self.V.any(axis=(1, 2)).all():
             raise ValueError(
-                "a row of V is zero, so that V / |V| has no direction: leave g out, "
-                "or start from random weights"
+                "a row of V is zero, so that V / |V| has no direction: leave g out, or start from "
+                "random weights"
             )
 
-    inputs = property(lambda self: self.V.shape[2])
-    outputs = property(lambda self: self.V.shape[0])
-    kernel = property(lambda self: self.V.shape[1])
-    slots = property(lambda self: (self.kernel - 1) * self.dilation + 1)
-    size = property(lambda self: self.slots * self.inputs)
+    @property
+    def inputs(self) -> int:
+        return self.V.shape[2]
 
     @property
-    def states(self):
+    def outputs(self) -> int:
+        return self.V.shape[0]
+
+    @property
+    def kernel(self) -> int:
+        """Number k of taps."""
+        return self.V.shape[1]
+
+    @property
+    def slots(self) -> int:
+        """Number of inputs that the state holds, (k-1) d + 1."""
+        return (self.kernel - 1) * self.dilation + 1
+
+    @property
+    def size(self) -> int:
+        return self.slots * self.inputs
+
+    @property
+    def states(self) -> tuple[str, ...]:
         return tuple(
             f"u{age}" if self.inputs == 1 else f"u{age}_{i}"
             for age in reversed(range(self.slots))
@@ -94,25 +124,24 @@ class Convolution(Map):
         )
 
     @cached_property
-    def W(self):
+    def W(self) -> Array:
         """Weights of all taps side by side, oldest first, shape (outputs, k inputs)."""
         W = self.V.reshape(self.outputs, self.kernel * self.inputs)
         return W if self.g is None else W * (self.g / sqrt((W * W).sum(axis=-1)))[..., None]
 
-    def rule(self, x, u):
+    def rule(self, x: Array, u: Array | None) -> Array:
         x, u = one_batch(x, u)
         return concat((x[..., self.inputs :], u))
 
-    def output(self, x, u):
+    def output(self, x: Array, u: Array | None) -> Array:
         step, n = self.dilation * self.inputs, self.inputs
         return (
             concat([x[..., i * step : i * step + n] for i in range(self.kernel)]) @ self.W.T
             + self.b
         )
 
-    def run(self, x, u):
-        """Outputs (..., T, outputs) and last state (..., n): one product of the taps of all steps
-        with the weights."""
+    def run(self, x: Array, u: Array) -> tuple[Array, Array]:
+        """Outputs (..., T, outputs) and last state (..., n), by one matrix product."""
         (x, u), steps = one_batch_of_steps(x, u), u.shape[-2]
         seen = concat((x.reshape(*x.shape[:-1], self.slots, self.inputs), u), axis=-2)
         # of each tap's inputs; the slot before them is shifted out by the first step
@@ -121,90 +150,152 @@ class Convolution(Map):
         return taps @ self.W.T + self.b, seen[..., steps:, :].reshape(x.shape)
 
     @classmethod
-    def random(cls, units, inputs, *, rng=0, kernel=3, dilation=1, init="uniform", normed=True):
-        """Weights uniform: "uniform" in +-1/sqrt(k inputs), biases too, torch's default; "he" in
-        +-sqrt(6/(k inputs)), of variance 2/(k inputs), so that a relu behind it keeps the mean
-        square of what comes in (He et al. 2015, eq. 10), biases zero.
+    def random(
+        cls,
+        units: int,
+        inputs: int,
+        *,
+        rng: Rng = 0,
+        kernel: int = 3,
+        dilation: int = 1,
+        init: str = "uniform",
+        normed: bool = True,
+    ) -> Convolution:
+        """Random convolution.
 
-        normed: whether there is a g, which starts at |V|.
+        Parameters
+        ----------
+        units : int
+            Number of outputs.
+        inputs : int
+            Number of inputs.
+        rng : int, numpy.random.Generator or None, optional
+            Seed or generator of the weights.
+        kernel : int, optional
+            Number k of taps.
+        dilation : int, optional
+            Steps d between the taps.
+        init : {"uniform", "he"}, optional
+            Weights and biases uniform in +-1/sqrt(k inputs), torch's default; or weights uniform in
+            +-sqrt(6/(k inputs)), of variance 2/(k inputs), so that a relu after it keeps the mean
+            square of the input, and biases zero.
+        normed : bool, optional
+            Whether there is a g, which starts at the norm of V.
+
+        Returns
+        -------
+        Convolution
+
+        Raises
+        ------
+        ValueError
+            For an option out of its range.
+
+        References
+        ----------
+        He et al. (2015), ICCV, eq. 10.
         """
-        units, inputs, kernel = (
-            integer("units", units, 1),
-            integer("inputs", inputs, 1),
-            integer("kernel", kernel, 1),
-        )
-        rng, bound = np.random.default_rng(rng), uniform_bound(init, kernel * inputs)
+        units, inputs, rng = integer("units", units), integer("inputs", inputs), generator(rng)
+        kernel = integer("kernel", kernel)
+        bound = uniform_bound(init, kernel * inputs)
         V = rng.uniform(-bound, bound, (units, kernel, inputs))
         b = rng.uniform(-bound, bound, units) if init == "uniform" else np.zeros(units)
         return cls(V, b, dilation, np.sqrt((V * V).sum((1, 2))) if normed else None)
 
 
-def uniform_bound(init, reach):
-    """Bound of uniform weights that see ``reach`` numbers."""
-    if init not in INITS:
-        raise ValueError(f"init must be one of {', '.join(INITS)}, got {init!r}")
-    return np.sqrt((6.0 if init == "he" else 1.0) / reach)
+def uniform_bound(init: str, reach: int) -> float:
+    """Bound of uniform weights that read ``reach`` numbers."""
+    return np.sqrt((6.0 if choice("init", init, INITS) == "he" else 1.0) / reach)
 
 
 @dataclass(frozen=True, eq=False)
 class ConvolutionBlock(Map):
-    """Residual block of a temporal convolutional network (Bai, Kolter and Koltun 2018, fig. 1b),
-    without its dropout.
+    """Residual block of a temporal convolutional network, without its dropout.
 
-    h = relu(conv_m(.. relu(conv_1(u)))),  y = relu(h + skip(u)), skip the identity, or a Dense map
-    (their 1x1 convolution) where the widths differ. Fields: convolutions, one or more of
-    Convolution; skip, Dense or None. The state is the registers of the convolutions, one after
-    another.
+        h = relu(conv_m(.. relu(conv_1(u)))),  y = relu(h + skip(u))
 
-    >>> block = ConvolutionBlock.random(4, 2, kernel=3, layer=2)
+    Parameters
+    ----------
+    convolutions : sequence of Convolution
+        One or more, each with as many inputs as the one before has outputs.
+    skip : Dense, optional
+        The skip connection, their 1x1 convolution, where the widths differ; None for the identity.
+
+    Raises
+    ------
+    TypeError
+        For convolutions that are none.
+    ShapeError
+        For widths that do not fit.
+
+    Notes
+    -----
+    The state is the registers of the convolutions, one after another.
+
+    References
+    ----------
+    Bai, Kolter and Koltun (2018), arXiv:1803.01271, figure 1b.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> block = dm.models.ConvolutionBlock.random(4, 2, kernel=3, layer=2)
     >>> block.size, [layer.dilation for layer in block.convolutions]
     (54, [4, 4])
     """
 
-    convolutions: tuple
+    convolutions: Sequence[Convolution]
     skip: Dense | None = None
     source = Convolution.source
     square = False  # its outputs may be more than its inputs
 
-    def __post_init__(self):
-        made = (
+    def __post_init__(self) -> None:
+        layers = (
             (self.convolutions,)
             if isinstance(self.convolutions, Map)
             else tuple(as_system(layer, Map) for layer in self.convolutions)
         )
-        if not made or not all(isinstance(layer, Convolution) for layer in made):
+        if not layers or not all(isinstance(layer, Convolution) for layer in layers):
             raise TypeError(
                 "a ConvolutionBlock takes one or more Convolutions, got "
-                f"{', '.join(type(layer).__name__ for layer in made) or 'none'}"
+                f"{', '.join(type(layer).__name__ for layer in layers) or 'none'}"
             )
-        for below, above in pairwise(made):
+        for below, above in pairwise(layers):
             if above.inputs != below.outputs:
                 raise ShapeError(
-                    f"a convolution gives {below.outputs} outputs and the next takes "
-                    f"{above.inputs} inputs: make them equal"
+                    f"a convolution has {below.outputs} outputs and the next {above.inputs} "
+                    "inputs: make them equal"
                 )
-        object.__setattr__(self, "convolutions", made)
+        object.__setattr__(self, "convolutions", layers)
         ends, skip = (self.inputs, self.outputs), self.skip
         if ends[0] != ends[1] if skip is None else (skip.inputs, skip.outputs) != ends:
             raise ShapeError(
-                f"the convolutions lead from {ends[0]} to {ends[1]} components and "
-                "the skip connection does not: pass skip, a Dense of "
-                f"V ({ends[1]}, {ends[0]}), or make the widths equal"
+                f"the convolutions lead from {ends[0]} to {ends[1]} components and the skip "
+                f"connection does not: pass skip, a Dense of V ({ends[1]}, {ends[0]}), or make "
+                "the widths equal"
             )
 
-    inputs = property(lambda self: self.convolutions[0].inputs)
-    outputs = property(lambda self: self.convolutions[-1].outputs)
-    size = property(lambda self: sum(layer.size for layer in self.convolutions))
+    @property
+    def inputs(self) -> int:
+        return self.convolutions[0].inputs
 
     @property
-    def states(self):
+    def outputs(self) -> int:
+        return self.convolutions[-1].outputs
+
+    @property
+    def size(self) -> int:
+        return sum(layer.size for layer in self.convolutions)
+
+    @property
+    def states(self) -> tuple[str, ...]:
         if len(self.convolutions) == 1:
             return self.convolutions[0].states
         return tuple(
             f"{name}_{i + 1}" for i, layer in enumerate(self.convolutions) for name in layer.states
         )
 
-    def parts(self, x):
+    def parts(self, x: Array) -> list[Array]:
         """The register of each convolution, cut from x (..., n)."""
         ends = np.cumsum([layer.size for layer in self.convolutions])
         return [
@@ -212,21 +303,20 @@ class ConvolutionBlock(Map):
             for layer, end in zip(self.convolutions, ends, strict=True)
         ]
 
-    def rule(self, x, u):
+    def rule(self, x: Array, u: Array | None) -> Array:
         after = []
         for layer, part in zip(self.convolutions, self.parts(x), strict=True):
             after.append(layer.rule(part, u))
             u = relu(layer.output(after[-1], u))
         return concat(after)
 
-    def output(self, x, u):
+    def output(self, x: Array, u: Array | None) -> Array:
         parts = self.parts(x)
         newest = parts[0][..., parts[0].shape[-1] - self.inputs :]  # the register holds u itself
         return self._joined(self.convolutions[-1].output(parts[-1], u), newest)
 
-    def run(self, x, u):
-        """Outputs (..., T, outputs) and last state (..., n), convolution after convolution, each
-        over the whole sequence."""
+    def run(self, x: Array, u: Array) -> tuple[Array, Array]:
+        """Outputs (..., T, outputs) and last state (..., n), all steps at once."""
         h, after = u, []
         for layer, part in zip(self.convolutions, self.parts(x), strict=True):
             z, last = layer.run(part, h)
@@ -234,46 +324,71 @@ class ConvolutionBlock(Map):
             after.append(last)
         return self._joined(z, u), concat(after)
 
-    def _joined(self, z, u):
+    def _joined(self, z: Array, u: Array) -> Array:
         return relu(relu(z) + (u if self.skip is None else self.skip.output(None, u)))
 
-    def initial(self, rng=0):
+    def initial(self, rng: Rng = 0) -> np.ndarray:
+        """A random state, shape (n,), standard normal."""
         return np.random.default_rng(rng).standard_normal(self.size)
 
     @classmethod
     def random(
         cls,
-        units,
-        inputs,
+        units: int,
+        inputs: int,
         *,
-        rng=0,
-        kernel=3,
-        base=2,
-        convolutions=2,
-        init="uniform",
-        normed=True,
-        layer=0,
-    ):
-        """Random block, the ``layer``-th of a stack: its dilation is base**layer, so that the
-        receptive field grows like base**layers.
+        rng: Rng = 0,
+        kernel: int = 3,
+        base: int = 2,
+        convolutions: int = 2,
+        init: str = "uniform",
+        normed: bool = True,
+        layer: int = 0,
+    ) -> ConvolutionBlock:
+        """Random block, the ``layer``-th of a stack: its dilation is base^layer.
 
-        kernel: taps; convolutions: how many, 1 or 2; init, normed: as for ``Convolution.random``;
-        of the skip connection too, but "he" gives it variance 1/inputs, no relu being before the
-        sum. "uniform" is where the published code's convolutions start: it draws normal weights of
+        The receptive field of a stack grows like base^layers.
+
+        Parameters
+        ----------
+        units : int
+            Number of outputs.
+        inputs : int
+            Number of inputs.
+        rng : int, numpy.random.Generator or None, optional
+            Seed or generator of the weights.
+        kernel : int, optional
+            Number of taps of each convolution.
+        base : int, optional
+            Base of the dilations.
+        convolutions : {1, 2}, optional
+            Number of convolutions.
+        init : {"uniform", "he"}, optional
+            As for ``Convolution.random``; of the skip connection too, but "he" gives it variance
+            1/inputs, since no relu comes before the sum.
+        normed : bool, optional
+            Whether the weights are normalised.
+        layer : int of at least 0, optional
+            Place in the stack; ``models.get`` sets it.
+
+        Returns
+        -------
+        ConvolutionBlock
+
+        Raises
+        ------
+        ValueError
+            For an option out of its range.
+
+        Notes
+        -----
+        "uniform" is where the published code's convolutions start: it draws normal weights of
         standard deviation 0.01 after weight normalisation was set up, which overwrites them at the
-        first pass; its 1x1 ones keep them.
+        first pass; its 1x1 convolutions keep them.
         """
-        rng, units, inputs = (
-            np.random.default_rng(rng),
-            integer("units", units, 1),
-            integer("inputs", inputs, 1),
-        )
-        if convolutions not in (1, 2):
-            raise ValueError(
-                f"convolutions = {convolutions!r}: a block has 1 or 2; for more pass "
-                "Convolutions to ConvolutionBlock"
-            )
-        dilation = integer("base", base, 1) ** integer("layer", layer, 0)
+        units, inputs, rng = integer("units", units), integer("inputs", inputs), generator(rng)
+        convolutions = integer("convolutions", convolutions, 1, 2)
+        dilation = integer("base", base) ** integer("layer", layer, 0)
         options = {
             "rng": rng,
             "kernel": kernel,
@@ -281,14 +396,14 @@ class ConvolutionBlock(Map):
             "init": init,
             "normed": normed,
         }
-        made = tuple(
+        layers = tuple(
             Convolution.random(units, units if i else inputs, **options)
             for i in range(convolutions)
         )
-        return cls(made, None if units == inputs else _skip(units, inputs, rng, init))
+        return cls(layers, None if units == inputs else _skip(units, inputs, rng, init))
 
 
-def _skip(units, inputs, rng, init):
+def _skip(units: int, inputs: int, rng: np.random.Generator, init: str) -> Dense:
     if init == "he":
         # no relu before the sum: it keeps the mean square itself
         return Dense.random(units, inputs, rng=rng)

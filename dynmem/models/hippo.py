@@ -1,5 +1,6 @@
-"""HiPPO: linear memories whose state holds the coefficients of the past in an orthogonal basis (Gu
-et al. 2020, 2022)."""
+"""HiPPO: linear memories whose state holds the coefficients of the past in an orthogonal basis."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,29 +12,51 @@ from ..errors import ShapeError, UnknownNameError
 from ..linear import LinearSystem
 from ..runtime.validation import integer, number
 from ..system import Map
-from .cell import above_zero
+from ..typing import Array, ArrayLike, Rng
 
 MEASURES = ("legs", "legt", "lagt", "fourier")
-DECAY = {"legs": 0.5, "legt": 0.0, "lagt": 0.0, "fourier": 0.0}  # of the normal part
+NORMAL_PART_DECAY = {"legs": 0.5, "legt": 0.0, "lagt": 0.0, "fourier": 0.0}
 
 
-def hippo(measure, order, theta=1.0):
-    """Continuous system dx/dt = A x + B u whose state x (order,) holds the past of u in the basis
-    ``basis(measure, ...)``.
+def hippo(measure: str, order: int, theta: float = 1.0) -> LinearSystem:
+    """Continuous system dx/dt = A x + B u whose state x (order,) holds the past of u in a basis.
 
-    legs: Legendre polynomials of exp(-s / theta), an exponential weight; legt: Legendre polynomials
-    of a sliding window of length theta; lagt: Laguerre functions; fourier: a constant and pairs of
-    cosine and sine over a sliding window of length theta.
+    Parameters
+    ----------
+    measure : {"legs", "legt", "lagt", "fourier"}
+        The basis, as for ``basis``.
+    order : int
+        Number of basis functions; odd for "fourier".
+    theta : float above 0, optional
+        Length of the window, or time scale of the weight.
 
-    The unit trap: theta is the whole window, as in Voelker et al. (2019) and Gu et al. (2020), so
-    that A_00 = -1/theta for legt. The code published with S4 halves LegT (and writes Fourier) for a
-    window of 2: its matrices are those of theta = 2 here. C is the identity.
+    Returns
+    -------
+    LinearSystem
+        With C the identity.
 
-    Raises UnknownNameError for another measure, ValueError for a theta that is not positive, and
-    for an even order of fourier. Source: Gu et al. (2020), theorems 1 and 2 and appendix D; Gu et
-    al. (2022, "How to train your HiPPO"), equations 5 to 8.
+    Raises
+    ------
+    UnknownNameError
+        For another measure.
+    ValueError
+        For an order or theta out of range.
 
-    >>> hippo("legs", 3).A.round(4).tolist()
+    Notes
+    -----
+    Theta is the whole window, as in Voelker et al. (2019) and Gu et al. (2020), so that A_00 =
+    -1/theta for legt. The code published with S4 halves LegT (and writes Fourier) for a window of
+    2: its matrices are those of theta = 2 here.
+
+    References
+    ----------
+    Gu, Dao, Ermon, Rudra and Re (2020), NeurIPS, theorems 1 and 2 and appendix D. Gu et al. (2022),
+    How to train your HiPPO, equations 5 to 8.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.models.hippo.hippo("legs", 3).A.round(4).tolist()
     [[-1.0, 0.0, 0.0], [-1.7321, -2.0, 0.0], [-2.2361, -3.873, -3.0]]
     """
     order, theta = _checked(measure, order, theta)
@@ -56,15 +79,45 @@ def hippo(measure, order, theta=1.0):
     return LinearSystem(A / theta, B[:, None] / theta)
 
 
-def basis(measure, order, lags, theta=1.0):
-    """Values p_n(s), shape (..., order), of the basis at the lags s (...) into the past: u(t - s)
-    is about sum_n x_n(t) p_n(s).
+def basis(measure: str, order: int, lags: ArrayLike, theta: float = 1.0) -> np.ndarray:
+    """Values p_n(s) of the basis at lags s into the past: u(t - s) is about sum_n x_n(t) p_n(s).
 
-    legs: sqrt(2n+1) P_n(2 exp(-s/theta) - 1); legt: sqrt(2n+1) P_n(1 - 2s/theta); lagt: exp(-s/(2
-    theta)) L_n(s/theta); fourier: 1, sqrt(2) cos(2 pi k s/theta), sqrt(2) sin(2 pi k s/theta).
-    Beyond the window of legt and fourier nothing is remembered: zero.
+        legs: sqrt(2n+1) P_n(2 exp(-s/theta) - 1), Legendre under an exponential weight
+        legt: sqrt(2n+1) P_n(1 - 2s/theta), Legendre over a sliding window
+        lagt: exp(-s/(2 theta)) L_n(s/theta), Laguerre functions
+        fourier: 1, sqrt(2) cos(2 pi k s/theta), sqrt(2) sin(2 pi k s/theta), over a sliding window
 
-    >>> basis("legt", 3, [0.0, 1.0]).round(4).tolist()
+    Parameters
+    ----------
+    measure : {"legs", "legt", "lagt", "fourier"}
+        The basis.
+    order : int
+        Number of basis functions; odd for "fourier".
+    lags : array_like (...)
+        Lags of at least 0.
+    theta : float above 0, optional
+        Length of the window, or time scale of the weight.
+
+    Returns
+    -------
+    numpy.ndarray (..., order)
+        Zero beyond the window of legt and fourier.
+
+    Raises
+    ------
+    UnknownNameError
+        For another measure.
+    ValueError
+        For a negative lag, and an order or theta out of range.
+
+    References
+    ----------
+    Gu, Dao, Ermon, Rudra and Re (2020), NeurIPS, appendix D.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.models.hippo.basis("legt", 3, [0.0, 1.0]).round(4).tolist()
     [[1.0, 1.7321, 2.2361], [1.0, -1.7321, 2.2361]]
     """
     from scipy.special import eval_laguerre, eval_legendre
@@ -72,7 +125,7 @@ def basis(measure, order, lags, theta=1.0):
     order, theta = _checked(measure, order, theta)
     s, n = tensors(lags)[..., None] / theta, np.arange(order)
     if (s < 0).any():
-        raise ValueError("lags reach into the past: pass numbers of at least 0")
+        raise ValueError(f"lags must be at least 0, got {float((s * theta).min())}")
     if measure == "lagt":
         return np.exp(-s / 2) * eval_laguerre(n, s)
     if measure == "fourier":
@@ -89,49 +142,96 @@ def basis(measure, order, lags, theta=1.0):
     return values if measure == "legs" else np.where(s <= 1 + 1e-12, values, 0.0)
 
 
-def reconstruct(measure, x, lags, theta=1.0):
-    """The past u(t - s) at the lags s (k,) as the state x (..., order) of ``hippo`` remembers it,
-    shape (..., k).
+def reconstruct(measure: str, x: ArrayLike, lags: ArrayLike, theta: float = 1.0) -> np.ndarray:
+    """The past u(t - s) as the state of ``hippo`` remembers it.
 
-    >>> u_was_one = np.linalg.solve(-hippo("legt", 5).A, hippo("legt", 5).B)[:, 0]  # the state under a constant input
-    >>> reconstruct("legt", u_was_one, [0.1, 0.9]).round(9).tolist()
+    Parameters
+    ----------
+    measure : {"legs", "legt", "lagt", "fourier"}
+        The basis.
+    x : array_like (..., order)
+        State.
+    lags : array_like (k,)
+        Lags s of at least 0.
+    theta : float above 0, optional
+        Length of the window, or time scale of the weight.
+
+    Returns
+    -------
+    numpy.ndarray (..., k)
+
+    Raises
+    ------
+    ShapeError
+        For a state that is a single number.
+    ValueError
+        As for ``basis``.
+
+    References
+    ----------
+    Gu, Dao, Ermon, Rudra and Re (2020), NeurIPS, section 2.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> memory = dm.models.hippo.hippo("legt", 5)
+    >>> steady = np.linalg.solve(-memory.A, memory.B)[:, 0]  # under a constant input of 1
+    >>> dm.models.hippo.reconstruct("legt", steady, [0.1, 0.9]).round(9).tolist()
     [1.0, 1.0]
     """
-    x = tensors(x)
-    if x.ndim == 0:
+    state = tensors(x)
+    if state.ndim == 0:
         raise ShapeError("x must have shape (..., order), got a single number")
-    return x @ basis(measure, x.shape[-1], lags, theta).T
+    return state @ basis(measure, state.shape[-1], lags, theta).T
 
 
 @dataclass(frozen=True, eq=False)
 class ScaledLegendre(Map):
-    """HiPPO-LegS as first published: the whole history, however long, in Legendre polynomials
-    stretched over it.
+    """HiPPO-LegS as first published: the whole history in Legendre polynomials stretched over it.
 
-    dx/dt = (A x + B u) / t with the A and B of ``hippo("legs")``, stepped by the bilinear rule at t
-    = k, the number of steps so far: (1 - A/2k) x_k = (1 + A/2k) x_(k-1) + B u_k / k. The state is x
-    (order,), then the clock k. After T steps u at lag s is read back as by ``reconstruct("legt", x,
-    s, theta=T)``. It forgets as a power of time, (t/T)^(n+1), no longer exponentially: every
-    exponent is 0.
+        (1 - A/2k) x_k = (1 + A/2k) x_(k-1) + B u_k / k
 
-    Field: order. Source: Gu, Dao, Ermon, Rudra and Re (2020), theorem 2 and section 2.4.
+    Parameters
+    ----------
+    order : int
+        Number of polynomials.
 
-    >>> memory = ScaledLegendre(4)
+    Notes
+    -----
+    It is dx/dt = (A x + B u) / t with the A and B of ``hippo("legs")``, stepped by the bilinear
+    rule at t = k, the number of steps so far. The state is x (order,), then the clock k; the output
+    is x. After T steps u at lag s is ``reconstruct("legt", x, s, theta=T)``. It forgets as a power
+    of time, (t/T)^(n+1), no longer exponentially: every exponent is 0.
+
+    References
+    ----------
+    Gu, Dao, Ermon, Rudra and Re (2020), NeurIPS, theorem 2 and section 2.4.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> memory = dm.models.hippo.ScaledLegendre(4)
     >>> _, last = memory.unroll(np.zeros(5), np.ones((1000, 1)))
-    >>> abs(last - [1, 0, 0, 0, 1000]).max() < 0.01  # a constant is the first polynomial
-    np.True_
+    >>> bool(abs(last - [1, 0, 0, 0, 1000]).max() < 0.01)  # a constant is the first polynomial
+    True
     """
 
     order: int
     inputs = 1
+    source = "Gu, Dao, Ermon, Rudra and Re (2020), HiPPO, NeurIPS"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         integer("order", self.order, 1)
 
-    size = property(lambda self: self.order + 1)
-    states = property(lambda self: (*(f"x{n}" for n in range(self.order)), "clock"))
+    @property
+    def size(self) -> int:
+        return self.order + 1
 
-    def rule(self, x, u):
+    @property
+    def states(self) -> tuple[str, ...]:
+        return (*(f"x{n}" for n in range(self.order)), "clock")
+
+    def rule(self, x: Array, u: Array | None) -> Array:
         clock = x[..., self.order] + 1.0
         half = 0.5 / clock
         before, after, found = 0.0, 0.0, []  # sums of r_j x_j and r_j y_j over j < n
@@ -144,20 +244,19 @@ class ScaledLegendre(Map):
             found.append(y)
         return stack((*found, clock))
 
-    def output(self, x, u):
+    def output(self, x: Array, u: Array | None) -> Array:
         return x[..., : self.order]
 
-    def initial(self, rng=0):
-        """Nothing remembered, no time passed."""
+    def initial(self, rng: Rng = 0) -> np.ndarray:
+        """The state 0: no inputs so far."""
         return np.zeros(self.size)
 
 
 class NormalLowRank(NamedTuple):
-    """A = V (diag(Lambda) - P P^*) V^* and B = V B': Lambda (order,), P (order, rank), B' (order,
-    1), V (order, order) unitary.
+    """A = V (diag(Lambda) - P P^*) V^* and B = V B'.
 
-    The eigenvalues Lambda come in conjugate pairs, by rising imaginary part, and so do the rows of
-    P and B'.
+    Lambda (order,), P (order, rank), B' (order, 1), V (order, order) unitary. The eigenvalues
+    Lambda come in conjugate pairs, by rising imaginary part, and so do the rows of P and B'.
     """
 
     Lambda: np.ndarray
@@ -166,16 +265,48 @@ class NormalLowRank(NamedTuple):
     V: np.ndarray
 
 
-def normal_plus_low_rank(measure, order, theta=1.0):
-    """The matrices of ``hippo`` as a normal matrix minus one of low rank: rank 1, and 2 for legt
-    (Gu et al. 2022, S4, theorem 1).
+def normal_plus_low_rank(measure: str, order: int, theta: float = 1.0) -> NormalLowRank:
+    """The matrices of ``hippo`` as a normal matrix minus one of low rank: rank 1, and 2 for legt.
 
-    A + P P^T = -c/theta + skew, with c = 1/2 for legs and 0 else; P = sqrt(n + 1/2) for legs,
-    sqrt(1/2) for lagt, sqrt(2) times the basis at lag 0 for fourier, sqrt(2n+1) over the even and
-    the odd n for legt, each over sqrt(theta).
+        A + P P^T = -c/theta + skew
 
-    >>> form = normal_plus_low_rank("legs", 4)
-    >>> bool(np.allclose(form.V @ (np.diag(form.Lambda) - form.P @ form.P.conj().T) @ form.V.conj().T, hippo("legs", 4).A))
+    Parameters
+    ----------
+    measure : {"legs", "legt", "lagt", "fourier"}
+        The basis, as for ``basis``.
+    order : int
+        Number of basis functions; odd for "fourier".
+    theta : float above 0, optional
+        Length of the window, or time scale of the weight.
+
+    Returns
+    -------
+    NormalLowRank
+
+    Raises
+    ------
+    UnknownNameError
+        For another measure.
+    ValueError
+        For an order or theta out of range.
+
+    Notes
+    -----
+    c = 1/2 for legs and 0 else; P = sqrt(n + 1/2) for legs, sqrt(1/2) for lagt, sqrt(2) times the
+    basis at lag 0 for fourier, sqrt(2n+1) over the even and the odd n for legt, each over
+    sqrt(theta).
+
+    References
+    ----------
+    Gu, Goel and Re (2022), Efficiently modeling long sequences with structured state spaces,
+    theorem 1.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> form = dm.models.hippo.normal_plus_low_rank("legs", 4)
+    >>> A = form.V @ (np.diag(form.Lambda) - form.P @ form.P.conj().T) @ form.V.conj().T
+    >>> bool(np.allclose(A, dm.models.hippo.hippo("legs", 4).A))
     True
     """
     system = hippo(measure, order, theta)
@@ -192,22 +323,48 @@ def normal_plus_low_rank(measure, order, theta=1.0):
     skew = system.A + P @ P.T
     turn, V = np.linalg.eigh(-0.5j * (skew - skew.T))
     return NormalLowRank(
-        -DECAY[measure] / theta + 1j * turn, V.conj().T @ P, V.conj().T @ system.B, V
+        -NORMAL_PART_DECAY[measure] / theta + 1j * turn, V.conj().T @ P, V.conj().T @ system.B, V
     )
 
 
-def legendre_delay(order, theta=1.0, lag=None):
-    """The memory of the Legendre Memory Unit: the state m (order,) of theta dm/dt = A m + B u, read
-    out as u(t - lag), by default u(t - theta).
+def legendre_delay(order: int, theta: float = 1.0, lag: float | None = None) -> LinearSystem:
+    """The memory of the Legendre Memory Unit: theta dm/dt = A m + B u, read out as u(t - lag).
 
-    A_ij = (2i+1) (-1 for i < j, (-1)^(i-j+1) else), B_i = (2i+1)(-1)^i (Voelker et al. 2019,
-    equations 1 and 2): ``hippo("legt")`` in other coordinates, m_n = (-1)^n sqrt(2n+1) x_n.
-    C_n(lag) = P_n(2 lag/theta - 1); at lag = theta it is (1, ..., 1), and the transfer function the
-    [order-1/order] Pade approximant of exp(-theta s).
+        A_ij = (2i+1) (-1 for i < j, (-1)^(i-j+1) else),  B_i = (2i+1) (-1)^i,
+        C_n = P_n(2 lag/theta - 1)
 
-    Raises ValueError for a lag outside [0, theta].
+    Parameters
+    ----------
+    order : int
+        Number of Legendre polynomials.
+    theta : float above 0, optional
+        Length of the window.
+    lag : float from 0 to theta, optional
+        Lag that is read out; theta by default.
 
-    >>> legendre_delay(3).A.astype(int).tolist(), legendre_delay(3).B.ravel().tolist()
+    Returns
+    -------
+    LinearSystem
+
+    Raises
+    ------
+    ValueError
+        For a lag outside the window, and an order or theta out of range.
+
+    Notes
+    -----
+    It is ``hippo("legt")`` in other coordinates, m_n = (-1)^n sqrt(2n+1) x_n. At lag = theta C is
+    (1, ..., 1), and the transfer function the [order-1/order] Pade approximant of exp(-theta s).
+
+    References
+    ----------
+    Voelker, Kajic and Eliasmith (2019), NeurIPS, equations 1 and 2.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> memory = dm.models.hippo.legendre_delay(3)
+    >>> memory.A.astype(int).tolist(), memory.B.ravel().tolist()
     ([[-1, -1, -1], [3, -3, -3], [-5, 5, -5]], [1.0, -3.0, 5.0])
     """
     from scipy.special import eval_legendre
@@ -216,26 +373,24 @@ def legendre_delay(order, theta=1.0, lag=None):
     i, j = np.indices((order, order))
     A = (2 * i + 1) * np.where(i < j, -1.0, (-1.0) ** (i - j + 1))
     B = ((2 * np.arange(order) + 1) * (-1.0) ** np.arange(order))[:, None]
-    ago = 1.0 if lag is None else number("lag", lag) / theta
-    if not 0 <= ago <= 1:
-        raise ValueError(f"lag = {lag}: the window reaches from 0 to theta = {theta}")
+    ago = 1.0 if lag is None else number("lag", lag, least=0, most=theta) / theta
     return LinearSystem(
         A / theta, B / theta, np.array([eval_legendre(np.arange(order), 2 * ago - 1)])
     )
 
 
-def _edge(order):
+def _edge(order: int) -> np.ndarray:
     """The Fourier basis at lag 0."""
     return np.where(np.arange(order) == 0, 1.0, np.sqrt(2) * (np.arange(order) % 2))
 
 
-def _checked(measure, order, theta):
+def _checked(measure: str, order: int, theta: float) -> tuple[int, float]:
     if measure not in MEASURES:
         raise UnknownNameError("measure", measure, MEASURES)
-    order, (theta,) = integer("order", order, 1), above_zero(theta=theta)
+    order, theta = integer("order", order), number("theta", theta, above=0)
     if measure == "fourier" and order % 2 == 0:
         raise ValueError(
-            f"order = {order}: fourier holds a constant and pairs of cosine and "
-            f"sine, pass an odd order such as {order + 1}"
+            f"order = {order}: fourier has a constant and pairs of cosine and sine, pass an odd "
+            f"order such as {order + 1}"
         )
     return order, theta

@@ -1,20 +1,23 @@
 """Linear attention: a matrix for a memory, written by keys and read by queries."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from ..arrays import concat, exp, namespace, sum, transpose, where  # noqa: A004
-from ..runtime.validation import integer
+from ..runtime.validation import generator, integer
 from ..system import Map
-from .cell import keep, logarithms, matrix_shape, one_batch_of_steps
+from ..typing import Array, Rng
+from .cell import check_logarithms, keep_arrays, matrix_shape, one_batch_of_steps
 
-CHUNK = 64  # steps whose mutual attention is one product of matrices
-EPSILON = 1e-6  # keeps an empty memory from dividing by zero, as in the authors' code
+STEPS_PER_CHUNK = 64  # whose mutual attention is one matrix product
+NORMALISER_EPSILON = 1e-6  # keeps an empty memory from dividing by zero, as in the authors' code
 
 
-def feature(x):
+def feature(x: Array) -> Array:
     """phi(x) = elu(x) + 1: exp(x) below zero, x + 1 above, positive everywhere.
 
     >>> feature(np.array([-1.0, 0.0, 2.0])).round(4).tolist()
@@ -27,65 +30,96 @@ def feature(x):
 
 @dataclass(frozen=True, eq=False)
 class LinearAttention(Map):
-    """Causal linear attention (Katharopoulos et al. 2020) as a recurrence: each head has a matrix S
-    and a vector z for a state.
+    """Causal linear attention as a recurrence: the state of each head is a matrix S and a vector z.
 
-    q, k, v = Q u, K u, V u;  S <- r S + phi(k) v^T,  z <- r z + phi(k);  y = O [S^T phi(q) /
-    (phi(q) . z + 1e-6)];  phi = elu + 1.
+        q, k, v = Q u, K u, V u,  S <- r S + phi(k) v^T,  z <- r z + phi(k),
+        y = O [S^T phi(q) / (phi(q) . z + 1e-6)],  phi = elu + 1
 
-    Without ``log_rate`` r is 1 and nothing is forgotten: every exponent is 0, and a memory only
-    thins out, as 1/t; one layer then knows which inputs there were and not in which order, so that
-    it cannot copy two symbols. With it r = exp(-exp(log_rate)), one for each head, as in RetNet
-    (Sun et al. 2023), here with the normaliser kept.
+    Parameters
+    ----------
+    Q, K : array_like (heads d, inputs)
+        Queries and keys.
+    V : array_like (heads e, inputs)
+        Values.
+    O : array_like (units, heads e)
+        Output map.
+    heads : int, optional
+        Number of heads; divides the rows of K and V.
+    log_rate : array_like (heads,), optional
+        r = exp(-exp(log_rate)), one for each head, as in RetNet (Sun et al. 2023), here with the
+        normaliser kept; with None r is 1.
 
-    Fields: Q, K (heads d, inputs), V (heads e, inputs), O (units, heads e), heads, log_rate
-    (heads,) or None. State: for each head the rows of (S, z), d (e + 1) components. Source:
+    Raises
+    ------
+    ShapeError, TypeError, NotFiniteError
+        For arrays that do not fit, are not real or hold NaN.
+
+    Notes
+    -----
+    With r = 1 nothing is forgotten: every exponent is 0, and a memory only thins out, as 1/t; one
+    layer then knows which inputs there were and not in which order, so that it cannot copy two
+    symbols.
+
+    The state is, for each head, the rows of (S, z), d (e + 1) components.
+
+    References
+    ----------
     Katharopoulos et al. (2020), Transformers are RNNs, ICML, equations 16 to 20.
 
-    >>> layer = LinearAttention.random(4, 2, heads=2)
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> layer = dm.models.LinearAttention.random(4, 2, heads=2)
     >>> layer.size, layer.outputs
     (12, 4)
     """
 
-    Q: np.ndarray
-    K: np.ndarray
-    V: np.ndarray
-    O: np.ndarray
+    Q: Array
+    K: Array
+    V: Array
+    O: Array
     heads: int = 1
-    log_rate: np.ndarray | None = None
+    log_rate: Array | None = None
     square = False
     source = (
-        "Katharopoulos et al. (2020), Transformers are RNNs: fast autoregressive "
-        "transformers with linear attention, ICML"
+        "Katharopoulos et al. (2020), Transformers are RNNs: fast autoregressive transformers "
+        "with linear attention, ICML"
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         keys, inputs = matrix_shape(self, "K", "heads times keys, inputs")
         values, _ = matrix_shape(self, "V", "heads times values, inputs")
         units, _ = matrix_shape(self, "O", "units, heads times values")
         heads = integer("heads", self.heads, 1)
         if keys % heads or values % heads:
             raise ValueError(
-                f"heads = {heads} do not divide {keys} rows of K and {values} rows "
-                "of V: choose a number that divides both"
+                f"heads = {heads}: must divide {keys} rows of K and {values} rows of V"
             )
-        keep(self, Q=(keys, inputs), K=(keys, inputs), V=(values, inputs), O=(units, values))
+        shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("Q", "K"), (keys, inputs))
+        keep_arrays(self, shapes | {"V": (values, inputs), "O": (units, values)})
         if self.log_rate is not None:
-            keep(self, log_rate=(heads,))
-            logarithms(self, "log_rate")
-
-    inputs = property(lambda self: self.K.shape[1])
-    outputs = property(lambda self: len(self.O))
-    size = property(lambda self: int(np.prod(self.shape)))
+            keep_arrays(self, {"log_rate": (heads,)})
+            check_logarithms(self, "log_rate")
 
     @property
-    def shape(self):
-        """Heads, key components d, and value components with the normaliser's, e + 1: the shape of
-        the state."""
+    def inputs(self) -> int:
+        return self.K.shape[1]
+
+    @property
+    def outputs(self) -> int:
+        return len(self.O)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape (heads, d, e + 1) of the state: keys, and values with the normaliser."""
         return self.heads, self.K.shape[0] // self.heads, self.V.shape[0] // self.heads + 1
 
     @property
-    def states(self):
+    def states(self) -> tuple[str, ...]:
         heads, keys, values = self.shape
         return tuple(
             f"S{h}_{i}_{j}" if j < values - 1 else f"z{h}_{i}"
@@ -95,11 +129,11 @@ class LinearAttention(Map):
         )
 
     @cached_property
-    def kept(self):
+    def kept(self) -> Array:
         """The share r of the memory that a step keeps, shape (heads, 1, 1); 1 without a decay."""
         return 1.0 if self.log_rate is None else exp(-exp(self.log_rate))[:, None, None]
 
-    def rule(self, x, u):
+    def rule(self, x: Array, u: Array | None) -> Array:
         u = self._input(x, u)
         memory = (
             self.kept * self._memory(x)
@@ -107,23 +141,24 @@ class LinearAttention(Map):
         )
         return memory.reshape(*memory.shape[:-3], self.size)
 
-    def output(self, x, u):
+    def output(self, x: Array, u: Array | None) -> Array:
         u = self._input(x, u)
         query = feature(self._cut(u @ self.Q.T))
         return self._read(sum(query[..., None] * self._memory(x), axis=-2))
 
-    def run(self, x, u):
-        """Outputs (..., T, units) and last state (..., n): within chunks of 64 steps by products of
-        matrices, from chunk to chunk by a scan."""
+    def run(self, x: Array, u: Array) -> tuple[Array, Array]:
+        """Outputs (..., T, units) and last state (..., n).
+
+        Within chunks of 64 steps by matrix products, from chunk to chunk by a scan.
+        """
         x, u = one_batch_of_steps(x, u)
         queries, keys = (feature(self._cut(u @ W.T)) for W in (self.Q, self.K))
         values, total, seen = self._values(u), u.shape[-2], []
-        whole = total - total % CHUNK
-        for start, end, length in ((0, whole, CHUNK), (whole, total, total - whole)):
+        whole = total - total % STEPS_PER_CHUNK
+        for start, end, length in ((0, whole, STEPS_PER_CHUNK), (whole, total, total - whole)):
             if start < end:
-                found, x = self._chunks(
-                    *(part[..., start:end, :, :] for part in (queries, keys, values)), x, length
-                )
+                q, k, v = (part[..., start:end, :, :] for part in (queries, keys, values))
+                found, x = self._chunks(q, k, v, x, length)
                 seen.append(found)
         return self._read(concat(seen, axis=-3)), x
 
@@ -175,36 +210,63 @@ class LinearAttention(Map):
 
     def _read(self, seen):
         """Outputs of what the queries have found, (..., heads, e + 1)."""
-        mean = seen[..., :-1] / (seen[..., -1:] + EPSILON)
+        mean = seen[..., :-1] / (seen[..., -1:] + NORMALISER_EPSILON)
         return mean.reshape(*mean.shape[:-2], self.V.shape[0]) @ self.O.T
 
     def _input(self, x, u):
         """u, or zero input in its place."""
         return sum(0.0 * x)[..., None] * np.zeros(self.inputs) if u is None else u
 
-    def initial(self, rng=0):
-        """A small memory whose normaliser is about 1, as one key of zero would leave it: output is
-        steep where that is near 0."""
+    def initial(self, rng: Rng = 0) -> np.ndarray:
+        """A small memory whose normaliser is about 1, as one key of zero would leave it: the output
+        is steep where the normaliser is near 0.
+        """
         memory = 1e-3 * np.random.default_rng(rng).standard_normal(self.shape)
         memory[..., -1] += 1.0
         return memory.ravel()
 
     @classmethod
-    def random(cls, units, inputs, *, rng=0, heads=1, keys=None, decay=False):
-        """Q, K, V and O normal with variance 1/columns; ``keys`` components of all heads together,
-        units by default. ``decay=True`` keeps 1 - 2^(-5 - h) in head h = 0, 1 ..., as RetNet does;
-        its rate can be trained."""
-        units, inputs, heads = (
-            integer("units", units, 1),
-            integer("inputs", inputs, 1),
-            integer("heads", heads, 1),
-        )
-        keys, rng = integer("keys", units if keys is None else keys, 1), np.random.default_rng(rng)
+    def random(
+        cls,
+        units: int,
+        inputs: int,
+        *,
+        rng: Rng = 0,
+        heads: int = 1,
+        keys: int | None = None,
+        decay: bool = False,
+    ) -> LinearAttention:
+        """Random layer: Q, K, V and O normal with variance 1/columns.
+
+        Parameters
+        ----------
+        units : int
+            Number of outputs.
+        inputs : int
+            Number of inputs.
+        rng : int, numpy.random.Generator or None, optional
+            Seed or generator of the weights.
+        heads : int, optional
+            Number of heads; divides units and keys.
+        keys : int, optional
+            Key components of all heads together; as many as units by default.
+        decay : bool, optional
+            Whether head h = 0, 1 ... keeps 1 - 2^(-5 - h) in a step, as in RetNet; the rate is
+            trained.
+
+        Returns
+        -------
+        LinearAttention
+
+        Raises
+        ------
+        ValueError
+            For an option out of its range.
+        """
+        units, inputs, rng = integer("units", units), integer("inputs", inputs), generator(rng)
+        heads, keys = integer("heads", heads), integer("keys", units if keys is None else keys)
         if units % heads or keys % heads:
-            raise ValueError(
-                f"heads = {heads} do not divide units = {units} and keys = {keys}: "
-                "choose a number that divides both"
-            )
+            raise ValueError(f"heads = {heads}: must divide units = {units} and keys = {keys}")
         Q, K, V, O = (
             rng.standard_normal(shape) / np.sqrt(shape[1])
             for shape in ((keys, inputs), (keys, inputs), (units, inputs), (units, units))

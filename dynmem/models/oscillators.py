@@ -1,42 +1,71 @@
-"""Coupled oscillators as a network: the continuous system, and the map by which coRNN steps through
-it."""
+"""Coupled oscillators as a network: the continuous system, and the map that coRNN is."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..arrays import concat, split, tanh
-from ..runtime.validation import integer, number
+from ..runtime.validation import choice, generator, integer, number
 from ..system import Flow
-from .cell import Cell, above_zero
+from ..typing import Array, Rng
+from .cell import Cell
 
 DAMPINGS = ("implicit", "explicit")
 
 
 @dataclass(frozen=True, eq=False)
 class CoRNN(Cell):
-    """Coupled oscillatory network (Rusch and Mishra 2021): damped oscillators that drive one
-    another through a tanh, stepped by IMEX.
+    """Coupled oscillatory network: damped oscillators that drive one another through a tanh.
 
-    z_t = z_(t-1) + step (tanh(W y_(t-1) + U z_(t-1) + V u_t + b) - gamma y_(t-1) - epsilon z),  y_t
-    = y_(t-1) + step z_t. ``damping`` "implicit": z is z_t, the scheme that the paper's proofs are
-    about; "explicit": z_(t-1), as its code has it.
+        z_t = z_(t-1) + step (tanh(W y_(t-1) + U z_(t-1) + V u_t + b) - gamma y_(t-1) - epsilon z),
+        y_t = y_(t-1) + step z_t
 
-    Fields: W, U (N, N), V (N, D), b (N,); gamma, the square of each oscillator's own frequency;
-    epsilon, its damping; step, above 0. The state is (y, z), positions and velocities, the output
-    y. ``flow`` is the continuous network. Outputs answer an input after about 1/step steps: with
-    the default, 24, a task of ten steps sees next to nothing of them; pass a step of 0.5. Source:
+    Parameters
+    ----------
+    W, U : array_like (N, N)
+        Coupling through positions and through velocities; U None for zero.
+    V : array_like (N, D), optional
+        Input weights; None for a network without input.
+    b : array_like (N,), optional
+        Bias; None for zero.
+    gamma : float of at least 0, optional
+        Square of each oscillator's own frequency.
+    epsilon : float of at least 0, optional
+        Damping.
+    step : float above 0, optional
+        Time step.
+    damping : {"implicit", "explicit"}, optional
+        z in the damping is z_t, the scheme of the paper's proofs, or z_(t-1), as in its code.
+
+    Raises
+    ------
+    ShapeError, TypeError, NotFiniteError
+        For arrays that do not fit, are not real or hold NaN.
+
+    Notes
+    -----
+    The state is (y, z), positions and velocities, the output y. ``flow`` is the continuous network.
+    Outputs follow an input after about 1/step steps: with the default, 24, a task of ten steps sees
+    next to nothing of them; pass a step of 0.5.
+
+    References
+    ----------
     Rusch and Mishra (2021), Coupled oscillatory recurrent neural network, ICLR, equations 1 and 3.
 
-    >>> free = CoRNN(np.zeros((1, 1)), gamma=1.0, epsilon=0.0, step=0.1)
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> free = dm.models.CoRNN([[0.0]], gamma=1.0, epsilon=0.0, step=0.1)
     >>> free.rule(np.array([1.0, 0.0]), None).round(12).tolist()
     [0.99, -0.1]
     """
 
-    W: np.ndarray
-    U: np.ndarray | None = None
-    V: np.ndarray | None = None
-    b: np.ndarray | None = None
+    W: Array
+    U: Array = None
+    V: Array = None
+    b: Array = None
     gamma: float = 2.7
     epsilon: float = 4.7
     step: float = 0.042
@@ -45,22 +74,18 @@ class CoRNN(Cell):
     letters = ("y", "z")
     source = "Rusch and Mishra (2021), Coupled oscillatory recurrent neural network, ICLR"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
-        above_zero(step=self.step)
-        for name in ("gamma", "epsilon"):
-            if not (np.isfinite(number(name, getattr(self, name))) and getattr(self, name) >= 0):
-                raise ValueError(
-                    f"{name} = {getattr(self, name)}: must be a finite number of at least 0"
-                )
-        if self.damping not in DAMPINGS:
-            raise ValueError(f"damping must be one of {', '.join(DAMPINGS)}, got {self.damping!r}")
+        number("step", self.step, above=0)
+        number("gamma", self.gamma, least=0)
+        number("epsilon", self.epsilon, least=0)
+        choice("damping", self.damping, DAMPINGS)
 
-    def force(self, y, z, u):
+    def force(self, y: Array, z: Array, u: Array | None) -> Array:
         """Acceleration of the oscillators without their damping, (..., N)."""
-        return tanh(self.drive(u, y @ self.W.T + z @ self.U.T + self.b)) - self.gamma * y
+        return tanh(self.driven(y @ self.W.T + z @ self.U.T + self.b, u)) - self.gamma * y
 
-    def rule(self, x, u):
+    def rule(self, x: Array, u: Array | None) -> Array:
         y, z = split(x, 2)
         ahead = z + self.step * self.force(y, z, u)
         z = (
@@ -70,39 +95,71 @@ class CoRNN(Cell):
         )
         return concat((y + self.step * z, z))
 
-    def output(self, x, u):
+    def output(self, x: Array, u: Array | None) -> Array:
         return split(x, 2)[0]
 
     @property
-    def flow(self):
+    def flow(self) -> CoupledOscillators:
         """The continuous network of which this is the discretisation."""
         return CoupledOscillators(self)
 
-    def resampled(self, factor):
-        """The same oscillators for inputs whose samples lie ``factor`` times as far apart: the step
-        grows; what the scheme leaves out of the continuous network, of first order in the step,
-        grows with it."""
-        (factor,) = above_zero(factor=factor)
-        return replace(self, step=self.step * factor)
+    def resampled(self, factor: float) -> CoRNN:
+        """The same oscillators for inputs that lie ``factor`` times as far apart: the step grows.
+
+        The error of the scheme, of first order in the step, grows with it.
+        """
+        return replace(self, step=self.step * number("factor", factor, above=0))
 
     @classmethod
     def random(
-        cls, units, inputs=0, *, rng=0, gamma=2.7, epsilon=4.7, step=0.042, damping="implicit"
-    ):
-        """W, U, V and b uniform in +-1/sqrt(2N + D), as the authors' code has them; its parameters
-        for row-wise MNIST are the defaults."""
-        units, inputs, rng = (
-            integer("units", units, 1),
-            integer("inputs", inputs, 0),
-            np.random.default_rng(rng),
-        )
+        cls,
+        units: int,
+        inputs: int = 0,
+        *,
+        rng: Rng = 0,
+        gamma: float = 2.7,
+        epsilon: float = 4.7,
+        step: float = 0.042,
+        damping: str = "implicit",
+    ) -> CoRNN:
+        """Random network: W, U, V and b uniform in +-1/sqrt(2N + D), as in the authors' code.
+
+        Parameters
+        ----------
+        units : int
+            Number N of units.
+        inputs : int, optional
+            Number D of inputs.
+        rng : int, numpy.random.Generator or None, optional
+            Seed or generator of the weights.
+        gamma : float of at least 0, optional
+            Square of each oscillator's own frequency; by default that of row-wise MNIST, as for
+            epsilon and step.
+        epsilon : float of at least 0, optional
+            Damping.
+        step : float above 0, optional
+            Time step.
+        damping : {"implicit", "explicit"}, optional
+            Scheme of the damping.
+
+        Returns
+        -------
+        CoRNN
+
+        Raises
+        ------
+        ValueError
+            For an option out of its range.
+        """
+        units, inputs, rng = integer("units", units), integer("inputs", inputs, 0), generator(rng)
         bound = 1 / np.sqrt(2 * units + inputs)
-        arrays = (
-            rng.uniform(-bound, bound, shape)
-            for shape in ((units, units), (units, units), (units, inputs), units)
-        )
+        shapes = (units, units), (units, units), (units, inputs), (units,)
+        W, U, V, b = (rng.uniform(-bound, bound, shape) for shape in shapes)
         return cls(
-            *arrays,
+            W,
+            U,
+            V,
+            b,
             gamma=number("gamma", gamma),
             epsilon=number("epsilon", epsilon),
             step=number("step", step),
@@ -112,28 +169,52 @@ class CoRNN(Cell):
 
 @dataclass(frozen=True, eq=False)
 class CoupledOscillators(Flow):
-    """The continuous network behind coRNN: y'' = tanh(W y + U y' + V u + b) - gamma y - epsilon y'.
+    """The continuous network behind coRNN.
 
-    Field: cell, a CoRNN, whose weights, gamma and epsilon these are; its step plays no part. State
-    (y, y'). Source: Rusch and Mishra (2021), equation 1.
+        y'' = tanh(W y + U y' + V u + b) - gamma y - epsilon y'
 
-    >>> CoRNN.random(2, 1).flow.rule(np.array([0.0, 0.0, 1.0, 0.0]), None)[:2].tolist()
+    Parameters
+    ----------
+    cell : CoRNN
+        Whose weights, gamma and epsilon these are; its step has no effect.
+
+    Notes
+    -----
+    The state is (y, y'), the output y.
+
+    References
+    ----------
+    Rusch and Mishra (2021), Coupled oscillatory recurrent neural network, ICLR, equation 1.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> flow = dm.models.CoRNN.random(2, 1).flow
+    >>> flow.rule(np.array([0.0, 0.0, 1.0, 0.0]), None)[:2].tolist()
     [1.0, 0.0]
     """
 
     cell: CoRNN
     source = CoRNN.source
 
-    inputs = property(lambda self: self.cell.inputs)
-    size = property(lambda self: self.cell.size)
-    states = property(lambda self: self.cell.states)
+    @property
+    def inputs(self) -> int:
+        return self.cell.inputs
 
-    def rule(self, x, u):
+    @property
+    def size(self) -> int:
+        return self.cell.size
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        return self.cell.states
+
+    def rule(self, x: Array, u: Array | None) -> Array:
         y, z = split(x, 2)
         return concat((z, self.cell.force(y, z, u) - self.cell.epsilon * z))
 
-    def output(self, x, u):
+    def output(self, x: Array, u: Array | None) -> Array:
         return self.cell.output(x, u)
 
-    def initial(self, rng=0):
+    def initial(self, rng: Rng = 0) -> np.ndarray:
         return self.cell.initial(rng)

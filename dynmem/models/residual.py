@@ -1,14 +1,19 @@
-"""Depth: memoryless layers, norms, and the residual block that every mixer fits into."""
+"""Depth: memoryless layers, norms, and the residual block around any mixer of time."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
 from ..arrays import erf, relu, sqrt, tanh
 from ..errors import ShapeError
-from ..runtime.validation import integer
+from ..runtime.validation import choice, generator, integer
 from ..system import Map, as_system
-from .cell import keep
+from ..typing import Array, Rng
+from .cell import keep_arrays, matrix_shape
 
 ACTIVATIONS = {
     "relu": relu,
@@ -17,12 +22,14 @@ ACTIVATIONS = {
     "identity": lambda z: z,
 }
 NORMS, PLACEMENTS = ("layer", "rms"), ("pre", "post", "none")
-EPSILON = 1e-5  # added to the variance, as torch does
+NORM_EPSILON = 1e-5  # added to the variance, as in torch
 
 
-def normalise(x, kind):
-    """x over its own scale along the last axis: "layer" (x - mean) / sqrt(var + eps) (Ba, Kiros and
-    Hinton 2016), "rms" x / sqrt(mean x^2 + eps) (Zhang and Sennrich 2019); eps = 1e-5.
+def normalise(x: Array, kind: str) -> Array:
+    """x over its own scale along the last axis, with eps = 1e-5 added to the variance.
+
+    "layer" is (x - mean) / sqrt(var + eps) (Ba, Kiros and Hinton 2016), "rms" is
+    x / sqrt(mean x^2 + eps) (Zhang and Sennrich 2019).
 
     >>> normalise(np.array([1.0, 3.0]), "layer").round(4).tolist()
     [-1.0, 1.0]
@@ -30,128 +37,230 @@ def normalise(x, kind):
     width = x.shape[-1]
     if kind == "layer":
         x = x - x.sum(axis=-1, keepdims=True) / width
-    return x / sqrt((x * x).sum(axis=-1, keepdims=True) / width + EPSILON)
+    return x / sqrt((x * x).sum(axis=-1, keepdims=True) / width + NORM_EPSILON)
 
 
 @dataclass(frozen=True, eq=False)
 class Memoryless(Map):
-    """A layer without a state: its output is a function of the input alone, its rule has nothing to
-    do."""
+    """A layer without a state: its output is a function of the input alone."""
 
     size = 0
 
-    def rule(self, x, u):
+    def rule(self, x: Array, u: Array | None) -> Array:
         return x
 
-    def run(self, x, u):
+    def run(self, x: Array, u: Array) -> tuple[Array, Array]:
         """Outputs (..., T, outputs) of inputs (..., T, inputs), and the state of no components."""
         return self.output(None, u), x
 
-    def initial(self, rng=0):
+    def initial(self, rng: Rng = 0) -> np.ndarray:
+        """The state of no components."""
         return np.zeros(0)
 
-    _keep = keep
+    def resampled(self, factor: float) -> Self:
+        """The layer itself, which has no memory."""
+        return self
 
 
 @dataclass(frozen=True, eq=False)
 class Dense(Memoryless):
-    """Affine map of each step, y = V u + b: the encoder of a stack. Fields: V (outputs, inputs), b
-    (outputs,).
+    """Affine map of each step, the encoder of a stack.
 
-    >>> Dense(np.ones((2, 3)), np.zeros(2)).output(None, np.ones(3)).tolist()
+        y = V u + b
+
+    Parameters
+    ----------
+    V : array_like (outputs, inputs)
+        Weights.
+    b : array_like (outputs,)
+        Bias.
+
+    Raises
+    ------
+    ShapeError, TypeError, NotFiniteError
+        For arrays that do not fit, are not real or hold NaN.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.models.Dense(np.ones((2, 3)), np.zeros(2)).output(None, np.ones(3)).tolist()
     [3.0, 3.0]
     """
 
-    V: np.ndarray
-    b: np.ndarray
+    V: Array
+    b: Array
 
-    def __post_init__(self):
-        if np.ndim(self.V) != 2:
-            raise ShapeError(
-                f"V of Dense must be a matrix (outputs, inputs), got shape {np.shape(self.V)}"
-            )
-        self._keep(V=np.shape(self.V), b=np.shape(self.V)[:1])
+    def __post_init__(self) -> None:
+        outputs, inputs = matrix_shape(self, "V", "outputs, inputs")
+        keep_arrays(self, {"V": (outputs, inputs), "b": (outputs,)})
 
-    inputs = property(lambda self: self.V.shape[1])
-    outputs = property(lambda self: self.V.shape[0])
+    @property
+    def inputs(self) -> int:
+        return self.V.shape[1]
 
-    def output(self, x, u):
+    @property
+    def outputs(self) -> int:
+        return self.V.shape[0]
+
+    def output(self, x: Array, u: Array | None) -> Array:
         return u @ self.V.T + self.b
 
     @classmethod
-    def random(cls, units, inputs, *, rng=0):
-        """V uniform in +-sqrt(3/inputs), of variance 1/inputs, so that white noise keeps its
-        variance; b zero."""
-        units, inputs = integer("units", units, 1), integer("inputs", inputs, 1)
+    def random(cls, units: int, inputs: int, *, rng: Rng = 0) -> Dense:
+        """Random map: V uniform in +-sqrt(3/inputs), of variance 1/inputs, b zero.
+
+        White noise keeps its variance.
+
+        Parameters
+        ----------
+        units : int
+            Number of outputs.
+        inputs : int
+            Number of inputs.
+        rng : int, numpy.random.Generator or None, optional
+            Seed or generator of the weights.
+
+        Returns
+        -------
+        Dense
+        """
+        units, inputs = integer("units", units), integer("inputs", inputs)
         bound = np.sqrt(3 / inputs)
-        return cls(
-            np.random.default_rng(rng).uniform(-bound, bound, (units, inputs)), np.zeros(units)
-        )
+        return cls(generator(rng).uniform(-bound, bound, (units, inputs)), np.zeros(units))
 
 
 @dataclass(frozen=True, eq=False)
 class Activation(Memoryless):
-    """A function of each component of each step, y = phi(u). Fields: width; kind, "relu", "tanh",
-    "gelu" or "identity".
+    """A function of each component of each step.
 
-    >>> Activation(2, "relu").output(None, np.array([-1.0, 2.0])).tolist()
+        y = phi(u)
+
+    Parameters
+    ----------
+    width : int
+        Number of inputs and outputs.
+    kind : {"relu", "tanh", "gelu", "identity"}, optional
+        The function phi.
+
+    Raises
+    ------
+    ValueError
+        For an option out of its range.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.models.Activation(2, "relu").output(None, np.array([-1.0, 2.0])).tolist()
     [0.0, 2.0]
     """
 
     width: int
     kind: str = "relu"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "width", integer("width", self.width, 1))
-        if self.kind not in ACTIVATIONS:
-            raise ValueError(f"kind must be one of {', '.join(ACTIVATIONS)}, got {self.kind!r}")
+        choice("kind", self.kind, ACTIVATIONS)
 
-    inputs = outputs = property(lambda self: self.width)
+    @property
+    def inputs(self) -> int:
+        return self.width
 
-    def output(self, x, u):
+    @property
+    def outputs(self) -> int:
+        return self.width
+
+    def output(self, x: Array, u: Array | None) -> Array:
         return ACTIVATIONS[self.kind](u)
 
 
 @dataclass(frozen=True, eq=False)
 class FeedForward(Memoryless):
-    """Two affine maps of each step, y = W2 phi(W1 u + b1) + b2 (Vaswani et al. 2017, eq. 2); phi is
-    "relu" or "gelu".
+    """Two affine maps of each step with a function between them.
 
-    Fields: W1 (hidden, width), b1 (hidden,), W2 (width, hidden), b2 (width,), activation.
+        y = W2 phi(W1 u + b1) + b2
+
+    Parameters
+    ----------
+    W1 : array_like (hidden, width)
+        First weights.
+    b1 : array_like (hidden,)
+        First bias.
+    W2 : array_like (width, hidden)
+        Second weights.
+    b2 : array_like (width,)
+        Second bias.
+    activation : {"relu", "tanh", "gelu", "identity"}, optional
+        The function phi.
+
+    Raises
+    ------
+    ShapeError, TypeError, NotFiniteError
+        For arrays that do not fit, are not real or hold NaN.
+    ValueError
+        For another activation.
+
+    References
+    ----------
+    Vaswani et al. (2017), NeurIPS, eq. 2.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.models.FeedForward.random(4, 16).W1.shape
+    (16, 4)
     """
 
-    W1: np.ndarray
-    b1: np.ndarray
-    W2: np.ndarray
-    b2: np.ndarray
+    W1: Array
+    b1: Array
+    W2: Array
+    b2: Array
     activation: str = "relu"
 
-    def __post_init__(self):
-        if np.ndim(self.W1) != 2:
-            raise ShapeError(
-                f"W1 of FeedForward must be a matrix (hidden, width), got shape {np.shape(self.W1)}"
-            )
-        hidden, width = np.shape(self.W1)
-        self._keep(W1=(hidden, width), b1=(hidden,), W2=(width, hidden), b2=(width,))
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(
-                f"activation must be one of {', '.join(ACTIVATIONS)}, got {self.activation!r}"
-            )
+    def __post_init__(self) -> None:
+        hidden, width = matrix_shape(self, "W1", "hidden, width")
+        shapes = {"W1": (hidden, width), "b1": (hidden,), "W2": (width, hidden), "b2": (width,)}
+        keep_arrays(self, shapes)
+        choice("activation", self.activation, ACTIVATIONS)
 
-    inputs = outputs = property(lambda self: self.W1.shape[1])
+    @property
+    def inputs(self) -> int:
+        return self.W1.shape[1]
 
-    def output(self, x, u):
+    @property
+    def outputs(self) -> int:
+        return self.W1.shape[1]
+
+    def output(self, x: Array, u: Array | None) -> Array:
         return ACTIVATIONS[self.activation](u @ self.W1.T + self.b1) @ self.W2.T + self.b2
 
     @classmethod
-    def random(cls, width, hidden, *, rng=0, gain=1.0, activation="relu"):
-        """Weights ~ N(0, gain^2 2/(hidden + width)) (Glorot and Bengio 2010, as in Xiong et al.
-        2020), biases zero."""
-        width, hidden, rng = (
-            integer("width", width, 1),
-            integer("hidden", hidden, 1),
-            np.random.default_rng(rng),
-        )
+    def random(
+        cls, width: int, hidden: int, *, rng: Rng = 0, gain: float = 1.0, activation: str = "relu"
+    ) -> FeedForward:
+        """Random layer: weights ~ N(0, gain^2 2/(hidden + width)), biases zero.
+
+        Parameters
+        ----------
+        width : int
+            Number of inputs and outputs.
+        hidden : int
+            Number of hidden units.
+        rng : int, numpy.random.Generator or None, optional
+            Seed or generator of the weights.
+        gain : float, optional
+            Scale of the weights, beta of DeepNorm.
+        activation : {"relu", "tanh", "gelu", "identity"}, optional
+            The function phi.
+
+        Returns
+        -------
+        FeedForward
+
+        References
+        ----------
+        Glorot and Bengio (2010), as in Xiong et al. (2020), ICML.
+        """
+        width, hidden, rng = integer("width", width), integer("hidden", hidden), generator(rng)
         scale = gain * np.sqrt(2 / (hidden + width))
         return cls(
             scale * rng.standard_normal((hidden, width)),
@@ -164,106 +273,184 @@ class FeedForward(Memoryless):
 
 @dataclass(frozen=True, eq=False)
 class Norm(Memoryless):
-    """Layer norm or root-mean-square norm of each step, y = gain normalise(u) + offset. Fields:
-    gain (width,), offset (width,), kind.
+    """Layer norm or root-mean-square norm of each step.
 
-    >>> Norm(np.ones(2), np.zeros(2)).output(None, np.array([1.0, 3.0])).round(4).tolist()
+        y = gain normalise(u) + offset
+
+    Parameters
+    ----------
+    gain : array_like (width,)
+        Gain of each component.
+    offset : array_like (width,)
+        Offset of each component.
+    kind : {"layer", "rms"}, optional
+        (u - mean) / sqrt(var + 1e-5), or u / sqrt(mean u^2 + 1e-5).
+
+    Raises
+    ------
+    ShapeError, TypeError, NotFiniteError
+        For arrays that do not fit, are not real or hold NaN.
+    ValueError
+        For another kind.
+
+    References
+    ----------
+    Ba, Kiros and Hinton (2016), arXiv:1607.06450. Zhang and Sennrich (2019), NeurIPS.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.models.Norm.plain(2).output(None, np.array([1.0, 3.0])).round(4).tolist()
     [-1.0, 1.0]
     """
 
-    gain: np.ndarray
-    offset: np.ndarray
+    gain: Array
+    offset: Array
     kind: str = "layer"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if np.ndim(self.gain) != 1:
             raise ShapeError(f"gain of Norm must have shape (width,), got {np.shape(self.gain)}")
-        self._keep(gain=np.shape(self.gain), offset=np.shape(self.gain))
-        if self.kind not in NORMS:
-            raise ValueError(f"a norm is one of {', '.join(NORMS)}, got {self.kind!r}")
+        keep_arrays(self, dict.fromkeys(("gain", "offset"), np.shape(self.gain)))
+        choice("kind", self.kind, NORMS)
 
-    inputs = outputs = property(lambda self: len(self.gain))
+    @property
+    def inputs(self) -> int:
+        return len(self.gain)
 
-    def output(self, x, u):
+    @property
+    def outputs(self) -> int:
+        return len(self.gain)
+
+    def output(self, x: Array, u: Array | None) -> Array:
         return normalise(u, self.kind) * self.gain + self.offset
 
     @classmethod
-    def plain(cls, width, kind="layer"):
-        """Gain one and offset zero."""
+    def plain(cls, width: int, kind: str = "layer") -> Norm:
+        """Norm with gain one and offset zero."""
         return cls(np.ones(width), np.zeros(width), kind)
 
 
 @dataclass(frozen=True, eq=False)
 class Block(Map):
-    """A mixer over time and a feed-forward layer, each with a residual connection and, where asked,
-    a norm.
+    """Residual block: a mixer over time, then a feed-forward layer, each with a norm.
 
-    placement "pre" (Xiong et al. 2020): h = alpha u + mixer(norm(u)), y = alpha h + ff(norm(h));
-    "post" (Vaswani et al. 2017): h = norm(alpha u + mixer(u)), y = norm(alpha h + ff(h)); "none":
-    no norms. alpha is 1, and (2 layers)^(1/4) with "post" in DeepNorm (Wang et al. 2022). Fields:
-    mixer, a Map of as many outputs as inputs; feedforward, FeedForward or None; norms, of the
-    mixer's and of the feed-forward's part, or (). The state is that of the mixer.
+        pre: h = alpha u + mixer(norm(u)),  y = alpha h + ff(norm(h))
+        post: h = norm(alpha u + mixer(u)),  y = norm(alpha h + ff(h))
+
+    Parameters
+    ----------
+    mixer : Map
+        A model of as many outputs as inputs.
+    feedforward : FeedForward, optional
+        None for a block without one.
+    norms : sequence of Norm, optional
+        Of the mixer's and of the feed-forward's part; none with placement "none".
+    placement : {"pre", "post", "none"}, optional
+        Where the norms are; "none" is "pre" without them.
+    alpha : float, optional
+        Weight of the residual connections: (2 layers)^(1/4) with "post" in DeepNorm.
+
+    Raises
+    ------
+    ShapeError
+        For widths that do not fit.
+    ValueError
+        For another placement or number of norms.
+
+    Notes
+    -----
+    The state is that of the mixer.
+
+    References
+    ----------
+    Xiong et al. (2020), ICML, for "pre". Vaswani et al. (2017), NeurIPS, for "post". Wang et al.
+    (2022), arXiv:2203.00555, for alpha.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.models.Block(dm.models.GRU.random(4, 4), placement="none").size
+    4
     """
 
     mixer: Map
     feedforward: FeedForward | None = None
-    norms: tuple = ()
+    norms: Sequence[Norm] = ()
     placement: str = "pre"
     alpha: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         width = as_system(self.mixer, Map).inputs
         if self.mixer.outputs != width or not width:
             raise ShapeError(
-                "a block adds the mixer's output to its input: "
-                f"{type(self.mixer).__name__} has {width} inputs and "
-                f"{self.mixer.outputs} outputs, make them equal"
+                f"a block adds the mixer's output to its input: {type(self.mixer).__name__} has "
+                f"{width} inputs and {self.mixer.outputs} outputs, make them equal"
             )
-        if self.placement not in PLACEMENTS:
-            raise ValueError(
-                f"placement must be one of {', '.join(PLACEMENTS)}, got {self.placement!r}"
-            )
+        choice("placement", self.placement, PLACEMENTS)
         needed = 0 if self.placement == "none" else 2 if self.feedforward else 1
         object.__setattr__(self, "norms", tuple(self.norms))
         if len(self.norms) != needed:
             raise ValueError(
-                f"placement {self.placement!r} "
-                f"{'with' if self.feedforward else 'without'} a feed-forward layer "
-                f"needs {needed} "
-                f"norms, got {len(self.norms)}"
+                f"placement {self.placement!r} {'with' if self.feedforward else 'without'} a "
+                f"feed-forward layer needs {needed} norms, got {len(self.norms)}"
             )
         for part in (self.feedforward, *self.norms):
             if part is not None and part.inputs != width:
                 raise ShapeError(
-                    f"{type(part).__name__} is {part.inputs} wide and the mixer "
-                    f"{width}: make them equal"
+                    f"{type(part).__name__} has width {part.inputs} and the mixer {width}: make "
+                    "them equal"
                 )
 
-    inputs = property(lambda self: self.mixer.inputs)
-    outputs = property(lambda self: self.mixer.outputs)
-    size = property(lambda self: self.mixer.size)
-    states = property(lambda self: self.mixer.states)
-    dt = property(lambda self: self.mixer.dt)
-    tile = property(lambda self: self.mixer.tile)
+    @property
+    def inputs(self) -> int:
+        return self.mixer.inputs
 
-    def rule(self, x, u):
+    @property
+    def outputs(self) -> int:
+        return self.mixer.outputs
+
+    @property
+    def size(self) -> int:
+        return self.mixer.size
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        return self.mixer.states
+
+    @property
+    def dt(self) -> float:
+        return self.mixer.dt
+
+    @property
+    def tile(self) -> int | None:
+        return self.mixer.tile
+
+    def rule(self, x: Array, u: Array | None) -> Array:
         return self.mixer.rule(x, self._before(0, u))
 
-    def output(self, x, u):
+    def output(self, x: Array, u: Array | None) -> Array:
         return self._after(u, self.mixer.output(x, self._before(0, u)))
 
-    def run(self, x, u):
+    def run(self, x: Array, u: Array) -> tuple[Array, Array]:
         """Outputs (..., T, width) and last state (..., n), the mixer over the whole sequence."""
         mixed, last = self.mixer.run(x, self._before(0, u))
         return self._after(u, mixed), last
 
-    def initial(self, rng=0):
+    def initial(self, rng: Rng = 0) -> np.ndarray:
+        """Where the mixer starts."""
         return self.mixer.initial(rng)
 
-    def _before(self, part, u):
+    def resampled(self, factor: float) -> Block:
+        """The block with its mixer for inputs that lie ``factor`` times as far apart."""
+        from .network import resampled
+
+        return replace(self, mixer=resampled(self.mixer, factor))
+
+    def _before(self, part: int, u: Array) -> Array:
         return self.norms[part].output(None, u) if self.placement == "pre" else u
 
-    def _joined(self, part, u, change):
+    def _joined(self, part: int, u: Array, change: Array) -> Array:
         h = (
             u + change
             if isinstance(self.alpha, float) and self.alpha == 1.0
@@ -271,10 +458,42 @@ class Block(Map):
         )
         return self.norms[part].output(None, h) if self.placement == "post" else h
 
-    def _after(self, u, mixed):
+    def _after(self, u: Array, mixed: Array) -> Array:
         h = self._joined(0, u, mixed)
         return (
             h
             if self.feedforward is None
             else self._joined(1, h, self.feedforward.output(None, self._before(1, h)))
         )
+
+
+def deepnorm(layers: int) -> tuple[float, float]:
+    """alpha of the residual connections and beta of the branches' weights (Wang et al. 2022)."""
+    return (2 * layers) ** 0.25, (8 * layers) ** -0.25
+
+
+def blocks(
+    mixers: Sequence[Map],
+    placement: str,
+    norm: str,
+    hidden: int,
+    activation: str,
+    rng: np.random.Generator,
+) -> tuple[Map, ...]:
+    """A residual block around each mixer, and a last norm after "pre"."""
+    width, deep = mixers[0].outputs, placement == "deepnorm"
+    alpha, gain = deepnorm(len(mixers)) if deep else (1.0, 1.0)
+    placement = "post" if deep else placement
+    count = 0 if placement == "none" else 2 if hidden else 1
+
+    def block(mixer: Map) -> Block:
+        ff = (
+            FeedForward.random(width, hidden, rng=rng, gain=gain, activation=activation)
+            if hidden
+            else None
+        )
+        return Block(
+            mixer, ff, tuple(Norm.plain(width, norm) for _ in range(count)), placement, alpha
+        )
+
+    return tuple(map(block, mixers)) + ((Norm.plain(width, norm),) if placement == "pre" else ())

@@ -1,5 +1,6 @@
-"""S4: a state-space model whose state matrix is normal plus low rank, in blocks of steps, step by
-step, and as a kernel in Fourier space."""
+"""S4: a state-space model whose state matrix is normal plus low rank."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,39 +9,68 @@ import numpy as np
 
 from ..arrays import as_complex, concat, exp, namespace, solve, stack, transpose
 from ..errors import ShapeError
-from ..runtime.validation import integer
+from ..runtime.validation import choice, generator, integer
+from ..typing import Array, Rng
 from .blockwise import blockwise, fourier
 from .hippo import normal_plus_low_rank
-from .ssm import SLOWEST, StateSpace, divided, mode_pairs
+from .ssm import MIN_DECAY, StateSpace, divided, mode_pairs
 
 INITS = ("legs", "legt", "lagt")
 
 
 @dataclass(frozen=True, eq=False)
 class S4(StateSpace):
-    """Structured state-space model: A = diag(lambda) - P P^*, sampled by the bilinear rule with s =
-    exp(log_step).
+    """Structured state-space model, channel by channel: A = diag(lambda) - P P^*, bilinear rule.
 
-    x_t = (2/s - A)^-1 ((2/s + A) x_(t-1) + 2 B u_t), y_t = 2 Re(C x_t) + D u_t. With lambda =
-    -exp(log_decay) + i frequency, A + A^* is negative: no state grows, whatever training does. The
-    inverse is Woodbury's, in a number of operations linear in the modes.
+        x_t = (2/s - A)^-1 ((2/s + A) x_(t-1) + 2 B u_t),  y_t = 2 Re(C x_t) + D u_t,
+        lambda = -exp(log_decay) + i frequency,  s = exp(log_step)
 
-    Fields: log_decay (H, M), frequency (H, M), P (H, R, M, 2) of rank R, B (H, M, 2), C (H, M, 2),
-    D (H,), log_step (H,); M conjugate pairs, N = 2M. Source: Gu, Goel and Re (2022), "Efficiently
-    Modeling Long Sequences with Structured State Spaces", section 3 and appendix C.
+    Parameters
+    ----------
+    log_decay : array_like (H, M)
+        Logarithm of the decay of each mode; H channels, M conjugate pairs of modes.
+    frequency : array_like (H, M)
+        Angular frequency of each mode.
+    P : array_like (H, R, M, 2)
+        Low-rank part of rank R, real and imaginary.
+    B, C : array_like (H, M, 2)
+        Input and output vectors, real and imaginary.
+    D : array_like (H,)
+        From input to output.
+    log_step : array_like (H,)
+        Logarithm of the step.
 
-    >>> model = S4.random(1, 1, modes=4)
-    >>> model.continuous(0).eigenvalues.real.round(9).tolist() == (-np.arange(1, 5) * np.exp(model.log_step)).round(9).tolist()
-    True
+    Raises
+    ------
+    ShapeError, TypeError, NotFiniteError
+        For arrays that do not fit, are not real or hold NaN.
+
+    Notes
+    -----
+    A + A^* is negative: no state grows, whatever training does. The inverse is Woodbury's, in a
+    number of operations linear in the modes. The state holds the real and imaginary parts, (H, M,
+    2) flattened.
+
+    References
+    ----------
+    Gu, Goel and Re (2022), Efficiently modeling long sequences with structured state spaces, ICLR,
+    section 3 and appendix C.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> model = dm.models.S4.random(1, 1, modes=4)
+    >>> (model.continuous(0).eigenvalues.real / np.exp(model.log_step)).round(9).tolist()
+    [-1.0, -2.0, -3.0, -4.0]
     """
 
-    log_decay: np.ndarray
-    frequency: np.ndarray
-    P: np.ndarray
-    B: np.ndarray
-    C: np.ndarray
-    D: np.ndarray
-    log_step: np.ndarray
+    log_decay: Array
+    frequency: Array
+    P: Array
+    B: Array
+    C: Array
+    D: Array
+    log_step: Array
     shapes = {
         "log_decay": "HM",
         "frequency": "HM",
@@ -50,18 +80,20 @@ class S4(StateSpace):
         "D": "H",
         "log_step": "H",
     }
+    source = (
+        "Gu, Goel and Re (2022), Efficiently modeling long sequences with structured state spaces"
+    )
 
-    def _sizes(self):
+    def _sizes(self) -> dict[str, int]:
         if np.ndim(self.P) != 4 or not np.shape(self.P)[1]:
             raise ShapeError(
-                f"P of S4 has shape {np.shape(self.P)}, expected (channels, rank, "
-                "modes, 2) with a rank of at least 1; without it "
-                "the model is S4D"
+                f"P of S4 has shape {np.shape(self.P)}, expected (channels, rank, modes, 2) with "
+                "a rank of at least 1; without it the model is S4D"
             )
         return super()._sizes() | {"R": np.shape(self.P)[1]}
 
     @cached_property
-    def low_rank(self):
+    def low_rank(self) -> tuple[Array, Array]:
         """Real and imaginary parts (R, H, M) of P."""
         ranks = range(self.P.shape[1])
         return tuple(stack([self.P[:, r, :, part] for r in ranks], axis=0) for part in (0, 1))
@@ -76,23 +108,24 @@ class S4(StateSpace):
             new_re, new_im = new_re - p * along, new_im - q * along
         return new_re, new_im
 
-    def velocity(self, re, im, u):
-        """dx/dt of the parts of the state, the unit of time being a step."""
+    def velocity(self, re: Array, im: Array, u: Array | None) -> tuple[Array, Array]:
+        """dx/dt of the parts of the state; the unit of time is a step."""
         step, (re, im) = exp(self.log_step)[..., None], self._state_matrix(re, im)
         if u is not None:
             re, im = re + self.B[..., 0] * u[..., None], im + self.B[..., 1] * u[..., None]
         return step * re, step * im
 
     @cached_property
-    def pole(self):
+    def pole(self) -> tuple[Array, Array]:
         """Real and imaginary parts (H, M) of 2/s - lambda."""
         return 2.0 * exp(-self.log_step)[..., None] + exp(self.log_decay), -self.frequency
 
     @cached_property
-    def woodbury(self):
+    def woodbury(self) -> tuple[Array, Array]:
         """For each rank r the vector (2/s - lambda + sum_(q<r) P_q P_q^*)^-1 P_r over 1 + P_r^* of
-        it, real and imaginary (R, H, M)."""
-        found = []
+        it, real and imaginary (R, H, M).
+        """
+        found: list[tuple[Array, Array]] = []
         for p, q in zip(*self.low_rank, strict=True):
             re, im = self._inverse(p, q, found)
             under = 1.0 + projected(p, q, re, im)
@@ -108,7 +141,7 @@ class S4(StateSpace):
             re, im = re - cr * along, im - ci * along
         return re, im
 
-    def rule(self, x, u):
+    def rule(self, x: Array, u: Array | None) -> Array:
         re, im = self.parts(x)
         rate, (moved_re, moved_im) = (
             2.0 * exp(-self.log_step)[..., None],
@@ -122,22 +155,22 @@ class S4(StateSpace):
             )
         return self.joined(*self._inverse(re, im, list(zip(*self.woodbury, strict=True))))
 
-    def run(self, x, u):
+    def run(self, x: Array, u: Array) -> tuple[Array, Array]:
         """Outputs (..., T, H) and last state (..., n), in blocks of steps: a convolution inside
-        each, the rule's powers between them."""
+        each, the rule's powers between them.
+        """
         y, x = blockwise(*self.matrices(), u, x)
         return y + self.D * u, x
 
-    def kernel(self, length):
-        """Convolution kernel (length, H), D at lag 0 included, from its values at the roots of
-        unity z = exp(-2 pi i k / length).
+    def kernel(self, length: int) -> Array:
+        """Convolution kernel (length, H), D at lag 0 included, from the roots of unity.
 
-        K(z) = C (1 - A_d^length) (1 - A_d z)^-1 B_d, and with half the angle w = pi k / length (1 -
-        A_d z)^-1 B_d = exp(i w) (E + cos(w) P P^*)^-1 B, E = 2i sin(w)/s - cos(w) lambda:
-        Woodbury's inverse, whose sums over modes are Cauchy's. The published form divides by 1 + z,
-        which is 0 at half the rate, a root of unity of every even length; here nothing is singular,
-        and 1 - z comes without cancellation from sin(w): it holds in single precision. Source: Gu
-        et al. (2022), theorem 3.
+        With z = exp(-2 pi i k / length), K(z) = C (1 - A_d^length) (1 - A_d z)^-1 B_d, and with
+        half the angle w = pi k / length (1 - A_d z)^-1 B_d = exp(i w) (E + cos(w) P P^*)^-1 B, E =
+        2i sin(w)/s - cos(w) lambda: Woodbury's inverse, whose sums over modes are Cauchy's. The
+        published form divides by 1 + z, which is 0 at half the rate, a root of unity of every even
+        length; here nothing is singular, and 1 - z comes without cancellation from sin(w): it holds
+        in single precision. Source: Gu et al. (2022), theorem 3.
         """
         length = integer("length", length, 1)
         C = as_complex(*self._truncated(length))
@@ -179,19 +212,49 @@ class S4(StateSpace):
         return ahead @ transpose(v) + behind @ transpose(v.conj()), cosine[..., None], turn
 
     @classmethod
-    def random(cls, units, inputs=0, *, rng=0, modes=64, init="legs", step_min=0.001, step_max=0.1):
-        """A and B of HiPPO ("legs", "legt" or "lagt", theta = 1), ``modes`` = N (even); C complex
-        normal, D normal, steps log-uniform."""
-        rng, pairs = np.random.default_rng(rng), mode_pairs(modes)
-        if init not in INITS:
-            raise ValueError(f"init must be one of {', '.join(INITS)}, got {init!r}")
-        made, form = (
-            cls.drawn(units, inputs, rng, step_min, step_max),
-            normal_plus_low_rank(init, 2 * pairs),
-        )
-        H, upper = len(made["D"]), slice(pairs, None)
+    def random(
+        cls,
+        units: int,
+        inputs: int = 0,
+        *,
+        rng: Rng = 0,
+        modes: int = 64,
+        init: str = "legs",
+        step_min: float = 0.001,
+        step_max: float = 0.1,
+    ) -> S4:
+        """Random model with the A and B of HiPPO, theta = 1; C complex normal, D normal.
+
+        Parameters
+        ----------
+        units : int
+            Number H of channels.
+        inputs : int
+            Number of inputs, equal to units.
+        rng : int, numpy.random.Generator or None, optional
+            Seed or generator of the weights.
+        modes : even int, optional
+            Number N = 2M of modes.
+        init : {"legs", "legt", "lagt"}, optional
+            Measure of HiPPO.
+        step_min, step_max : float above 0, optional
+            Steps are log-uniform between them.
+
+        Returns
+        -------
+        S4
+
+        Raises
+        ------
+        ValueError
+            For an option out of its range.
+        """
+        rng, pairs, init = generator(rng), mode_pairs(modes), choice("init", init, INITS)
+        drawn = cls.drawn(units, inputs, rng, step_min, step_max)
+        form = normal_plus_low_rank(init, 2 * pairs)
+        H, upper = len(drawn["D"]), slice(pairs, None)
         each = {
-            "log_decay": np.log(np.maximum(-form.Lambda.real[upper], SLOWEST)),
+            "log_decay": np.log(np.maximum(-form.Lambda.real[upper], MIN_DECAY)),
             "frequency": form.Lambda.imag[upper],
             "P": as_pairs(form.P[upper].T),
             "B": as_pairs(form.B[upper, 0]),
@@ -200,22 +263,21 @@ class S4(StateSpace):
         return cls(
             C=C,
             **{name: np.tile(value, (H,) + (1,) * value.ndim) for name, value in each.items()},
-            **made,
+            **drawn,
         )
 
 
-def projected(p, q, re, im):
-    """P^* x, shape (..., H, 1), over both of each conjugate pair: 2 Re(sum_m conj(p + iq) (re + i
-    im))."""
+def projected(p: Array, q: Array, re: Array, im: Array) -> Array:
+    """P^* x, shape (..., H, 1), over conjugate pairs: 2 Re(sum_m conj(p + iq) (re + i im))."""
     return 2.0 * (p * re + q * im).sum(axis=-1)[..., None]
 
 
-def as_pairs(z):
+def as_pairs(z: np.ndarray) -> np.ndarray:
     """Complex numbers as real ones with an axis (real, imaginary) at the end."""
     return np.stack((z.real, z.imag), axis=-1)
 
 
-def namespace_eye(n, like):
+def namespace_eye(n: int, like: Array) -> Array:
     """Identity (n, n) of the kind of ``like``."""
     return like.new_tensor(np.eye(n)) if hasattr(like, "new_tensor") else np.eye(n)
 

@@ -81,7 +81,10 @@ def choice(name: str, value: Any, allowed: Iterable) -> Any:
 
 
 def array(name: str, value: Any, shape: tuple | None = None) -> np.ndarray:
-    """Finite real numbers in float64. ``shape`` may hold None for an axis of any length."""
+    """Finite real numbers, or a torch tensor of them, in float64. ``shape`` may hold None for an
+    axis of any length."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array: fill it first, {name}.filled(...)")
     try:
@@ -94,7 +97,8 @@ def array(name: str, value: Any, shape: tuple | None = None) -> np.ndarray:
         values.ndim != len(shape)
         or any(want not in (None, have) for want, have in zip(shape, values.shape, strict=True))
     ):
-        wanted = "(" + ", ".join("n" if n is None else str(n) for n in shape) + ")"
+        axes = ["n" if n is None else str(n) for n in shape]
+        wanted = f"({', '.join(axes)}{',' if len(axes) == 1 else ''})"
         raise ShapeError(f"{name} has shape {values.shape}, expected {wanted}")
     values = values.astype(float)
     if not np.isfinite(values).all():

@@ -1,8 +1,9 @@
-"""Linear recurrences over whole sequences as machine code, forward and backward in time, on numpy
-arrays and torch tensors.
+"""Linear recurrences over whole sequences, compiled, on numpy arrays and torch tensors.
 
-They are to state-space models what torch's fused kernels are to the LSTM: a model writes its rule,
-its ``run`` calls a scan, a test holds the one to the other."""
+They are to state-space models what torch's fused kernels are to the LSTM: a model has its rule, its
+``run`` calls a scan, and a test compares the two. Gradients go backward in time, by the adjoint
+recurrence.
+"""
 
 import lazy_loader as lazy
 

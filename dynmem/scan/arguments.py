@@ -1,45 +1,50 @@
-"""What the doors of the scans share: arguments of numpy or torch brought to one precision, errors
-that say what to do."""
+"""Arguments of the scans: numpy or torch arrays brought to one precision and shape."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..arrays import namespace
 from ..errors import ShapeError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 COMPLEX = {"float32": "complex64", "float64": "complex128"}
 PRECISIONS = (*COMPLEX, *COMPLEX.values())
 
 
-def is_torch(*arrays):
+def is_torch(*arrays: Any) -> bool:
     """Whether one of the arguments is a torch tensor."""
     return namespace(*(a for a in arrays if a is not None)).__name__ == "Torch"
 
 
-def alike(arrays, complex=()):
-    """The arguments (a dict by name; None stays) as arrays or tensors of one precision; those named
-    in ``complex`` become complex, or all if one is and ``complex`` is None.
+def to_one_precision(arrays: dict[str, Any], complex: Container[str] | None = ()) -> dict[str, Any]:
+    """The arguments by name, None included, as arrays or tensors of one precision.
 
-    Raises TypeError for a precision that the scans do not have, and for a tensor that is not on the
-    processor.
+    Those named in ``complex`` become complex; with None all do if one is. Raises TypeError for a
+    precision that the scans do not have, and for a tensor that is not on the CPU.
     """
     given = {name: a for name, a in arrays.items() if a is not None}
-    made = _tensors(given) if is_torch(*given.values()) else _arrays(given)
-    kinds = {name: str(a.dtype).removeprefix("torch.") for name, a in made.items()}
+    converted = _tensors(given) if is_torch(*given.values()) else _arrays(given)
+    kinds = {name: str(a.dtype).removeprefix("torch.") for name, a in converted.items()}
     for name, kind in kinds.items():
         if kind not in PRECISIONS:
             raise TypeError(
-                f"{name} is {kind}: a scan runs in float32, float64, complex64 or "
-                "complex128. Half precision loses the state of a "
-                f"long memory: convert with {name}.float() (numpy: "
-                f"{name}.astype('float32')), and the result back"
+                f"{name} is {kind}: a scan runs in float32, float64, complex64 or complex128. "
+                f"Half precision loses the state of a long memory: convert with {name}.float() "
+                f"(numpy: {name}.astype('float32')), and the result back"
             )
     double = any(kind in ("float64", "complex128") for kind in kinds.values())
     real = "float64" if double else "float32"
     if complex is None:
         complex = arrays if any(kind.startswith("complex") for kind in kinds.values()) else ()
     return {
-        name: _cast(made[name], COMPLEX[real] if name in complex else real, name)
-        if name in made
+        name: _cast(converted[name], COMPLEX[real] if name in complex else real, name)
+        if name in converted
         else None
         for name in arrays
     }
@@ -56,9 +61,7 @@ def _tensors(given):
     made = {name: torch.as_tensor(a) for name, a in given.items()}
     for name, a in made.items():
         if a.device.type != "cpu":
-            raise TypeError(
-                f"{name} is on {a.device}: the scans run on the processor, pass {name}.cpu()"
-            )
+            raise TypeError(f"{name} is on {a.device}: the scans run on the CPU, pass {name}.cpu()")
     return made
 
 
@@ -74,7 +77,7 @@ def _cast(a, kind, name):
     return a.astype(kind, copy=False)
 
 
-def expect(name, a, shape, words):
+def require_shape(name: str, a: Any, shape: tuple[int | None, ...], words: str) -> None:
     """Raise ShapeError unless the array has this shape; None stands for any length."""
     if a.ndim != len(shape) or any(
         want not in (None, have) for want, have in zip(shape, a.shape, strict=True)
@@ -85,32 +88,31 @@ def expect(name, a, shape, words):
         )
 
 
-def spread(name, a, shape, words):
+def broadcast(name: str, a: Any, shape: tuple[int, ...], words: str) -> Any:
     """The array broadcast to a shape; ShapeError where it does not fit."""
     fits = a.ndim <= len(shape) and all(
         have in (1, want) for have, want in zip(a.shape[::-1], shape[::-1], strict=False)
     )
     if not fits or a.shape[-1:] != tuple(shape[-1:]):
         raise ShapeError(
-            f"{name} has shape {tuple(a.shape)}, expected {words} = {tuple(shape)}, "
-            "or what spreads to it over the batch"
+            f"{name} has shape {tuple(a.shape)}, expected {words} = {tuple(shape)}, or what "
+            "spreads to it over the batch"
         )
     return a.expand(shape) if hasattr(a, "expand") else np.broadcast_to(a, shape)
 
 
-def ready(x):
-    """The array in C order and, as numba's signatures want it, not read-only."""
+def as_writable(x: np.ndarray) -> np.ndarray:
+    """The array in C order and not read-only, as numba's signatures require."""
     return np.require(x, requirements=("C", "W"))
 
 
-def recorded(*tensors):
-    """Whether a backward pass will come."""
+def needs_gradient(*tensors: Tensor) -> bool:
+    """Whether a backward pass may follow."""
     import torch
 
     return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
 
 
-def array(tensor):
-    """The numbers of a tensor as a numpy array in C order, without a copy where there need be
-    none."""
+def array(tensor: Tensor) -> np.ndarray:
+    """The numbers of a tensor as a numpy array in C order, without a copy where possible."""
     return tensor.detach().resolve_conj().resolve_neg().contiguous().numpy()

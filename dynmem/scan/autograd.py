@@ -1,18 +1,23 @@
-"""A scan and its backward pass, written for arrays, as one function under torch's gradients."""
+"""A scan and its backward pass, written for arrays, as a function for torch's autograd."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
 from .arguments import array
 
 
-def as_function(name, forward, backward, saved):
+def as_function(name: str, forward: Callable, backward: Callable, saved: Callable) -> Callable:
     """``apply(options, *tensors)`` of a torch.autograd.Function.
 
     ``forward(*arrays, **options)`` returns outputs, the last of which may be what is kept for the
-    backward pass: where ``options`` has "keep". ``saved(tensors, outputs)`` chooses what
-    ``backward(*saved, *gradients, **options)`` gets, which returns a gradient for each tensor. The
-    backward pass is a function of its own, so that torch.func reaches through it; a second
-    derivative is refused.
+    backward pass: where ``options`` has "keep". ``saved(tensors, outputs)`` selects the arguments
+    of ``backward(*saved, *gradients, **options)``, which returns a gradient for each tensor. The
+    backward pass is a function of its own, so that torch.func differentiates through it; a second
+    derivative raises NotImplementedError.
     """
 
     class Back(torch.autograd.Function):
@@ -27,8 +32,8 @@ def as_function(name, forward, backward, saved):
         @staticmethod
         def backward(ctx, *_):
             raise NotImplementedError(
-                f"{name} has no second derivative: take it through a plain "
-                "loop over the steps, as Map.unroll"
+                f"{name} has no second derivative: take it through a plain loop over the steps, "
+                "as Map.unroll"
             )
 
         @staticmethod
@@ -69,8 +74,10 @@ def as_function(name, forward, backward, saved):
     return Scan.apply
 
 
-def one_by_one(function, info, in_dims, options, tensors):
-    """torch.vmap: entry by entry, since each scan fills the cores already."""
+def one_by_one(
+    function: Any, info: Any, in_dims: tuple, options: dict, tensors: Sequence[torch.Tensor]
+) -> tuple:
+    """torch.vmap: entry by entry, since each scan uses all cores already."""
     each = [
         [t if d is None else t.select(d, i) for t, d in zip(tensors, in_dims[1:], strict=True)]
         for i in range(info.batch_size)

@@ -1,47 +1,79 @@
 """The scan of x <- a x + b, element by element."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from ..errors import ShapeError
-from .arguments import alike, is_torch, ready, spread
+from ..runtime.validation import public
+from ..typing import Array
+from .arguments import as_writable, broadcast, is_torch, to_one_precision
 from .launch import kernel, run, threads_to_use
 
 
-def linear_scan(a, b, x0=None, *, threads=None):
+@public
+def linear_scan(
+    a: Array, b: Array, x0: Array | None = None, *, threads: int | None = None
+) -> Array:
     """All states of a diagonal linear recurrence.
 
         x_t = a_t x_(t-1) + b_t
 
-    Parameters: b (..., T, n); a (n,) for all steps, or (..., T, n) for each; the state x0 before
-    the first step, (..., n), at rest if None. Arrays or torch tensors, real or complex, in single
-    or double precision; one in double makes all double, one complex makes all complex. Gradients
-    reach a, b and x0. ``threads`` is as torch has it if None; no bit depends on it. Returns the
-    states (..., T, n).
+    Parameters
+    ----------
+    a : array_like or Tensor (n,) or (..., T, n)
+        Factors, for all steps or for each.
+    b : array_like or Tensor (..., T, n)
+        Inputs.
+    x0 : array_like or Tensor (..., n), optional
+        State before the first step; None for 0.
+    threads : int, optional
+        Number of threads, by default as many as torch uses; no bit depends on it.
 
-    Raises ShapeError for shapes that do not fit and for a sequence without steps; TypeError for
-    half precision.
+    Returns
+    -------
+    numpy.ndarray or Tensor (..., T, n)
+        States. One argument in double precision makes all double, a complex one all complex.
 
-    Source: Orvieto et al. (2023), "Resurrecting recurrent neural networks for long sequences", eq.
-    4; the backward pass is the adjoint recurrence, from the last step to the first.
+    Raises
+    ------
+    ShapeError
+        For shapes that do not fit, and for a sequence without steps.
+    TypeError
+        For half precision, and for a tensor that is not on the CPU.
 
-    >>> linear_scan(np.array([0.5]), np.ones((4, 1)))[:, 0].tolist()
+    Notes
+    -----
+    Gradients reach a, b and x0; the backward pass is the adjoint recurrence, from the last step to
+    the first.
+
+    References
+    ----------
+    Orvieto et al. (2023), Resurrecting recurrent neural networks for long sequences, ICML, eq. 4.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.scan.linear_scan([0.5], np.ones((4, 1)))[:, 0].tolist()
     [1.0, 1.5, 1.75, 1.875]
     """
     threads = threads_to_use(threads)
-    a, b, x0 = alike({"a": a, "b": b, "x0": x0}, complex=None).values()
+    a, b, x0 = to_one_precision({"a": a, "b": b, "x0": x0}, complex=None).values()
     if b.ndim < 2 or 0 in b.shape:
         raise ShapeError(
-            f"b has shape {tuple(b.shape)}, expected (..., T, n) with at least one "
-            "step and one component"
+            f"b has shape {tuple(b.shape)}, expected (..., T, n) with at least one step and one "
+            "component"
         )
     lead, (T, n) = tuple(b.shape[:-2]), b.shape[-2:]
     fixed = a.ndim == 1
-    a = spread("a", a, (n,) if fixed else b.shape, "(n,) or (..., T, n)").reshape(
+    a = broadcast("a", a, (n,) if fixed else b.shape, "(n,) or (..., T, n)").reshape(
         (1, 1, n) if fixed else (-1, T, n)
     )
-    x0 = None if x0 is None else spread("x0", x0, (*lead, n), "(..., n)").reshape((-1, n))
+    x0 = None if x0 is None else broadcast("x0", x0, (*lead, n), "(..., n)").reshape((-1, n))
     b3 = b.reshape((-1, T, n))
     if is_torch(b):
         x0 = b.new_zeros((len(b3), n)) if x0 is None else x0
@@ -50,9 +82,8 @@ def linear_scan(a, b, x0=None, *, threads=None):
     return forward(a, b3, x0, threads)[0].reshape(b.shape)
 
 
-def forward(a, b, x0, threads):
-    """States (batch, T, n), alone in a tuple, from arrays a (1 or batch, 1 or T, n), b (batch, T,
-    n) and x0 (batch, n)."""
+def forward(a: Any, b: Any, x0: Any, threads: int) -> tuple[np.ndarray]:
+    """States (batch, T, n), in a tuple, of a (1 or batch, 1 or T, n) and b (batch, T, n)."""
     out = np.empty_like(b, order="C")
     x = _real(x0).copy()
     width, blocks = _blocks(x)
@@ -66,9 +97,10 @@ def forward(a, b, x0, threads):
     return (out,)
 
 
-def backward(a, x0, states, g, threads):
-    """Gradients of a (as a), b (batch, T, n) and x0 (batch, n) from the gradient g of the
-    states."""
+def backward(
+    a: np.ndarray, x0: np.ndarray, states: np.ndarray, g: np.ndarray, threads: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gradients of a, b (batch, T, n) and x0 (batch, n) from the gradient g of the states."""
     fixed, db, adjoint = (
         a.shape[:2] == (1, 1) and g.shape[:2] != (1, 1),
         np.empty_like(g, order="C"),
@@ -94,20 +126,19 @@ def backward(a, x0, states, g, threads):
 
 def _real(x):
     """A complex array as a real one with pairs in its last axis."""
-    x = ready(x)
+    x = as_writable(x)
     return x.view(x.real.dtype)
 
 
 def _blocks(x, least=64, enough=4):
-    """Width of the blocks that the components are cut into, and their number: some for each core,
-    none narrower than is quick."""
+    """Width of the blocks of components, and their number: some for each core, none too narrow."""
     batch, n = x.shape
     width = max(least, -(-n // -(-enough // batch) // least) * least)
     return width, batch * -(-n // width)
 
 
 @cache
-def _scan():
+def _scan() -> Callable:
     from .autograd import as_function
 
     return as_function(

@@ -23,7 +23,7 @@ import numpy as np
 
 from ..analysis.gradients.depth import layer_report, spectrum_report, stream_report
 from ..labels import dataset
-from ..models.network import deepnorm
+from ..models.residual import deepnorm
 from .checks import count, positive
 
 PLACED = ("pre", "post", "deepnorm", "none")

@@ -16,7 +16,7 @@ import torch
 from ..arrays import tensors
 from ..errors import DamageError, ShapeError
 from ..models import Activation, Block, Convolution, Dense, FeedForward, Network, Norm
-from ..models.network import MODELS
+from ..models.registry import MODELS
 from ..system import System
 from .forecast import Forecaster
 from .trainable import join, leaves, rebuilt

@@ -129,22 +129,6 @@ def test_an_empty_slot_weighs_exactly_nothing():
     )
 
 
-@pytest.mark.parametrize(
-    "make", [lambda: build("rotary", 4), lambda: Hybrid.random(3, N, rng=0, window=2, kept=1)]
-)
-def test_one_start_serves_a_batch_and_one_input_a_batch_of_starts(make):
-    system, u = make(), noise(2, 7)
-    one, many = (
-        np.zeros(system.size),
-        0.1 * np.random.default_rng(0).standard_normal((2, system.size)),
-    )
-    for call in (system.run, system.unroll):
-        np.testing.assert_allclose(call(one, u)[1], call(np.stack([one, one]), u)[1], atol=1e-14)
-        np.testing.assert_allclose(
-            call(many, u[0])[0], call(many, np.stack([u[0], u[0]]))[0], atol=1e-14
-        )
-
-
 def test_scores_of_any_size_stay_finite():
     attention = build()
     for size in (1e3, 1e6):
@@ -223,8 +207,8 @@ def test_a_frame_beyond_memory_is_refused():
     """All 66,048 exponents of a cache of 512 slots would need 32 GiB at the least."""
     with pytest.raises(
         MemoryError,
-        match="a frame of 66048 directions of 66048 states takes 33 "
-        "GiB: pass exponents=k, such as 10",
+        match="a frame of 66048 directions of 66048 states takes 33 GiB: pass exponents=k, such "
+        "as 10",
     ):
         dm.lyapunov_spectrum(
             get("attention", units=64, inputs=64, window=512), duration=10, transient=2, drive=1.0
@@ -264,22 +248,6 @@ def test_a_network_of_attention_learns():
     np.testing.assert_allclose(
         trained.run(np.zeros((64, trained.size)), u.numpy())[0], module(u).detach(), atol=1e-4
     )
-
-
-def test_saved_is_loaded(tmp_path):
-    from dynmem.training.checkpoint import load, save
-
-    for system in (
-        build("learned", 5),
-        build("absolute", 5),
-        Hybrid.random(3, 2, rng=0, window=3, kept=1),
-    ):
-        save(system, tmp_path / "model.pt")
-        found, u = load(tmp_path / "model.pt"), np.ones((4, system.inputs))
-        for one, other in zip(
-            found.run(found.initial(), u), system.run(system.initial(), u), strict=True
-        ):
-            np.testing.assert_array_equal(one, other)
 
 
 def hybrid_by_lists(cell, u):
@@ -479,7 +447,7 @@ def torch_modules():
         (
             lambda: from_torch(inside("activation", torch.tanh), window=3),
             ValueError,
-            "activation tanh is not represented: train with relu",
+            "activation tanh is not supported",
         ),
         (
             lambda: from_torch(inside("activation", nn.GELU("tanh")), window=3),
@@ -494,7 +462,7 @@ def torch_modules():
         (
             lambda: from_torch(inside("norm2", nn.Identity()), window=3),
             TypeError,
-            "a norm is nn.LayerNorm or nn.RMSNorm, got Identity",
+            "a norm must be nn.LayerNorm or nn.RMSNorm, got Identity",
         ),
         (
             lambda: from_torch(nn.TransformerDecoderLayer(4, 2), window=3),
@@ -538,12 +506,12 @@ EYE = np.eye(4)
         (
             lambda: get("attention", units=6, inputs=2, heads=4),
             ValueError,
-            "4 heads do not divide 6 units: pass heads=3, or 8 units",
+            "heads = 4: must divide 6 units: pass heads=3, or 8 units",
         ),
         (
             lambda: Attention(EYE, EYE, EYE, EYE, heads=3),
             ValueError,
-            "3 heads do not divide 4 units: pass heads=[24], or 6 units",
+            "heads = 3: must divide 4 units: pass heads=[24], or 6 units",
         ),
         (
             lambda: get("attention", units=6, inputs=2, heads=2, positions="rotary"),
@@ -560,31 +528,29 @@ EYE = np.eye(4)
         (
             lambda: get("attention", units=4, inputs=2, positions="sine"),
             ValueError,
-            "positions must be one of none, rotary, alibi, learned, absolute",
+            "positions = 'sine'",
         ),
         (lambda: get("attention", units=4, inputs=2, gain=-1), ValueError, "gain = -1"),
         (lambda: get("attention", units=4, inputs=2, sharpness="a"), ValueError, "sharpness = 'a'"),
         (
             lambda: get("attention", units=4, inputs=2, dropout=0.1),
             TypeError,
-            "attention takes no option {'dropout'}: it takes gain, heads",
+            "attention takes no option 'dropout': it takes gain, heads",
         ),
         (
             lambda: Attention.random(4, 3),
             ShapeError,
-            "maps 3 inputs to as many outputs, got units = 4",
+            "inputs = 3: attention has as many inputs as units, 4",
         ),
         (
             lambda: Attention(np.ones((3, 4)), EYE, EYE, EYE),
             ShapeError,
-            r"Wq of Attention must be a "
-            r"matrix \(N, N\)",
+            r"Wq of Attention must be a matrix \(N, N\)",
         ),
         (
             lambda: Attention(EYE, EYE, EYE, np.eye(3)),
             ShapeError,
-            r"Wo of Attention has shape \(3, "
-            r"3\), expected \(4, 4\)",
+            r"Wo of Attention has shape \(3, 3\), expected \(4, 4\)",
         ),
         (
             lambda: Attention(EYE, EYE, EYE, EYE, bq=np.ones(3)),
@@ -619,7 +585,7 @@ EYE = np.eye(4)
         (
             lambda: build("absolute", 5).run(np.zeros(65), noise(6)),
             ShapeError,
-            "0 steps before and 6 now are more than the 5 absolute positions",
+            "0 steps before and 6 now exceed the 5 absolute positions",
         ),
         (
             lambda: build("absolute", 5).unroll(np.zeros(65), noise(6)),
@@ -636,8 +602,7 @@ EYE = np.eye(4)
         (
             lambda: Hybrid(np.eye(3), a=np.ones(2)),
             ShapeError,
-            r"a has shape \(2,\), Hybrid with 3 "
-            r"units",
+            r"a of Hybrid with 3 units .* has shape \(2,\), expected \(3,\)",
         ),
     ],
 )

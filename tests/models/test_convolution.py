@@ -106,34 +106,11 @@ def test_the_network_is_torchs(shape):
 
 
 def test_the_whole_sequence_is_the_rule_step_by_step():
-    """On numpy and torch, from any state, cut anywhere, each of a batch by itself."""
-    import torch
-
-    rng = np.random.default_rng(1)
-    for system in (
-        Convolution.random(3, 2, kernel=3, dilation=4),
-        tcn(3, 3, 2, 2),
-        get("tcn", units=4, inputs=1, layers=2, placement="pre"),
-    ):
-        x, u = rng.standard_normal((4, system.size)), rng.standard_normal((4, 30, system.inputs))
-        y, last = system.run(x, u)
-        expected, end = system.unroll(x, u)
-        np.testing.assert_allclose(y, expected, atol=1e-12)
-        np.testing.assert_allclose(last, end, atol=1e-12)
-        first, middle = system.run(x, u[:, :7])
-        second, cut = system.run(middle, u[:, 7:])
-        np.testing.assert_allclose(np.concatenate([first, second], axis=1), y, atol=1e-12)
-        np.testing.assert_allclose(cut, last, atol=1e-12)
-        np.testing.assert_allclose(system.run(x[2], u[2])[0], y[2], atol=1e-12)
-        for start, inputs in (
-            ((x[2], u), (x, u[2])) if not hasattr(system, "layers") or system.layers[0].size else ()
-        ):
-            np.testing.assert_allclose(
-                system.run(start, inputs)[0], system.unroll(start, inputs)[0], atol=1e-12
-            )
-        by_torch = Trainable(system, dtype="float64").run(torch.tensor(x), torch.tensor(u))
-        for ours, theirs in zip((y, last), by_torch, strict=True):
-            np.testing.assert_allclose(ours, theirs.detach().numpy(), atol=1e-12)
+    """Also through a dilation that skips steps; stacks are among the rows of test_mixers."""
+    rng, layer = np.random.default_rng(1), Convolution.random(3, 2, kernel=3, dilation=4)
+    x, u = rng.standard_normal((4, layer.size)), rng.standard_normal((4, 30, 2))
+    for found, expected in zip(layer.run(x, u), layer.unroll(x, u), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_weight_normalisation_keeps_the_direction_apart_from_the_length():
@@ -333,7 +310,6 @@ def test_effective_fields_in_closed_form():
     "shape, init, power",
     [
         ((2, 4, 2, 1), "he", 1.0),
-        ((2, 3, 2, 2), "he", 1.0),
         ((2, 3, 2, 2), "uniform", 1 / 36),
         ((3, 4, 1, 1), "he", 1.0),
     ],
@@ -363,7 +339,7 @@ def test_effective_fields_of_wide_networks(shape, init, power):
 def test_fields_of_other_systems():
     """Recurrences are endless; a nilpotent matrix, however dense, is not; a loop counts only where
     it lies between input and output."""
-    for name in ("tanh", "lstm", "gru", "orthogonal"):
+    for name in ("tanh", "lstm"):
         assert np.isinf(receptive_field(get(name, units=3, inputs=2, layers=2)).receptive_field)
     shift = np.diag(np.ones(4), 1)
     assert receptive_field(dm.models.Linear(shift, np.eye(5)[:, -1:])).receptive_field == 5
@@ -439,16 +415,16 @@ def test_sequences_handed_in():
             "inputs = 0: must be a whole number of at least 1",
         ),
         (lambda: get("tcn", units=3, inputs=2, base=0), ValueError, "base = 0"),
-        (lambda: get("tcn", units=3, inputs=2, convolutions=3), ValueError, "a block has 1 or 2"),
+        (lambda: get("tcn", units=3, inputs=2, convolutions=3), ValueError, "convolutions = 3"),
         (
             lambda: get("tcn", units=3, inputs=2, init="normal"),
             ValueError,
-            "init must be one of he, uniform",
+            "init = 'normal'",
         ),
         (
             lambda: get("tcn", units=3, inputs=2, dilation=2),
             TypeError,
-            "no option {'dilation'}: it takes base, convolutions, init, kernel, normed",
+            "tcn takes no option 'dilation'.*: it takes base, convolutions",
         ),
         (
             lambda: Convolution.random(3, 2, dilation=0),
@@ -459,18 +435,15 @@ def test_sequences_handed_in():
         (
             lambda: Convolution(np.ones((2, 3))),
             ShapeError,
-            r"V must have shape \(outputs, kernel, "
-            r"inputs\), got \(2, 3\)",
+            r"V of Convolution must have shape \(outputs, kernel, inputs\), got \(2, 3\)",
         ),
         (lambda: Convolution(np.ones((2, 0, 3))), ValueError, "kernel = 0"),
         (
             lambda: Convolution(np.ones((2, 2, 3)), b=np.ones(3)),
             ShapeError,
-            r"b has shape \(3,\), a "
-            r"Convolution of 2 "
-            r"outputs needs \(2,\)",
+            r"b of Convolution has shape \(3,\), expected \(2,\)",
         ),
-        (lambda: Convolution(np.ones((2, 2, 3)), g=1.0), ShapeError, "g has shape"),
+        (lambda: Convolution(np.ones((2, 2, 3)), g=1.0), ShapeError, "g of Convolution has shape"),
         (
             lambda: Convolution(np.full((2, 2, 3), np.nan)),
             NotFiniteError,
@@ -491,15 +464,14 @@ def test_sequences_handed_in():
         (
             lambda: ConvolutionBlock((Convolution.random(3, 2), Convolution.random(2, 2))),
             ShapeError,
-            "gives 3 outputs and the next takes 2",
+            "has 3 outputs and the next 2 inputs",
         ),
         (
             lambda: ConvolutionBlock(Convolution.random(3, 2)),
             ShapeError,
-            r"pass skip, a Dense of V "
-            r"\(3, 2\)",
+            r"pass skip, a Dense of V \(3, 2\)",
         ),
-        (lambda: Activation(2, "step"), ValueError, "kind must be one of relu, tanh"),
+        (lambda: Activation(2, "step"), ValueError, "kind = 'step'"),
         (lambda: receptive_field(dm.systems.get("henon")), ShapeError, "takes no input"),
         (lambda: receptive_field(tcn(2, 2), lags=0), ValueError, "lags = 0"),
         (lambda: receptive_field(tcn(2, 2), samples=1.5), ValueError, "samples = 1.5"),

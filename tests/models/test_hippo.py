@@ -207,7 +207,7 @@ def test_the_whole_history_is_remembered():
             np.eye(12) - system.A / (2 * k), x + system.A @ x / (2 * k) + system.B @ each / k
         )
     np.testing.assert_allclose(memory.unroll(memory.initial(), u)[1], [*x, 40], atol=1e-12)
-    for T in (1000, 4000):
+    for T in (500, 2000):
         t = (np.arange(T) + 0.5) / T
         past = np.sin(6 * t) + t**2
         x = memory.unroll(memory.initial(), past[:, None])[1][:12]
@@ -215,12 +215,12 @@ def test_the_whole_history_is_remembered():
         np.testing.assert_allclose(
             reconstruct("legt", x, lags, T), np.interp(T - lags, T * t, past), atol=0.02
         )
-    product, at, state = np.eye(12), {}, np.append(np.zeros(12), 100.0)
-    for k in range(101, 1601):
+    product, at, state = np.eye(12), {}, np.append(np.zeros(12), 50.0)
+    for k in range(51, 801):
         product = dm.jacobian(memory, state, [0.0])[:12, :12] @ product
         state[-1] = at[k] = k
         at[k] = product[0, 0], product[1, 1]
-    np.testing.assert_allclose(np.log2(np.array(at[400]) / np.array(at[1600])), [2, 4], atol=0.02)
+    np.testing.assert_allclose(np.log2(np.array(at[200]) / np.array(at[800])), [2, 4], atol=0.02)
 
 
 def test_transfer_functions_are_scipys():
@@ -259,9 +259,9 @@ def test_transfer_functions_are_scipys():
         (lambda: hippo("legt", 3, theta=0.0), ValueError, "theta = 0.0"),
         (lambda: hippo("legt", 3, theta=np.nan), ValueError, "theta = nan"),
         (lambda: hippo("fourier", 4), ValueError, "pass an odd order such as 5"),
-        (lambda: basis("legs", 3, [-1.0]), ValueError, "lags reach into the past"),
+        (lambda: basis("legs", 3, [-1.0]), ValueError, "lags must be at least 0, got -1.0"),
         (lambda: reconstruct("legs", 1.0, [0.0]), ShapeError, "x must have shape"),
-        (lambda: legendre_delay(3, 1.0, 1.5), ValueError, "the window reaches from 0 to theta"),
+        (lambda: legendre_delay(3, 1.0, 1.5), ValueError, "lag = 1.5"),
         (lambda: ScaledLegendre(0), ValueError, "order = 0"),
         (lambda: hippo("legs", 3).kernel(5), ValueError, "call discretise"),
         (lambda: hippo("legs", 3).discretise(0.1).impulse_response([0.0]), ValueError, "kernel"),

@@ -10,7 +10,7 @@ import torch
 import dynmem as dm
 from dynmem.errors import NotFiniteError, ShapeError
 from dynmem.models import LinearAttention
-from dynmem.models.linear_attention import CHUNK, EPSILON, feature
+from dynmem.models.linear_attention import NORMALISER_EPSILON, STEPS_PER_CHUNK, feature
 from dynmem.training import Trainable
 
 
@@ -35,7 +35,7 @@ def test_it_is_the_sum_over_the_past(decay):
         keys, values = slice(2 * head, 2 * head + 2), slice(3 * head, 3 * head + 3)
         for i in range(30):
             weights = [kept ** (i - j) * phi(q[i, keys]) @ phi(k[j, keys]) for j in range(i + 1)]
-            outputs[i, values] = weights @ v[: i + 1, values] / (sum(weights) + EPSILON)
+            outputs[i, values] = weights @ v[: i + 1, values] / (sum(weights) + NORMALISER_EPSILON)
     found, last = model.run(np.zeros(model.size), u)
     np.testing.assert_allclose(found, outputs @ model.O.T, rtol=1e-12, atol=1e-13)
     written = sum(
@@ -45,7 +45,9 @@ def test_it_is_the_sum_over_the_past(decay):
     np.testing.assert_allclose(last[:8].reshape(2, 4), written, rtol=1e-12)
 
 
-@pytest.mark.parametrize("steps", [1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5])
+@pytest.mark.parametrize(
+    "steps", [1, STEPS_PER_CHUNK - 1, STEPS_PER_CHUNK, STEPS_PER_CHUNK + 1, 3 * STEPS_PER_CHUNK + 5]
+)
 def test_chunks_of_every_length(steps):
     model, u = layer(heads=3, decay=True), drive(steps)
     x = model.initial(0)
@@ -103,20 +105,19 @@ def test_single_precision_over_many_chunks():
 @pytest.mark.parametrize(
     "make, error, text",
     [
-        (lambda: layer(heads=4), ValueError, "heads = 4 do not divide units = 6 and keys = 6"),
+        (lambda: layer(heads=4), ValueError, "heads = 4: must divide units = 6 and keys = 6"),
         (
             lambda: layer(heads=3, keys=4),
             ValueError,
-            "heads = 3 do not divide units = 6 and keys = 4",
+            "heads = 3: must divide units = 6 and keys = 4",
         ),
         (lambda: layer(heads=0), ValueError, "heads = 0"),
         (lambda: layer(keys=-1), ValueError, "keys = -1"),
-        (lambda: replace(layer(), heads=5), ValueError, "heads = 5 do not divide 6 rows of K"),
+        (lambda: replace(layer(), heads=5), ValueError, "heads = 5: must divide 6 rows of K"),
         (
             lambda: replace(layer(), Q=np.zeros((2, 3))),
             ShapeError,
-            r"Q of LinearAttention has shape "
-            r"\(2, 3\), expected \(6, 3\)",
+            r"Q of LinearAttention has shape \(2, 3\), expected \(6, 3\)",
         ),
         (
             lambda: replace(layer(), V=np.zeros(3)),
@@ -126,10 +127,7 @@ def test_single_precision_over_many_chunks():
         (
             lambda: replace(layer(heads=2), log_rate=np.zeros(3)),
             ShapeError,
-            r"log_rate of "
-            r"LinearAttention has "
-            r"shape \(3,\), expected "
-            r"\(2,\)",
+            r"log_rate of LinearAttention has shape \(3,\), expected \(2,\)",
         ),
         (
             lambda: replace(layer(), O=np.full((6, 6), np.nan)),

@@ -154,9 +154,7 @@ def test_a_memory_that_is_not_fed_has_the_exponents_of_its_matrix():
         (
             lambda: replace(LMU.random(3, 1), Ex=np.ones((2, 1))),
             ShapeError,
-            r"Ex of LMU has shape "
-            r"\(2, 1\), expected \(1, "
-            r"1\)",
+            r"Ex of LMU has shape \(2, 1\), expected \(1, 1\)",
         ),
         (
             lambda: replace(LMU.random(3, 1, order=3), Eh=np.ones((2, 3))),
@@ -167,7 +165,7 @@ def test_a_memory_that_is_not_fed_has_the_exponents_of_its_matrix():
         (
             lambda: dm.models.get("lmu", units=3, inputs=1, gain=1.0),
             TypeError,
-            "lmu takes no option {'gain'}: it takes memories, order, theta",
+            "lmu takes no option 'gain': it takes memories, order, theta",
         ),
     ],
 )

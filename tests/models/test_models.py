@@ -46,7 +46,7 @@ def torch_run(module, u):
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("kind", KINDS)
 def test_modules_are_torchs(kind, layers, bias):
     import torch
@@ -124,7 +124,7 @@ def test_from_torch_refuses_what_it_cannot_represent():
 
     with pytest.raises(ValueError, match="bidirectional network reads the future"):
         from_torch(torch.nn.GRU(2, 3, bidirectional=True))
-    with pytest.raises(ValueError, match="proj_size = 2: projections are not represented"):
+    with pytest.raises(ValueError, match="proj_size = 2: projections are not supported"):
         from_torch(torch.nn.LSTM(2, 3, proj_size=2))
     for other in (
         torch.nn.Conv2d(2, 2, 2),
@@ -137,7 +137,7 @@ def test_from_torch_refuses_what_it_cannot_represent():
     broken = torch.nn.RNN(2, 3)
     with torch.no_grad():
         broken.weight_hh_l0[0, 0] = torch.nan
-    with pytest.raises(NotFiniteError, match="W of Tanh holds NaN"):
+    with pytest.raises(NotFiniteError, match="W of Tanh .* holds NaN"):
         from_torch(broken)
 
 
@@ -176,7 +176,7 @@ def test_leak():
     np.testing.assert_allclose(leaky.rule(x, u), 0.7 * x + 0.3 * whole.rule(x, u), atol=1e-15)
     assert (leaky.dt, whole.dt) == (0.3, 1.0)
     for bad in (0, -0.1, 1.1, np.nan):
-        with pytest.raises(ValueError, match=r"must lie in \(0, 1\]"):
+        with pytest.raises(ValueError, match=r"leak = "):
             Tanh(np.eye(2), leak=bad)
 
 
@@ -193,7 +193,9 @@ def test_orthogonal(nonlinearity):
 def test_modrelu():
     cell = Orthogonal(np.zeros((3, 3)), b=[0.1, -1.0, -0.1], nonlinearity="modrelu")
     np.testing.assert_allclose(cell.rule(np.array([0.5, 0.5, -0.5]), None), [0.6, 0.0, -0.4])
-    with pytest.raises(ValueError, match="identity, tanh or modrelu"):
+    with pytest.raises(
+        ValueError, match="nonlinearity = 'relu': must be one of 'identity', 'tanh', 'modrelu'"
+    ):
         Orthogonal(np.zeros((2, 2)), nonlinearity="relu")
     with pytest.raises(ValueError, match="angle"):
         Orthogonal.random(3, angle=0)
@@ -241,13 +243,13 @@ def test_gate_biases():
     assert (forget.b[4:8] == 2).all() and (forget.b[:4] != 2).all()
     assert (GRU.random(4, update_bias=-1.0).b[4:8] == -1).all()
     for made in (LSTM, GRU):
-        with pytest.raises(ValueError, match="longest memory must be above 2"):
+        with pytest.raises(ValueError, match="chrono = 1: must be a finite number above 2"):
             made.random(3, chrono=1)
-        with pytest.raises(ValueError, match="gaussian or uniform"):
+        with pytest.raises(ValueError, match="init = 'normal'"):
             made.random(3, init="normal")
     with pytest.raises(ValueError, match="not both"):
         LSTM.random(3, chrono=10, forget_bias=1.0)
-    with pytest.raises(NotFiniteError):
+    with pytest.raises(ValueError, match="forget_bias = nan"):
         LSTM.random(3, forget_bias=np.nan)
 
 
@@ -284,7 +286,7 @@ def test_networks():
 
 
 def test_networks_refuse():
-    with pytest.raises(ShapeError, match="gives 3 outputs and the next takes 2 inputs"):
+    with pytest.raises(ShapeError, match="has 3 outputs and the next 2 inputs"):
         Network((Tanh.random(3), Tanh.random(3, 2)))
     with pytest.raises(ShapeError, match="readout"):
         Network((Tanh.random(3),), np.ones((2, 4)))
@@ -296,7 +298,7 @@ def test_networks_refuse():
         Network(())
     with pytest.raises(TypeError, match="expected a dynmem Map"):
         Network((np.eye(2),))
-    with pytest.raises(ValueError, match="give all the same leak"):
+    with pytest.raises(ValueError, match="pass the same leak or dt"):
         Network((Tanh.random(3, leak=0.5), Tanh.random(3, 3)))
 
 
@@ -306,21 +308,28 @@ def test_networks_refuse():
         (
             lambda: Tanh(np.ones((3, 4))),
             ShapeError,
-            r"W has shape \(3, 4\), Tanh with 4 units and 0 "
-            r"inputs needs \(4, 4\)",
+            r"W of Tanh with 4 units and 0 inputs has shape \(3, 4\), expected \(4, 4\)",
         ),
-        (lambda: Tanh(np.ones(3)), ShapeError, "W must be a matrix"),
-        (lambda: Tanh(np.eye(3), b=np.ones(2)), ShapeError, r"b has shape \(2,\)"),
-        (lambda: Tanh(np.eye(3), np.ones((2, 1))), ShapeError, "V has shape"),
-        (lambda: Tanh(np.eye(3), np.ones(3)), ShapeError, "V has shape"),
-        (lambda: LSTM(np.ones((6, 2))), ShapeError, r"needs \(8, 2\)"),
-        (lambda: GRU(np.ones((6, 2)), c=np.ones(3)), ShapeError, r"c has shape \(3,\)"),
-        (lambda: Tanh(np.full((2, 2), np.nan)), NotFiniteError, "W of Tanh holds NaN or infinity"),
+        (lambda: Tanh(np.ones(3)), ShapeError, "W of Tanh must be a matrix"),
+        (
+            lambda: Tanh(np.eye(3), b=np.ones(2)),
+            ShapeError,
+            r"b of Tanh .* has shape \(2,\), expected \(3,\)",
+        ),
+        (lambda: Tanh(np.eye(3), np.ones((2, 1))), ShapeError, "V of Tanh .* has shape"),
+        (lambda: Tanh(np.eye(3), np.ones(3)), ShapeError, "V of Tanh .* has shape"),
+        (lambda: LSTM(np.ones((6, 2))), ShapeError, r"expected \(8, 2\)"),
+        (lambda: GRU(np.ones((6, 2)), c=np.ones(3)), ShapeError, r"c of GRU .* has shape \(3,\)"),
+        (
+            lambda: Tanh(np.full((2, 2), np.nan)),
+            NotFiniteError,
+            "W of Tanh .* holds NaN or infinity",
+        ),
         (lambda: GRU(np.ones((6, 2)), b=[np.inf] * 6), NotFiniteError, "b of GRU"),
         (lambda: Tanh(np.zeros((0, 0))), ValueError, "units = 0"),
-        (lambda: Tanh(None), TypeError, "W of Tanh must hold real numbers, got None"),
-        (lambda: GRU([[1j], [0], [0]]), TypeError, "W of GRU must hold real numbers"),
-        (lambda: Tanh(np.eye(2), [["a"], ["b"]]), TypeError, "V of Tanh must hold real numbers"),
+        (lambda: Tanh(None), TypeError, "W of Tanh .* must hold real numbers, got None"),
+        (lambda: GRU([[1j], [0], [0]]), TypeError, "W of GRU .* must hold real numbers"),
+        (lambda: Tanh(np.eye(2), [["a"], ["b"]]), TypeError, "V of Tanh .* must hold real numbers"),
         (lambda: get("tanh", units=np.inf), ValueError, "units = inf"),
         (lambda: get("tanh", units="3"), ValueError, "units = '3'"),
         (
@@ -340,13 +349,13 @@ def test_networks_refuse():
         ),
         (lambda: get("tanh", units=[3]), ValueError, "units = .3.: must be a whole number"),
         (lambda: get("tanh", units=3, inputs="a"), ValueError, "inputs = 'a'"),
-        (lambda: get("tanh", units=4, gain="a"), ValueError, "gain = 'a': must be one real number"),
+        (lambda: get("tanh", units=4, gain="a"), ValueError, "gain = 'a'"),
         (
             lambda: get("lstm", units=4, gain=None),
             ValueError,
-            "gain = None: must be one real number",
+            "gain = None",
         ),
-        (lambda: get("tanh", units=4, gain=np.eye(4)), ValueError, "must be one real number"),
+        (lambda: get("tanh", units=4, gain=np.eye(4)), ValueError, "gain = array"),
         (lambda: get("tanh", units=4, input_gain=1j), ValueError, "input_gain = 1j"),
         (lambda: get("tanh", units=4, leak="a"), ValueError, "leak = 'a'"),
         (lambda: get("lstm", units=4, forget_bias="a"), ValueError, "forget_bias = 'a'"),
@@ -359,11 +368,11 @@ def test_networks_refuse():
         ),
         (lambda: get("gru", units=3, gain=np.nan), ValueError, "gain = nan"),
         (lambda: get("lstm", units=3, bias_sd=np.inf), ValueError, "bias_sd = inf"),
-        (lambda: get("linear", units=3, init="normal"), ValueError, "init must be"),
+        (lambda: get("linear", units=3, init="normal"), ValueError, "init = 'normal'"),
         (
-            lambda: get("rnn", units=3),
+            lambda: get("rmm", units=3),
             UnknownNameError,
-            "no model is called 'rnn': choose one of .*gru, .*lstm, .*tanh",
+            "no model is called 'rmm': choose one of .*gru, .*lstm, .*tanh",
         ),
         (lambda: get("LSTM", units=3), UnknownNameError, r"did you mean lstm\?"),
         (lambda: get(["lstm"], units=3), UnknownNameError, "no model is called"),
@@ -376,33 +385,37 @@ def test_networks_refuse():
         (
             lambda: get("tanh", units=3, forget_bias=1.0),
             TypeError,
-            "tanh takes no option {'forget_bias'}: it takes bias_sd, gain",
+            "tanh takes no option 'forget_bias': it takes bias_sd, gain",
         ),
-        (lambda: get("orthogonal", units=3, gain=2.0), TypeError, "orthogonal takes no option"),
+        (
+            lambda: get("orthogonal", units=3, gain=2.0),
+            TypeError,
+            "orthogonal takes no option 'gain'",
+        ),
         (
             lambda: get("gru", units=3, inputs=3, placement="sandwich"),
             ValueError,
-            "placement must be one of pre, post, none, deepnorm, None",
+            "placement = 'sandwich'",
         ),
         (
             lambda: get("gru", units=3, inputs=3, norm="batch"),
             ValueError,
-            "norm must be one of layer, rms, got 'batch'",
+            "norm = 'batch'",
         ),
         (
             lambda: get("gru", units=3, inputs=3, placement="none", norm="batch"),
             ValueError,
-            "norm must be one of",
+            "norm = 'batch'",
         ),
         (
             lambda: get("gru", units=3, inputs=3, placement="pre", activation="swish"),
             ValueError,
-            "activation must be one of relu, tanh, gelu",
+            "activation = 'swish'",
         ),
         (
             lambda: get("gru", units=3, inputs=3, feedforward=4),
             ValueError,
-            "feedforward = 4 belongs to residual blocks: pass placement",
+            "feedforward = 4: requires residual blocks, pass placement",
         ),
         (
             lambda: get("gru", units=3, inputs=3, placement="pre", feedforward=-1),

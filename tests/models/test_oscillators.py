@@ -62,9 +62,9 @@ def test_small_steps_lead_to_the_flow(damping):
 
 def test_one_oscillator_swings_at_its_frequency():
     """Undamped and alone: y'' = -gamma y. The IMEX step is symplectic there: its amplitude stays
-    for 20,000 steps."""
+    for 10,000 steps."""
     model = CoRNN(np.zeros((1, 1)), gamma=4.0, epsilon=0.0, step=0.01)
-    y, _ = model.run(np.array([1.0, 0.0]), np.zeros((20_000, 0)))
+    y, _ = model.run(np.array([1.0, 0.0]), np.zeros((10_000, 0)))
     assert np.abs(y[-2000:]).max() == pytest.approx(1.0, abs=2e-2)
     np.testing.assert_allclose(
         np.abs(dm.linearize(model, np.zeros(2)).eigenvalues), 1.0, atol=1e-14
@@ -99,23 +99,22 @@ def test_the_flow_shares_its_weights():
         (
             lambda: CoRNN.random(3, epsilon="a"),
             ValueError,
-            "epsilon = 'a': must be one real number",
+            "epsilon = 'a'",
         ),
         (
             lambda: CoRNN.random(3, damping="none"),
             ValueError,
-            "damping must be one of implicit, explicit",
+            "damping = 'none'",
         ),
         (
             lambda: CoRNN(np.eye(3), U=np.eye(2)),
             ShapeError,
-            r"U has shape \(2, 2\), CoRNN with 3 "
-            r"units and 0 inputs needs \(3, 3\)",
+            r"U of CoRNN with 3 units and 0 inputs has shape \(2, 2\), expected \(3, 3\)",
         ),
         (
             lambda: replace(CoRNN.random(3), W=np.full((3, 3), np.inf)),
             NotFiniteError,
-            "W of CoRNN holds NaN or infinity",
+            "W of CoRNN .* holds NaN or infinity",
         ),
     ],
 )

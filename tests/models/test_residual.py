@@ -12,8 +12,7 @@ from torch import nn
 import dynmem as dm
 from dynmem.errors import NotFiniteError, ShapeError
 from dynmem.models import GRU, Attention, Block, Dense, FeedForward, Network, Norm, Tanh, get
-from dynmem.models.network import deepnorm
-from dynmem.models.residual import ACTIVATIONS, Activation, normalise
+from dynmem.models.residual import ACTIVATIONS, Activation, deepnorm, normalise
 from dynmem.system import map_arrays
 
 WIDTH, HIDDEN, STEPS = 6, 10, 7
@@ -283,14 +282,12 @@ def test_a_block_in_torch_trains_every_array():
         (
             lambda: Dense(np.ones(3), np.ones(3)),
             ShapeError,
-            r"V of Dense must be a matrix \(outputs, "
-            r"inputs\), got shape \(3,\)",
+            r"V of Dense must be a matrix \(outputs, inputs\), got shape \(3,\)",
         ),
         (
             lambda: Dense(np.ones((3, 2)), np.ones(2)),
             ShapeError,
-            r"b of Dense has shape \(2,\), "
-            r"expected \(3,\)",
+            r"b of Dense has shape \(2,\), expected \(3,\)",
         ),
         (
             lambda: Dense(np.full((2, 2), np.nan), np.ones(2)),
@@ -302,8 +299,7 @@ def test_a_block_in_torch_trains_every_array():
         (
             lambda: FeedForward(np.ones(3), None, None, None),
             ShapeError,
-            r"W1 of FeedForward must be a "
-            r"matrix \(hidden, width\)",
+            r"W1 of FeedForward must be a matrix \(hidden, width\)",
         ),
         (
             lambda: FeedForward(np.ones((4, 3)), np.ones(4), np.ones((4, 3)), np.ones(3)),
@@ -313,24 +309,22 @@ def test_a_block_in_torch_trains_every_array():
         (
             lambda: FeedForward.random(3, 4, activation="swish"),
             ValueError,
-            "activation must be one of relu, tanh, gelu, identity, got 'swish'",
+            "activation = 'swish'",
         ),
         (lambda: FeedForward.random(3, 2.5), ValueError, "hidden = 2.5"),
-        (lambda: Activation(3, "swish"), ValueError, "kind must be one of relu"),
+        (lambda: Activation(3, "swish"), ValueError, "kind = 'swish'"),
         (lambda: Activation(0), ValueError, "width = 0"),
         (
             lambda: Norm(np.ones((2, 2)), np.ones(2)),
             ShapeError,
-            r"gain of Norm must have shape "
-            r"\(width,\), got \(2, 2\)",
+            r"gain of Norm must have shape \(width,\), got \(2, 2\)",
         ),
         (
             lambda: Norm(np.ones(2), np.ones(3)),
             ShapeError,
-            r"offset of Norm has shape \(3,\), "
-            r"expected \(2,\)",
+            r"offset of Norm has shape \(3,\), expected \(2,\)",
         ),
-        (lambda: Norm.plain(3, "batch"), ValueError, "a norm is one of layer, rms, got 'batch'"),
+        (lambda: Norm.plain(3, "batch"), ValueError, "kind = 'batch'"),
         (
             lambda: Block(Tanh.random(3, 2), None, (), "none"),
             ShapeError,
@@ -341,7 +335,7 @@ def test_a_block_in_torch_trains_every_array():
         (
             lambda: Block(Tanh.random(3, 3), None, (), "middle"),
             ValueError,
-            "placement must be one of pre, post, none, got 'middle'",
+            "placement = 'middle'",
         ),
         (
             lambda: Block(Tanh.random(3, 3)),
@@ -356,22 +350,22 @@ def test_a_block_in_torch_trains_every_array():
         (
             lambda: Block(Tanh.random(3, 3), None, (Norm.plain(4),)),
             ShapeError,
-            "Norm is 4 wide and the mixer 3: make them equal",
+            "Norm has width 4 and the mixer 3",
         ),
         (
             lambda: Block(Tanh.random(3, 3), FeedForward.random(4, 4), (), "none"),
             ShapeError,
-            "FeedForward is 4 wide and the mixer 3",
+            "FeedForward has width 4 and the mixer 3",
         ),
         (
             lambda: get("tanh", units=3, inputs=3, placement="before"),
             ValueError,
-            "placement must be one of pre, post, none, deepnorm, None, got",
+            "placement = 'before'",
         ),
         (
             lambda: get("tanh", units=3, inputs=3, placement="pre", norm="batch"),
             ValueError,
-            "norm must be one of layer, rms",
+            "norm = 'batch'",
         ),
         (
             lambda: get("tanh", units=3, inputs=3, placement="pre", feedforward=-1),

@@ -85,17 +85,17 @@ def test_the_difference_of_the_two_input_steps():
 def test_exponents_are_rates_times_the_mean_step():
     """Given inputs, the exponents are A_n times the mean step, never positive: exactly on the
     Jacobians, and as measured."""
-    model, u = layer(step_max=1.0, step_min=0.1), drive(steps=3000)
+    model, u = layer(step_max=1.0, step_min=0.1), drive(steps=1000)
     predicted = dm.theory.selective_spectrum(model, u)
     x, growth = np.zeros(model.size), np.zeros(model.size)
     for now in u:
         J = dm.jacobian(model, x, now)
         assert np.count_nonzero(J) == model.size
         growth, x = growth + np.log(np.diagonal(J)), model.rule(x, now)
-    np.testing.assert_allclose(predicted.lyapunov, np.sort(growth / 3000)[::-1], rtol=0, atol=1e-10)
+    np.testing.assert_allclose(predicted.lyapunov, np.sort(growth / 1000)[::-1], rtol=0, atol=1e-10)
     assert (predicted.lyapunov < 0).all()
     measured = dm.lyapunov_spectrum(
-        model, np.zeros(model.size), duration=3000, transient=0, drive=u, exponents=3
+        model, np.zeros(model.size), duration=1000, transient=0, drive=u, exponents=3
     )
     np.testing.assert_allclose(measured.lyapunov, predicted.lyapunov[:3], atol=5e-3)
     assert predicted.lyapunov.dims == measured.lyapunov.dims and predicted.mean_step.sizes == {
@@ -164,14 +164,14 @@ def test_channels_get_an_encoder_where_widths_differ():
         (
             lambda: Selective.random(3, 2),
             ShapeError,
-            "Selective works channel by channel: 2 inputs and 3 units differ",
+            "inputs = 2: Selective has as many inputs as units, 3",
         ),
         (lambda: Selective.random(3, modes=0), ValueError, "modes = 0"),
         (lambda: Selective.random(3, rank=1.5), ValueError, "rank = 1.5"),
         (
             lambda: Selective.random(3, input_step="zoh"),
             ValueError,
-            "input_step must be one of euler, exact",
+            "input_step = 'zoh'",
         ),
         (
             lambda: Selective.random(3, step_min=0.0),
@@ -181,7 +181,7 @@ def test_channels_get_an_encoder_where_widths_differ():
         (
             lambda: Selective.random(3, step_min=1.0),
             ValueError,
-            "step_min = 1.0 lies above step_max = 0.1",
+            "step_min = 1.0 is above step_max = 0.1",
         ),
         (
             lambda: replace(layer(), log_A=np.zeros(3)),
@@ -191,8 +191,7 @@ def test_channels_get_an_encoder_where_widths_differ():
         (
             lambda: replace(layer(), W_B=np.zeros((2, 5))),
             ShapeError,
-            r"W_B of Selective has shape "
-            r"\(2, 5\), expected \(3, 5\)",
+            r"W_B of Selective has shape \(2, 5\), expected \(3, 5\)",
         ),
         (
             lambda: replace(layer(), b=np.full(5, np.inf)),
@@ -202,9 +201,7 @@ def test_channels_get_an_encoder_where_widths_differ():
         (
             lambda: dm.theory.selective_spectrum(layer(), None),
             ShapeError,
-            r"pass the inputs of at "
-            r"least one step, \(steps, "
-            r"5\)",
+            r"pass the inputs of at least one step, \(steps, 5\)",
         ),
         (
             lambda: dm.theory.selective_spectrum(layer(), np.ones((4, 2))),

@@ -334,7 +334,7 @@ def test_a_stack_at_another_sampling_rate():
         lru.layers[1].mixer.eigenvalues ** 2
     )
     assert dm.models.resampled(dm.models.LMU.random(2, 1, theta=8.0), 2.0).theta == 4.0
-    with pytest.raises(TypeError, match="Tanh knows steps, not time"):
+    with pytest.raises(TypeError, match="Tanh is in discrete time"):
         dm.models.resampled(dm.models.get("tanh", units=3, inputs=2, layers=2), 0.5)
 
 
@@ -439,27 +439,6 @@ def test_blocks_and_convolution():
     close(last, state.ravel())
 
 
-@pytest.mark.parametrize("kind", ["s4d", "s4"])
-def test_in_a_stack(kind, tmp_path):
-    from dynmem.training import Trainable
-    from dynmem.training.checkpoint import load, save
-
-    model = dm.models.get(
-        kind, units=4, inputs=2, outputs=3, layers=2, placement="pre", feedforward=8, modes=4, rng=0
-    )
-    u = np.random.default_rng(0).standard_normal((2, 60, 2))
-    rest = np.zeros((2, model.size))
-    y, last = model.run(rest, u)
-    expected, end = model.unroll(rest, u)
-    close(y, expected)
-    close(last, end)
-    close(Trainable(model, "float64")(u).detach().numpy(), y)
-    save(model, tmp_path / "model.pt")
-    np.testing.assert_array_equal(load(tmp_path / "model.pt").run(rest, u)[0], y)
-    # no encoder where none is needed
-    assert dm.models.get(kind, units=3, inputs=3, modes=2).inputs == 3
-
-
 @pytest.mark.slow  # 150 steps of training
 def test_training_reduces_the_loss():
     task = dm.tasks.Copy(delay=3, scored="recalled")
@@ -495,14 +474,14 @@ def test_training_reduces_the_loss():
         (
             lambda: S4D.random(1, 1, init="linear"),
             ValueError,
-            "init must be one of lin, inv, legs, real",
+            "init = 'linear'",
         ),
         (
             lambda: S4.random(1, 1, init="fourier"),
             ValueError,
-            "init must be one of legs, legt, lagt",
+            "init = 'fourier'",
         ),
-        (lambda: S4D.random(1, 1, method="euler"), ValueError, "method must be zoh or bilinear"),
+        (lambda: S4D.random(1, 1, method="euler"), ValueError, "method = 'euler'"),
         (
             lambda: S4D.random(1, 1, step_min=-1.0),
             ValueError,
@@ -512,11 +491,11 @@ def test_training_reduces_the_loss():
         (
             lambda: S4D.random(1, 1, step_min=0.2),
             ValueError,
-            "step_min = 0.2 lies above step_max = 0.1",
+            "step_min = 0.2 is above step_max = 0.1",
         ),
         (lambda: S4D.random(1, 1).resampled(0.0), ValueError, "factor = 0.0"),
         (lambda: S4D.random(1, 1).resampled(-2), ValueError, "factor = -2"),
-        (lambda: S4D.random(1, 1).discrete(1), ValueError, "S4D has channels 0 to 0"),
+        (lambda: S4D.random(1, 1).discrete(1), ValueError, "channel = 1"),
         (lambda: S4D.random(1, 1).kernel(0), ValueError, "length = 0"),
         (lambda: S4.random(1, 1).kernel(1.5), ValueError, "length = 1.5"),
         (
@@ -527,8 +506,7 @@ def test_training_reduces_the_loss():
         (
             lambda: replace(S4D.random(2, 2), D=np.zeros(3)),
             ShapeError,
-            r"D of S4D has shape \(3,\), "
-            r"expected \(2,\)",
+            r"D of S4D has shape \(3,\), expected \(2,\)",
         ),
         (lambda: replace(S4.random(2, 2), P=np.zeros(3)), ShapeError, "P of S4 has shape"),
         (
@@ -539,10 +517,7 @@ def test_training_reduces_the_loss():
         (
             lambda: replace(S4.random(1, 1), P=np.zeros((1, 1, 3, 2))),
             ShapeError,
-            r"P of S4 has shape "
-            r"\(1, 1, 3, 2\), "
-            r"expected \(1, 1, "
-            r"32, 2\)",
+            r"P of S4 has shape \(1, 1, 3, 2\), expected \(1, 1, 32, 2\)",
         ),
         (
             lambda: replace(S4.random(1, 1), B=np.full((1, 32, 2), np.nan)),
@@ -552,18 +527,18 @@ def test_training_reduces_the_loss():
         (
             lambda: replace(S4D.random(1, 1), log_step=[800.0]),
             NotFiniteError,
-            "log_step of S4D lies beyond .*: lower learning_rate",
+            "log_step of S4D exceeds .*: lower learning_rate",
         ),
         (
             lambda: replace(S4D.random(1, 1), C=1j * np.ones((1, 32, 2))),
             TypeError,
             "C of S4D must hold real numbers",
         ),
-        (lambda: diagonal("lin2", 3), ValueError, "init must be one of"),
+        (lambda: diagonal("lin2", 3), ValueError, "init = 'lin2'"),
         (
             lambda: dm.models.get("s4d", units=4, inputs=2, gain=1.0),
             TypeError,
-            "s4d takes no option {'gain'}: it takes init, method",
+            "s4d takes no option 'gain': it takes init, method",
         ),
     ],
 )

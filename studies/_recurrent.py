@@ -42,7 +42,7 @@ COPY_LIMITS = {
     "steps": (1, 1_000_000),
 }
 MODELS_SOURCE = "models: " + "; ".join(f"{name}: {text}" for name, text in DESCRIPTIONS.items())
-TRAINING = {"batch": 64, "clip": 1.0, "held_out": 256, "evaluate_every": 100, "stop": 0.05}
+TRAINING = {"batch": 64, "clip": 1.0, "validation_size": 256, "evaluate_every": 100, "stop": 0.05}
 GATED_RATES = {dm.models.LSTM: 1e-2, dm.models.GRU: 1e-2}
 PLAIN_RATE = 3e-3
 

@@ -66,12 +66,12 @@ def measure(model, delay, seed, units, steps):
             "memory horizon, trained",
         ),
         loss_over_floor=(
-            float(history.held_out_loss.min()) / task.floor,
+            float(history.validation_loss.min()) / task.floor,
             "1",
             "held-out loss over the memoryless floor",
         ),
-        accuracy=(float(history.accuracy.max()), "1", "share of symbols recalled"),
-        learned=(history.attrs["learned"], "1", "whether the delay was learned"),
+        accuracy=(float(history.validation_accuracy.max()), "1", "share of symbols recalled"),
+        learned=(int(history.learned), "1", "whether the delay was learned"),
         training_steps=(history.attrs["steps"], "1", "training steps until it stopped"),
         parameters=(
             sum(a.numel() for a in dm.training.Trainable(start).weights().values()),

@@ -127,11 +127,11 @@ def measure(forget_bias, seed, units, duration, delay, hidden, steps):
         ),
         waiting_after=(after.lyapunov.values[0], "1/step", "first exponent while waiting, trained"),
         loss_over_floor=(
-            float(history.held_out_loss.min()) / task.floor,
+            float(history.validation_loss.min()) / task.floor,
             "1",
             "held-out loss over the memoryless floor",
         ),
-        learned=(history.attrs["learned"], "1", "whether the delay was learned"),
+        learned=(int(history.learned), "1", "whether the delay was learned"),
     )
 
 

@@ -23,14 +23,14 @@ import dynmem as dm
 from dynmem.autodiff.jacobian import push
 from dynmem.errors import NotFiniteError, ShortRunWarning
 from dynmem.study import Study
-from dynmem.training.forecast import (
+from dynmem.training import (
     Forecaster,
     echo_state_forecaster,
-    forecaster,
+    fit_forecaster,
     learned_dynamics,
     valid_time,
 )
-from dynmem.training.teacher_forcing import fit_forecaster
+from dynmem.training.forecaster import untrained_forecaster
 
 MODELS = {  # options of dm.models.get, and the learning rate
     "esn": ({"units": 300, "spectral_radius": 0.5, "input_gain": 0.3}, None),
@@ -100,7 +100,7 @@ def still(data):
     """The forecaster that predicts no motion."""
     k = data.sizes["state"]
     model = dm.models.get("linear", units=1, inputs=k, outputs=k)
-    return forecaster(replace(model, R=np.zeros((k, 1))), data)
+    return untrained_forecaster(replace(model, R=np.zeros((k, 1))), data)
 
 
 def forecasters_by_stage(name, data, seed, steps, further):
@@ -222,7 +222,7 @@ def log_gradients(system, data, starts, reach):
         [y[at - WARMUP_STEPS : at] for at in np.linspace(WARMUP_STEPS, len(y), starts).astype(int)]
     )
     x, scale = (
-        (system.warmed(warmup), system.scale)
+        (system.warmed_up(warmup), system.scale)
         if isinstance(system, Forecaster)
         else (warmup[:, -1], np.ones(y.shape[1]))
     )

@@ -28,7 +28,7 @@ import xarray as xr
 
 import dynmem as dm
 from dynmem.study import Study
-from dynmem.training.fitting import torch_threads
+from dynmem.training.loop import torch_threads
 
 from ._recurrent import copy_task
 
@@ -95,18 +95,18 @@ def measure(model, delay, seed, budget, steps, every, batch, lengths, widths):
         batch=batch,
         learning_rate=RATE,
         evaluate_every=every,
-        held_out=128,
+        validation_size=128,
         stop=0.05,
         progress=False,
     )
     grid = np.arange(0, steps + 1, every)
-    best = np.minimum.accumulate(history.held_out_loss.values)  # the best weights are kept
+    best = np.minimum.accumulate(history.validation_loss.values)  # the best weights are kept
     places = np.searchsorted(history.step.values, grid, side="right") - 1
     recalled = np.where(places < 0, 0.0, 1 - best[np.maximum(places, 0)] / task.floor)
     accurate = np.where(
         places < 0,
         task.chance,
-        np.maximum.accumulate(history.accuracy.values)[np.maximum(places, 0)],
+        np.maximum.accumulate(history.validation_accuracy.values)[np.maximum(places, 0)],
     )
     crossover = [
         float(dm.theory.cost_crossover("lstm", width, projections=True).crossover)
@@ -126,7 +126,7 @@ def measure(model, delay, seed, budget, steps, every, batch, lengths, widths):
             ),
             "learned": (
                 (),
-                history.attrs["learned"],
+                int(history.learned),
                 {"units": "1", "long_name": "whether the delay was learned"},
             ),
             "width": (

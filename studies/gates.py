@@ -35,7 +35,7 @@ def measure(model, delay, seed, units, steps):
     before = waiting_spectrum(start, task, rng=seed, exponents=1)
     trained, history = train(start, task, steps=steps, rng=seed)
     after = waiting_spectrum(trained, task, rng=seed, exponents=1)
-    best = int(np.argmin(history.held_out_loss.values))
+    best = int(np.argmin(history.validation_loss.values))
     return single(
         predicted_horizon=(
             dm.theory.memory_horizon(theory).horizon.item(),
@@ -58,16 +58,16 @@ def measure(model, delay, seed, units, steps):
             "first exponent while waiting, trained",
         ),
         loss_over_floor=(
-            float(history.held_out_loss[best]) / task.floor,
+            float(history.validation_loss[best]) / task.floor,
             "1",
             "held-out loss over the memoryless floor",
         ),
         loss_error=(
-            float(history.held_out_error[best]) / task.floor,
+            float(history.validation_loss_error[best]) / task.floor,
             "1",
             "standard error of the loss over the floor",
         ),
-        learned=(history.attrs["learned"], "1", "whether the delay was learned"),
+        learned=(int(history.learned), "1", "whether the delay was learned"),
     )
 
 

@@ -20,7 +20,13 @@ from dynmem.study import Study
 from dynmem.training import fitting
 
 PLACEMENTS = ("pre", "post", "deepnorm", "none")
-RECIPE = {"batch": 32, "held_out": 128, "evaluate_every": 25, "stop": False, "progress": False}
+RECIPE = {
+    "batch": 32,
+    "validation_size": 128,
+    "evaluate_every": 25,
+    "stop": False,
+    "progress": False,
+}
 
 
 def measure(
@@ -109,7 +115,7 @@ def trainings(placement, layers, seed, warmups, units, rate, steps):
             trained, history = dm.fit(
                 start, task(), steps=steps, learning_rate=rate, warmup=warmup, rng=seed, **RECIPE
             )
-            losses.append(history.held_out_loss.values / task().floor)
+            losses.append(history.validation_loss.values / task().floor)
             after = at_task(trained, seed)
         # a training that diverged has no loss: NaN, which the status of the point reports
         except dm.errors.NotFiniteError:

@@ -82,11 +82,11 @@ def on_copy(kind, seed, delay, hidden, steps):
     before, after = (waiting_exponent(system, task, rng=seed) for system in (start, trained))
     values = {
         "loss_over_floor": (
-            float(history.held_out_loss.min()) / task.floor,
+            float(history.validation_loss.min()) / task.floor,
             "1",
             "held-out loss over the floor",
         ),
-        "learned": (history.attrs["learned"], "1", "whether the copy task was learned"),
+        "learned": (int(history.learned), "1", "whether the copy task was learned"),
         "waiting_before": (before, "1/step", "first exponent while waiting, before training"),
         "waiting_after": (after, "1/step", "first exponent while waiting, after training"),
     }

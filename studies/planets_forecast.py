@@ -30,8 +30,7 @@ from dynmem.orbits import trajectory
 from dynmem.study import Study
 from dynmem.systems import NBody, OuterSolarSystem, ephemeris
 from dynmem.systems.symplectic import halves
-from dynmem.training.forecast import echo_state_forecaster
-from dynmem.training.teacher_forcing import fit_forecaster
+from dynmem.training import echo_state_forecaster, fit_forecaster
 
 STEP_YEARS = 20.0 / ephemeris.YEAR  # years between samples of the ephemeris
 # samples of the ephemeris for one sample of a planet
@@ -315,7 +314,7 @@ def free_run(forecaster, data, at, ahead):
     """Forecasts (ahead, starts, 3) from many samples, each after a warm-up on the samples before;
     NaN where they leave the Solar System."""
     warmup = min(at.min() + 1, 400)
-    x = forecaster.warmed(np.stack([data.x.values[i + 1 - warmup : i + 1] for i in at]))
+    x = forecaster.warmed_up(np.stack([data.x.values[i + 1 - warmup : i + 1] for i in at]))
     try:
         y = forecaster.output(trajectory(forecaster, x, ahead)[1:], None)
         return np.where(np.abs(y) < ESCAPE_DISTANCE, y, np.nan)
@@ -326,7 +325,7 @@ def free_run(forecaster, data, at, ahead):
 def exponents(forecaster, data, seed):
     """The first exponents of the free-running model, 1/year: of a linear one the logarithms of its
     eigenvalues' moduli."""
-    start = forecaster.warmed(part(data, "train").x.values[-400:])
+    start = forecaster.warmed_up(part(data, "train").x.values[-400:])
     if type(forecaster.model.layers[0]) is dm.models.Linear:
         moduli = np.abs(np.linalg.eigvals(dm.jacobian(forecaster, start)))
         return np.log(np.sort(moduli)[::-1][:EXPONENT_COUNT]) / forecaster.dt

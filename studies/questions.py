@@ -30,6 +30,7 @@ import xarray as xr
 
 import dynmem as dm
 from dynmem.study import Study
+from dynmem.tasks.questions import PLACES
 
 LEARNING_RATES = {"attention": 3e-3, "lru": 2e-3}  # all others 5e-3
 STEP_FACTORS = {"lru": 2}  # times as many steps as the others
@@ -79,7 +80,7 @@ def measure(model, facts, seed, units, sentences, steps, tested):
         rng=seed,
         learning_rate=LEARNING_RATES.get(model, 5e-3),
         batch=32,
-        held_out=512,
+        validation_size=512,
         evaluate_every=100,
         stop=0.05,
         progress=False,
@@ -110,7 +111,7 @@ def measure(model, facts, seed, units, sentences, steps, tested):
             ),
             "held_out": (
                 (),
-                float(history.held_out_loss.min()),
+                float(history.validation_loss.min()),
                 {"units": "nat", "long_name": "held-out loss over all distances"},
             ),
             "trained": (
@@ -161,7 +162,7 @@ def _test(model, task, count, rng):
 def counting(task, inputs, targets):
     """Accuracy and loss of a predictor that knows the share in which a story names each place, and
     not who went there."""
-    first = task.vocabulary.index(dm.tasks.questions.PLACES[0])
+    first = task.vocabulary.index(PLACES[0])
     named = (inputs[:, :, None] == first + np.arange(task.places)).sum(1)
     right = named[np.arange(len(named)), targets[:, -1]]
     most = named == named.max(1, keepdims=True)

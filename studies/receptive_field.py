@@ -90,11 +90,11 @@ def measure(layers, kernel, base, seed, convolutions, units, delay, steps, sampl
             "effective field while it recalls, trained",
         ),
         loss_over_floor=(
-            float(history.held_out_loss.min()) / task.floor,
+            float(history.validation_loss.min()) / task.floor,
             "1",
             "held-out loss over the memoryless floor",
         ),
-        learned=(history.attrs["learned"], "1", "whether the copy was learned"),
+        learned=(int(history.learned), "1", "whether the copy was learned"),
         dependency=(float(task.dependency), "step", "lag of the symbols to be copied"),
         **fields,
     )

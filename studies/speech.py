@@ -66,9 +66,9 @@ def measure(model, silence, seed, units, steps, batch, missing):
     return answer(
         history.test_accuracy,
         history.test_loss / task.floor,
-        history.test_error / task.floor,
-        history.learned,
-        history.asked,
+        history.test_loss_error / task.floor,
+        int(history.learned),
+        history.pass_ratio,
         history.dataset_chance,
         gradient,
     )

@@ -47,7 +47,7 @@ def measure(task, model, bits, seed, units, steps, starts):
         rng=seed,
         learning_rate=rate,
         batch=64,
-        held_out=256,
+        validation_size=256,
         evaluate_every=100,
         stop=0.005,
         progress=False,
@@ -90,10 +90,10 @@ def measure(task, model, bits, seed, units, steps, starts):
                 (), history.test_loss / setting.floor, "1", "test loss over that without memory"
             ),
             "loss_error": labelled(
-                (), history.test_error / setting.floor, "1", "its standard error"
+                (), history.test_loss_error / setting.floor, "1", "its standard error"
             ),
             **plane(points, grow, visited),
-            "learned": labelled((), history.attrs["learned"], "1", "whether the task was learned"),
+            "learned": labelled((), int(history.learned), "1", "whether the task was learned"),
         },
         {
             "component": labelled(

@@ -22,7 +22,7 @@ from dynmem.models import (
     Tanh,
 )
 from dynmem.systems import DoublePendulum, KuramotoSivashinsky, MackeyGlass
-from dynmem.training.forecast import Forecaster
+from dynmem.training import Forecaster
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from dynmem.analysis import conditional_exponents, kaplan_yorke, lyapunov_spectr
 from dynmem.models import LSTM, Linear, Relu, Tanh
 from dynmem.systems.registry import table
 from dynmem.training import Trainable, fitting
+from dynmem.training.loop import Schedule, descend
 from tests.reference import Product, exponents
 
 
@@ -191,9 +192,8 @@ def test_gradients_clipped_before_they_were_computed():
     )
     batches = [fitting.as_tensors(task, task.arrays(8, seed), torch.float64) for seed in range(3)]
     before = torch.nn.utils.parameters_to_vector(net.parameters()).detach().clone()
-    for _, norm in fitting.descend(
-        net, torch.optim.SGD(net.parameters(), lr=1.0), batches, fitting.per_sequence(task), 1e-3
-    ):
+    schedule = Schedule(steps=3, learning_rate=1.0, optimizer="sgd", clip=1e-3)
+    for _, norm in descend(net, batches, fitting.per_sequence(task), schedule):
         after = torch.nn.utils.parameters_to_vector(net.parameters()).detach().clone()
         assert norm > 2e-3 and (after - before).norm().item() == pytest.approx(1e-3, rel=1e-3)
         before = after

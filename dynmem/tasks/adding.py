@@ -1,25 +1,40 @@
 """The adding problem: two marked numbers among many."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 
-from .task import TOLERANCE, Task, whole
+from .losses import TOLERANCE
+from .task import Task
 
 
 @dataclass(frozen=True)
 class Adding(Task):
-    """Add two marked numbers of a sequence: inputs are a value, uniform in [0, 1), and a marker, 1
-    at one step of each half.
+    """Add two marked numbers of a sequence: the adding problem.
 
-    The target at the last step is the sum of the two marked values (0 elsewhere, not scored). Its
-    mean is 1 and its variance 2/12, so predicting 1 costs a mean squared error of exactly 1/6; the
-    0.1767 in Le et al. (2015), often repeated, is wrong. A network that sees the last input but
-    remembers nothing gains by the marker that falls there: 1/6 - 1/12 / (steps - steps // 2).
-    Source: Hochreiter and Schmidhuber (1997), sec. 5.4, in the form of Le, Jaitly and Hinton
-    (2015), sec. 4.1, with the markers' halves as in Arjovsky, Shah and Bengio (2016), sec. 5.2.
+    Inputs are a value, uniform in [0, 1), and a marker, 1 at one step of each half. The target at
+    the last step is the sum of the two marked values (0 elsewhere, not scored). Its mean is 1 and
+    its variance 2/12, so predicting 1 costs a mean squared error of exactly 1/6; the 0.1767 in Le
+    et al. (2015), often repeated, is wrong. A network that sees the last input but remembers
+    nothing gains by the marker that falls there: 1/6 - 1/12 / (steps - steps // 2).
 
-    >>> task = Adding(steps=100)
+    Parameters
+    ----------
+    steps : int
+        Length of a sequence.
+
+    References
+    ----------
+    Hochreiter and Schmidhuber (1997), Neural Computation 9, 1735, sec. 5.4, in the form of Le,
+    Jaitly and Hinton (2015), arXiv:1504.00941, sec. 4.1, with the markers' halves as in Arjovsky,
+    Shah and Bengio (2016), arXiv:1511.06464, sec. 5.2.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> task = dm.tasks.Adding(steps=100)
     >>> task.dependency, round(task.floor, 6)
     (99, 0.166667)
     """
@@ -37,23 +52,20 @@ class Adding(Task):
     inputs, outputs = 2, 1
     floor, sighted = 1.0 / 6.0, False
     recalled = slice(-1, None)
-
-    def problems(self):
-        """Sentences, one for each option that cannot be."""
-        return whole(vars(self), steps=2)
+    limits = {"steps": (2, None)}
 
     @property
-    def dependency(self):
+    def dependency(self) -> int:
         """Longest lag in steps: a value marked at the first step is needed at the last; the
         shortest of the first half is steps/2."""
         return self.steps - 1
 
     @property
-    def chance(self):
+    def chance(self) -> float:
         """Probability that the sum of two uniform numbers lies within TOLERANCE of 1."""
         return 1.0 - (1.0 - TOLERANCE) ** 2
 
-    def draw(self, count, rng):
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Values and markers of shape (count, steps, 2), targets of shape (count, steps, 1)."""
         inputs, targets = np.zeros((count, self.steps, 2)), np.zeros((count, self.steps, 1))
         inputs[..., 0] = rng.random((count, self.steps))

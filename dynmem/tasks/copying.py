@@ -1,11 +1,13 @@
-"""Copy tasks: symbols that are said again after a delay, in order."""
+"""Copy tasks: symbols that are recalled after a delay, in order."""
+
+from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from .task import Task, chosen, whole
+from .task import Task
 
 LAYOUTS = {
     "arjovsky": "Arjovsky, Shah and Bengio (2016), arXiv:1511.06464, after Hochreiter and "
@@ -17,23 +19,47 @@ LAYOUTS = {
 
 @dataclass(frozen=True)
 class Copy(Task):
-    """Remember ``length`` symbols over a delay of T steps, then say them in order, in one of three
-    published layouts.
+    """Remember symbols over a delay, then recall them in order, in one of three published layouts.
 
-    "arjovsky": Arjovsky, Shah and Bengio (2016), sec. 5.1, after Hochreiter and Schmidhuber (1997):
-    10 symbols, T-1 blanks, one delimiter, 10 blanks; the target is blank for T+10 steps and then
-    the 10 symbols; every step is scored. "bai": Bai, Kolter and Koltun (2018), and their code: 10
-    symbols, T-1 blanks, the delimiter 11 times, through the recall; the target and the scored steps
-    are the same. Both: T+20 steps, floor 10 ln 8 / (T+20) for 8 symbols; scored="recalled" scores
-    the last 10 steps alone: floor ln 8. Symbols are 0 to symbols-1 at the input and at the target,
-    the blank is ``symbols``, the delimiter ``symbols + 1`` (published code shifts them). "graves":
-    Graves, Wayne and Danihelka (2014), sec. 4.1: random vectors of ``bits`` bits, a flag on a
-    channel of its own, T steps of silence (0 in the paper, which also draws the length from 1 to
-    20), then recall in silence, scored alone, each bit by its binary cross entropy: floor ln 2.
+    "arjovsky": 10 symbols, T-1 blanks, one delimiter, 10 blanks; the target is blank for T+10 steps
+    and then the 10 symbols; every step is scored. "bai", as in the code of Bai et al.: 10 symbols,
+    T-1 blanks, the delimiter 11 times, through the recall; the target and the scored steps are the
+    same. Both: T+20 steps, floor 10 ln 8 / (T+20) for 8 symbols; scored="recalled" scores the last
+    10 steps alone: floor ln 8. Symbols are 0 to symbols-1 at the input and at the target, the blank
+    is ``symbols``, the delimiter ``symbols + 1`` (published code shifts them). "graves": random
+    vectors of ``bits`` bits, a flag on a channel of its own, T steps of silence (0 in the paper,
+    which also draws the length from 1 to 20), then recall in silence, scored alone, each bit by its
+    binary cross entropy: floor ln 2.
 
-    >>> task = Copy(delay=30)
-    >>> task.steps, task.dependency, round(task.floor, 6), round(Copy(delay=30, scored="recalled").floor, 6)
-    (50, 40, 0.415888, 2.079442)
+    Parameters
+    ----------
+    delay : int
+        Delay T in steps.
+    layout : {"arjovsky", "bai", "graves"}
+        Published layout.
+    symbols : int
+        Number of symbols; not of "graves".
+    length : int
+        Number of symbols (or vectors of bits) in a sequence.
+    bits : int
+        Bits of a vector; of "graves" alone.
+    scored : {None, "all", "recalled"}
+        Steps that are scored; None: as published.
+
+    References
+    ----------
+    Arjovsky, Shah and Bengio (2016), arXiv:1511.06464, sec. 5.1, after Hochreiter and Schmidhuber
+    (1997); Bai, Kolter and Koltun (2018), arXiv:1803.01271; Graves, Wayne and Danihelka (2014),
+    arXiv:1410.5401, sec. 4.1.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> task = dm.tasks.Copy(delay=30)
+    >>> task.steps, task.dependency, round(task.floor, 6)
+    (50, 40, 0.415888)
+    >>> round(dm.tasks.Copy(delay=30, scored="recalled").floor, 6)
+    2.079442
     """
 
     delay: int = 30
@@ -41,72 +67,81 @@ class Copy(Task):
     symbols: int = 8
     length: int = 10
     bits: int = 8
-    scored: str | None = None  # None: as published
+    scored: str | None = None  # type: ignore[assignment]  # None: as published
 
     name = "copy"
     title = "copy task"
 
-    def __post_init__(self):
-        if self.scored is None:
-            object.__setattr__(
-                self, "scored", "recalled" if chosen(self.layout, ("graves",)) else "all"
-            )
-        super().__post_init__()
-
-    def problems(self):
-        """Sentences, one for each option that cannot be."""
-        binary = chosen(self.layout, ("graves",))
-        if not chosen(self.layout, LAYOUTS):
-            yield f"layout = {self.layout!r}: choose one of {', '.join(LAYOUTS)}"
-        if not chosen(self.scored, ("all", "recalled")):
-            yield f"scored = {self.scored!r}: choose one of all, recalled"
-        if binary and chosen(self.scored, ("all",)):
-            yield "scored = 'all': layout 'graves' scores the recalled vectors only: leave it out"
-        yield from whole(vars(self), delay=0 if binary else 1, symbols=2, length=1, bits=1)
-        if binary and self.symbols != Copy.symbols:
-            yield f"symbols = {self.symbols!r}: layout 'graves' copies vectors of bits: set bits"
-        if not binary and self.bits != Copy.bits:
-            yield f"bits = {self.bits!r}: only layout 'graves' has bits: set symbols"
+    choices = {"layout": tuple(LAYOUTS), "scored": ("all", "recalled")}
 
     @property
-    def source(self):
+    def limits(self) -> dict[str, tuple[int, int | None]]:  # type: ignore[override]
+        """Least value of each whole number: "graves" has a delay of 0."""
+        graves = isinstance(self.layout, str) and self.layout == "graves"
+        return {
+            "delay": (0 if graves else 1, None),
+            "symbols": (2, None),
+            "length": (1, None),
+            "bits": (1, None),
+        }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.scored is None:
+            object.__setattr__(self, "scored", "recalled" if self.layout == "graves" else "all")
+
+    def check_options(self) -> None:
+        """Refuse options of another layout."""
+        if self.layout != "graves" and self.bits != Copy.bits:
+            raise ValueError(f"bits = {self.bits}: only layout 'graves' has bits: set symbols")
+        if self.layout == "graves" and self.symbols != Copy.symbols:
+            raise ValueError(
+                f"symbols = {self.symbols}: layout 'graves' copies vectors of bits: set bits"
+            )
+        if self.layout == "graves" and self.scored == "all":
+            raise ValueError(
+                "scored = 'all': layout 'graves' scores the recalled vectors only: leave it out"
+            )
+
+    @property
+    def source(self) -> str:
         """Reference of the layout."""
         return LAYOUTS[self.layout]
 
     @property
-    def loss(self):
+    def loss(self) -> str:
         """Kind of loss."""
         return "binary_cross_entropy" if self.layout == "graves" else "cross_entropy"
 
     @property
-    def inputs(self):
+    def inputs(self) -> int:
         """Input width: one channel a symbol, one for the blank, one for the delimiter; or the bits
         and the flag."""
         return self.bits + 1 if self.layout == "graves" else self.symbols + 2
 
     @property
-    def outputs(self):
+    def outputs(self) -> int:
         """Output width: one logit a symbol and one for the blank; or one a bit."""
         return self.bits if self.layout == "graves" else self.symbols + 1
 
     @property
-    def dependency(self):
+    def dependency(self) -> int:
         """Lag in steps from each symbol to its recall, the same for all: T + length, and one more
         for the flag of "graves"."""
         return self.delay + self.length + (self.layout == "graves")
 
     @property
-    def steps(self):
+    def steps(self) -> int:
         """Length of a sequence: T + 2 length, and one more for the flag of "graves"."""
         return self.dependency + self.length
 
     @property
-    def recalled(self):
-        """Steps at which the symbols are said again: the last ones."""
+    def recalled(self) -> slice:
+        """Steps at which the symbols are recalled: the last ones."""
         return slice(self.dependency, None)
 
     @property
-    def floor(self):
+    def floor(self) -> float:
         """Entropy of the targets given the step, in nats a scored step (or bit): only the recalled
         ones are uncertain."""
         if self.layout == "graves":
@@ -118,11 +153,11 @@ class Copy(Task):
         )
 
     @property
-    def chance(self):
+    def chance(self) -> float:
         """Fraction of the recalled symbols (or bits) that a guess gets right."""
         return 0.5 if self.layout == "graves" else 1.0 / self.symbols
 
-    def draw(self, count, rng):
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Symbols or bits, and the same ``dependency`` steps later."""
         return (
             self._draw_bits(count, rng)
@@ -152,17 +187,32 @@ class Copy(Task):
 
 @dataclass(frozen=True)
 class SelectiveCopy(Task):
-    """Remember ``length`` symbols that stand at random places among noise, then say them in order:
-    memory that must choose by content.
+    """Remember symbols among noise, then recall them in order: memory that must select by content.
 
     The symbols lie at ``length`` of the first ``delay`` steps, every choice of places equally
-    likely, the noise token ``symbols`` at the others; ``length`` markers, the token ``symbols +
-    1``, ask for them. The lag of a symbol varies with its place, up to ``delay``, so that a fixed
-    delay line fails. Scored where they are recalled, floor ln symbols: there the input is always
-    the marker. Source: Gu and Dao (2023), arXiv:2312.00752, sec. 4.1.1 (16 symbols, 16 of them in
-    4096 steps), after Jing et al. (2019).
+    likely, the noise token ``symbols`` at the others; ``length`` markers, the token
+    ``symbols + 1``, mark the recall. The lag of a symbol varies with its place, up to ``delay``, so
+    that a fixed delay line fails. Scored where they are recalled, floor ln symbols: there the input
+    is always the marker.
 
-    >>> task = SelectiveCopy(delay=100, symbols=16, length=16)
+    Parameters
+    ----------
+    delay : int
+        Steps among which the symbols lie.
+    symbols : int
+        Number of symbols.
+    length : int
+        Symbols in a sequence, at most ``delay``.
+
+    References
+    ----------
+    Gu and Dao (2023), arXiv:2312.00752, sec. 4.1.1 (16 symbols, 16 of them in 4096 steps), after
+    Jing et al. (2019), Neural Computation 31, 765.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> task = dm.tasks.SelectiveCopy(delay=100, symbols=16, length=16)
     >>> task.steps, task.dependency, round(task.floor, 6)
     (116, 100, 2.772589)
     """
@@ -176,25 +226,52 @@ class SelectiveCopy(Task):
     source = "Gu and Dao (2023), arXiv:2312.00752; Jing et al. (2019), Neural Computation 31, 765"
     loss = "cross_entropy"
 
-    def problems(self):
-        """Sentences, one for each option that cannot be."""
-        found = list(whole(vars(self), delay=1, symbols=2, length=1))
-        if not found and self.length > self.delay:
-            found.append(
+    limits = {"delay": (1, None), "symbols": (2, None), "length": (1, None)}
+
+    def check_options(self) -> None:
+        """Refuse more symbols than there are places."""
+        if self.length > self.delay:
+            raise ValueError(
                 f"length = {self.length}: {self.delay} steps have no place for them, set "
                 f"delay to {self.length} or more"
             )
-        return found
 
-    inputs = property(lambda self: self.symbols + 2)
-    outputs = property(lambda self: self.symbols)
-    steps = property(lambda self: self.delay + self.length)
-    dependency = property(lambda self: self.delay)
-    recalled = property(lambda self: slice(self.delay, None))
-    floor = property(lambda self: math.log(self.symbols))
-    chance = property(lambda self: 1.0 / self.symbols)
+    @property
+    def inputs(self) -> int:
+        """Input width."""
+        return self.symbols + 2
 
-    def draw(self, count, rng):
+    @property
+    def outputs(self) -> int:
+        """Output width."""
+        return self.symbols
+
+    @property
+    def steps(self) -> int:
+        """Length of a sequence."""
+        return self.delay + self.length
+
+    @property
+    def dependency(self) -> int:
+        """Longest lag in steps from a cue to its recall."""
+        return self.delay
+
+    @property
+    def recalled(self) -> slice:
+        """Steps at which the cue is needed."""
+        return slice(self.delay, None)
+
+    @property
+    def floor(self) -> float:
+        """Least mean loss without a memory."""
+        return math.log(self.symbols)
+
+    @property
+    def chance(self) -> float:
+        """Accuracy without a memory."""
+        return 1.0 / self.symbols
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Symbols among noise, and the same symbols at the markers."""
         dtype = np.min_scalar_type(self.symbols + 1)
         inputs = np.full((count, self.steps), self.symbols, dtype)
@@ -206,7 +283,7 @@ class SelectiveCopy(Task):
         return inputs, targets
 
 
-def places(count, steps, chosen, rng):
+def places(count: int, steps: int, chosen: int, rng: np.random.Generator) -> np.ndarray:
     """Truth table (count, steps) with ``chosen`` places true in each row, every choice equally
     likely.
 

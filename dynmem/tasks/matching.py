@@ -1,26 +1,43 @@
-"""Matching tasks: is what is seen now the same as what was seen then?"""
+"""Matching tasks: is the current symbol the same as an earlier one?"""
+
+from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from .task import Task, whole
+from .task import Task
 
 
 @dataclass(frozen=True)
 class DelayedMatch(Task):
-    """Delayed match to sample: a symbol, ``delay`` steps of distraction or silence, a second
-    symbol; the answer says whether they are the same.
+    """Delayed match to sample: is the symbol after the delay the one before it?
 
-    The second symbol repeats the first with probability 1/2 and is any other with the same
-    probability each, so that it alone says nothing: floor ln 2. The delay is filled with symbols of
-    an alphabet of its own, of ``distractors`` (0: silence, a blank). The target, 1 for a match, is
-    scored at the last step. Source: Fuster and Alexander (1971), Science 173, 652 (delay activity
-    in prefrontal cortex); Miller, Erickson and Desimone (1996), J. Neurosci. 16, 5154 (with
-    distraction during the delay).
+    A symbol, ``delay`` steps of distraction or silence, a second symbol; the target is whether
+    they are the same. The second symbol repeats the first with probability 1/2 and is any other
+    with the same probability each, so that it alone says nothing: floor ln 2. The delay is filled
+    with symbols of an alphabet of its own, of ``distractors`` (0: silence, a blank). The target, 1
+    for a match, is scored at the last step.
 
-    >>> task = DelayedMatch(delay=20)
+    Parameters
+    ----------
+    delay : int
+        Steps between the two symbols.
+    symbols : int
+        Number of symbols.
+    distractors : int
+        Number of symbols that fill the delay; 0: silence.
+
+    References
+    ----------
+    Fuster and Alexander (1971), Science 173, 652 (delay activity in prefrontal cortex); Miller,
+    Erickson and Desimone (1996), J. Neurosci. 16, 5154 (with distraction during the delay).
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> task = dm.tasks.DelayedMatch(delay=20)
     >>> task.steps, task.dependency, round(task.floor, 6)
     (22, 21, 0.693147)
     """
@@ -38,16 +55,24 @@ class DelayedMatch(Task):
     loss, outputs = "cross_entropy", 2
     floor, chance = math.log(2.0), 0.5
     recalled = slice(-1, None)
+    limits = {"delay": (0, None), "symbols": (2, None), "distractors": (0, None)}
 
-    def problems(self):
-        """Sentences, one for each option that cannot be."""
-        return whole(vars(self), delay=0, symbols=2, distractors=0)
+    @property
+    def inputs(self) -> int:
+        """Input width."""
+        return self.symbols + max(self.distractors, 1)
 
-    inputs = property(lambda self: self.symbols + max(self.distractors, 1))
-    steps = property(lambda self: self.delay + 2)
-    dependency = property(lambda self: self.delay + 1)
+    @property
+    def steps(self) -> int:
+        """Length of a sequence."""
+        return self.delay + 2
 
-    def draw(self, count, rng):
+    @property
+    def dependency(self) -> int:
+        """Longest lag in steps from a cue to its recall."""
+        return self.delay + 1
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Symbols (count, steps) and, at the last step, whether the last is the first."""
         dtype = np.min_scalar_type(self.inputs)
         inputs = rng.integers(self.symbols, self.inputs, size=(count, self.steps), dtype=dtype)
@@ -66,10 +91,25 @@ class NBack(Task):
 
     A symbol repeats that of ``back`` steps ago with probability 1/2 and is any other with the same
     probability each. Every symbol is as likely in a match as in none, so the current one says
-    nothing: floor ln 2, over the steps from ``back`` on, which are scored. Source: Kirchner (1958),
-    J. Exp. Psychol. 55, 352.
+    nothing: floor ln 2, over the steps from ``back`` on, which are scored.
 
-    >>> task = NBack(back=3, steps=40)
+    Parameters
+    ----------
+    back : int
+        Lag in steps.
+    steps : int
+        Length of a sequence, above ``back``.
+    symbols : int
+        Number of symbols.
+
+    References
+    ----------
+    Kirchner (1958), J. Exp. Psychol. 55, 352.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> task = dm.tasks.NBack(back=3, steps=40)
     >>> task.dependency, int(task.weights.sum()), round(task.floor, 6)
     (3, 37, 0.693147)
     """
@@ -84,21 +124,32 @@ class NBack(Task):
     loss, outputs = "cross_entropy", 2
     floor, chance = math.log(2.0), 0.5
 
-    def problems(self):
-        """Sentences, one for each option that cannot be."""
-        found = list(whole(vars(self), back=1, steps=2, symbols=2))
-        if not found and self.steps <= self.back:
-            found.append(
+    limits = {"back": (1, None), "steps": (2, None), "symbols": (2, None)}
+
+    def check_options(self) -> None:
+        """Refuse a sequence that ends before the first comparison."""
+        if self.steps <= self.back:
+            raise ValueError(
                 f"steps = {self.steps}: {self.back} back there is nothing to compare "
                 f"with, set steps to {self.back + 1} or more"
             )
-        return found
 
-    inputs = property(lambda self: self.symbols)
-    dependency = property(lambda self: self.back)
-    recalled = property(lambda self: slice(self.back, None))
+    @property
+    def inputs(self) -> int:
+        """Input width."""
+        return self.symbols
 
-    def draw(self, count, rng):
+    @property
+    def dependency(self) -> int:
+        """Longest lag in steps from a cue to its recall."""
+        return self.back
+
+    @property
+    def recalled(self) -> slice:
+        """Steps at which the cue is needed."""
+        return slice(self.back, None)
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Symbols (count, steps) and whether each is that of ``back`` steps ago, 0 at the first
         ``back`` steps."""
         dtype = np.min_scalar_type(self.symbols)
@@ -112,7 +163,7 @@ class NBack(Task):
         return np.ascontiguousarray(inputs.T), np.ascontiguousarray(targets.T)
 
 
-def another(symbol, symbols, rng):
+def another(symbol: np.ndarray, symbols: int, rng: np.random.Generator) -> np.ndarray:
     """A symbol of 0 to symbols - 1 that is not this one, each other with the same probability;
     arrays of any shape."""
     drawn = rng.integers(symbols - 1, size=symbol.shape, dtype=symbol.dtype)

@@ -1,5 +1,7 @@
 """Question answering on generated stories of persons, places and objects, with an exact solver."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,8 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import ShapeError
+from ..typing import ArrayLike
 from .matching import another
-from .task import Task, whole
+from .task import Task
 
 PERSONS = ("Mary", "John", "Daniel", "Sandra", "Julie", "Fred", "Bill", "Jeff")
 OBJECTS = ("milk", "football", "apple", "book", "lamp", "key", "cup", "hat")
@@ -24,27 +27,46 @@ FORMS = {"went": "went to the", "took": "took the", "dropped": "dropped the"}
 
 @dataclass(frozen=True)
 class Questions(Task):
-    """Read a story of ``sentences``, then answer a question about it, whose supporting fact lies
-    ``distance`` sentences back.
+    """Read a story, then answer a question about it.
 
     A sentence is three tokens: a person goes to a place ("Mary went kitchen"), takes or drops an
     object. The question is about facts=1: a person, "where is Mary?"; the last place she went to;
     facts=2: an object, "where is milk?"; who took it, and where that person went, before or after
     taking it; facts=3: an object's past, "where was milk before office?"; who took it, and the last
     two places it was brought to. ``distance`` counts back, from 1 for the last sentence, to the one
-    that names the answer; None draws it uniformly for each story. The other sentences follow the
-    rules of the same world: only a person who is there takes an object that lies there.
+    that names the answer. The other sentences follow the rules of the same world: only a person who
+    is there takes an object that lies there.
 
     Inputs are whole numbers, the indices of ``vocabulary``; the target, at the last step, is a
-    place, counted from 0. Places enter the story symmetrically, so who has read the question but
-    not the story is at the floor ln places (facts=3 names one place that it is not: ln(places -
-    1)). ``answer`` reads the tokens of a story and finds the answer without error. Source: in the
-    manner of tasks 1 to 3 of Weston et al. (2015), arXiv:1502.05698 (bAbI).
+    place, counted from 0. Places enter the story symmetrically, so a predictor that has read the
+    question but not the story is at the floor ln places (facts=3 names one place that it is not:
+    ln(places - 1)). ``answer`` reads the tokens of a story and finds the answer without error.
 
-    >>> task = Questions(facts=2, sentences=3, distance=1)
+    Parameters
+    ----------
+    facts : {1, 2, 3}
+        Number of sentences that the answer needs.
+    sentences : int
+        Number of sentences.
+    distance : int or None
+        Sentences back to the one that names the answer; None draws it uniformly for each story.
+    persons, places, objects : int
+        How many there are, at most 8.
+
+    References
+    ----------
+    In the manner of tasks 1 to 3 of Weston et al. (2015), arXiv:1502.05698 (bAbI).
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> task = dm.tasks.Questions(facts=2, sentences=3, distance=1)
     >>> story = task.arrays(1, rng=1)[0][0]
-    >>> task.text(story)
-    'Sandra went to the garden. John took the football. John went to the bedroom. Where is the football?'
+    >>> print(task.text(story).replace(". ", ".\\n"))
+    Sandra went to the garden.
+    John took the football.
+    John went to the bedroom.
+    Where is the football?
     >>> task.answer(story), round(task.floor, 6)
     ('bedroom', 1.791759)
     """
@@ -63,69 +85,82 @@ class Questions(Task):
     apart = True
     recalled = slice(-1, None)
 
-    def problems(self):
-        """Sentences, one for each option that cannot be."""
-        if list(whole(vars(self), facts=1)) or self.facts > 3:
-            yield f"facts = {self.facts!r}: choose one of 1, 2, 3"
-            return
-        counts = {
-            "persons": (2, PERSONS),
-            "places": (2 + (self.facts == 3), PLACES),
-            "objects": (1, OBJECTS),
-        }
-        found = list(
-            whole(
-                vars(self),
-                sentences=self.facts,
-                **{name: least for name, (least, _) in counts.items()},
-            )
-        )
-        yield from found
-        for name, (_, words) in counts.items():
-            if isinstance(getattr(self, name), int) and getattr(self, name) > len(words):
-                yield (
-                    f"{name} = {getattr(self, name)}: there are names for {len(words)} of them, "
-                    f"set it to {len(words)} or less"
-                )
-        if self.distance is not None and not found:
-            yield from whole(vars(self), distance=self.nearest)
-            if isinstance(self.distance, int) and self.distance > self.sentences:
-                yield (
-                    f"distance = {self.distance}: the story has {self.sentences} sentences, set "
-                    f"sentences to {self.distance} or more"
-                )
-
-    words = property(
-        lambda self: {
-            "vocabulary": " ".join(self.vocabulary),
-            "answers": " ".join(PLACES[: self.places]),
-        }
-    )
-    nearest = property(
-        lambda self: 2 if self.facts == 3 else 1,
-        doc="Least distance that can be: three facts end with another one.",
-    )
-    inputs = property(lambda self: len(self.vocabulary))
-    outputs = property(lambda self: self.places)
-    steps = property(lambda self: 3 * self.sentences + self._asking)
-    floor = property(lambda self: math.log(self.places - (self.facts == 3)))
-    chance = property(lambda self: 1.0 / (self.places - (self.facts == 3)))
-    _asking = property(lambda self: 6 if self.facts == 3 else 4)
+    choices = {"facts": (1, 2, 3)}
 
     @property
-    def dependency(self):
+    def limits(self) -> dict[str, tuple[int, int | None]]:  # type: ignore[override]
+        """Least and largest value of each whole number, which depend on the facts."""
+        facts = self.facts if isinstance(self.facts, int | np.integer) else 1
+        return {
+            "sentences": (min(max(facts, 1), 3), None),
+            "distance": (2 if facts == 3 else 1, None),
+            "persons": (2, len(PERSONS)),
+            "places": (3 if facts == 3 else 2, len(PLACES)),
+            "objects": (1, len(OBJECTS)),
+        }
+
+    def check_options(self) -> None:
+        """Refuse a distance beyond the story."""
+        if self.distance is not None and self.distance > self.sentences:
+            raise ValueError(
+                f"distance = {self.distance}: the story has {self.sentences} sentences, set "
+                f"sentences to {self.distance} or more"
+            )
+
+    @property
+    def words(self) -> dict[str, str]:  # type: ignore[override]
+        """Vocabulary and answers, as attributes of a Dataset."""
+        answers = " ".join(PLACES[: self.places])
+        return {"vocabulary": " ".join(self.vocabulary), "answers": answers}
+
+    @property
+    def nearest(self) -> int:
+        """Least distance that can be: three facts end with another one."""
+        return 2 if self.facts == 3 else 1
+
+    @property
+    def inputs(self) -> int:
+        """Input width."""
+        return len(self.vocabulary)
+
+    @property
+    def outputs(self) -> int:
+        """Output width."""
+        return self.places
+
+    @property
+    def steps(self) -> int:
+        """Length of a sequence."""
+        return 3 * self.sentences + self._asking
+
+    @property
+    def floor(self) -> float:
+        """Least mean loss without a memory."""
+        return math.log(self.places - (self.facts == 3))
+
+    @property
+    def chance(self) -> float:
+        """Accuracy without a memory."""
+        return 1.0 / (self.places - (self.facts == 3))
+
+    @property
+    def _asking(self) -> int:
+        return 6 if self.facts == 3 else 4
+
+    @property
+    def dependency(self) -> int:
         """Longest lag in steps from the first word of a sentence that is needed to the answer."""
-        whole_story = self.facts > 1 or self.distance is None
-        return 3 * (self.sentences if whole_story else self.distance) + self._asking - 1
+        back = self.distance if self.facts == 1 and self.distance else self.sentences
+        return 3 * back + self._asking - 1
 
     @cached_property
-    def vocabulary(self):
+    def vocabulary(self) -> tuple[str, ...]:
         """The words, in the order of their tokens: persons, objects (where there are any), places,
         verbs, words of questions."""
         objects = OBJECTS[: self.objects] if self.facts > 1 else ()
         return (*PERSONS[: self.persons], *objects, *PLACES[: self.places], *WORDS[self.facts])
 
-    def draw(self, count, rng):
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Tokens (count, steps), and the place that answers, at the last step."""
         dtype = np.min_scalar_type(self.inputs)
         inputs, targets = (
@@ -137,7 +172,7 @@ class Questions(Task):
         for sentence in range(self.sentences):
             inputs[3 * sentence : 3 * sentence + 3] = world.sentence(sentence, plot, rng)
             targets[:, -1] = np.where(
-                plot["told"] == sentence,
+                plot["answer"] == sentence,
                 inputs[3 * sentence + 2] - world.first_place,
                 targets[:, -1],
             )
@@ -153,8 +188,8 @@ class Questions(Task):
         return np.ascontiguousarray(inputs.T), targets
 
     def _plot(self, count, rng):
-        """What must happen, each of shape (count,): the person and the object that are asked for;
-        the sentences in which the person goes to the place that answers (told), takes the object
+        """What must happen, each of shape (count,): the person and the object of the question;
+        the sentences in which the person goes to the place that answers (answer), takes the object
         (taken) and leaves again (left), -1 where that does not happen."""
         person, thing = (
             rng.integers(self.persons, size=count),
@@ -165,42 +200,45 @@ class Questions(Task):
             if self.distance is not None
             else rng.integers(self.nearest, self.sentences + 1, size=count)
         )
-        told = np.broadcast_to(self.sentences - back, (count,))
+        answer = np.broadcast_to(self.sentences - back, (count,))
         taken = left = np.full(count, -1)
         if self.facts == 2:
             taken = rng.integers(self.sentences - 1, size=count)
         elif self.facts == 3:
             # the object is taken in a sentence of its own before it leaves
-            first = np.maximum(told + 1, 2)
+            first = np.maximum(answer + 1, 2)
             left = first + rng.integers(self.sentences - first)
             taken = rng.integers(left - 1)
         return {
             "person": person,
             "object": thing,
-            "told": told,
-            "taken": taken + (taken >= told),
+            "answer": answer,
+            "taken": taken + (taken >= answer),
             "left": left,
         }
 
-    def text(self, story) -> str:
-        """A story of tokens (steps,) as it is read."""
+    def text(self, story: ArrayLike) -> str:
+        """A story of tokens (steps,) as English text."""
         words = self._words(story)
-        said = [
+        sentences = [
             f"{who} {FORMS[verb]} {what}."
             for who, verb, what in zip(
                 *(words[i : 3 * self.sentences : 3] for i in range(3)), strict=True
             )
         ]
-        asked = [
+        subject = [
             word if word in PERSONS + WORDS[self.facts] else f"the {word}"
             for word in words[3 * self.sentences + 1 : -1]
         ]
-        return " ".join((*said, "Where", *asked)) + "?"
+        return " ".join((*sentences, "Where", *subject)) + "?"
 
-    def answer(self, story) -> str:
+    def answer(self, story: ArrayLike) -> str:
         """The place that answers a story of tokens (steps,), found by following every person and
         object through it."""
-        words, at, carried_by, visited = self._words(story), {}, {}, {}
+        words = self._words(story)
+        at: dict[str, str] = {}
+        carried_by: dict[str, str] = {}
+        visited: dict[str, list[str]] = {}
         for i in range(0, 3 * self.sentences, 3):
             who, verb, what = words[i : i + 3]
             if verb == "went":
@@ -212,12 +250,12 @@ class Questions(Task):
                     visited.setdefault(thing, []).append(at[carrier])
             if verb == "dropped":
                 del carried_by[what]
-        asked = words[3 * self.sentences + 2]
+        subject = words[3 * self.sentences + 2]
         if self.facts == 1:
-            return at[asked]
+            return at[subject]
         if self.facts == 2:
-            return visited[asked][-1]
-        return visited[asked][len(visited[asked]) - 2 - visited[asked][::-1].index(words[-2])]
+            return visited[subject][-1]
+        return visited[subject][len(visited[subject]) - 2 - visited[subject][::-1].index(words[-2])]
 
     def _words(self, story):
         story = np.asarray(story)
@@ -235,8 +273,8 @@ class Questions(Task):
 
 
 class World:
-    """Who is where and who carries what, in ``count`` stories at once, while their sentences are
-    told; -1 is not known, or nobody."""
+    """Who is where and who carries what, in ``count`` stories at once, sentence by sentence; -1 is
+    not known, or nobody."""
 
     def __init__(self, task, count):
         self.task, self.rows = task, np.arange(count)
@@ -249,10 +287,12 @@ class World:
         """Tokens (3, count) of the next sentence: what the plot wants, or what anybody may do who
         does not disturb it."""
         task, token = self.task, self.task.vocabulary.index
-        wanted = (plot["told"] == number) | (plot["left"] == number)
+        wanted = (plot["answer"] == number) | (plot["left"] == number)
         takes = plot["taken"] == number if task.facts > 1 else np.zeros(len(self.rows), bool)
         anybody = rng.integers(task.persons, size=len(self.rows))
-        actor = np.where(number > plot["told"], another(plot["person"], task.persons, rng), anybody)
+        actor = np.where(
+            number > plot["answer"], another(plot["person"], task.persons, rng), anybody
+        )
         actor = np.where(wanted | takes, plot["person"], actor)
         thing, drops, finds = (
             self._handled(actor, plot, rng)
@@ -272,8 +312,8 @@ class World:
         )
 
     def _handled(self, actor, plot, rng):
-        """An object other than the one asked for, and whether the actor drops it, or takes it: half
-        of the times that this can be."""
+        """An object other than that of the question, and whether the actor drops it, or takes it:
+        half of the times that this can be."""
         thing, here = another(plot["object"], self.task.objects, rng), self.place[self.rows, actor]
         carrier, lies = self.carrier[self.rows, thing], self.lies[self.rows, thing]
         willing = (rng.random(len(self.rows)) < 0.5) & (here >= 0)

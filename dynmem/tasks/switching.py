@@ -1,27 +1,49 @@
 """Tasks of switches: a state of a few bits that the input sets or flips."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from .task import Task, chosen, whole
+from .task import Task
 
 
 @dataclass(frozen=True)
 class FlipFlop(Task):
-    """The flip-flop: each of ``bits`` channels says the sign of the last pulse that it received.
+    """The flip-flop: each channel holds the sign of the last pulse that it received.
 
-    A channel receives a pulse, +1 or -1, at each step with probability 1 / ``hold``, and for
-    certain at the first, so that the state is set; 0 otherwise. The target is 1 after +1 and 0
-    after -1, at every step. Who sees the current pulses alone knows a bit when it is set, and
-    nothing of it else: floor (1 - 1/hold) ln 2 a bit over the scored steps, those after the first.
-    A bit is held for ``hold`` steps in the mean; the longest lag is that from the first to the last
-    step. Source: Sussillo and Barak (2013), Neural Computation 25, 626 (three bits, targets of +-1
-    with a squared error; here bits with their cross entropy, so that the loss is the information
-    which is missing). Trained networks hold the 2^bits states in as many stable fixed points.
+    Each of ``bits`` channels receives a pulse, +1 or -1, at each step with probability 1 /
+    ``hold``, and for certain at the first, so that the state is set; 0 otherwise. The target is 1
+    after +1 and 0 after -1, at every step. A predictor of the current pulses alone knows a bit when
+    it is set, and nothing of it otherwise: floor (1 - 1/hold) ln 2 a bit over the scored steps,
+    those after the first. A bit is held for ``hold`` steps in the mean; the longest lag is that
+    from the first to the last step.
 
-    >>> task = FlipFlop(steps=50, hold=10)
+    Parameters
+    ----------
+    steps : int
+        Length of a sequence.
+    hold : int
+        Mean steps between pulses of a channel.
+    bits : int
+        Number of channels.
+
+    Notes
+    -----
+    Trained networks hold the 2^bits states in as many stable fixed points.
+
+    References
+    ----------
+    Sussillo and Barak (2013), Neural Computation 25, 626 (three bits, targets of +-1 with a squared
+    error; here bits with their cross entropy, so that the loss is the information which is
+    missing).
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> task = dm.tasks.FlipFlop(steps=50, hold=10)
     >>> task.inputs, task.outputs, task.dependency, round(task.floor, 6)
     (3, 3, 49, 0.623832)
     """
@@ -35,17 +57,34 @@ class FlipFlop(Task):
     source = "Sussillo and Barak (2013), Neural Computation 25, 626"
     loss = "binary_cross_entropy"
     recalled = slice(1, None)
+    limits = {"steps": (2, None), "hold": (2, None), "bits": (1, None)}
 
-    def problems(self):
-        """Sentences, one for each option that cannot be."""
-        return whole(vars(self), steps=2, hold=2, bits=1)
+    @property
+    def inputs(self) -> int:
+        """Input width."""
+        return self.bits
 
-    inputs = outputs = property(lambda self: self.bits)
-    dependency = property(lambda self: self.steps - 1)
-    floor = property(lambda self: (1.0 - 1.0 / self.hold) * math.log(2.0))
-    chance = property(lambda self: 0.5 + 0.5 / self.hold)
+    @property
+    def outputs(self) -> int:
+        """Output width."""
+        return self.bits
 
-    def draw(self, count, rng):
+    @property
+    def dependency(self) -> int:
+        """Longest lag in steps from a cue to its recall."""
+        return self.steps - 1
+
+    @property
+    def floor(self) -> float:
+        """Least mean loss without a memory."""
+        return (1.0 - 1.0 / self.hold) * math.log(2.0)
+
+    @property
+    def chance(self) -> float:
+        """Accuracy without a memory."""
+        return 0.5 + 0.5 / self.hold
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Pulses and states, both of shape (count, steps, bits)."""
         shape = (self.steps, count, self.bits)
         state = rng.integers(2, size=shape, dtype=np.uint8)
@@ -54,7 +93,8 @@ class FlipFlop(Task):
         inputs = np.where(pulse, 2 * state.astype(np.int8) - 1, np.int8(0))
         for step in range(1, self.steps):
             state[step] = np.where(pulse[step], state[step], state[step - 1])
-        return tuple(np.ascontiguousarray(array.swapaxes(0, 1)) for array in (inputs, state))
+        inputs, state = (np.ascontiguousarray(array.swapaxes(0, 1)) for array in (inputs, state))
+        return inputs, state
 
 
 @dataclass(frozen=True)
@@ -62,14 +102,30 @@ class Parity(Task):
     """Parity: is the number of ones so far odd?
 
     The input is a fair bit at each step, the target the parity of all bits up to it. One bit that
-    is forgotten leaves nothing: who does not remember the parity before is at ln 2. scored="all"
-    scores every step (the first needs no memory: floor (1 - 1/steps) ln 2), "recalled" the last
-    alone (floor ln 2), which is hard to learn. Source: Minsky and Papert (1969), Perceptrons, ch.
-    3; Hochreiter and Schmidhuber (1997), Neural Computation 9, 1735.
+    is forgotten leaves nothing: without the parity before, the loss is ln 2. scored="all" scores
+    every step (the first needs no memory: floor (1 - 1/steps) ln 2), "recalled" the last alone
+    (floor ln 2), which is hard to learn.
 
-    >>> task = Parity(steps=50)
-    >>> task.dependency, round(task.floor, 6), round(Parity(steps=50, scored="recalled").floor, 6)
-    (49, 0.679284, 0.693147)
+    Parameters
+    ----------
+    steps : int
+        Length of a sequence.
+    scored : {"all", "recalled"}
+        Steps that are scored.
+
+    References
+    ----------
+    Minsky and Papert (1969), Perceptrons, ch. 3; Hochreiter and Schmidhuber (1997), Neural
+    Computation 9, 1735.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> task = dm.tasks.Parity(steps=50)
+    >>> task.dependency, round(task.floor, 6)
+    (49, 0.679284)
+    >>> round(dm.tasks.Parity(steps=50, scored="recalled").floor, 6)
+    0.693147
     """
 
     steps: int = 50
@@ -85,17 +141,19 @@ class Parity(Task):
     inputs = outputs = 1
     chance = 0.5
     recalled = slice(-1, None)
+    limits, choices = {"steps": (2, None)}, {"scored": ("all", "recalled")}
 
-    def problems(self):
-        """Sentences, one for each option that cannot be."""
-        if not chosen(self.scored, ("all", "recalled")):
-            yield f"scored = {self.scored!r}: choose one of all, recalled"
-        yield from whole(vars(self), steps=2)
+    @property
+    def dependency(self) -> int:
+        """Longest lag in steps from a cue to its recall."""
+        return self.steps - 1
 
-    dependency = property(lambda self: self.steps - 1)
-    floor = property(lambda self: math.log(2.0) * (1.0 - (self.scored == "all") / self.steps))
+    @property
+    def floor(self) -> float:
+        """Least mean loss without a memory."""
+        return math.log(2.0) * (1.0 - (self.scored == "all") / self.steps)
 
-    def draw(self, count, rng):
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Bits and parities, both of shape (count, steps, 1)."""
         inputs = rng.integers(2, size=(count, self.steps, 1), dtype=np.uint8)
         return inputs, np.bitwise_xor.accumulate(inputs, axis=1)

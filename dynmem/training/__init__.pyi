@@ -9,13 +9,12 @@ from .corpus_tasks import (
 )
 from .dataset_tasks import task_of as task_of
 from .fitting import fit as fit
-from .forecast import (
-    Forecaster as Forecaster,
+from .forecast_skill import learned_dynamics as learned_dynamics, valid_time as valid_time
+from .forecaster import Forecaster as Forecaster
+from .orbit_data import forcing_interval as forcing_interval
+from .readout import (
     echo_state_forecaster as echo_state_forecaster,
-    forcing_interval as forcing_interval,
-    learned_dynamics as learned_dynamics,
-    valid_time as valid_time,
+    ridge_readout as ridge_readout,
 )
-from .readout import ridge_readout as ridge_readout
 from .teacher_forcing import fit_forecaster as fit_forecaster
 from .trainable import Trainable as Trainable

@@ -1,47 +1,77 @@
 """A user's own arrays as a task, with the loss of the best constant answer as its floor."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..arrays import tensors
 from ..errors import NotFiniteError, ShapeError
-from ..tasks import LOSSES, Task
+from ..tasks.losses import LOSSES
+from ..tasks.task import Task
+from ..typing import Rng
 
-# share of a user's sequences that chooses the best weights, and as much again that judges them
-HELD_OUT = 0.1
+VALIDATION_SHARE = 0.1  # of a user's sequences, and as much again for the test set
 
 
 @dataclass(frozen=True, eq=False)
 class Samples(Task):
-    """Sequences that were measured rather than drawn: inputs (count, steps, width) or symbols
-    (count, steps), and targets.
+    """Your own sequences as a task, with the loss of the best constant answer as its floor.
 
-    Whole numbers of shape (count, steps) are classes (``loss`` "cross_entropy"), numbers of shape
-    (count, steps, outputs) are values ("mean_squared_error") or, where said so, bits
-    ("binary_cross_entropy"). ``classes`` is the number of classes where not all occur. The floor is
-    the loss of the best answer that never changes. Raises ShapeError and NotFiniteError.
+    Whole-number targets of shape (count, steps) are classes (``loss`` "cross_entropy"), targets
+    (count, steps, outputs) are values ("mean_squared_error") or, where given so, bits
+    ("binary_cross_entropy").
 
+    Parameters
+    ----------
+    inputs_array : array_like (count, steps, inputs) or (count, steps)
+        Vectors, or symbols as whole numbers.
+    targets : array_like (count, steps) or (count, steps, outputs)
+        Classes, or values.
+    loss : str, optional
+        "cross_entropy", "binary_cross_entropy" or "mean_squared_error"; None: by the targets.
+    classes : int, optional
+        Number of classes, where not all occur.
+
+    Raises
+    ------
+    ShapeError
+        Where shapes do not fit.
+    NotFiniteError
+        For NaN or infinity.
+    ValueError
+        For a loss that the targets do not have.
+
+    References
+    ----------
+    Cover and Thomas (2006), Elements of Information Theory, for the entropy as the floor.
+
+    Examples
+    --------
+    >>> import dynmem as dm
     >>> x = np.sin(np.arange(40.0)).reshape(4, 10, 1)
-    >>> data = Samples(x[:, :-1], x[:, 1:])
-    >>> data.loss, data.steps, data.outputs, round(data.floor, 3)
+    >>> task = dm.training.Samples(x[:, :-1], x[:, 1:])
+    >>> task.loss, task.steps, task.outputs, round(task.floor, 3)
     ('mean_squared_error', 9, 1, 0.491)
     """
 
     inputs_array: np.ndarray
     targets: np.ndarray
-    loss: str | None = None
+    loss: str | None = None  # type: ignore[assignment]
     classes: int | None = None
 
     name = "samples"
     title = "sequences given by the caller"
     source = "given by the caller"
-    law, licence = "not known", "of whoever gave them"
+    law = "not known"
+    licence = "of whoever gave them"
+    choices = {"loss": tuple(LOSSES)}
     scored = "all"
     recalled = slice(None)
     dependency = None  # the law behind the sequences is not known
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         u, y = _numbers("inputs", self.inputs_array), _numbers("targets", self.targets)
         symbols = y.ndim == 2 and y.dtype.kind in "iu"
         loss = self.loss or ("cross_entropy" if symbols else "mean_squared_error")
@@ -49,38 +79,42 @@ class Samples(Task):
             object.__setattr__(self, name, value)
         super().__post_init__()
 
-    def problems(self):
-        """Sentences, one for each option that cannot be."""
+    def check_options(self) -> None:
+        """Refuse inputs and targets that do not fit each other or the loss."""
         u, y = self.inputs_array, self.targets
-        if self.loss not in LOSSES:
-            yield f"loss = {self.loss!r}: choose one of {', '.join(LOSSES)}"
         if u.shape[:2] != y.shape[:2] or not y.size:
-            yield (
-                f"inputs {u.shape} and targets {y.shape} do not fit: both need the same (count, "
-                "steps, ...), none of them 0"
+            raise ShapeError(
+                f"inputs {u.shape} and targets {y.shape} do not fit: both need the same "
+                "(count, steps, ...), none of them 0"
             )
         if u.ndim != 3 and not (u.ndim == 2 and u.dtype.kind in "iu"):
-            yield (
+            raise ShapeError(
                 f"inputs have shape {u.shape}: expected (count, steps, inputs), or whole "
                 "numbers (count, steps)"
             )
+        self._check_targets(y)
+
+    def _check_targets(self, y):
         classes = self.loss == "cross_entropy"
         if y.ndim != 3 - classes or (classes and (y.dtype.kind not in "iu" or y.min() < 0)):
-            yield f"targets have shape {y.shape} and dtype {y.dtype}: {self.loss} needs " + (
+            shape = (
                 "whole numbers (count, steps), from 0"
                 if classes
                 else "numbers (count, steps, outputs)"
             )
-        elif classes and self.classes is not None and self.classes <= y.max():
-            yield (
+            raise ShapeError(
+                f"targets have shape {y.shape} and dtype {y.dtype}: {self.loss} needs {shape}"
+            )
+        if classes and self.classes is not None and self.classes <= y.max():
+            raise ValueError(
                 f"class {y.max()} occurs among the targets, which needs {y.max() + 1} outputs, "
                 f"not {self.classes}"
             )
-        elif self.loss == "binary_cross_entropy" and not np.isin(y, (0, 1)).all():
-            yield "targets of binary_cross_entropy must be 0 or 1"
+        if self.loss == "binary_cross_entropy" and not np.isin(y, (0, 1)).all():
+            raise ValueError("targets of binary_cross_entropy must be 0 or 1")
 
     @property
-    def inputs(self):
+    def inputs(self) -> int:
         """Input width."""
         return (
             self.inputs_array.shape[2]
@@ -89,7 +123,7 @@ class Samples(Task):
         )
 
     @property
-    def outputs(self):
+    def outputs(self) -> int:
         """Output width."""
         return (
             self.targets.shape[2]
@@ -98,12 +132,12 @@ class Samples(Task):
         )
 
     @property
-    def steps(self):
+    def steps(self) -> int:
         """Length of a sequence."""
         return self.targets.shape[1]
 
     @property
-    def parameters(self):
+    def parameters(self) -> dict:
         """What a store records: the shapes, not the numbers."""
         return {
             "task": self.name,
@@ -113,52 +147,56 @@ class Samples(Task):
         }
 
     @property
-    def floor(self):
+    def floor(self) -> float:
         """Mean loss of the best answer that never changes: the entropy of the classes, or the
         variance of the values, of the scored steps."""
-        asked = self.targets[:, self.recalled]
+        scored = self.targets[:, self.recalled]
         if self.loss == "mean_squared_error":
-            return float(asked.var((0, 1)).mean())
+            return float(scored.var((0, 1)).mean())
         if self.loss == "binary_cross_entropy":
-            shares = asked.mean((0, 1))
+            shares = scored.mean((0, 1))
             return float(np.mean(_surprise(shares) + _surprise(1.0 - shares)))
-        return float(np.sum(_surprise(np.bincount(asked.ravel()) / asked.size)))
+        return float(np.sum(_surprise(np.bincount(scored.ravel()) / scored.size)))
 
     @property
-    def chance(self):
+    def chance(self) -> float | None:
         """Fraction of right answers of that predictor; None for values, which are not right or
         wrong."""
-        asked = self.targets[:, self.recalled]
+        scored = self.targets[:, self.recalled]
         if self.loss == "mean_squared_error":
             return None
         if self.loss == "binary_cross_entropy":
-            return float(np.mean(np.abs(asked.mean((0, 1)) - 0.5) + 0.5))
-        return float(np.bincount(asked.ravel()).max() / asked.size)
+            return float(np.mean(np.abs(scored.mean((0, 1)) - 0.5) + 0.5))
+        return float(np.bincount(scored.ravel()).max() / scored.size)
 
-    def draw(self, count, rng):
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """``count`` of the sequences, each equally likely each time."""
         return self.rows(rng.integers(len(self.targets), size=count))
 
-    def rows(self, index):
-        """The sequences with these numbers."""
+    def rows(self, index: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
+        """The sequences of these indices."""
         return self.inputs_array[index], self.targets[index]
 
-    def split(self, rng):
-        """Three disjoint parts, drawn at random: to train on, to choose the best weights by, and to
-        judge them (a tenth each, at least one)."""
+    def split(self, rng: Rng) -> tuple[Samples, Samples, Samples]:
+        """Disjoint training, validation and test set, drawn at random: a tenth each for the last
+        two, at least one sequence."""
         count = len(self.targets)
         if count < 3:
             raise ShapeError(
                 f"{count} sequences cannot be trained on, validated and tested: cut "
                 "them into windows, (count, steps, inputs)"
             )
-        order, cut = np.random.default_rng(rng).permutation(count), max(1, round(HELD_OUT * count))
-        return tuple(
+        order, cut = (
+            np.random.default_rng(rng).permutation(count),
+            max(1, round(VALIDATION_SHARE * count)),
+        )
+        training, validation, test = (
             self.part(*self.rows(np.sort(index)))
             for index in (order[2 * cut :], order[:cut], order[cut : 2 * cut])
         )
+        return training, validation, test
 
-    def part(self, inputs, targets):
+    def part(self, inputs: np.ndarray, targets: np.ndarray) -> Samples:
         """Other sequences of the same kind."""
         return Samples(inputs, targets, self.loss, self.outputs if self.targets.ndim == 2 else None)
 

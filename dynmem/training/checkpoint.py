@@ -1,6 +1,8 @@
 """Checkpoints: one file with the weights of a system and what it takes to build it again; reading
 one cannot run code."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -8,7 +10,9 @@ import pickle
 import zipfile
 from dataclasses import fields
 from io import BytesIO
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,8 +21,9 @@ from ..arrays import tensors
 from ..errors import DamageError, ShapeError
 from ..models import Activation, Block, Convolution, Dense, FeedForward, Network, Norm
 from ..models.registry import MODELS
+from ..runtime.validation import public
 from ..system import System
-from .forecast import Forecaster
+from .forecaster import Forecaster
 from .trainable import join, leaves, rebuilt
 
 KINDS = {
@@ -36,38 +41,82 @@ KINDS = {
     )
 }
 KEYS = {"weights", "record", "sha256"}
-DEEPEST = 32  # systems inside systems; a file may nest as deep as it likes
+MAX_DEPTH = 32  # systems inside systems; a damaged file may nest deeper
 
 
-def save(system, path, **facts):
-    """Write a system, and facts that JSON can hold, to a file: aside first and then renamed, so
-    that a kill leaves the old file or the new.
+@public
+def save(system: System, path: str | PathLike, **facts: Any) -> None:
+    """Write a system and facts about it to a file.
 
-    The file is one that ``torch.load(path, weights_only=True)`` reads: weights by their path, a
-    JSON record, and the SHA-256 of both.
+    The file is written aside and renamed, so that a killed process leaves the old file or the new.
+    ``torch.load(path, weights_only=True)`` reads it: weights by their path, a JSON record, and the
+    SHA-256 of both.
+
+    Parameters
+    ----------
+    system : System
+        A trained model or any other system.
+    path : path
+        File to write.
+    **facts
+        What JSON can hold, such as the step and the loss.
+
+    Raises
+    ------
+    OSError
+        Where the file cannot be written; the old one stays.
+
+    Examples
+    --------
+    >>> import tempfile, dynmem as dm
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     dm.training.save(dm.models.get("gru", units=3, inputs=2), folder + "/gru.pt", step=5)
+    ...     sorted(torch.load(folder + "/gru.pt", weights_only=True))
+    ['record', 'sha256', 'weights']
     """
     weights = {
         name: torch.from_numpy(value.copy())
         for name, value in leaves(system)
         if isinstance(value, np.ndarray)
     }
-    record = json.dumps({"system": describe(system), "facts": facts}, sort_keys=True)
+    record = json.dumps({"system": system_record(system), "facts": facts}, sort_keys=True)
     data = BytesIO()
     torch.save({"weights": weights, "record": record, "sha256": digest(weights, record)}, data)
     _write(Path(path), data.getvalue())
 
 
-def load(path, like=None):
-    """The system of a checkpoint, with float64 arrays, validated as any other.
+@public
+def load(path: str | PathLike, like: System | None = None) -> System:
+    """Read the system of a checkpoint, with float64 arrays, validated as any other.
 
-    A model of dynmem is built from the record; for a system of the user's own pass ``like``, one of
-    the same kind and shapes. Raises DamageError where the file does not match its checksum, is not
-    a checkpoint, or holds objects other than tensors.
+    Parameters
+    ----------
+    path : path
+        File that ``save`` or ``dm.fit(..., checkpoint=path)`` has written.
+    like : System, optional
+        For a system of your own, one of the same class and shapes; a model of dynmem is built from
+        the record.
 
+    Returns
+    -------
+    System
+
+    Raises
+    ------
+    DamageError
+        Where the file does not match its checksum, is not a checkpoint, or holds objects other than
+        tensors.
+    ShapeError
+        Where ``like`` has other shapes.
+    TypeError
+        For a system of your own without ``like``.
+
+    Examples
+    --------
     >>> import tempfile, dynmem as dm
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save(dm.models.get("gru", units=3, inputs=2), folder + "/gru.pt")
-    ...     load(folder + "/gru.pt").size
+    ...     dm.training.save(dm.models.get("gru", units=3, inputs=2), folder + "/gru.pt")
+    ...     dm.training.load(folder + "/gru.pt").size
     3
     """
     weights, record = read(path)
@@ -97,7 +146,7 @@ def _write(path, data):
         raise
 
 
-def read(path):
+def read(path: str | PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
     """Weights (a dict of tensors) and record (a dict with "system" and "facts") of a checkpoint,
     compared with its checksum."""
     data = Path(path).read_bytes()
@@ -141,8 +190,8 @@ def _record(text, path):
     return record
 
 
-def _described(value, depth=DEEPEST):
-    """Whether ``describe`` could have made this."""
+def _described(value, depth=MAX_DEPTH):
+    """Whether ``system_record`` could have returned this."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return True
     match value if depth else None:
@@ -164,7 +213,7 @@ def _foreign(path, reason):
 def _payload(data, path):
     refused = f"refused: checkpoint holds objects other than tensors: {path}"
     damaged = f"{path} is damaged: take an older copy or train again"
-    # torch.save has made zip files since 2020: anything else is not even opened
+    # torch.save has written zip files since 2020: anything else is not even opened
     if data[:2] != b"PK":
         raise DamageError(refused)
     try:
@@ -192,7 +241,7 @@ def _digest(weights, record):
         return None
 
 
-def digest(weights, record):
+def digest(weights: dict[str, torch.Tensor], record: str) -> str:
     """SHA-256 over names, types, shapes and bytes of the weights and over the record."""
     found = hashlib.sha256(record.encode())
     for name in sorted(weights):
@@ -202,16 +251,18 @@ def digest(weights, record):
     return found.hexdigest()
 
 
-def describe(value):
-    """A system as JSON holds it: its kind and fields, systems inside it described too, arrays by a
-    mark, since the weights hold them."""
+def system_record(value: Any) -> Any:
+    """A system as JSON holds it: its class and fields, nested systems too, arrays by their shapes,
+    since the weights hold them."""
     if isinstance(value, System):
         return {
             "kind": type(value).__name__,
-            "fields": {f.name: describe(getattr(value, f.name)) for f in fields(value) if f.init},
+            "fields": {
+                f.name: system_record(getattr(value, f.name)) for f in fields(value) if f.init
+            },
         }
     if isinstance(value, (tuple, list)):
-        return {"entries": [describe(entry) for entry in value]}
+        return {"entries": [system_record(entry) for entry in value]}
     if isinstance(value, np.ndarray):
         return {"array": list(value.shape)}
     return (
@@ -240,11 +291,11 @@ def _build(described, arrays, file, path=""):
             "pass like=, a system of that kind"
         )
     inner = {k: _build(v, arrays, file, join(path, k)) for k, v in described["fields"].items()}
-    return _made(lambda: KINDS[kind](**inner), kind, file)
+    return _constructed(lambda: KINDS[kind](**inner), kind, file)
 
 
-def _made(make, kind, file):
-    """A system from its constructor, whose complaint is here one about the file."""
+def _constructed(make, kind, file):
+    """A system from its constructor; its error is re-raised as one about the file."""
     try:
         return make()
     except Exception as error:  # a user's own constructor may raise anything
@@ -271,19 +322,19 @@ def _into(like, described, arrays, file):
             f"{file} holds a {described['kind']} with {found}, which "
             f"{type(like).__name__} with {shapes} cannot take"
         )
-    if dict(_shapes(described)) != dict(_shapes(describe(like))):
+    if dict(_shapes(described)) != dict(_shapes(system_record(like))):
         raise _foreign(
             file, f"its record describes other arrays than those of a {described['kind']}"
         )
-    if unknown := sorted(described["fields"].keys() - describe(like)["fields"].keys()):
+    if unknown := sorted(described["fields"].keys() - system_record(like)["fields"].keys()):
         raise _foreign(file, f"a {described['kind']} has no field {', '.join(unknown)}")
-    return _made(
+    return _constructed(
         lambda: rebuilt(like, dict(_constants(described)) | arrays), described["kind"], file
     )
 
 
 def _constants(described, path=""):
-    """Numbers and words among the fields, by path: they may have been trained or chosen too."""
+    """Numbers and strings among the fields, by path: they may have been trained or set too."""
     if not isinstance(described, dict):
         yield path, described
         return

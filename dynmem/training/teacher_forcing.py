@@ -1,244 +1,301 @@
-"""Teaching a forecast by gradient descent: the model runs on its own output, and is corrected once
-in a doubling time of errors."""
+"""Train a forecaster by gradient descent: it runs on its own output, and is corrected once in a
+doubling time of errors."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from ..errors import ShapeError
-from ..labels import as_seed, dataset
-from ..tasks import whole
-from .fitting import descend, torch_threads
-from .forecast import SOURCE, WARMUP, Forecaster, fits, forcing_interval, forecaster, values
-from .options import as_model, generator, positive, refuse
+from ..labels import as_seed
+from ..runtime.validation import all_errors, generator, integer, number, public
+from ..system import Map
+from ..typing import Array, Rng
+from .forecaster import (
+    WARMUP_STEPS,
+    Forecaster,
+    as_model,
+    check_forecaster,
+    untrained_forecaster,
+)
+from .history import history_dataset
+from .loop import Callback, Schedule, as_device, evaluate, torch_threads, train
+from .orbit_data import forcing_interval, values
 from .trainable import Trainable, as_dtype
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 # loss of a forecast that never moves, and the share of it that a loss must be below to be called
 # learned
-FLOOR, ASKED = 1.0, 0.1
-TESTED = 64  # windows of the test part, where it has room for them
+FLOOR, PASS_RATIO = 1.0, 0.1
+TEST_WINDOWS = 64  # of the test part, where it has room for them
+SOURCE = "Mikhaeil, Monfared and Durstewitz (2022), NeurIPS 35, for the forcing interval"
 
 
 class Forced(Trainable):
-    """A model that hears the truth every ``forcing`` steps, and in between its own output, as a
-    torch module.
+    """A model that reads the truth every ``forcing`` steps, and in between its own output, as a
+    torch module: from z (batch, steps, k) to the forecast of z a step later."""
 
-    Takes z (batch, steps, k) and returns what the model says z to be a step later.
-    """
+    gain: torch.Tensor
 
-    def __init__(self, model, gain, forcing, dtype="float32"):
+    def __init__(self, model: Map, gain: np.ndarray, forcing: int, dtype: Any = "float32") -> None:
         super().__init__(model, dtype)
-        self.gain, self.forcing = torch.as_tensor(gain, dtype=self.dtype), forcing
+        self.register_buffer("gain", torch.as_tensor(gain, dtype=self.dtype), persistent=False)
+        self.forcing = forcing
 
-    def forward(self, u, x0=None):
-        """Outputs (batch, steps, k), all steps at once where the truth is heard at each."""
+    def forward(self, u: Array, x0: Array | None = None) -> torch.Tensor:
+        """Outputs (batch, steps, k), all steps at once where the truth is read at each."""
         if self.forcing == 1:
             return u + self.gain * super().forward(u)
-        twin, said = self.twin(), []
+        twin = self.twin()
+        forecast: list[torch.Tensor] = []
         h = u.new_zeros(len(u), self.system.size)
         for t, true in enumerate(u.unbind(1)):
-            # listening first, so that the states belong to the orbit before the model is left alone
-            z = true if t < WARMUP or (t - WARMUP) % self.forcing == 0 else said[-1]
+            # warm-up first, so that the states belong to the orbit before the model is left alone
+            forced = t < WARMUP_STEPS or (t - WARMUP_STEPS) % self.forcing == 0
+            z = true if forced else forecast[-1]
             h = twin.rule(h, z)
-            said.append(z + self.gain * twin.output(h, z))
-        return torch.stack(said, dim=1)
+            forecast.append(z + self.gain * twin.output(h, z))
+        return torch.stack(forecast, dim=1)
+
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Mean squared error (batch,) over the scored steps, in units of the gain."""
+        error = (outputs - targets) / self.gain
+        return error[:, WARMUP_STEPS:].square().mean((1, 2))
 
 
+@public
 def fit_forecaster(
-    model,
-    data,
+    model: Map | str,
+    data: Dataset,
     *,
-    steps=2000,
-    units=32,
-    forcing=None,
-    window=None,
-    batch=64,
-    learning_rate=3e-3,
-    clip=1.0,
-    noise=0.0,
-    rng=0,
-    dtype="float32",
-    threads=1,
-):
-    """Teach a model to forecast a dataset x(time, state), by Adam with a learning rate that falls
-    to 0 as a cosine.
+    steps: int = 2000,
+    units: int = 32,
+    rng: Rng = 0,
+    device: Any = None,
+    callback: Callback | None = None,
+    forcing: int | None = None,
+    window: int | None = None,
+    batch: int = 64,
+    learning_rate: float = 3e-3,
+    clip: float | None = 1.0,
+    noise: float = 0.0,
+    progress: bool | None = False,
+    dtype: Any = "float32",
+    threads: int | None = 1,
+) -> tuple[Forecaster, Dataset]:
+    """Train a model to forecast an orbit, by Adam with a rate that falls to 0 as a cosine.
 
-    Windows of the training part are drawn at random; the model hears the truth for 20 steps, and
-    then every ``forcing`` steps only (by default ln 2/lambda_1, ``forcing_interval``; 1: at every
-    step, all steps at once). In between it hears itself, so that its errors grow as in use and
-    gradients pass through its own dynamics, yet no longer than errors take to double. Loss: mean
-    squared error over the scored steps, in units of the standard increment, so that 1 is a forecast
-    that never moves.
+    Windows of the training part are drawn at random; the model reads the truth for 20 steps, and
+    then every ``forcing`` steps only. In between it reads its own output, so that its errors grow
+    as in use and gradients pass through its own dynamics, yet no longer than errors take to double.
+    The loss is the mean squared error over the scored steps, in units of the standard increment, so
+    that 1 is a forecast that never moves.
 
-    model: a Map with as many inputs as outputs, a name of ``dm.models``, of so many ``units``, or a
-    ``Forecaster`` that is taught on; window: steps (default the listening and two intervals, at
-    least 100); noise: standard deviation of white noise on what is heard of the truth, in standard
-    deviations of the data. Returns the ``Forecaster``, and a Dataset over ``step``: training_loss
-    and gradient_norm; test_loss and test_error on 64 windows of the test part (fewer where they
-    would overlap), heard in the same way; attributes floor (1), asked, and learned, 1 where
-    test_loss + 2 test_error < asked floor, else 0.
+    Parameters
+    ----------
+    model : Map or str
+        A map with as many inputs as outputs, a name of ``dm.models``, or a ``Forecaster`` whose
+        training goes on.
+    data : xarray.Dataset
+        An orbit x(time, state).
+    steps : int
+        Training steps.
+    units : int
+        Units of a model that is named.
+    rng : int or numpy.random.Generator, optional
+        Draws a model that is named, windows and noise.
+    device : str or torch.device, optional
+        Device to train on; None: the CPU.
+    callback : callable, optional
+        Called as ``callback(step, row)`` after each step; ``row`` is a dict of training_loss and
+        gradient_norm.
+    forcing : int, optional
+        Steps between two corrections; None: ln 2/lambda_1, ``forcing_interval``; 1: at every step,
+        all steps at once.
+    window : int, optional
+        Steps of a window; None: the warm-up and two intervals, at least 100.
+    batch : int
+        Windows of a step.
+    learning_rate : float
+        At the first step.
+    clip : float or None
+        Largest norm of the gradient; None: no clipping.
+    noise : float
+        Standard deviation of white noise on what is read of the truth, in standard deviations of
+        the data.
+    progress : bool or None
+        A bar on stderr; None: where that is a terminal.
+    dtype : torch.dtype or {"float32", "float64"}
+        Precision.
+    threads : int or None
+        Threads of torch, on which the bits depend; None: as set.
 
-    Measured on Lorenz-63 without noise: a GRU of 48 units, taught at every step (2500 steps, 8e-3),
-    forecasts 3.9 Lyapunov times; 100 steps more at the doubling time, with 3e-5, bring its
-    attractor nearer to the true one and the forecast no further (3.6), with 5e-4 or more they lose
-    it (2.2). Begin with ``forcing=1`` and go on with a small learning rate. 64 units taught longer
-    (5000 steps of windows of 50, 5e-3: 86 s of one processor) reach 4.1 to 5.2 (seeds 0 to 2), and
-    a first exponent of 0.905; an echo-state network of 300 units, in two seconds, 8.2.
+    Returns
+    -------
+    forecaster : Forecaster
+        With the weights of the last step.
+    history : xarray.Dataset
+        training_loss : (step,), 1
+            Mean loss of each step.
+        gradient_norm : (step,), 1
+            Norm of the gradient before clipping.
+        test_loss : (), 1
+            The same loss on 64 windows of the test part (fewer where they would overlap).
+        test_loss_error : (), 1
+            Standard error of the test loss, of independent windows.
+        learned : (), 1
+            1 where test_loss + 2 test_loss_error < pass_ratio * floor, else 0.
 
-    Raises NotFiniteError with the step where the loss is lost, ShapeError where the data is too
-    short, ValueError for options that cannot be. Source: Mikhaeil, Monfared and Durstewitz (2022),
-    NeurIPS 35; Brenner et al. (2022), ICML.
+        The attributes hold floor (1) and pass_ratio (0.1).
 
+    Raises
+    ------
+    NotFiniteError
+        With the step where the loss is lost.
+    ShapeError
+        Where the data is too short, or not an orbit.
+    ValueError
+        For options that cannot be.
+
+    Notes
+    -----
+    Measured on Lorenz-63 without noise: a GRU of 48 units, trained with forcing at every step (2500
+    steps, 8e-3), forecasts 3.9 Lyapunov times; 100 steps more at the doubling time, with 3e-5,
+    bring its attractor nearer to the true one and the forecast no further (3.6), with 5e-4 or more
+    they lose it (2.2). Begin with ``forcing=1`` and go on with a small learning rate. 64 units
+    trained longer (5000 steps of windows of 50, 5e-3: 86 s of one processor) reach 4.1 to 5.2
+    (seeds 0 to 2), and a first exponent of 0.905; an echo-state network of 300 units, in two
+    seconds, 8.2.
+
+    References
+    ----------
+    Mikhaeil, Monfared and Durstewitz (2022), NeurIPS 35; Brenner et al. (2022), ICML.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> forecaster, history = fit_forecaster("gru", dm.datasets.load("henon", samples=2000), steps=200, forcing=1, learning_rate=1e-2)
-    >>> forecaster.outputs, history.learned
+    >>> data = dm.datasets.load("henon", samples=2000)
+    >>> forecaster, history = dm.training.fit_forecaster(
+    ...     "gru", data, steps=60, units=16, batch=16, forcing=1, window=30, learning_rate=3e-2
+    ... )
+    >>> forecaster.outputs, int(history.learned)
     (2, 1)
     """
     y = values(data, "train")
-    forcing = forcing_interval(data) if forcing is None else forcing
-    window = max(100, WARMUP + 2 * forcing) if window is None else window
-    _check(locals())
-    drawing = generator(rng)
-    if not isinstance(model, Forecaster):
-        model = forecaster(
-            as_model(model, y.shape[1], y.shape[1], units, drawing.spawn(1)[0]), data
-        )
-    fits(model, y)
-    untaught, z, test = model, model.standard(y), model.standard(values(data, "test"))
+    given = _checked(dict(locals()))
+    drawing, forcing, window = given["drawing"], given["forcing"], given["window"]
+    forecaster = _as_forecaster(model, data, y, given["units"], drawing)
+    z, test = forecaster.standard(y), forecaster.standard(values(data, "test"))
     _check_lengths(z, test, window)
-    module = Forced(untaught.model, untaught.gain, forcing, dtype)
-    gain, scored = module.gain, slice(WARMUP, None)
-    descent = torch.optim.Adam(module.parameters(), lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(descent, steps)
-    rows = []
-    whole_orbit = torch.as_tensor(z, dtype=module.dtype)
-
-    def batches():
-        for _ in range(steps):
-            drawn = windows(whole_orbit, drawing.integers(len(z) - window, size=batch), window)
-            heard = drawn[:, :-1]
-            yield (
-                heard
-                + noise * torch.as_tensor(drawing.standard_normal(heard.shape), dtype=module.dtype)
-                if noise
-                else heard,
-                drawn[:, 1:],
-            )
-
-    def measure(said, true):
-        return ((said - true) / gain)[:, scored].square().mean((1, 2))
-
-    where = (
-        f"of {steps} ({type(untaught.model).__name__}, learning_rate={learning_rate}, "
-        f"forcing={forcing})"
-    )
-    with torch_threads(threads):
-        for row in descend(module, descent, batches(), measure, clip, where):
-            rows.append(row)
-            schedule.step()
-        tested = _tested(
-            module, torch.as_tensor(test, dtype=module.dtype), min(window, len(test) - 2), measure
+    module = Forced(forecaster.model, forecaster.gain, forcing, given["dtype"])
+    module.to(given["device"])
+    tensor = partial(torch.as_tensor, dtype=module.dtype, device=module.device)
+    kind = type(forecaster.model).__name__
+    with torch_threads(given["threads"]):
+        rows, _ = train(
+            module,
+            _batches(tensor(z), given),
+            None,
+            given["schedule"],
+            loss=module.loss,
+            callback=callback,
+            progress=progress,
+            label=f"of {steps} ({kind}, learning_rate={learning_rate}, forcing={forcing})",
         )
-    return replace(untaught, model=module.frozen()), _history(
+        score = evaluate(module, judging_windows(tensor(test), window), module.loss)
+    names = ("steps", "forcing", "window", "batch", "learning_rate", "clip", "noise")
+    settings = {name: given[name] for name in names} | {"dtype": str(module.dtype)}
+    return replace(forecaster, model=module.frozen()), history_dataset(
         rows,
-        tested,
-        untaught,
-        rng,
-        {
-            "steps": steps,
-            "forcing": forcing,
-            "window": window,
-            "batch": batch,
-            "learning_rate": learning_rate,
-            "clip": clip,
-            "noise": noise,
-        },
+        score,
+        learned=score.loss + 2.0 * score.error < PASS_RATIO * FLOOR,
+        unit="1",
+        graded=False,
+        title=f"training of {kind} to forecast",
+        source=SOURCE,
+        parameters=settings | {"model": forecaster.model},
+        seed=as_seed(rng),
+        threads=given["threads"] or torch.get_num_threads(),
+        floor=FLOOR,
+        pass_ratio=PASS_RATIO,
     )
 
 
-def windows(orbit, begin, steps):
+def _checked(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of ``fit_forecaster``, checked, with the schedule and the Generator; one error for
+    all that cannot be."""
+    given = dict(options)
+    least = {"forcing": 1, "window": WARMUP_STEPS + 1, "threads": 1}
+    with all_errors() as check:
+        names = ("steps", "learning_rate", "clip")
+        schedule = {name: options[name] for name in names}
+        given["schedule"] = check(Schedule, **schedule, decay="cosine")
+        for name in ("units", "batch"):
+            given[name] = check(integer, name, options[name])
+        for name in (name for name in least if options[name] is not None):
+            given[name] = check(integer, name, options[name], least[name])
+        given["noise"] = check(number, "noise", options["noise"], least=0)
+        given["drawing"] = check(generator, options["rng"])
+        given["dtype"] = check(as_dtype, options["dtype"])
+        given["device"] = check(as_device, options["device"])
+    if given["forcing"] is None:
+        given["forcing"] = forcing_interval(given["data"])
+    if given["window"] is None:
+        given["window"] = max(100, WARMUP_STEPS + 2 * given["forcing"])
+    return given | {"steps": given["schedule"].steps}
+
+
+def _as_forecaster(model, data, y, units, drawing) -> Forecaster:
+    """The forecaster itself, or that of a model or a name, for the values y (T, k)."""
+    if not isinstance(model, Forecaster):
+        model = as_model(model, y.shape[1], y.shape[1], units, drawing.spawn(1)[0])
+        model = untrained_forecaster(model, data)
+    check_forecaster(model, y)
+    return model
+
+
+def windows(orbit: torch.Tensor, begin: np.ndarray, steps: int) -> torch.Tensor:
     """Stretches (count, steps + 1, k) of an orbit (T, k), from the samples at which they begin."""
-    return orbit[torch.as_tensor(begin)[:, None] + torch.arange(steps + 1)]
+    offsets = torch.arange(steps + 1, device=orbit.device)
+    return orbit[torch.as_tensor(begin, device=orbit.device)[:, None] + offsets]
 
 
-def _tested(module, orbit, steps, measure):
-    """Mean loss and its standard error, over windows evenly spread in the test part, so few that no
-    step is scored twice."""
+def _batches(orbit, given) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Random windows of an orbit: inputs, disturbed by noise, and targets."""
+    drawing, window = given["drawing"], given["window"]
+    for _ in range(given["steps"]):
+        begin = drawing.integers(len(orbit) - window, size=given["batch"])
+        drawn = windows(orbit, begin, window)
+        inputs = drawn[:, :-1]
+        if given["noise"]:
+            disturbance = torch.as_tensor(drawing.standard_normal(inputs.shape))
+            inputs = inputs + given["noise"] * disturbance.to(inputs)
+        yield inputs, drawn[:, 1:]
+
+
+def judging_windows(orbit: torch.Tensor, window: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs and targets of windows evenly spread over an orbit (T, k), so few that no step is
+    scored twice."""
+    steps = min(window, len(orbit) - 2)
     last = len(orbit) - steps - 1
-    count = min(TESTED, max(2, 1 + last // (steps - WARMUP)))
+    count = min(TEST_WINDOWS, max(2, 1 + last // (steps - WARMUP_STEPS)))
     drawn = windows(orbit, np.linspace(0, last, count).astype(int), steps)
-    with torch.no_grad():
-        losses = measure(module(drawn[:, :-1]), drawn[:, 1:]).double().numpy()
-    return float(losses.mean()), float(losses.std(ddof=1) / np.sqrt(count))
+    return drawn[:, :-1], drawn[:, 1:]
 
 
 def _check_lengths(z, test, window):
     """Refuse parts that are shorter than a window."""
-    for name, part, least in (("training", z, window + 2), ("test", test, WARMUP + 3)):
+    for name, part, least in (("training", z, window + 2), ("test", test, WARMUP_STEPS + 3)):
         if len(part) < least:
             raise ShapeError(
                 f"the {name} part has {len(part)} samples, too few for windows of "
                 f"{least - 2} steps: load more, or pass a shorter "
                 "window"
             )
-
-
-def _check(options):
-    """Every option that cannot be, in one error."""
-    as_dtype(options["dtype"])
-    counts = {
-        "steps": 1,
-        "units": 1,
-        "batch": 1,
-        "forcing": 1,
-        "window": WARMUP + 1,
-        **({} if options["threads"] is None else {"threads": 1}),
-    }
-    above = ("learning_rate",) if options["clip"] is None else ("learning_rate", "clip")
-    refuse(
-        [
-            *whole(options, **counts),
-            *positive(options, *above),
-            *positive(options, "noise", least=0),
-        ]
-    )
-
-
-def _history(rows, tested, untaught, rng, settings):
-    losses, norms = np.array(rows).T
-    made = {
-        "training_loss": (
-            "step",
-            losses,
-            "1",
-            "mean squared error in squared units of the standard increment",
-        ),
-        "gradient_norm": ("step", norms, "1", "norm of the gradient before clipping"),
-        "test_loss": (
-            (),
-            tested[0],
-            "1",
-            "the same loss on windows of the test part, after the last step",
-        ),
-        "test_error": (
-            (),
-            tested[1],
-            "1",
-            "standard error of the test loss, of independent windows",
-        ),
-    }
-    verdict = {
-        "floor": FLOOR,
-        "asked": ASKED,
-        "learned": int(tested[0] + 2.0 * tested[1] < ASKED * FLOOR),
-    }
-    return dataset(
-        made,
-        {"step": ("step", np.arange(1, len(rows) + 1), "step", "training step")},
-        source=SOURCE,
-        seed=as_seed(rng),
-        title=f"teaching {type(untaught.model).__name__} to forecast",
-        parameters=settings | {"model": untaught.model},
-        **verdict,
-    )

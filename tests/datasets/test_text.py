@@ -269,12 +269,12 @@ def test_a_network_reads():
         batch=8,
         rng=0,
         learning_rate=2e-2,
-        held_out=64,
+        validation_size=64,
         evaluate_every=150,
         progress=False,
     )
     assert (
-        float(history.held_out_loss[-1]) + 2.0 * float(history.held_out_error[-1])
+        float(history.validation_loss[-1]) + 2.0 * float(history.validation_loss_error[-1])
         < 0.95 * task.floor
     )
 

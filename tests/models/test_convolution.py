@@ -528,9 +528,15 @@ def test_training_and_saving(tmp_path):
     task = dm.tasks.get("copy", delay=6, symbols=2, length=1, scored="recalled")
     start = get("tcn", units=12, inputs=task.inputs, outputs=task.outputs, layers=3, kernel=2)
     trained, history = dm.fit(
-        start, task, steps=120, evaluate_every=40, held_out=128, learning_rate=1e-2, progress=False
+        start,
+        task,
+        steps=120,
+        evaluate_every=40,
+        validation_size=128,
+        learning_rate=1e-2,
+        progress=False,
     )
-    assert history.learned and history.held_out_loss[-1] < 0.1 * task.floor
+    assert history.learned and history.validation_loss[-1] < 0.1 * task.floor
     checkpoint.save(trained, tmp_path / "tcn.pt")
     again, u = (
         checkpoint.load(tmp_path / "tcn.pt"),

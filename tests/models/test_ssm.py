@@ -454,9 +454,9 @@ def test_training_reduces_the_loss():
         step_max=0.5,
     )
     trained, history = dm.fit(
-        model, task, steps=150, evaluate_every=75, held_out=64, learning_rate=1e-2
+        model, task, steps=150, evaluate_every=75, validation_size=64, learning_rate=1e-2
     )
-    assert history.held_out_loss[-1] < 0.7 * history.floor
+    assert history.validation_loss[-1] < 0.7 * history.floor
     assert trained.layers[1].mixer.continuous(0).exponents[0] < 0
 
 

@@ -143,7 +143,7 @@ def test_the_delay_line_is_regression_on_delays():
     rng = np.random.default_rng(0)
     y = np.cumsum(rng.standard_normal((200, 3)), axis=0)
     data = series(y)
-    taught = dm.training.forecast.echo_state_forecaster(
+    taught = dm.training.echo_state_forecaster(
         study.delay_line(3, 4), data, washout=4, ridge=0.0, noise=0.0
     )
     known = y[data.split.values == 0]
@@ -153,7 +153,7 @@ def test_the_delay_line_is_regression_on_delays():
     weights = np.linalg.lstsq(delays[1:], known[5:], rcond=None)[0]
     at, heard = 150, y[147:151][::-1].ravel()
     np.testing.assert_allclose(
-        taught.output(taught.rule(taught.warmed(y[:151]), None), None),
+        taught.output(taught.rule(taught.warmed_up(y[:151]), None), None),
         np.append(heard, 1.0) @ weights,
         atol=1e-8,
     )

@@ -1,7 +1,8 @@
-"""Any dataset trains any model by name: what each asks, parts that share nothing, who has memory
-learns and who has none does not."""
+"""Any dataset trains any model by name: inputs and targets, sets that share nothing; a model with a
+memory learns, one without does not."""
 
 import functools
+import itertools
 import json
 import wave
 from dataclasses import replace
@@ -16,6 +17,7 @@ from dynmem.errors import NotFiniteError, ShapeError, UnknownNameError
 from dynmem.training import task_of
 from dynmem.training.dataset_tasks import GOALS
 
+ONCE = {"steps": 1, "progress": False}
 SMALL = {  # one small dataset for each goal, and the options of its task
     "forecast": ("henon", {"samples": 300}, {"steps": 22}),
     "choice": ("wong_wang_delay", {"trials": 20, "dt": 0.1, "delay": 0.5}, {}),
@@ -73,14 +75,20 @@ def test_every_dataset_names_a_goal_that_is_known():
     assert set(dm.datasets.names()) == orbits | others
 
 
-@pytest.mark.parametrize("goal", GOALS)
-@pytest.mark.parametrize("model", dm.models.names())
-def test_every_model_trains_on_every_kind_of_dataset(model, goal, recorded):
+# A model reads the widths of a task and nothing of its goal: each model once, each goal with two or
+# three models, prove what all pairs would.
+PAIRS = list(zip(dm.models.names(), itertools.cycle(GOALS), strict=False))
+
+
+@pytest.mark.parametrize(("model", "goal"), PAIRS)
+def test_every_model_and_every_goal_train(model, goal, recorded):
     task = small(goal, recorded)
-    trained, history = dm.fit(model, task, units=4, steps=1, batch=2, held_out=2, progress=False)
+    trained, history = dm.fit(
+        model, task, units=4, steps=1, batch=2, validation_size=2, progress=False
+    )
     assert (
         history.floor == task.floor > 0
-        and history.asked == task.asked
+        and history.pass_ratio == task.pass_ratio
         and history.learned in (0, 1)
         and np.isfinite(history.test_loss)
     )
@@ -100,13 +108,13 @@ def test_parts_share_no_sequence_and_the_answer_is_not_in_the_input(goal, record
     if goal not in ("next_token", "recall"):
         rows = [{row.tobytes() for row in part.inputs_array} for part in parts]
         assert not (rows[0] & rows[1] or rows[0] & rows[2] or rows[1] & rows[2])
-    # at the moment of the answer nothing is heard
+    # at the moment of the answer the input is constant
     if goal in ("choice", "angle", "recall", "speaker"):
         last = task.inputs_array[:, -1]
         assert np.ptp(last) == 0.0 and task.dependency > 0
 
 
-def test_what_is_asked_is_what_the_dataset_holds(recorded):
+def test_inputs_and_targets_are_those_of_the_dataset(recorded):
     data = data_of("choice", recorded)
     task, train = small("choice", recorded), data.split.values == 0
     np.testing.assert_array_equal(task.targets[:, 0], data.choice.values[train])
@@ -160,7 +168,12 @@ LEARNS = {  # small datasets on which a few hundred steps are enough
     ),
     "recall": ("hopfield_recall", {"stored": 3, "units": 40, "trials": 200}, {}, {"steps": 100}),
     "trace": ("synapse_traces", {"lags": 20, "synapses": 20, "repeats": 1}, {}, {"steps": 120}),
-    "next_token": ("text", {"vocabulary": 256}, {"steps": 16}, {"steps": 120, "held_out": 64}),
+    "next_token": (
+        "text",
+        {"vocabulary": 256},
+        {"steps": 16},
+        {"steps": 120, "validation_size": 64},
+    ),
     "speaker": ("telephone_prompts", {"samples": 30, "silence": 6}, {}, {"steps": 80}),
 }
 
@@ -195,18 +208,18 @@ def test_no_step_of_a_forecast_is_scored_twice_where_it_is_judged():
 
 @pytest.mark.parametrize("goal", GOALS)
 def test_a_memory_learns(goal, recorded):
-    """Below the floor by the margin that is asked, on a test that had no say."""
+    """Below the floor by the required margin, on a test set that had no say."""
     _, _, history = trained_on(goal, "gru", recorded)
     assert (
         history.learned == 1
-        and history.test_loss + 2 * history.test_error < history.asked * history.floor
+        and history.test_loss + 2 * history.test_loss_error < history.pass_ratio * history.floor
     )
     if "chance" in history.attrs:
         assert history.test_accuracy > history.chance + 0.1
 
 
 @pytest.mark.parametrize("goal", ["choice", "angle", "recall", "speaker"])
-def test_who_hears_the_last_three_steps_does_not(goal, recorded):
+def test_a_model_that_reads_the_last_three_steps_does_not_learn(goal, recorded):
     task, _, history = trained_on(goal, "tcn", recorded)
     assert task.dependency > 3 and history.learned == 0 and history.test_loss > 0.8 * history.floor
 
@@ -226,7 +239,7 @@ def test_the_best_weights_are_chosen_on_one_part_and_judged_on_another(recorded)
     )
     trained, history = dm.fit("gru", task, **settings)
     assert (
-        history.best_step == int(history.step[history.held_out_loss.values.argmin()])
+        history.best_step == int(history.step[history.validation_loss.values.argmin()])
         and history.learned == 1
     )
     outputs, _ = trained.run(np.zeros((len(task.test[0]), trained.size)), task.test[0])
@@ -238,7 +251,7 @@ def test_the_best_weights_are_chosen_on_one_part_and_judged_on_another(recorded)
     assert (
         other.learned == 0
         and other.test_accuracy == 1 - history.test_accuracy
-        and other.held_out_loss.identical(history.held_out_loss)
+        and other.validation_loss.identical(history.validation_loss)
     )
     np.testing.assert_array_equal(turned.R, trained.R)
     counts = json.loads(history.attrs["parameters"])
@@ -296,7 +309,7 @@ def test_planets_and_even_motion_can_be_forecast():
     with pytest.raises(ValueError, match=r"set data.attrs\['characteristic_time'\]"):
         dm.training.valid_time(forecaster, planets)
     times = dm.training.valid_time(
-        forecaster, planets.assign_attrs(characteristic_time=0.2), starts=5, warm=10
+        forecaster, planets.assign_attrs(characteristic_time=0.2), starts=5, warmup=10
     )
     assert times.sizes["start"] == 5
     # its phase moves evenly: the increment is the unit, and the floor of that one 0
@@ -304,7 +317,7 @@ def test_planets_and_even_motion_can_be_forecast():
     assert duffing.floor == pytest.approx(2 / 3, abs=0.02) and np.abs(duffing.targets).max() < 10
 
 
-HENON, ONCE = dm.datasets.load("henon", samples=600), {"steps": 1, "progress": False}
+HENON = dm.datasets.load("henon", samples=600)
 
 
 @pytest.mark.parametrize(
@@ -345,14 +358,18 @@ HENON, ONCE = dm.datasets.load("henon", samples=600), {"steps": 1, "progress": F
         (
             lambda: task_of(dm.datasets.load("text", vocabulary=256), steps=0),
             ValueError,
-            "steps = 0: must be at least 1",
+            "steps = 0: must be a whole number of at least 1",
         ),
         (
             lambda: task_of(HENON.assign(x=HENON.x.where(HENON.time > 3))),
             NotFiniteError,
             "training part of the orbit holds NaN",
         ),
-        (lambda: task_of(HENON, steps=20), ValueError, "steps = 20: must be at least 21"),
+        (
+            lambda: task_of(HENON, steps=20),
+            ValueError,
+            "steps = 20: .* at least 21",
+        ),
         (
             lambda: task_of(HENON, steps=200),
             ShapeError,
@@ -361,7 +378,7 @@ HENON, ONCE = dm.datasets.load("henon", samples=600), {"steps": 1, "progress": F
         (
             lambda: task_of(HENON.assign(x=0.0 * HENON.x)),
             ValueError,
-            "x, y of the training part stands still",
+            "x, y of the training part is constant",
         ),
         (
             lambda: task_of(dm.datasets.load("wong_wang_delay", trials=10, dt=0.1), every=25),
@@ -392,7 +409,7 @@ HENON, ONCE = dm.datasets.load("henon", samples=600), {"steps": 1, "progress": F
                 dm.datasets.load("synapse_traces", lags=5, synapses=5, repeats=1), rng="a"
             ),
             ValueError,
-            "rng = 'a': pass a seed",
+            "rng = 'a': pass",
         ),
         (
             lambda: dm.training.SplitSamples(np.zeros((4, 5, 2)), np.zeros((4, 5, 1))),
@@ -411,8 +428,12 @@ HENON, ONCE = dm.datasets.load("henon", samples=600), {"steps": 1, "progress": F
         (lambda: dm.fit("gru", "no such", **ONCE), UnknownNameError, "no task or dataset"),
         (lambda: dm.fit("grru", HENON, **ONCE), UnknownNameError, "no model is called 'grru'"),
         (lambda: dm.fit("gru", HENON, units=0, **ONCE), ValueError, "units = 0"),
-        (lambda: dm.fit("gru", HENON, rng="a", **ONCE), ValueError, "rng = 'a': pass a seed"),
-        (lambda: dm.fit("gru", HENON, rng=-1, **ONCE), ValueError, "rng = -1: pass a seed"),
+        (
+            lambda: dm.fit("gru", HENON, rng="a", **ONCE),
+            ValueError,
+            "rng = 'a': pass",
+        ),
+        (lambda: dm.fit("gru", HENON, rng=-1, **ONCE), ValueError, "rng = -1: pass"),
         (lambda: dm.fit("gru", "wong_wang", **ONCE), ValueError, "pass dt"),
         (
             lambda: dm.fit("gru", 3, **ONCE),

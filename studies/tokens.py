@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 
 import dynmem as dm
-from dynmem.datasets import text
+from dynmem.datasets import text, token_distances
 from dynmem.study import Study
 
 LEARNING_RATE = 1e-2
@@ -40,12 +40,12 @@ def measure(
     it."""
     options = {"characters": characters, "spectral_radius": spectral_radius, "window": window}
     measured = dm.analysis.token_paths(
-        text.token_lengths(source, vocabularies=[vocabulary]), **options
+        token_distances.token_lengths(source, vocabularies=[vocabulary]), **options
     ).isel(vocabulary=0, drop=True)
     predicted = dm.theory.token_paths(measured.characters_per_token.item(), **options).isel(
         vocabulary=0, drop=True
     )
-    apart = text.distances(source, vocabularies=[vocabulary]).tokens_apart.median()
+    apart = token_distances.distances(source, vocabularies=[vocabulary]).tokens_apart.median()
     found = measured.merge(
         predicted.rename({name: f"{name}_predicted" for name in predicted.data_vars})
     )

@@ -17,6 +17,7 @@ HEAVY = ("torch", "xarray", "sympy", "matplotlib", "numba", "pandas", "dask", "h
 FLOORS = [
     "typing",
     "errors",
+    "typing",
     "runtime",
     "arrays",
     "system",

@@ -42,7 +42,7 @@ def write_data(options: argparse.Namespace) -> int:
             }
             print(json.dumps(facts))
         else:
-            print(f"{path}\n{datasets.describe(dataset)}")
+            print(f"{path}\n{datasets.summary(dataset)}")
     return 0
 
 

@@ -1,5 +1,5 @@
-"""Data as labelled arrays that explain themselves: chaotic orbits, planets, neural memories, by
-name; kept without loss, read back unchanged."""
+"""Datasets by name: orbits of the systems of nature, planets, neural memories, text and speech, as
+labelled arrays that are stored without loss."""
 
 import lazy_loader as lazy
 

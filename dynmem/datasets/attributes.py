@@ -1,6 +1,13 @@
-"""What a file could not give back as it was, said before it is written."""
+"""Names and attributes that a file would not give back unchanged, refused before it is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 # by xarray, when it reads
 DECODED = (
@@ -15,17 +22,17 @@ DECODED = (
 )
 
 
-def refuse_lossy(dataset, suffix):
+def refuse_lossy(dataset: Dataset, suffix: str) -> None:
     """Raise ValueError with a line for each name and attribute that a file with this ending would
     change, TypeError for what is no Dataset.
 
     >>> import xarray as xr
-    >>> refuse_lossy(xr.Dataset(attrs={"seen": True}), ".nc")
+    >>> refuse_lossy(xr.Dataset(attrs={"a": True}), ".nc")
     Traceback (most recent call last):
     ...
-    ValueError: the attribute seen = True of the dataset: netCDF-4 holds text, numbers and lists of them
+    ValueError: the attribute a = True of the dataset: netCDF-4 holds text, numbers and lists
     """
-    refuse_others(dataset)
+    require_dataset(dataset)
     wrong = [
         f"the name {name!r}: pass text without '/'"
         for name in (*dataset.variables, *dataset.dims)
@@ -41,8 +48,8 @@ def refuse_lossy(dataset, suffix):
     for owner, v in dataset.variables.items():
         since = v.dtype.kind in "iuf" and " since " in str(v.attrs.get("units", ""))
         wrong += [
-            f"the attribute {name} of {owner} says how numbers are packed, and they would "
-            "be read otherwise: give it another name"
+            f"the attribute {name} of {owner} defines how numbers are packed, and they "
+            "would be read otherwise: give it another name"
             for name in v.attrs
             if name in DECODED or (name == "units" and since)
         ]
@@ -50,7 +57,7 @@ def refuse_lossy(dataset, suffix):
         raise ValueError("\n".join(wrong))
 
 
-def refuse_others(dataset):
+def require_dataset(dataset: object) -> None:
     """Raise TypeError for what is no Dataset."""
     import xarray as xr
 
@@ -63,7 +70,7 @@ def refuse_others(dataset):
         )
 
 
-def _in_netcdf(value):
+def _in_netcdf(value: Any) -> bool:
     """Whether netCDF-4 gives an attribute back: a list of one comes back as its number."""
     if np.ndim(value) == 1 and len(value) == 1 and not isinstance(value, (str, bytes)):
         return False
@@ -77,7 +84,7 @@ def _in_netcdf(value):
     return array.ndim <= 1 and array.dtype.kind in "iufcU" and not isinstance(value, bool)
 
 
-def _in_zarr(value):
+def _in_zarr(value: Any) -> bool:
     """Whether JSON gives an attribute back."""
     if isinstance(value, dict):
         return all(isinstance(name, str) for name in value) and all(map(_in_zarr, value.values()))
@@ -90,6 +97,6 @@ def _in_zarr(value):
 
 KEEPS = {".nc": _in_netcdf, ".zarr": _in_zarr}
 FORMATS = {
-    ".nc": "netCDF-4 holds text, numbers and lists of them",
+    ".nc": "netCDF-4 holds text, numbers and lists",
     ".zarr": "Zarr holds what JSON does",
 }

@@ -1,15 +1,19 @@
 """Byte-pair encoding: merges learned from words, applied to words, counted over a whole curve of
 vocabularies."""
 
+from __future__ import annotations
+
 import heapq
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 
 from ..errors import ShapeError
 
+Pair = tuple[int, int]
 # GPT-2's cut (Radford et al. 2019) in the words of ``re``: contractions, letters, digits and the
 # rest, each with the space before it.
 WORD = re.compile(r"'(?:s|t|re|ve|m|ll|d)| ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+")
@@ -24,19 +28,21 @@ class Words:
     """Distinct words as lists of tokens, how often each occurs, and where each pair of neighbours
     stands."""
 
-    def __init__(self, counts):
+    def __init__(self, counts: Mapping[tuple[int, ...], int]) -> None:
         self.pieces = [list(word) for word in counts]
         self.counts = list(counts.values())
-        self.pairs, self.where = Counter(), defaultdict(set)
+        self.pairs: Counter[Pair] = Counter()
+        self.where: defaultdict[Pair, set[int]] = defaultdict(set)
         for index, word in enumerate(self.pieces):
             for pair in pairwise(word):
                 self.pairs[pair] += self.counts[index]
                 self.where[pair].add(index)
 
-    def merge(self, pair, token):
-        """Put ``token`` for the pair everywhere, from the left; returns the pairs whose counts
-        rose, and how many tokens went."""
-        raised, saved = set(), 0
+    def merge(self, pair: Pair, token: int) -> tuple[set[Pair], int]:
+        """Replace the pair by ``token`` everywhere, from the left; returns the pairs whose counts
+        rose, and how many tokens were saved."""
+        raised: set[Pair] = set()
+        saved = 0
         for index in self.where.pop(pair, ()):
             old = self.pieces[index]
             new = merged(old, pair, token)
@@ -56,14 +62,15 @@ class Words:
         return raised, saved
 
     @property
-    def tokens(self):
+    def tokens(self) -> int:
         """Number of tokens, each word as often as it occurs."""
         return sum(len(word) * count for word, count in zip(self.pieces, self.counts, strict=True))
 
 
-def merged(word, pair, token):
+def merged(word: Sequence[int], pair: Pair, token: int) -> list[int]:
     """The word with ``token`` for each occurrence of the pair, from the left."""
-    out, i = [], 0
+    out: list[int] = []
+    i = 0
     while i < len(word):
         if i + 1 < len(word) and word[i] == pair[0] and word[i + 1] == pair[1]:
             out.append(token)
@@ -74,7 +81,7 @@ def merged(word, pair, token):
     return out
 
 
-def learn(counts, merges, first=256):
+def learn(counts: Mapping[tuple[int, ...], int], merges: int, first: int = 256) -> np.ndarray:
     """Merges learned from words, an array (merges, 2): the most frequent pair becomes a token,
     again and again (Sennrich et al. 2016).
 
@@ -87,7 +94,8 @@ def learn(counts, merges, first=256):
     >>> [len(encode(text, rules[:n])) for n in range(4)]
     [11, 9, 7, 5]
     """
-    words, rules = Words(counts), []
+    words = Words(counts)
+    rules: list[Pair] = []
     queue = [(-count, pair) for pair, count in words.pairs.items()]
     heapq.heapify(queue)
     while queue and len(rules) < merges:
@@ -103,7 +111,7 @@ def learn(counts, merges, first=256):
     return np.array(rules, dtype=np.int64).reshape(-1, 2)
 
 
-def encode(word, rules, first=256):
+def encode(word: Sequence[int], rules: np.ndarray, first: int = 256) -> list[int]:
     """Tokens of one word: the earliest merge that fits, until none does.
 
     >>> encode((0, 1, 0, 1), np.array([(0, 1)]), first=2)
@@ -112,22 +120,22 @@ def encode(word, rules, first=256):
     return _encode(word, ranks(rules), first)
 
 
-def ranks(rules):
+def ranks(rules: np.ndarray) -> dict[Pair, int]:
     """Number of each merge."""
     return {(int(a), int(b)): i for i, (a, b) in enumerate(rules)}
 
 
-def _encode(word, rank, first):
-    word = list(word)
-    while len(word) > 1:
-        best = min((rank.get(pair, len(rank)), pair) for pair in pairwise(word))
+def _encode(word: Sequence[int], rank: Mapping[Pair, int], first: int) -> list[int]:
+    pieces = list(word)
+    while len(pieces) > 1:
+        best = min((rank.get(pair, len(rank)), pair) for pair in pairwise(pieces))
         if best[0] == len(rank):
             break
-        word = merged(word, best[1], first + best[0])
-    return word
+        pieces = merged(pieces, best[1], first + best[0])
+    return pieces
 
 
-def curve(counts, rules, first=256):
+def curve(counts: Mapping[tuple[int, ...], int], rules: np.ndarray, first: int = 256) -> np.ndarray:
     """Number of tokens of the text after the first 0, 1, 2, ... merges, an array (merges + 1,).
 
     The merges of a small vocabulary are the first of a large one, and a token made by a merge can
@@ -138,22 +146,24 @@ def curve(counts, rules, first=256):
     return words.tokens + sum(saved) - np.cumsum([0, *saved])
 
 
-def count_words(texts):
+def count_words(texts: Iterable[str]) -> dict[tuple[int, ...], int]:
     """How often each word of the texts occurs, as tuples of alphabet numbers."""
-    found = Counter()
+    found: Counter[str] = Counter()
     for text in texts:
         found.update(WORD.findall(text))
     return {numbers(word): count for word, count in found.items()}
 
 
-def numbers(word):
+def numbers(word: str) -> tuple[int, ...]:
     """The alphabet numbers of a word's bytes."""
     return tuple(NUMBER[list(word.encode())].tolist())
 
 
-def tokens(text, rules):
+def tokens(text: str, rules: np.ndarray) -> np.ndarray:
     """Tokens of a text, an array (tokens,): words cut as GPT-2 cuts them, each encoded once."""
-    rank, known, out = ranks(rules), {}, []
+    rank = ranks(rules)
+    known: dict[str, list[int]] = {}
+    out: list[int] = []
     for word in WORD.findall(text):
         if word not in known:
             known[word] = _encode(numbers(word), rank, 256)
@@ -161,7 +171,7 @@ def tokens(text, rules):
     return np.array(out, dtype=np.int64)
 
 
-def spelled(rules):
+def spelled(rules: np.ndarray) -> list[bytes]:
     """Bytes of every token, a list: the alphabet, then each merge.
 
     >>> spelled(np.array([(NUMBER[104], NUMBER[105])]))[256]
@@ -173,7 +183,7 @@ def spelled(rules):
     return found
 
 
-def fast(texts, merges):
+def fast(texts: Sequence[str], merges: int) -> np.ndarray:
     """The merges of ``learn`` by the package ``tokenizers``, many times faster. Raises ImportError
     where it is missing."""
     import json

@@ -1,28 +1,35 @@
-"""Datasets kept in the user's cache folder, by the options and the code that made them."""
+"""Cache of datasets in the user's cache folder, by options and by the code that made them."""
+
+from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..runtime import files
 
+if TYPE_CHECKING:
+    from xarray import Dataset
+
 
 def cache_folder() -> Path:
-    """Where ``load(..., cache=True)`` keeps datasets: dynmem/datasets in the user's cache folder
+    """Folder of ``load(..., cache=True)``: dynmem/datasets in the user's cache folder
     (XDG_CACHE_HOME, or ~/.cache)."""
     return files.cache_base() / "dynmem" / "datasets"
 
 
-def cached(name, given, make):
-    """The dataset from the cache, where it matches its checksum and the code that made it; else it
-    is made, and kept where there is room.
+def cached(name: str, given: dict[str, Any], make: Callable[[], Dataset]) -> Dataset:
+    """The dataset from the cache, where it matches its checksum and the code that made it; else
+    ``make()``, cached where there is room.
 
-    What depends on a generator, or on random numbers without a seed, is another one each time: it
-    is made and not kept.
+    What depends on a Generator, or on random numbers without a seed, is another one each time and
+    is not cached.
     """
-    if not all(map(_says_all, given.values())):
+    if not all(map(_is_plain, given.values())):
         return make()
     try:
         path = cache_folder() / f"{name}-{_key(name, given)}.nc"
@@ -39,18 +46,17 @@ def cached(name, given, make):
     return made
 
 
-def _says_all(value):
-    """Whether an option, as it is written down, decides what is made."""
+def _is_plain(value: object) -> bool:
+    """Whether an option as it is written down determines what is made."""
     if isinstance(value, (list, tuple)):
-        return all(map(_says_all, value))
+        return all(map(_is_plain, value))
     return isinstance(value, (bool, int, float, str, np.bool_, np.number)) or (
         isinstance(value, np.ndarray) and value.dtype.kind in "biufU"
     )
 
 
-def _key(name, given):
-    """What decides a dataset: its options, and the text of every file of dynmem that could have a
-    hand in it."""
+def _key(name: str, given: dict[str, Any]) -> str:
+    """Hash of what determines a dataset: its options, and the source of every file of dynmem."""
     package = Path(__file__).parents[1]
     plain = {
         k: v.tolist() if isinstance(v, (np.ndarray, np.generic)) else v

@@ -1,19 +1,27 @@
-"""What a reader of a paper would ask of a dataset."""
+"""Summary of a Dataset as text, and the checksum of its content."""
+
+from __future__ import annotations
 
 import hashlib
 import json
 import textwrap
+from collections.abc import Iterator
 from os import PathLike
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .attributes import refuse_others
+from ..runtime.validation import public
+from .attributes import require_dataset
 from .registry import table
 from .splits import PARTS, pieces
 
-LARGEST = 2_000_000_000  # bytes up to which the checksum of the content is taken
-WHAT = {"law": "law", "law_latex": "law (LaTeX)"}
-ASKED = {
+if TYPE_CHECKING:
+    from xarray import DataArray, Dataset
+
+MAX_BYTES_HASHED = 2_000_000_000  # up to which the checksum of the content is computed
+LAWS = {"law": "law", "law_latex": "law (LaTeX)"}
+ATTRIBUTES = {
     "goal": "goal",
     "loss": "loss",
     "dependency": "lag in steps",
@@ -38,8 +46,8 @@ ASKED = {
     "options": "options",
     "dynmem_version": "version of dynmem",
 }
-# and what precedes the unit
-TIMED = {
+# attributes of time, and what precedes the unit
+TIME_POWERS = {
     "lyapunov_time": "",
     "characteristic_time": "",
     "sampling_step": "",
@@ -48,28 +56,44 @@ TIMED = {
 }
 
 
-def describe(dataset) -> str:
-    """Text on a dataset, or on the file that holds one: what it is, its law, sizes and units,
-    parts, floor, source, licence, seed, version, checksum.
+@public
+def summary(dataset: Dataset | str | PathLike) -> str:
+    """Text on a Dataset: law, dims, variables with units, parts, floor, source, licence, checksum.
 
-    The checksum is that of the content, the same in memory, in netCDF-4 and in Zarr.
+    Parameters
+    ----------
+    dataset : xarray.Dataset or path
+        A Dataset, or the file that holds one.
 
+    Returns
+    -------
+    str
+        A title and one row a fact. The checksum is that of the content, the same in memory, in
+        netCDF-4 and in Zarr.
+
+    Raises
+    ------
+    TypeError
+        For what is no Dataset, and for the name of a dataset, which ``describe`` takes.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> print(describe(dm.datasets.load("henon", samples=100)).splitlines()[1])
+    >>> print(dm.datasets.summary(dm.datasets.load("henon", samples=100)).splitlines()[1])
     law                x' = -a*x**2 + y + 1.0, y' = b*x
     """
     if isinstance(dataset, (str, PathLike)):
         if isinstance(dataset, str) and dataset in table():
             raise TypeError(
-                f"{dataset!r} is a name: pass dm.datasets.load({dataset!r}), or the "
-                "path of a file that holds it"
+                f"{dataset!r} is a name: pass it to dm.datasets.describe, or pass "
+                f"dm.datasets.load({dataset!r}), or the path of a file that holds it"
             )
         from .store import open
 
         with open(dataset) as opened:
-            return describe(opened)
-    refuse_others(dataset)
-    rows = [(words, dataset.attrs[name]) for name, words in WHAT.items() if name in dataset.attrs]
+            return summary(opened)
+    require_dataset(dataset)
+    rows = [(words, dataset.attrs[name]) for name, words in LAWS.items() if name in dataset.attrs]
     rows += [
         ("dims", ", ".join(f"{name} {size}" for name, size in sorted(dataset.sizes.items()))),
         *_variables(dataset),
@@ -88,13 +112,15 @@ def describe(dataset) -> str:
         if {name, f"{name}_meaning"} & set(dataset.attrs)
     ]
     rows += [
-        (words, _timed(dataset, name)) for name, words in ASKED.items() if name in dataset.attrs
+        (words, _timed(dataset, name))
+        for name, words in ATTRIBUTES.items()
+        if name in dataset.attrs
     ]
     rows.append(
         (
             "checksum",
             fingerprint(dataset)
-            if dataset.nbytes <= LARGEST
+            if dataset.nbytes <= MAX_BYTES_HASHED
             else "of a file this large see FILE.sha256",
         )
     )
@@ -102,9 +128,21 @@ def describe(dataset) -> str:
     return "\n".join([_printable(title), *(_row(*row) for row in rows)])
 
 
-def fingerprint(dataset) -> str:
+def fingerprint(dataset: Dataset) -> str:
     """SHA-256 of names, dims, units, numbers and attributes, whatever the file format.
 
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Dataset.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Examples
+    --------
     >>> import xarray as xr
     >>> fingerprint(xr.Dataset({"a": 1.0})) == fingerprint(xr.Dataset({"a": 2.0}))
     False
@@ -127,7 +165,7 @@ def fingerprint(dataset) -> str:
     return digest.hexdigest()
 
 
-def _attributes(attrs) -> bytes:
+def _attributes(attrs: dict) -> bytes:
     """Attributes as JSON, numpy's numbers and arrays as plain ones."""
     return json.dumps(
         {k: v.tolist() if hasattr(v, "tolist") else v for k, v in attrs.items()},
@@ -136,16 +174,16 @@ def _attributes(attrs) -> bytes:
     ).encode()
 
 
-def _timed(dataset, name):
+def _timed(dataset: Dataset, name: str) -> Any:
     """An attribute, with the unit of the coordinate time where it is one of time."""
     value = dataset.attrs[name]
     unit = dataset.time.attrs.get("units", "1") if "time" in dataset.coords else "1"
-    if name not in TIMED or unit == "1":
+    if name not in TIME_POWERS or unit == "1":
         return value
-    return f"{', '.join(map(_number, np.ravel(value)))} {TIMED[name]}{unit}"
+    return f"{', '.join(map(_number, np.ravel(value)))} {TIME_POWERS[name]}{unit}"
 
 
-def _variables(dataset):
+def _variables(dataset: Dataset) -> Iterator[tuple[str, str]]:
     for name, v in sorted(dataset.data_vars.items()):
         dims = ", ".join(f"{d}" for d in v.dims)
         yield (
@@ -166,8 +204,8 @@ def _variables(dataset):
         )
 
 
-def _flags(variable):
-    """What whole numbers stand for, where they are marks."""
+def _flags(variable: DataArray) -> str:
+    """Meanings of whole numbers that are flags."""
     values, words = (
         np.ravel(variable.attrs.get("flag_values", ())),
         str(variable.attrs.get("flag_meanings", "")).split(),
@@ -179,13 +217,13 @@ def _flags(variable):
     )
 
 
-def _unit(variable, before):
+def _unit(variable: DataArray, before: str) -> str:
     """The unit after a word or a space; nothing where it is 1."""
     unit = variable.attrs.get("units", "1")
     return "" if unit == "1" else before + unit
 
 
-def _parts(dataset):
+def _parts(dataset: Dataset) -> Iterator[tuple[str, str]]:
     if "split" in dataset.coords:
         counts = dict.fromkeys(PARTS, 0)
         for _, found in pieces(dataset):
@@ -195,7 +233,7 @@ def _parts(dataset):
         yield "parts", ", ".join(f"{name} {count}" for name, count in counts.items() if count)
 
 
-def _row(name, value):
+def _row(name: str, value: Any) -> str:
     if isinstance(value, (list, np.ndarray)):
         value = ", ".join(map(_number, np.ravel(value)))
     return textwrap.fill(
@@ -207,13 +245,13 @@ def _row(name, value):
     )
 
 
-def _number(value):
+def _number(value: Any) -> str:
     """A number with six digits; anything else as it is."""
     return f"{value:.6g}" if isinstance(value, (float, np.floating)) else str(value)
 
 
-def _printable(words):
-    """Words in one line, without the characters by which a file could command the terminal."""
+def _printable(words: object) -> str:
+    """Words in one line, without control characters, by which a file could command the terminal."""
     return "".join(
         letter if letter.isprintable() else "?" for letter in " ".join(str(words).split())
     )

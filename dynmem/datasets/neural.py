@@ -1,74 +1,128 @@
-"""Memories of neurons and synapses as datasets: delay-period activity, recall from a part, traces
-that fade."""
+"""Memories of neural circuits as datasets: delay-period activity, and recall from a part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..analysis.memory.recall import memory_trace
-from ..arrays import tensors
-from ..errors import NotFiniteError
-from ..labels import as_seed, dataset, describe_system
-from ..orbits import trajectory, whole_steps
+from ..orbits import trajectory
 from ..runtime.memory import require_memory
-from ..systems import (
-    BennaFusi,
-    CascadeSynapse,
-    Hopfield,
-    Impulses,
-    LeakySynapse,
-    Noisy,
-    RingAttractor,
-    WongWang,
-)
-from .checks import refuse
-from .splits import MEANINGS, in_time
+from ..runtime.validation import all_errors, generator, integer, number
+from ..systems import Hopfield, RingAttractor, WongWang
+from ..systems.equations import stated_equation
+from ..typing import Rng
+from .entry import Entry
+from .splits import check_shares
+from .trials import EPOCHS, LICENCE, REDUCE, epochs, label_epochs, label_trials, noisy_trials
 
-EPOCHS = {"fixation": 0, "cue": 1, "delay": 2, "choice": 3}
-AXIS = {"flag_values": list(EPOCHS.values()), "flag_meanings": " ".join(EPOCHS)}
-LICENCE = "none needed: computed"
-TIMES = dict.fromkeys(("fixation", "cue", "delay", "choice", "diffusion"), (0, np.inf))
-FEWER = "pass fewer, or shorter, ones"
+if TYPE_CHECKING:
+    from xarray import Dataset
+
 # nA to each population at a coherence of 0: 30 Hz times 5.2e-4 nA/Hz (Wong and Wang 2006)
 STIMULUS = 0.0156
+WONG_WANG_FLOOR = "share of trials in which the circuit itself chooses wrongly"
+RING_FLOOR = "root mean square error in rad after the delay, by the bump's diffusion"
+HOPFIELD_FLOOR = "share of wrong entries that is left in a large network of this load"
+
+
+def _check_epochs(check: Callable, **options: float) -> None:
+    """Check lengths of epochs, diffusion and the time between two samples."""
+    for name, value in options.items():
+        if name == "dt":
+            check(number, name, value, above=0)
+        else:
+            check(number, name, value, least=0)
 
 
 def wong_wang_delay(
     *,
-    trials=200,
-    coherence=0.05,
-    fixation=0.2,
-    cue=1.0,
-    delay=2.0,
-    choice=0.2,
-    diffusion=1e-3,
-    dt=0.01,
-    train=0.7,
-    validation=0.15,
-    rng=0,
-):
-    """Two populations hear a cue for one of them, hold it through a delay in noise, and choose:
-    delayed decisions of ``systems.WongWang``.
+    trials: int = 200,
+    coherence: float = 0.05,
+    fixation: float = 0.2,
+    cue: float = 1.0,
+    delay: float = 2.0,
+    choice: float = 0.2,
+    diffusion: float = 1e-3,
+    dt: float = 0.01,
+    train: float = 0.7,
+    validation: float = 0.15,
+    rng: Rng = 0,
+) -> Dataset:
+    """Delayed decisions of ``WongWang``: a cue, a delay in noise, and the choice of a population.
 
     In the cue the currents are 0.0156 (1 +- coherence) nA, the larger one to the population that is
-    cued, drawn trial by trial; then nothing. All trials start at rest. Times in s; diffusion D of
-    each gate in 1/s (``Noisy``); dt between two samples.
+    cued, drawn trial by trial; then nothing. All trials start at rest.
 
-    Returns activity(trial, time, population), the share of open gates; inputs(trial, time,
-    population) in nA; cued(trial), choice(trial) (the larger gate at the end) and correct(trial);
-    epoch(time); split(trial). floor: share of wrong choices. Source: Wong and Wang (2006), J.
-    Neurosci. 26, 1314.
+    Parameters
+    ----------
+    trials : int
+        Number of trials, at least 10.
+    coherence : float
+        Contrast of the cue, in [0, 1].
+    fixation, cue, delay, choice : float
+        Lengths of the epochs, in s.
+    diffusion : float
+        Diffusion of each gate, in 1/s (``Noisy``).
+    dt : float
+        Time between two samples, in s.
+    train, validation : float
+        Shares of the trials; the rest is the test.
+    rng : int or Generator
+        Seed of cues and noise.
 
-    >>> d = wong_wang_delay(trials=40, coherence=0.5)
-    >>> bool(d.correct.mean() > 0.9)
+    Returns
+    -------
+    xarray.Dataset
+        activity : (trial, time, population), 1
+            Share of open NMDA gates.
+        inputs : (trial, time, population), nA
+            Stimulus.
+        choice : (trial), 1
+            Population with the larger gate at the end.
+        correct : (trial), 1
+            1 where the choice is the population that was cued.
+
+        Coordinates: cued(trial), epoch(time), split(trial). The attribute floor is the share of
+        wrong choices.
+
+    Raises
+    ------
+    ValueError
+        With a line for each option that is out of its bounds.
+
+    References
+    ----------
+    Wong and Wang (2006), J. Neurosci. 26, 1314.
+
+    Examples
+    --------
+    >>> data = wong_wang_delay(trials=40, coherence=0.5)
+    >>> bool(data.correct.mean() > 0.9)
     True
     """
-    refuse(locals(), wholes={"trials": 10}, reals={"coherence": (0, 1)} | TIMES, positive=["dt"])
-    time, epoch = _epochs(dt, 2 * trials, fixation=fixation, cue=cue, delay=delay, choice=choice)
-    drawing, disturbing = np.random.default_rng(rng).spawn(2)
+    with all_errors() as check:
+        trials = check(integer, "trials", trials, 10)
+        check(number, "coherence", coherence, least=0, most=1)
+        _check_epochs(
+            check,
+            fixation=fixation,
+            cue=cue,
+            delay=delay,
+            choice=choice,
+            diffusion=diffusion,
+            dt=dt,
+        )
+        check(check_shares, train, validation)
+        check(generator, rng)
+    time, epoch = epochs(dt, 2 * trials, fixation=fixation, cue=cue, delay=delay, choice=choice)
+    drawing, disturbing = generator(rng).spawn(2)
     cued = drawing.integers(2, size=trials)
     signs = np.where(np.arange(2) == cued[:, None], 1.0, -1.0)
     currents = STIMULUS * (1.0 + coherence * signs)
     network = WongWang()
-    activity = _noisy_trials(
+    activity = noisy_trials(
         network, np.full((trials, 2), 0.1027), currents, epoch, dt, diffusion, disturbing
     )
     chosen = activity[:, -1].argmax(-1)
@@ -96,76 +150,121 @@ def wong_wang_delay(
     facts = {
         "goal": "choice",
         "floor": wrong,
-        "floor_meaning": "share of trials in which the circuit itself chooses wrongly",
+        "floor_meaning": WONG_WANG_FLOOR,
         "chance": 0.5,
         "chance_meaning": "share of wrong choices of a guess",
-        "law": network.__doc__.split("\n\n")[1].strip(),
+        "law": stated_equation(type(network)),
     }
-    return _labelled(
+    return label_epochs(
         variables,
         coords,
         time,
         epoch,
         "s",
-        network,
-        "delayed decisions",
-        rng,
-        trials,
-        train,
-        validation,
-        facts,
-        coherence=coherence,
-        diffusion=diffusion,
+        system=network,
+        title="delayed decisions",
+        rng=rng,
+        trials=trials,
+        train=train,
+        validation=validation,
+        facts=facts,
+        parameters={"coherence": coherence, "diffusion": diffusion},
     )
 
 
 def ring_attractor_delay(
     *,
-    trials=200,
-    units=64,
-    fixation=1.0,
-    cue=10.0,
-    delay=20.0,
-    choice=1.0,
-    strength=1.0,
-    diffusion=1e-3,
-    dt=0.1,
-    train=0.7,
-    validation=0.15,
-    rng=0,
-):
-    """A ring of neurons hears an angle, holds it as the place of a bump through a delay in noise,
-    and tells it: ``systems.RingAttractor``.
+    trials: int = 200,
+    units: int = 64,
+    fixation: float = 1.0,
+    cue: float = 10.0,
+    delay: float = 20.0,
+    choice: float = 1.0,
+    strength: float = 1.0,
+    diffusion: float = 1e-3,
+    dt: float = 0.1,
+    train: float = 0.7,
+    validation: float = 0.15,
+    rng: Rng = 0,
+) -> Dataset:
+    """Angles held by ``RingAttractor``: a cue, and the place of its bump after a delay in noise.
 
-    In the cue unit i hears strength cos(theta_i - angle), the angle drawn trial by trial; each
-    trial starts with a bump elsewhere. Times in time constants; diffusion D of each rate
-    (``Noisy``).
+    In the cue unit i has the input strength cos(theta_i - angle), the angle drawn trial by trial;
+    each trial starts with a bump at another angle.
 
-    Returns activity(trial, time, unit), inputs(trial, time, unit), angle(trial), decoded(trial,
-    time), error(trial), all angles in radians; epoch(time); split(trial). floor: root mean square
-    error of a bump that diffuses through the delay (``theory.ring_diffusion``). Source: Ben-Yishai,
-    Bar-Or and Sompolinsky (1995), PNAS 92, 3844; Burak and Fiete (2012), PNAS 109, 17645.
+    Parameters
+    ----------
+    trials : int
+        Number of trials, at least 10.
+    units : int
+        Number of neurons.
+    fixation, cue, delay, choice : float
+        Lengths of the epochs, in time constants.
+    strength : float
+        Strength of the cue, in units of the rate.
+    diffusion : float
+        Diffusion of each rate, per time constant (``Noisy``).
+    dt : float
+        Time between two samples, in time constants.
+    train, validation : float
+        Shares of the trials; the rest is the test.
+    rng : int or Generator
+        Seed of angles and noise.
 
-    >>> d = ring_attractor_delay(trials=20, diffusion=1e-6)
-    >>> bool(abs(d.error).max() < 0.1)
+    Returns
+    -------
+    xarray.Dataset
+        activity : (trial, time, unit), 1
+            Firing rate.
+        inputs : (trial, time, unit), 1
+            Input current.
+        decoded : (trial, time), rad
+            Angle of the population vector.
+        error : (trial), rad
+            Decoded angle at the end less the angle that was cued.
+
+        Coordinates: angle(trial) in rad, epoch(time), split(trial). The attribute floor is the root
+        mean square error of a bump that diffuses through the delay (``theory.ring_diffusion``).
+
+    Raises
+    ------
+    ValueError
+        With a line for each option that is out of its bounds.
+
+    References
+    ----------
+    Ben-Yishai, Bar-Or and Sompolinsky (1995), PNAS 92, 3844; Burak and Fiete (2012), PNAS 109,
+    17645.
+
+    Examples
+    --------
+    >>> data = ring_attractor_delay(trials=20, diffusion=1e-6)
+    >>> bool(abs(data.error).max() < 0.1)
     True
     """
-    refuse(
-        locals(),
-        wholes={"trials": 10, "units": 1},
-        reals={"strength": (-np.inf, np.inf)} | TIMES,
-        positive=["dt"],
-    )
+    with all_errors() as check:
+        trials = check(integer, "trials", trials, 10)
+        units = check(integer, "units", units)
+        check(number, "strength", strength)
+        _check_epochs(
+            check,
+            fixation=fixation,
+            cue=cue,
+            delay=delay,
+            choice=choice,
+            diffusion=diffusion,
+            dt=dt,
+        )
+        check(check_shares, train, validation)
+        check(generator, rng)
     from ..theory.brain import ring_diffusion
 
-    time, epoch = _epochs(
-        dt, trials * units, fixation=fixation, cue=cue, delay=delay, choice=choice
-    )
-    drawing, disturbing = np.random.default_rng(rng).spawn(2)
+    time, epoch = epochs(dt, trials * units, fixation=fixation, cue=cue, delay=delay, choice=choice)
+    drawing, disturbing = generator(rng).spawn(2)
     network = RingAttractor(units=units)
     angle, before = drawing.uniform(-np.pi, np.pi, (2, trials))
     cues = strength * np.cos(network.angles - angle[:, None])
-    activity = _noisy_trials(network, network.bump(before), cues, epoch, dt, diffusion, disturbing)
+    activity = noisy_trials(network, network.bump(before), cues, epoch, dt, diffusion, disturbing)
     decoded = network.phase(activity)
     variables = {
         "activity": (("trial", "time", "unit"), activity, "1", "firing rate"),
@@ -180,7 +279,7 @@ def ring_attractor_delay(
             "trial",
             np.angle(np.exp(1j * (decoded[:, -1] - angle))),
             "rad",
-            "angle told at the end less the angle that was cued",
+            "decoded angle at the end less the angle that was cued",
         ),
     }
     coords = {
@@ -190,77 +289,119 @@ def ring_attractor_delay(
     drift = ring_diffusion([delay + choice], diffusion=diffusion, units=units)
     facts = {
         "floor": float(np.sqrt(drift.variance[0])),
-        "floor_meaning": "root mean square error in rad after the delay, by the bump's diffusion",
+        "floor_meaning": RING_FLOOR,
         "chance": float(np.pi / np.sqrt(3.0)),
         "chance_meaning": "root mean square error of a guess",
         "goal": "angle",
-        "law": network.__doc__.split("\n\n")[1].strip(),
+        "law": stated_equation(type(network)),
     }
-    return _labelled(
+    return label_epochs(
         variables,
         coords,
         time,
         epoch,
         "time constant",
-        network,
-        "an angle held by a ring of neurons",
-        rng,
-        trials,
-        train,
-        validation,
-        facts,
-        strength=strength,
-        diffusion=diffusion,
+        system=network,
+        title="an angle held by a ring of neurons",
+        rng=rng,
+        trials=trials,
+        train=train,
+        validation=validation,
+        facts=facts,
+        parameters={"strength": strength, "diffusion": diffusion},
     )
 
 
 def hopfield_recall(
     *,
-    units=200,
-    stored=10,
-    trials=100,
-    cue_overlap=0.6,
-    steps=10,
-    temperature=0.0,
-    train=0.7,
-    validation=0.15,
-    rng=0,
-):
-    """A Hopfield network completes patterns from cues of which a part is wrong: all units at once,
-    ``systems.Hopfield``.
+    units: int = 200,
+    stored: int = 10,
+    trials: int = 100,
+    cue_overlap: float = 0.6,
+    steps: int = 10,
+    temperature: float = 0.0,
+    train: float = 0.7,
+    validation: float = 0.15,
+    rng: Rng = 0,
+) -> Dataset:
+    """Recall in a ``Hopfield`` network: patterns completed from cues that are partly wrong.
 
     Each trial starts from one of the stored random patterns with the share (1 - cue_overlap)/2 of
-    its entries reversed. At a temperature above 0 the updates are those of the heat bath.
+    its entries reversed; all units are updated at once. At a temperature above 0 the updates are
+    those of the heat bath.
 
-    Returns activity(trial, step, unit), +1 or -1, the first step being the cue; patterns(pattern,
-    unit); overlap(trial, step) with the pattern cued(trial); split(trial). floor: 1 - m of a large
-    network in its retrieved state (``theory.hopfield``), as the share of wrong entries (1 - m)/2;
-    chance 1/2. Source: Hopfield (1982), PNAS 79, 2554; Amit, Gutfreund and Sompolinsky (1985).
+    Parameters
+    ----------
+    units : int
+        Number of units, at least 2.
+    stored : int
+        Number of stored patterns.
+    trials : int
+        Number of trials, at least 10.
+    cue_overlap : float
+        Overlap of the cue with its pattern, in [-1, 1].
+    steps : int
+        Updates after the cue.
+    temperature : float
+        Temperature of the heat bath, at least 0.
+    train, validation : float
+        Shares of the trials; the rest is the test.
+    rng : int or Generator
+        Seed of patterns, cues and noise.
 
+    Returns
+    -------
+    xarray.Dataset
+        activity : (trial, step, unit), 1
+            +1 or -1, the first step being the cue.
+        patterns : (pattern, unit), 1
+            Stored patterns.
+        overlap : (trial, step), 1
+            Overlap with the pattern that was cued.
+
+        Coordinates: cued(trial), split(trial). The attribute floor is the share of wrong entries
+        (1 - m)/2 of a large network in its retrieved state (``theory.hopfield``).
+
+    Raises
+    ------
+    ValueError
+        With a line for each option that is out of its bounds.
+
+    References
+    ----------
+    Hopfield (1982), PNAS 79, 2554; Amit, Gutfreund and Sompolinsky (1985), Phys. Rev. Lett. 55,
+    1530.
+
+    Examples
+    --------
     >>> float(hopfield_recall(stored=5, trials=20).overlap[:, -1].min())
     1.0
     """
     from ..theory.associative import hopfield
 
-    refuse(
-        locals(),
-        wholes={"units": 2, "stored": 1, "trials": 10, "steps": 1},
-        reals={"cue_overlap": (-1, 1), "temperature": (0, np.inf)},
-    )
+    with all_errors() as check:
+        units = check(integer, "units", units, 2)
+        stored = check(integer, "stored", stored)
+        trials = check(integer, "trials", trials, 10)
+        steps = check(integer, "steps", steps)
+        check(number, "cue_overlap", cue_overlap, least=-1, most=1)
+        check(number, "temperature", temperature, least=0)
+        check(check_shares, train, validation)
+        check(generator, rng)
     require_memory(
         8 * units * (units + stored + 2 * (steps + 1) * trials),
         f"{trials} trials of {units} units over {steps} steps",
-        FEWER,
+        REDUCE,
     )
-    making, drawing, disturbing = np.random.default_rng(rng).spawn(3)
+    making, drawing, disturbing = generator(rng).spawn(3)
     network = Hopfield.random(units, stored, making, temperature=temperature)
     cued = drawing.integers(stored, size=trials)
-    own = network.patterns[cued]
+    target = network.patterns[cued]
     wrong = drawing.permuted(np.tile(np.arange(units), (trials, 1)), axis=1) < round(
         0.5 * (1.0 - cue_overlap) * units
     )
     heat = disturbing.logistic(size=(steps, trials, units)) if temperature else None
-    states = np.moveaxis(trajectory(network, np.where(wrong, -own, own), steps, heat), 0, 1)
+    states = np.moveaxis(trajectory(network, np.where(wrong, -target, target), steps, heat), 0, 1)
     m = float(hopfield([stored / units], temperature).overlap[0])
     variables = {
         "activity": (
@@ -272,7 +413,7 @@ def hopfield_recall(
         "patterns": (("pattern", "unit"), network.patterns.astype(np.int8), "1", "stored pattern"),
         "overlap": (
             ("trial", "step"),
-            np.mean(states * own[:, None], axis=-1),
+            np.mean(states * target[:, None], axis=-1),
             "1",
             "overlap with the pattern that was cued",
         ),
@@ -284,223 +425,34 @@ def hopfield_recall(
     }
     facts = {
         "floor": 0.5 * (1.0 - m),
-        "floor_meaning": "share of wrong entries that is left in a large network of this load",
+        "floor_meaning": HOPFIELD_FLOOR,
         "chance": 0.5,
         "chance_meaning": "share of wrong entries of a guess",
         "goal": "recall",
-        "law": "x_i' = sign(h_i + T u_i/2), h = W x, W_ij = 1/N sum_mu xi_i xi_j, W_ii = 0",
+        "law": stated_equation(Hopfield),
     }
-    return _with_parts(
+    return label_trials(
         variables,
         coords,
-        network,
-        "recall in a Hopfield network",
-        rng,
-        trials,
-        train,
-        validation,
-        facts,
-        cue_overlap=cue_overlap,
+        system=network,
+        title="recall in a Hopfield network",
+        rng=rng,
+        trials=trials,
+        train=train,
+        validation=validation,
+        facts=facts,
+        parameters={"cue_overlap": cue_overlap},
     )
-
-
-def synapse_traces(*, lags=100, synapses=1000, repeats=10, rate=0.1, levels=5, variables=8, rng=0):
-    """Traces of memories in synapses that go on storing others: exponential, cascade and power-law
-    forgetting, side by side with theory.
-
-    lags: the longest, in memories stored since; synapses, each hearing its own memories; rate of
-    ``LeakySynapse``, levels of ``CascadeSynapse``, variables of ``BennaFusi``; repeats: readings a
-    step apart.
-
-    Returns over synapse (exponential, cascade, benna_fusi) and lag: trace, trace_error,
-    signal_to_noise, and theory, the exact trace, which is the floor: what no readout can exceed.
-    Source: Amit and Fusi (1994); Fusi, Drew and Abbott (2005); Benna and Fusi (2016).
-
-    >>> d = synapse_traces(lags=20, synapses=500)
-    >>> bool((abs(d.trace - d.theory) < 5 * d.trace_error).all())
-    True
-    """
-    from ..theory import benna_fusi, cascade_synapse, leaky_synapse
-
-    refuse(
-        locals(),
-        wholes={"lags": 1, "synapses": 2, "repeats": 1, "levels": 1, "variables": 1},
-        reals={"rate": (0, 1)},
-    )
-    require_memory(
-        8 * (synapses * (lags + repeats + levels + variables) + levels**2 + variables**2),
-        f"traces of {synapses} synapses",
-        FEWER,
-    )
-    axis, seeds = np.arange(lags + 1), np.random.default_rng(rng).spawn(3)
-    kinds = {
-        "exponential": (LeakySynapse(rate), leaky_synapse(axis, rate=rate)),
-        "cascade": (CascadeSynapse(levels), cascade_synapse(axis, levels=levels)),
-        "benna_fusi": (
-            Impulses(BennaFusi(variables), dt=1.0),
-            benna_fusi(axis, variables=variables),
-        ),
-    }
-    measured = [
-        memory_trace(system, lags=axis, synapses=synapses, repeats=repeats, rng=seed)
-        for (system, _), seed in zip(kinds.values(), seeds, strict=True)
-    ]
-    dims = ("synapse", "lag")
-    made = {
-        name: (
-            dims,
-            np.stack([each[name].values for each in measured]),
-            "1",
-            measured[0][name].attrs["long_name"],
-        )
-        for name in ("trace", "trace_error", "signal_to_noise")
-    }
-    made["theory"] = (
-        dims,
-        np.stack([theory.trace.values for _, theory in kinds.values()]),
-        "1",
-        "exact trace",
-    )
-    coords = {
-        "synapse": ("synapse", list(kinds), "1", "kind of synapse"),
-        "lag": ("lag", axis, "step", "memories stored since"),
-    }
-    source = "; ".join(system.source for system in (LeakySynapse, CascadeSynapse, BennaFusi))
-    return dataset(
-        made,
-        coords,
-        title="fading traces of memories in synapses",
-        source=source,
-        seed=as_seed(rng),
-        licence=LICENCE,
-        goal="trace",
-        parameters={
-            "synapses": synapses,
-            "repeats": repeats,
-            **{name: system for name, (system, _) in kinds.items()},
-        },
-        law="w' = (1 - q) w + q u; cascade of levels b^k; C_k du_k/dt = g_(k-1) "
-        "(u_(k-1) - u_k) + g_k (u_(k+1) - u_k)",
-        floor_meaning="the variable theory: the exact trace",
-        chance=0.0,
-        chance_meaning="trace of a memory that was never stored",
-    )
-
-
-# ---- what trials share ---------------------------------------------------------------------------
-
-
-def _epochs(dt, numbers, **lengths):
-    """Time of each sample, of so many numbers, and the epoch that it belongs to; the first sample
-    is the start."""
-    duration = sum(lengths.values())
-    require_memory(
-        32 * numbers * duration / dt,
-        f"trials of {duration:g} units of time, {numbers} numbers every {dt:g},",
-        FEWER,
-    )
-    steps = {name: whole_steps(length, dt, name) for name, length in lengths.items()}
-    if short := [name for name in ("cue", "delay", "choice") if steps[name] < 1]:
-        raise ValueError(
-            f"{', '.join(f'{name} = {lengths[name]}' for name in short)}: shorter "
-            f"than one step of {dt}"
-        )
-    epoch = np.repeat([EPOCHS[name] for name in steps], list(steps.values())).astype(np.int8)
-    return np.arange(len(epoch)) * dt, epoch
-
-
-def _noisy_trials(network, x, cues, epoch, dt, diffusion, rng):
-    """States (trials, time, n) of trials that hear their cues while it is time, and noise."""
-    parts = [x[None]]
-    for own in EPOCHS.values():
-        steps = int(np.sum(epoch == own))
-        if steps:
-            held = cues if own == EPOCHS["cue"] else None
-            noise = rng.standard_normal((steps, *x.shape))
-            parts.append(
-                _followed(
-                    Noisy(network, dt=dt, diffusion=diffusion, held=held), parts[-1][-1], noise
-                )
-            )
-    return np.moveaxis(np.concatenate(parts)[:-1], 0, 1)
-
-
-def _followed(system, x, noise):
-    """States after each step of the noise, (steps, trials, n); ``trajectory`` asks for a rule that
-    serves any batch, and here each trial hears a cue of its own."""
-    states = []
-    with np.errstate(over="ignore", invalid="ignore"):  # said below
-        for now in noise:
-            x = system.rule(x, now)
-            states.append(x)
-    if not np.isfinite(x).all():
-        raise NotFiniteError(
-            f"a trial of {type(system.flow).__name__} is lost: take a smaller dt, or less diffusion"
-        )
-    return np.stack(states)
-
-
-def _labelled(
-    variables,
-    coords,
-    time,
-    epoch,
-    unit,
-    system,
-    title,
-    rng,
-    trials,
-    train,
-    validation,
-    facts,
-    **parameters,
-):
-    """Dataset of trials over time, their epochs marked."""
-    coords |= {
-        "time": ("time", time, unit, "time since the start of the trial"),
-        "epoch": ("time", epoch, "1", "part of the trial"),
-    }
-    made = _with_parts(
-        variables, coords, system, title, rng, trials, train, validation, facts, **parameters
-    )
-    made.epoch.attrs |= AXIS
-    return made
-
-
-def _with_parts(
-    variables, coords, system, title, rng, trials, train, validation, facts, **parameters
-):
-    """Dataset of independent trials, divided into parts."""
-    coords |= {
-        "trial": ("trial", np.arange(trials), "1", "trial"),
-        "split": (
-            "trial",
-            in_time(trials, train=train, validation=validation),
-            "1",
-            "part that the trial belongs to",
-        ),
-    }
-    variables = {
-        name: (dims, values if np.asarray(values).dtype.kind in "iu" else tensors(values), *words)
-        for name, (dims, values, *words) in variables.items()
-    }
-    made = dataset(
-        variables,
-        coords,
-        title=title,
-        source=system.source,
-        parameters=describe_system(system) | parameters,
-        seed=as_seed(rng),
-        licence=LICENCE,
-        **facts,
-    )
-    made.split.attrs |= MEANINGS
-    return made
 
 
 DATASETS = {
-    "wong_wang_delay": wong_wang_delay,
-    "ring_attractor_delay": ring_attractor_delay,
-    "hopfield_recall": hopfield_recall,
-    "synapse_traces": synapse_traces,
+    "wong_wang_delay": Entry(
+        wong_wang_delay, "choice", LICENCE, stated_equation(WongWang), WONG_WANG_FLOOR
+    ),
+    "ring_attractor_delay": Entry(
+        ring_attractor_delay, "angle", LICENCE, stated_equation(RingAttractor), RING_FLOOR
+    ),
+    "hopfield_recall": Entry(
+        hopfield_recall, "recall", LICENCE, stated_equation(Hopfield), HOPFIELD_FLOOR
+    ),
 }

@@ -1,99 +1,227 @@
-"""Datasets by name: the tables of the modules, merged when a name is first asked for."""
+"""Datasets by name."""
 
-import inspect
+from __future__ import annotations
+
 from functools import cache
 from importlib import import_module
 from os import PathLike
+from typing import TYPE_CHECKING, Any
 
-from ..errors import UnknownNameError
+from ..errors import UnknownNameError, suggestion
+from ..runtime.registry import Registry
+from ..runtime.validation import public
 
-# each ends with DATASETS = {name: function of options that returns a Dataset}
-MODULES = ("orbits", "neural", "text", "speech")
+if TYPE_CHECKING:
+    from xarray import Dataset
+
+    from .entry import Entry
+    from .orbits import Orbits
+
+# each ends with DATASETS = {name: entry}
+MODULES = ("orbits", "ephemeris", "neural", "synaptic", "text", "speech")
+ALIASES = {
+    "de421": "solar_system",
+    "planets": "solar_system",
+    "prompts": "telephone_prompts",
+    "vowels": "japanese_vowels",
+}
 
 
 @cache
-def table() -> dict:
-    """Function that makes each dataset, by name."""
-    merged = {}
+def table() -> dict[str, Entry | Orbits]:
+    """Entry of each dataset by name: the tables of the modules, merged at first use."""
+    merged: dict[str, Entry | Orbits] = {}
     for module in MODULES:
         own = import_module(f".{module}", __package__).DATASETS
         if both := sorted(set(merged) & set(own)):
             raise ValueError(
-                f"{', '.join(both)} stands in two tables of datasets: rename one in {module}.py"
+                f"{', '.join(both)}: in two tables of datasets, rename one in {module}.py"
             )
         merged |= own
     return merged
 
 
-def names() -> list[str]:
-    """Names of the datasets that ``load`` makes."""
-    return sorted(table())
+@cache
+def _registry() -> Registry[Entry | Orbits]:
+    from ..systems.registry import ALIASES as systems
+
+    return Registry("dataset", table, systems | ALIASES)
 
 
-def maker(name):
-    """The function that makes a dataset; UnknownNameError brings the names there are."""
-    if not isinstance(name, str) or name not in table():
-        error = UnknownNameError("dataset", name, table())
-        error.args = (f"{error}{_meant(name)}",)
-        raise error
-    return table()[name]
+def resolve(name: str) -> str:
+    """Listed name of a name or alias. Raises UnknownNameError, with what to do with the name of
+    something else."""
+    try:
+        return _registry().resolve(name)
+    except UnknownNameError as error:
+        error.args = (f"{error}{_hint(name)}",)
+        raise
 
 
-def _meant(name):
-    """What to do with the name of something else."""
+def entry(name: str) -> Entry | Orbits:
+    """Entry of a dataset. Raises UnknownNameError."""
+    return table()[resolve(name)]
+
+
+def _hint(name: object) -> str:
     from ..tasks import TASKS
 
     if isinstance(name, PathLike) or (isinstance(name, str) and name.endswith((".nc", ".zarr"))):
         return "; a file is opened by dm.datasets.open"
-    return (
-        f"; {name} is a task: dm.tasks.get({name!r}).sample(count) is its Dataset"
-        if isinstance(name, str) and name in TASKS
-        else ""
-    )
+    if isinstance(name, str) and name in TASKS:
+        return f"; {name} is a task: dm.tasks.get({name!r}).sample(count) is its Dataset"
+    return ""
 
 
-def options(name) -> dict:
-    """What ``load`` takes for a dataset: its options with their defaults.
+def names() -> list[str]:
+    """Names of the datasets that ``load`` returns.
 
-    >>> options("lorenz63")["samples"]
+    Returns
+    -------
+    list of str
+        In alphabetical order, without aliases.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> {"henon", "solar_system", "text"} <= set(dm.datasets.names())
+    True
+    """
+    return _registry().names()
+
+
+@public
+def options(name: str) -> dict[str, Any]:
+    """Options of a dataset with their defaults.
+
+    Parameters
+    ----------
+    name : str
+        Name of ``names()``, or an alias.
+
+    Returns
+    -------
+    dict
+        Default of each option that ``load`` takes.
+
+    Raises
+    ------
+    UnknownNameError
+        For a name that is unknown.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.datasets.options("lorenz63")["samples"]
     20000
     """
-    made = maker(name)
-    if hasattr(made, "options"):
-        return dict(made.options)
-    return {p.name: p.default for p in inspect.signature(made).parameters.values()}
+    return dict(entry(name).options)
 
 
-def about(name) -> str:
-    """The dataset of this name in a line.
+@public
+def about(name: str) -> str:
+    """One sentence on a dataset.
 
-    >>> about("logistic")
-    "orbit: Logistic map x' = r x (1 - x) (May 1976); at r = 4 its exponent is ln 2 exactly."
+    Parameters
+    ----------
+    name : str
+        Name of ``names()``, or an alias.
+
+    Returns
+    -------
+    str
+        What it is.
+
+    Raises
+    ------
+    UnknownNameError
+        For a name that is unknown.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.datasets.about("logistic")
+    'Orbit of logistic: Logistic map, chaotic with the exponent ln 2 at r = 4.'
     """
-    made = maker(name)
-    return made.about if hasattr(made, "about") else made.__doc__.partition("\n\n")[0]
+    return entry(name).about
 
 
-def load(name, /, *, cache=False, **given):
-    """The dataset of this name, an ``xarray.Dataset``; the same options and seed give the same
-    bits.
+@public
+def describe(name: str) -> dict[str, Any]:
+    """Facts about a dataset, before it is loaded; ``summary`` is the text on a loaded one.
 
-    Options are those of ``options(name)``. With ``cache`` it is kept in the user's cache folder and
-    read from there the next time, unless dynmem has changed or the file no longer matches its
-    checksum. The attributes hold the name, the options and what made it.
+    Parameters
+    ----------
+    name : str
+        Name of ``names()``, or an alias.
 
-    Raises UnknownNameError, TypeError for an option that it does not take, ValueError for a value
-    that cannot be, ImportError naming the extra to install where the data comes with one.
+    Returns
+    -------
+    dict
+        ``name``, ``about`` (a sentence), ``options`` (defaults by name), ``goal`` (what a model is
+        to predict), ``licence``, ``law`` (equation) and ``floor`` (meaning of the least error that
+        any model can reach).
 
-    >>> d = load("lorenz63", samples=1000)
-    >>> d.x.dims, d.sizes["time"], d.attrs["dataset"]
+    Raises
+    ------
+    UnknownNameError
+        For a name that is unknown.
+    TypeError
+        For a Dataset.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> facts = dm.datasets.describe("henon")
+    >>> facts["goal"], facts["law"]
+    ('forecast', "x' = -a*x**2 + y + 1.0, y' = b*x")
+    """
+    if hasattr(name, "dims"):
+        raise TypeError("describe takes the name of a dataset: pass a Dataset to summary")
+    found = entry(name)
+    facts = {key: getattr(found, key) for key in ("about", "options", "goal", "licence")}
+    return {"name": resolve(name), **facts, "law": found.law, "floor": found.floor}
+
+
+def load(name: str, /, *, cache: bool = False, **given: Any) -> Dataset:
+    """A dataset by name; the same options and seed give the same bits.
+
+    Parameters
+    ----------
+    name : str
+        Name of ``names()``, or an alias.
+    cache : bool
+        Whether to keep it in the user's cache folder, and to read it from there the next time,
+        unless dynmem has changed or the file no longer matches its checksum.
+    **given
+        Options of ``options(name)`` that differ from their defaults.
+
+    Returns
+    -------
+    xarray.Dataset
+        Variables and dims depend on the dataset; the attributes hold its name, options, goal,
+        licence, law and floor.
+
+    Raises
+    ------
+    UnknownNameError
+        For a name that is unknown.
+    TypeError
+        For an option that the dataset does not take.
+    ValueError
+        For a value that is out of its bounds.
+    ImportError
+        Naming the extra to install, where the data come with a package that is missing.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> data = dm.datasets.load("lorenz63", samples=1000)
+    >>> data.x.dims, data.sizes["time"], data.attrs["dataset"]
     (('time', 'state'), 1000, 'lorenz63')
     """
-    known = options(name)
-    if unknown := sorted(set(given) - set(known)):
-        raise TypeError(
-            f"{name} takes no option {', '.join(unknown)}: it takes {', '.join(known) or 'none'}"
-        )
+    name = resolve(name)
+    check_options(name, given)
     if cache:
         from .cache import cached
 
@@ -101,18 +229,25 @@ def load(name, /, *, cache=False, **given):
     return _made(name, given)
 
 
-def _made(name, given):
-    dataset = maker(name)(**given)
-    dataset.attrs |= called(name, given)
+def check_options(name: str, given: dict[str, Any]) -> None:
+    """Raise TypeError for options that a dataset does not take."""
+    known = options(name)
+    if unknown := sorted(set(given) - set(known)):
+        raise TypeError(
+            f"{name} takes no option {', '.join(unknown)}{suggestion(unknown[0], known)}: "
+            f"it takes {', '.join(known) or 'none'}"
+        )
+
+
+def _made(name: str, given: dict[str, Any]) -> Dataset:
+    dataset = entry(name)(**given)
+    dataset.attrs |= request(name, given)
     return dataset
 
 
-def called(name, given) -> dict:
-    """Attributes that say how a dataset was asked for: its name, and all options, the defaults
-    too."""
+def request(name: str, given: dict[str, Any]) -> dict[str, str]:
+    """Attributes that record the name and all options, the defaults too."""
     from ..labels import as_json
 
-    return {
-        "dataset": name,
-        "options": as_json(getattr(maker(name), "settings", options(name)) | given),
-    }
+    found = entry(name)
+    return {"dataset": name, "options": as_json(getattr(found, "settings", found.options) | given)}

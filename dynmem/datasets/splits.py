@@ -1,34 +1,77 @@
-"""Training, validation and test parts, marked along a dim: whole numbers with their meanings, as
-the CF conventions have flags."""
+"""Training, validation and test parts, marked along a dim by whole numbers with their meanings, as
+the flags of the CF conventions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import UnknownNameError
-from .checks import not_shares
+from ..runtime.validation import is_real, public
+from ..typing import ArrayLike
 
-PIECE = 10_000_000  # samples looked at together
+if TYPE_CHECKING:
+    from xarray import Dataset
+
+SAMPLES_PER_PIECE = 10_000_000  # marks read at once
 PARTS = {"gap": -1, "train": 0, "validation": 1, "test": 2}
 MEANINGS = {"flag_values": list(PARTS.values()), "flag_meanings": " ".join(PARTS)}
 
 
-def in_time(count, *, train=0.7, validation=0.15, gap=0):
-    """Part of each of ``count`` samples, (count,) int8: train, then validation, then test, with
-    ``gap`` samples between that belong to none.
+def in_time(
+    count: int, *, train: float = 0.7, validation: float = 0.15, gap: int = 0
+) -> np.ndarray:
+    """Part of each of ``count`` samples: train, then validation, then test.
 
-    The shares are of the samples that are left without the gaps. Raises ValueError where a part
-    would be empty.
+    Parameters
+    ----------
+    count : int
+        Number of samples.
+    train, validation : float
+        Shares of the samples that are left without the gaps; the rest is the test.
+    gap : int
+        Samples between two parts, which belong to none.
 
+    Returns
+    -------
+    np.ndarray
+        Marks (count,) of ``PARTS``, int8.
+
+    Raises
+    ------
+    ValueError
+        Where a part would be empty.
+
+    Examples
+    --------
     >>> in_time(12, train=0.5, validation=0.25, gap=2).tolist()
     [0, 0, 0, 0, -1, -1, 1, 1, -1, -1, 2, 2]
     """
-    return marks(np.arange(count), ends(count, train=train, validation=validation, gap=gap))
+    return marks(np.arange(count), part_ends(count, train=train, validation=validation, gap=gap))
 
 
-def ends(count, *, train, validation, gap):
-    """Sample after the last one of train, of the gap, of validation and of the second gap, for the
-    same parts."""
-    if wrong := not_shares(train, validation):
-        raise ValueError(wrong[0])
+def check_shares(train: float, validation: float) -> None:
+    """Raise ValueError for shares that leave no test part."""
+    if not (
+        is_real(train)
+        and is_real(validation)
+        and 0 < train < 1
+        and 0 < validation < 1
+        and train + validation < 1
+    ):
+        raise ValueError(
+            f"train = {train!r:.60}, validation = {validation!r:.60}: must be shares above 0 with "
+            "a sum below 1, the rest is the test"
+        )
+
+
+def part_ends(
+    count: int, *, train: float, validation: float, gap: int
+) -> tuple[int, int, int, int]:
+    """Sample after the last one of train, of the gap, of validation and of the second gap."""
+    check_shares(train, validation)
     left = count - 2 * gap
     first, second = round(train * left), round(validation * left)
     if min(first, second, left - first - second) < 1:
@@ -39,21 +82,42 @@ def ends(count, *, train, validation, gap):
     return first, first + gap, first + gap + second, first + second + 2 * gap
 
 
-def marks(samples, ends):
-    """Part of samples of these numbers, int8, where parts end there."""
+def marks(samples: ArrayLike, ends: tuple[int, ...]) -> np.ndarray:
+    """Part, int8, of samples with these numbers, where the parts end at ``ends``."""
     order = ("train", "gap", "validation", "gap", "test")
     return np.array([PARTS[name] for name in order], np.int8)[
         np.searchsorted(ends, samples, side="right")
     ]
 
 
-def part(dataset, name):
-    """The samples of one part of a dataset: "train", "validation" or "test"; where they follow each
-    other, of a file they stay on disk.
+@public
+def part(dataset: Dataset, name: str) -> Dataset:
+    """One part of a dataset.
 
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        A Dataset with a coordinate ``split`` along one dim, such as those of ``load``.
+    name : str
+        "train", "validation", "test", or "gap" for the samples between.
+
+    Returns
+    -------
+    xarray.Dataset
+        The samples of this part. Where they are contiguous, those of a file stay on disk.
+
+    Raises
+    ------
+    UnknownNameError
+        For another name.
+    ValueError
+        For a Dataset without a coordinate ``split``.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> d = dm.datasets.load("henon", samples=100)
-    >>> [part(d, name).sizes["time"] for name in ("train", "validation", "test")]
+    >>> data = dm.datasets.load("henon", samples=100)
+    >>> [dm.datasets.part(data, name).sizes["time"] for name in ("train", "validation", "test")]
     [60, 13, 13]
     """
     if not isinstance(name, str) or name not in PARTS:
@@ -69,19 +133,18 @@ def part(dataset, name):
         if len(places := np.flatnonzero(found == PARTS[name]))
     ] or [(0, 0, 0)]
     first, stop = spans[0][0], spans[-1][1]
-    together = stop - first == sum(count for *_, count in spans)
+    contiguous = stop - first == sum(count for *_, count in spans)
     return dataset.isel(
         {
             dim: slice(first, stop)
-            if together
+            if contiguous
             else np.flatnonzero(dataset.split.values == PARTS[name])
         }
     )
 
 
-def pieces(dataset):
-    """First sample and marks of each piece of the coordinate split, one in memory at a time: the
-    whole may be larger."""
+def pieces(dataset: Dataset) -> Iterator[tuple[int, np.ndarray]]:
+    """First sample and marks of each piece of the coordinate split, one in memory at a time."""
     split = dataset.split.variable
-    for start in range(0, split.size, PIECE):
-        yield start, split[start : start + PIECE].values
+    for start in range(0, split.size, SAMPLES_PER_PIECE):
+        yield start, split[start : start + SAMPLES_PER_PIECE].values

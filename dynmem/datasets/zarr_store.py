@@ -1,5 +1,7 @@
-"""Zarr folders: written aside and renamed, a line of checksum for each file, and no codec among
-them that could run code."""
+"""Zarr folders: written aside and renamed, a line of checksum for each file, and only codecs that
+cannot run code."""
+
+from __future__ import annotations
 
 import builtins
 import errno
@@ -8,10 +10,16 @@ import json
 import os
 import shutil
 import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DamageError
 from ..runtime import files
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 # what Zarr 3 specifies
 CODECS = {
@@ -26,15 +34,15 @@ CODECS = {
     "vlen-bytes",
 }
 # else a chunk of one kind of NaN, or of -0.0, comes back as another
-FULL = {"write_empty_chunks": True}
-INDEXED = 1_000_000  # labels of a dim up to which they are read at once and can be selected by
+WRITE_OPTIONS: dict[str, Any] = {"write_empty_chunks": True}
+MAX_INDEX_LABELS = 1_000_000  # of a dim, up to which they are read at once and can be selected by
 NEEDED = (
     "Zarr folders need the package zarr, which is missing here: pip install 'dynmem[zarr]', "
     "or write to a file that ends in .nc"
 )
 
 
-def save(blocks, path: Path, dim: str) -> Path:
+def save(blocks: Iterable[Dataset], path: Path, dim: str) -> Path:
     """Write Datasets that follow each other along ``dim`` to one Zarr folder, with its checksums in
     ``NAME.zarr.sha256``."""
     zarr = _zarr()
@@ -60,17 +68,19 @@ def save(blocks, path: Path, dim: str) -> Path:
                         [name for name, v in block.variables.items() if dim not in v.dims]
                     )
                 )
-                more = {"append_dim": dim} if number else {"encoding": _plain(block)}
+                more: dict[str, Any] = (
+                    {"append_dim": dim} if number else {"encoding": _plain(block)}
+                )
                 own.drop_encoding().to_zarr(
                     part,
                     zarr_format=3,
                     consolidated=False,
                     mode="a" if number else "w",
-                    **FULL,
+                    **WRITE_OPTIONS,
                     **more,
                 )
             warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
-            zarr.consolidate_metadata(part)  # which xarray looks for, and misses in words
+            zarr.consolidate_metadata(part)  # else xarray warns that it is missing
         lines = _lines(part, path.name)
         files.sidecar(path).unlink(missing_ok=True)
         if path.exists():
@@ -84,7 +94,7 @@ def save(blocks, path: Path, dim: str) -> Path:
     return path
 
 
-def open(path: Path):
+def open(path: Path) -> Dataset:
     """The Dataset of a Zarr folder of ``save``, compared with its checksums, its numbers left on
     disk."""
     import xarray as xr
@@ -117,17 +127,19 @@ def open(path: Path):
             ) from error
 
 
-def indexed(dataset):
+def indexed(dataset: Dataset) -> Dataset:
     """The Dataset of a file with an index for each dim that is not too long for one."""
     short = [
-        name for name in dataset.dims if name in dataset.coords and dataset.sizes[name] <= INDEXED
+        name
+        for name in dataset.dims
+        if name in dataset.coords and dataset.sizes[name] <= MAX_INDEX_LABELS
     ]
     for name in short:
-        dataset = dataset.set_xindex(name)
+        dataset = dataset.set_xindex(str(name))
     return dataset.drop_encoding()
 
 
-def _zarr():
+def _zarr() -> ModuleType:
     try:
         import zarr
     except ImportError as error:
@@ -135,9 +147,12 @@ def _zarr():
     return zarr
 
 
-def _plain(dataset):
+def _plain(dataset: Dataset) -> dict[str, dict]:
+    """Encoding that keeps NaN as it is."""
     return {
-        name: {"_FillValue": None} for name, v in dataset.variables.items() if v.dtype.kind in "fc"
+        str(name): {"_FillValue": None}
+        for name, v in dataset.variables.items()
+        if v.dtype.kind in "fc"
     }
 
 
@@ -171,7 +186,7 @@ def _refuse_codecs(folder: Path) -> None:
             )
 
 
-def _codecs(record):
+def _codecs(record: Any) -> Iterator[str]:
     """Names of the codecs anywhere in the metadata of a folder, attributes left out."""
     if isinstance(record, dict):
         for key, value in record.items():

@@ -28,7 +28,7 @@ def integer(name: str, value: Any, least: int = 1, most: int | None = None) -> i
     bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
     if (
         not is_real(value)
-        or not np.isfinite(value)
+        or not (isinstance(value, int) or np.isfinite(value))  # numpy refuses 10**30
         or int(value) != value
         or value < least
         or (most is not None and value > most)
@@ -120,6 +120,8 @@ def is_real(value: Any) -> bool:
     """Whether a value is one real number, of Python or of numpy, and no truth value."""
     if isinstance(value, (bool, np.bool_, list, tuple, str, bytes)):
         return False
+    if isinstance(value, int):  # of any size, also those that numpy holds as objects
+        return True
     return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "iuf"
 
 

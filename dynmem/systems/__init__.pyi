@@ -7,6 +7,7 @@ from .attractors import (
 )
 from .extended import (
     KuramotoSivashinsky as KuramotoSivashinsky,
+    Lorenz96 as Lorenz96,
     MackeyGlass as MackeyGlass,
     RandomRate as RandomRate,
     RandomTanh as RandomTanh,
@@ -14,17 +15,15 @@ from .extended import (
 from .flows import (
     Chen as Chen,
     Chua as Chua,
-    DoublePendulum as DoublePendulum,
     Duffing as Duffing,
-    HenonHeiles as HenonHeiles,
     HyperRoessler as HyperRoessler,
     Lorenz63 as Lorenz63,
-    Lorenz96 as Lorenz96,
     Roessler as Roessler,
     SprottJerk as SprottJerk,
     Thomas as Thomas,
     VanDerPol as VanDerPol,
 )
+from .hamiltonian import DoublePendulum as DoublePendulum, HenonHeiles as HenonHeiles
 from .known import Known as Known
 from .maps import (
     Baker as Baker,

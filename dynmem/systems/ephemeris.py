@@ -1,7 +1,16 @@
-"""Where the outer planets were: a published table, and the JPL ephemeris DE421 that PyPI's
+"""Positions of the planets: a published table, and the JPL ephemeris DE421 that PyPI's
 skyfield-data ships. Nothing is downloaded."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+from ..typing import ArrayLike
+
+if TYPE_CHECKING:
+    from jplephem.spk import SPK
 
 YEAR = 365.25  # days in a Julian year
 # AU^3 per solar mass and Julian year^2 (Hairer, Lubich and Wanner 2006, I.2.4)
@@ -51,10 +60,31 @@ NEEDED = (
 )
 
 
-def table(pluto=False):
-    """Masses (N,) in solar masses and heliocentric states (N, 6) in AU and AU/year of the Sun,
-    Jupiter ... Neptune (and Pluto) on 5 September 1994: Hairer, Lubich and Wanner (2006), Geometric
-    Numerical Integration, chapter I, table 2.2."""
+def table(pluto: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Masses and heliocentric states of the Sun, Jupiter ... Neptune on 5 September 1994.
+
+    Parameters
+    ----------
+    pluto : bool
+        Whether Pluto is included.
+
+    Returns
+    -------
+    masses : np.ndarray (N,)
+        In solar masses.
+    states : np.ndarray (N, 6)
+        Positions and velocities, in AU and AU/year.
+
+    References
+    ----------
+    Hairer, Lubich and Wanner (2006), Geometric Numerical Integration, chapter I, table 2.2.
+
+    Examples
+    --------
+    >>> masses, states = table()
+    >>> states.shape, round(float(np.linalg.norm(states[1, :3])), 2)
+    ((5, 6), 5.41)
+    """
     masses = [
         1.00000597682,
         0.000954786104043,
@@ -75,12 +105,31 @@ def table(pluto=False):
     return np.array(masses[:bodies]), np.array(states[:bodies]) * np.repeat((1.0, YEAR), 3)
 
 
-def read(date, pluto=False):
-    """The same at a Julian day (TDB) from DE421. The Sun stands for the centre of mass of the Sun
-    and the inner planets.
+def read(date: float, pluto: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Masses and heliocentric states as of ``table``, at a date from DE421.
 
-    Raises ImportError where the extra ``planets`` is not installed, ValueError for a day the
-    ephemeris does not cover.
+    The Sun stands for the centre of mass of the Sun and the inner planets.
+
+    Parameters
+    ----------
+    date : float
+        Julian day (TDB).
+    pluto : bool
+        Whether Pluto is included.
+
+    Returns
+    -------
+    masses : np.ndarray (N,)
+        In solar masses.
+    states : np.ndarray (N, 6)
+        Positions and velocities, in AU and AU/year.
+
+    Raises
+    ------
+    ImportError
+        Where the extra ``planets`` is not installed.
+    ValueError
+        For a day that the ephemeris does not cover.
     """
     with _open() as kernel:
         _covered(kernel, date)
@@ -92,12 +141,29 @@ def read(date, pluto=False):
     return masses, np.array([centre, *(states[body] for body in planets)]) - centre
 
 
-def positions(days):
-    """Names, masses (10,) in solar masses, and barycentric states (T, 10, 6) in AU and AU/year of
-    the Sun, the eight planets with their moons, and Pluto, at Julian days (T,) (TDB).
+def positions(days: ArrayLike) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Barycentric states of the Sun, the eight planets with their moons, and Pluto, from DE421.
 
-    Raises ImportError where the extra ``planets`` is not installed, ValueError for days the
-    ephemeris does not cover.
+    Parameters
+    ----------
+    days : array_like (T,)
+        Julian days (TDB).
+
+    Returns
+    -------
+    names : list of str
+        Sun, Mercury ... Pluto.
+    masses : np.ndarray (10,)
+        In solar masses.
+    states : np.ndarray (T, 10, 6)
+        Positions and velocities, in AU and AU/year.
+
+    Raises
+    ------
+    ImportError
+        Where the extra ``planets`` is not installed.
+    ValueError
+        For days that the ephemeris does not cover.
     """
     days, bodies = np.asarray(days, float), {10: SUN, **INNER, **OUTER}
     with _open() as kernel:
@@ -106,7 +172,8 @@ def positions(days):
     return list(NAMES), np.array(list(bodies.values())) / SUN, states
 
 
-def _covered(kernel, *dates):
+def _covered(kernel: SPK, *dates: float) -> None:
+    """Refuse Julian days outside of the ephemeris."""
     first, last = (
         f(getattr(s, name) for s in kernel.segments)
         for f, name in ((max, "start_jd"), (min, "end_jd"))
@@ -119,7 +186,7 @@ def _covered(kernel, *dates):
             )
 
 
-def _open():
+def _open() -> SPK:
     try:
         import skyfield_data
         from jplephem.spk import SPK
@@ -130,7 +197,7 @@ def _open():
     return SPK.open(str(Path(skyfield_data.__file__).parent / "data" / "de421.bsp"))
 
 
-def _state(kernel, body, date):
+def _state(kernel: SPK, body: int, date: ArrayLike) -> np.ndarray:
     """Barycentric position and velocity, shape (6,), or (6, T) for many dates, in AU and
     AU/year."""
     position, velocity = kernel[0, body].compute_and_differentiate(date)  # km and km/day

@@ -1,42 +1,68 @@
-"""What is known of a system's exponents from elsewhere: numbers with their source, to hold a
-measurement to."""
+"""Lyapunov exponents of a system known from elsewhere, to compare measurements with."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+SPROTT = "Sprott (2003), Chaos and Time-Series Analysis, app. A"
+OWN = (
+    "own long run, T = {T}, classical Runge-Kutta and variational equations apart from this "
+    "package: +-{error}"
+)
 
 
 @dataclass(frozen=True)
 class Known:
-    """Lyapunov exponents of a system at its default parameters, as the literature states them or a
-    closed form gives them.
+    """Lyapunov exponents of a system at its default parameters, from the literature or in closed
+    form.
 
-    Where neither does, they are those of a long run that shares no code with this package;
+    Where there is neither, they are those of a long run that shares no code with this package;
     ``source`` then begins with "own".
 
-    ``exponents``: the leading ones, largest first, natural logarithms per unit of time (all n of
-    them where they are known). ``tolerance``: absolute error within which a long run must agree,
-    one number for all of them or one for each. ``source``: who states the numbers; ``note``:
-    anything the reader should know, such as a conversion from bits. ``dimension``, ``entropy``,
-    ``positive``: Kaplan-Yorke dimension, sum of the positive exponents and their number, where
-    published.
+    Parameters
+    ----------
+    exponents : tuple of float
+        The leading ones, largest first, in nats per unit of time (all n where they are known).
+    tolerance : float or tuple of float
+        Absolute error within which a long run must agree: one for all, or one for each.
+    source : str
+        Who states the numbers.
+    note : str
+        What else a reader should know, such as a conversion from bits.
+    dimension : float, optional
+        Kaplan-Yorke dimension.
+    entropy : float, optional
+        Sum of the positive exponents, in nats per unit of time.
+    positive : int, optional
+        Number of positive exponents.
 
+    Raises
+    ------
+    ValueError
+        Where the source is missing, exponents are not in falling order, or the number of
+        tolerances is not that of exponents.
+
+    Examples
+    --------
     >>> henon = Known((0.41922, -1.62319), 2e-3, "Sprott (2003)")
     >>> henon.agrees([0.4190, -1.6229]), henon.agrees([0.6033, -1.62319])
     (True, False)
     """
 
-    exponents: tuple = ()
-    tolerance: float | tuple = 0.01
+    exponents: tuple[float, ...] = ()
+    tolerance: float | tuple[float, ...] = 0.01
     source: str = ""
     note: str = ""
     dimension: float | None = None
     entropy: float | None = None
     positive: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.source:
-            raise ValueError("known exponents need their source: who states them?")
+            raise ValueError("source is empty: known exponents need a reference")
         if list(self.exponents) != sorted(self.exponents, reverse=True):
-            raise ValueError(f"exponents = {self.exponents}: the largest stands first")
+            raise ValueError(f"exponents = {self.exponents}: must be in order, the largest first")
         if isinstance(self.tolerance, tuple) and len(self.tolerance) != len(self.exponents):
             raise ValueError(
                 f"{len(self.tolerance)} tolerances for {len(self.exponents)} "
@@ -44,17 +70,32 @@ class Known:
             )
 
     @property
-    def tolerances(self) -> tuple:
+    def tolerances(self) -> tuple[float, ...]:
         """Tolerance of each exponent."""
-        return (
-            self.tolerance
-            if isinstance(self.tolerance, tuple)
-            else (self.tolerance,) * len(self.exponents)
-        )
+        if isinstance(self.tolerance, tuple):
+            return self.tolerance
+        return (self.tolerance,) * len(self.exponents)
 
-    def agrees(self, measured, errors=None) -> bool:
-        """Whether the leading measured exponents lie within the tolerance, widened by three
-        standard errors where these are given."""
+    def agrees(self, measured: Sequence[float], errors: Sequence[float] | None = None) -> bool:
+        """Whether measured exponents agree with the known ones.
+
+        Parameters
+        ----------
+        measured : sequence of float
+            Leading exponents, at least as many as are known.
+        errors : sequence of float, optional
+            Their standard errors; three of each widen the tolerance.
+
+        Returns
+        -------
+        bool
+            Whether each exponent lies within its tolerance.
+
+        Raises
+        ------
+        ValueError
+            Where fewer exponents were measured than are known.
+        """
         errors = [0.0] * len(self.exponents) if errors is None else errors
         if len(measured) < len(self.exponents):
             raise ValueError(

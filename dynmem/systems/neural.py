@@ -1,5 +1,7 @@
 """Working memory in small circuits: competing populations, continuous-time networks, coupled
-oscillators; and the table of this part."""
+oscillators."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 
@@ -7,35 +9,53 @@ import numpy as np
 
 from ..arrays import abs, exp, relu, sigmoid, stack, where  # noqa: A004
 from ..errors import ShapeError
+from ..runtime.validation import all_errors, generator, number
 from ..system import Flow
-from .attractors import (
-    FlipFlop,
-    GradedHopfield,
-    Hopfield,
-    LineAttractor,
-    RingAttractor,
-    above_zero,
-    numbered,
-)
-from .synapses import BennaFusi, CascadeSynapse, LeakySynapse
+from ..typing import Array, Rng
+from .components import component_names
 
 
 @dataclass(frozen=True, eq=False)
 class WongWang(Flow):
-    """Two populations that compete through slow NMDA synapses, and hold the winner: S_i the share
-    of open NMDA gates,
+    """Wong and Wang's circuit: two populations compete through slow synapses and hold the winner.
 
-    dS_i/dt = -S_i/tau + (1 - S_i) gamma H(x_i),  H(x) = (a x - b)/(1 - exp(-d (a x - b))),  x_i =
-    J11 S_i - J12 S_j + I0 + u_i.
+    dS_i/dt = -S_i/tau + (1 - S_i) gamma H(x_i), H(x) = (a x - b)/(1 - exp(-d (a x - b))),
+    x_i = J11 S_i - J12 S_j + I0 + u_i
 
-    At the default parameters rest (0.1027, 0.1027) is stable beside two memories, (0.5670, 0.0319)
-    and its mirror: activity persists after the stimulus u is gone. Without noise nothing is
-    forgotten; noise makes jumps between the three (``dm.theory.wong_wang``).
+    Parameters
+    ----------
+    a : float
+        Slope of the rate, above 0, in 1/(nA s).
+    b : float
+        Threshold of the rate, in 1/s.
+    d : float
+        Width of the threshold, above 0, in s.
+    tau : float
+        Time constant of the NMDA gates, above 0, in s.
+    gamma : float
+        Share of gates that a spike opens; dimensionless.
+    self_coupling : float
+        Excitation J11 of a population by itself, in nA.
+    cross_coupling : float
+        Inhibition J12 by the other population, in nA.
+    background : float
+        Background current I0, in nA.
 
-    Times in s, currents (I0, J S, u) in nA, rates H in 1/s: a in 1/(nA s), b in 1/s, d in s.
-    Source: Wong and Wang (2006), J. Neurosci. 26, 1314, the reduced model of two variables.
+    Notes
+    -----
+    States: S1, S2, the shares of open NMDA gates; inputs: a current u for each population, in nA;
+    time in s. At the default parameters rest (0.1027, 0.1027) is stable next to two memories,
+    (0.5670, 0.0319) and its mirror: activity persists after the stimulus is gone. Without noise
+    nothing is forgotten; noise makes jumps between the three (``dm.theory.wong_wang``).
 
-    >>> WongWang().rule(np.array([0.1027, 0.1027]), None).round(2).tolist()
+    References
+    ----------
+    Wong and Wang (2006), J. Neurosci. 26, 1314, the reduced model of two variables.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.systems.WongWang().rule(np.array([0.1027, 0.1027]), None).round(2).tolist()
     [-0.0, -0.0]
     """
 
@@ -49,14 +69,21 @@ class WongWang(Flow):
     background: float = 0.3255
     states = ("S1", "S2")
     inputs = 2
+    equation = (
+        r"\dot S_i = -\frac{S_i}{\tau} + (1 - S_i)\, \gamma\, H(x_i), \quad H(x) = "
+        r"\frac{a x - b}{1 - e^{-d (a x - b)}}, \quad x_i = J_{11} S_i - J_{12} S_j + I_0 "
+        r"+ u_i"
+    )
     source = "Wong and Wang (2006), J. Neurosci. 26, 1314"
 
-    def __post_init__(self):
-        above_zero(a=self.a, d=self.d, tau=self.tau)
+    def __post_init__(self) -> None:
+        with all_errors() as check:
+            for name in ("a", "d", "tau"):
+                check(number, name, getattr(self, name), above=0)
 
-    def rate(self, current):
-        """Firing rate H of an input current in nA, in 1/s; through the removable singularity at a x
-        = b by its series."""
+    def rate(self, current: Array) -> Array:
+        """Firing rate H in 1/s of an input current (...) in nA, shape (...); through the removable
+        singularity at a x = b by its series."""
         z = self.d * (self.a * current - self.b)
         size = abs(z)
         near = size < 1e-4
@@ -66,7 +93,7 @@ class WongWang(Flow):
             where(near, 1.0 + 0.5 * z + z * z / 12.0, relu(z) + size * fall / (1.0 - fall)) / self.d
         )
 
-    def rule(self, x, u):
+    def rule(self, x: Array, u: Array | None) -> Array:
         first, second = x[..., 0], x[..., 1]
         one = self.self_coupling * first - self.cross_coupling * second + self.background
         two = self.self_coupling * second - self.cross_coupling * first + self.background
@@ -79,33 +106,50 @@ class WongWang(Flow):
             )
         )
 
-    def initial(self, rng=0):
+    def initial(self, rng: Rng = 0) -> np.ndarray:
         """Near the memory of the first population."""
-        return np.array([0.567, 0.032]) + 0.01 * np.random.default_rng(rng).uniform(-1.0, 1.0, 2)
+        return np.array([0.567, 0.032]) + 0.01 * generator(rng).uniform(-1.0, 1.0, 2)
 
 
 @dataclass(frozen=True, eq=False)
 class CTRNN(Flow):
-    """Continuous-time recurrent network: tau_i dy_i/dt = -y_i + sum_j w_ij sigma(y_j + theta_j) +
-    u_i, sigma the logistic function.
+    """Continuous-time recurrent network, by default Beer's oscillator of two neurons.
 
-    The default is Beer's oscillator of two neurons, its thresholds at the centre: a limit cycle,
-    exponents 0 and below. One neuron with a self-connection above 4 is a bit of memory
+    tau_i dy_i/dt = -y_i + sum_j w_ij sigma(y_j + theta_j) + u_i, sigma(y) = 1/(1 + exp(-y))
+
+    Parameters
+    ----------
+    weights : np.ndarray (N, N), optional
+        Weights w, from the column's neuron to the row's; dimensionless.
+    biases : np.ndarray (N,), optional
+        Biases theta; by default the thresholds stand at the centre, -1/2 sum_j w_ij.
+    time_constants : np.ndarray (N,), optional
+        Time constants tau, all above 0, in units of time; by default 1.
+
+    Notes
+    -----
+    States: y0, y1, ...; inputs: a current for each neuron. The default has a limit cycle, exponents
+    0 and below. One neuron with a self-connection above 4 is a bit of memory
     (``dm.theory.ctrnn_bistability``).
 
-    weights w (N, N), from column to row; biases theta (N); time_constants tau (N), all above 0.
-    Inputs: N currents. Source: Beer (1995), Adaptive Behavior 3, 469.
+    References
+    ----------
+    Beer (1995), Adaptive Behavior 3, 469.
 
-    >>> CTRNN().rule(np.array([2.75, 1.75]), None).tolist()
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.systems.CTRNN().rule(np.array([2.75, 1.75]), None).tolist()
     [0.0, 0.0]
     """
 
-    weights: np.ndarray = None
-    biases: np.ndarray = None
-    time_constants: np.ndarray = None
+    weights: np.ndarray = None  # type: ignore[assignment]
+    biases: np.ndarray = None  # type: ignore[assignment]
+    time_constants: np.ndarray = None  # type: ignore[assignment]
+    equation = r"\tau_i \dot y_i = -y_i + \sum_j w_{ij}\, \sigma(y_j + \theta_j) + u_i"
     source = "Beer (1995), Adaptive Behavior 3, 469"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         weights = np.array(
             [[4.5, 1.0], [-1.0, 4.5]] if self.weights is None else self.weights, dtype=float
         )
@@ -132,43 +176,62 @@ class CTRNN(Flow):
             object.__setattr__(self, name, value)
 
     @classmethod
-    def random(cls, units, rng=0, scale=5.0, slowest=1.0):
+    def random(cls, units: int, rng: Rng = 0, scale: float = 5.0, slowest: float = 1.0) -> CTRNN:
         """Centre-crossing network: weights uniform in [-scale, scale], biases -1/2 sum_j w_ij, time
         constants uniform in [1, slowest]."""
-        rng = np.random.default_rng(rng)
+        rng = generator(rng)
         return cls(
             rng.uniform(-scale, scale, (units, units)),
             time_constants=rng.uniform(1.0, slowest, units),
         )
 
-    size = property(lambda self: len(self.biases))
-    states = property(lambda self: numbered("y", self.size))
-    inputs = property(lambda self: len(self.biases))
+    size = property(lambda self: len(self.biases), doc="Number of neurons.")
+    states = property(lambda self: component_names("y", self.size), doc="Names of the neurons.")
+    inputs = property(lambda self: len(self.biases), doc="Number of inputs, one a neuron.")
 
-    def rule(self, x, u):
+    def rule(self, x: Array, u: Array | None) -> Array:
         drive = sigmoid(x + self.biases) @ self.weights.T - x
         return (drive if u is None else drive + u) / self.time_constants
 
-    def initial(self, rng=0):
-        return 0.5 * np.random.default_rng(rng).standard_normal(self.size) - self.biases
+    def initial(self, rng: Rng = 0) -> np.ndarray:
+        return 0.5 * generator(rng).standard_normal(self.size) - self.biases
 
 
 @dataclass(frozen=True, eq=False)
 class DoubleFitzHughNagumo(Flow):
-    """Two FitzHugh-Nagumo neurons joined by a gap junction:
+    """Two FitzHugh-Nagumo neurons joined by a gap junction.
 
-    dv_i/dt = v_i - v_i^3/3 - w_i + I + u_i + k (v_j - v_i),  dw_i/dt = epsilon (v_i + a - b w_i).
+    dv_i/dt = v_i - v_i^3/3 - w_i + I + u_i + k (v_j - v_i), dw_i/dt = epsilon (v_i + a - b w_i)
 
+    Parameters
+    ----------
+    current : float
+        Background current I; dimensionless.
+    a, b : float
+        Constants of the recovery; dimensionless.
+    epsilon : float
+        Rate of the recovery, per unit of time.
+    coupling : float
+        Conductance k of the junction; dimensionless, negative for repulsive coupling.
+
+    Notes
+    -----
+    States: v1, w1, v2, w2 (membrane potentials and recoveries); inputs: a current for each neuron.
     With k > 0 they fire together, with k < 0 in turn: the pair forgets the difference of its phases
     exponentially, at the rate of the second exponent, and keeps the common phase for ever (exponent
     0). On the synchronous cycle the exponents are those of one neuron and those of one neuron with
     -2k on its diagonal.
 
-    current I, a, b, epsilon, coupling k; inputs: a current for each neuron. State: v1, w1, v2, w2.
-    Source: FitzHugh (1961), Biophys. J. 1, 445; Yanagita, Ichinomiya and Oyama (2005), Phys. Rev. E
-    72, 056218, for repulsive coupling.
+    References
+    ----------
+    FitzHugh (1961), Biophys. J. 1, 445; Yanagita, Ichinomiya and Oyama (2005), Phys. Rev. E 72,
+    056218, for repulsive coupling.
 
-    >>> DoubleFitzHughNagumo().rule(np.array([0.0, 0.5, 0.0, 0.5]), None).round(3).tolist()
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> pair = dm.systems.DoubleFitzHughNagumo()
+    >>> pair.rule(np.array([0.0, 0.5, 0.0, 0.5]), None).round(3).tolist()
     [0.0, 0.024, 0.0, 0.024]
     """
 
@@ -179,9 +242,13 @@ class DoubleFitzHughNagumo(Flow):
     coupling: float = 0.05
     states = ("v1", "w1", "v2", "w2")
     inputs = 2
+    equation = (
+        r"\dot v_i = v_i - \tfrac13 v_i^3 - w_i + I + u_i + k (v_j - v_i), \quad \dot w_i "
+        r"= \epsilon (v_i + a - b w_i)"
+    )
     source = "FitzHugh (1961), Biophys. J. 1, 445"
 
-    def rule(self, x, u):
+    def rule(self, x: Array, u: Array | None) -> Array:
         v1, w1, v2, w2 = (x[..., i] for i in range(4))
         junction = self.coupling * (v2 - v1)
         fast1, fast2 = (
@@ -199,20 +266,12 @@ class DoubleFitzHughNagumo(Flow):
             )
         )
 
-    def initial(self, rng=0):
-        return np.array([1.0, 0.5, -1.0, 0.2]) + 0.1 * np.random.default_rng(rng).standard_normal(4)
+    def initial(self, rng: Rng = 0) -> np.ndarray:
+        return np.array([1.0, 0.5, -1.0, 0.2]) + 0.1 * generator(rng).standard_normal(4)
 
 
 SYSTEMS = {
-    "line_attractor": LineAttractor,
-    "ring_attractor": RingAttractor,
-    "hopfield": Hopfield,
-    "graded_hopfield": GradedHopfield,
-    "flip_flop": FlipFlop,
-    "leaky_synapse": LeakySynapse,
-    "cascade_synapse": CascadeSynapse,
-    "benna_fusi": BennaFusi,
-    "wong_wang": WongWang,
     "ctrnn": CTRNN,
     "double_fitzhugh_nagumo": DoubleFitzHughNagumo,
+    "wong_wang": WongWang,
 }

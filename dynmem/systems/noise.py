@@ -1,6 +1,8 @@
 """Flows under noise and under impulses, as maps: the noise enters as the input, so that orbits and
 exponents use the ordinary drive."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,52 +10,76 @@ import numpy as np
 from ..arrays import concat, sqrt
 from ..errors import ShapeError
 from ..orbits import FlowMap
+from ..runtime.validation import number
 from ..system import Flow, Map, as_system
+from ..typing import Array, Rng
 
 
 @dataclass(frozen=True, eq=False)
 class _Stepped(Map):
-    """A flow that something happens to once a step; ``smooth`` is what the flow does in between."""
+    """A flow that is disturbed once a step; ``smooth`` is the flow in between."""
 
-    flow: Flow = None
+    flow: Flow = None  # type: ignore[assignment]
     dt: float = field(default=0.1)
-    smooth: FlowMap = field(init=False, default=None, repr=False)
+    smooth: FlowMap = field(init=False, default=None, repr=False)  # type: ignore[assignment]
     share = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         as_system(self.flow, Flow)
-        if not (np.isfinite(self.dt) and self.dt > 0):
-            raise ValueError(f"dt = {self.dt}: a step must be finite and above 0")
+        number("dt", self.dt, above=0)
         object.__setattr__(self, "smooth", FlowMap(self.flow, self.share * self.dt))
 
-    states = property(lambda self: self.flow.states)
-    size = property(lambda self: self.flow.size)
-    source = property(lambda self: self.flow.source)
+    states = property(lambda self: self.flow.states, doc="Names of the states of the flow.")
+    size = property(lambda self: self.flow.size, doc="Number of states of the flow.")
+    source = property(lambda self: self.flow.source, doc="Reference of the flow.")
 
-    def initial(self, rng=0):
+    def initial(self, rng: Rng = 0) -> np.ndarray:
         return self.flow.initial(rng)
 
-    def _still(self, x):
-        """The flow's own input, at rest: zeros of the kind of x."""
+    def _still(self, x: Array) -> Array | None:
+        """The flow's own input of 0, of the array type of x."""
         count, size = self.flow.inputs, x.shape[-1]
         return 0.0 * concat([x] * (count // size) + [x[..., : count % size]]) if count else None
 
 
 @dataclass(frozen=True, eq=False)
 class Noisy(_Stepped):
-    """A flow with white noise on every state: dx = f(x) dt + sqrt(2 D) dW, the input u_t being
-    independent N(0, 1) (``drive=1.0``).
+    """A flow with white noise on every state, as a map whose input is the noise.
 
-    x_t = Phi(Phi(x_(t-1)) + sqrt(2 D dt) u_t), Phi the flow over dt/2 (Runge-Kutta, order 4), which
-    errs by O(dt^2) in the stationary distribution: the variance of dx = -k x dt + sqrt(2 D) dW
-    comes out as (D/k) k dt/sinh(k dt). The flow's own input is held at 0.
+    dx = f(x) dt + sqrt(2 D) dW; x_t = Phi(Phi(x_(t-1)) + sqrt(2 D dt) u_t), Phi the flow over dt/2
 
-    flow: a Flow of n states; diffusion D >= 0 in squared units of the state per unit of time;
-    inputs = n; held: the flow's own input (..., inputs of the flow) where it is not 0, one for all
-    states or one for each. Source: Strang (1968), SIAM J. Numer. Anal. 5, 506, for the splitting.
+    Parameters
+    ----------
+    flow : Flow
+        A flow of n named states.
+    dt : float
+        Step, above 0, in units of time of the flow.
+    diffusion : float
+        Diffusion D, at least 0, in squared units of the state per unit of time.
+    held : np.ndarray (..., inputs of the flow), optional
+        Constant input of the flow where it is not 0, one for all states or one for each.
 
-    >>> from dynmem.systems.attractors import LineAttractor
-    >>> noisy = Noisy(LineAttractor(), dt=0.5, diffusion=0.01)
+    Raises
+    ------
+    TypeError
+        For a system that is not a Flow.
+    ValueError
+        For a step, diffusion or flow that does not fit.
+
+    Notes
+    -----
+    States: those of the flow; inputs: n independent N(0, 1) numbers (``drive=1.0``). Phi is
+    Runge-Kutta of order 4. The splitting errs by O(dt^2) in the stationary distribution: the
+    variance of dx = -k x dt + sqrt(2 D) dW is (D/k) k dt/sinh(k dt).
+
+    References
+    ----------
+    Strang (1968), SIAM J. Numer. Anal. 5, 506, for the splitting.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> noisy = dm.systems.Noisy(dm.systems.LineAttractor(), dt=0.5, diffusion=0.01)
     >>> noisy.rule(np.array([1.0]), np.array([2.0])).round(6).tolist()
     [1.2]
     """
@@ -62,10 +88,9 @@ class Noisy(_Stepped):
     held: np.ndarray | None = None
     share = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
-        if not (np.isfinite(self.diffusion) and self.diffusion >= 0):
-            raise ValueError(f"diffusion = {self.diffusion}: must be a finite number of at least 0")
+        number("diffusion", self.diffusion, least=0)
         if self.size is None:
             raise ValueError(
                 f"{type(self.flow).__name__} names no states, so that the number of "
@@ -76,15 +101,15 @@ class Noisy(_Stepped):
         ):
             raise ShapeError(
                 f"held has shape {np.shape(self.held)}, {type(self.flow).__name__} "
-                f"hears (..., {self.flow.inputs})"
+                f"takes (..., {self.flow.inputs})"
             )
 
-    inputs = property(lambda self: self.size)
+    inputs = property(lambda self: self.size, doc="Number of inputs, one a state.")
 
-    def _still(self, x):
+    def _still(self, x: Array) -> Array | None:
         return super()._still(x) if self.held is None else super()._still(x) + self.held
 
-    def rule(self, x, u):
+    def rule(self, x: Array, u: Array | None) -> Array:
         middle = self.smooth.rule(x, self._still(x))
         kicked = middle if u is None else middle + u * sqrt(2.0 * self.diffusion * self.dt)
         return self.smooth.rule(kicked, self._still(x))
@@ -92,29 +117,49 @@ class Noisy(_Stepped):
 
 @dataclass(frozen=True, eq=False)
 class Impulses(_Stepped):
-    """A flow that hears a train of impulses, one a step: x_t = y + f(y, u_t) - f(y, 0), y =
-    Phi(x_(t-1)), Phi the flow over dt.
+    """A flow under a train of impulses, one a step, as a map.
 
-    For a flow whose input is added to its velocity this is an input of area u_t that lasts no time.
-    What u_t wrote has the age 0 in x_t and the age dt in x_(t+1). flow: a Flow with inputs; Phi is
-    Runge-Kutta's of order 4.
+    x_t = y + f(y, u_t) - f(y, 0), y = Phi(x_(t-1)), Phi the flow over dt
 
-    >>> from dynmem.systems.synapses import BennaFusi
-    >>> Impulses(BennaFusi(), dt=1.0).rule(np.zeros(12), np.array([1.0]))[:2].tolist()
+    Parameters
+    ----------
+    flow : Flow
+        A flow with inputs.
+    dt : float
+        Step, above 0, in units of time of the flow.
+
+    Raises
+    ------
+    TypeError
+        For a system that is not a Flow.
+    ValueError
+        For a step that is not above 0, or a flow without inputs.
+
+    Notes
+    -----
+    States and inputs: those of the flow. For a flow whose input is added to its velocity u_t is the
+    area of an impulse without duration. What u_t wrote has the age 0 in x_t and the age dt in
+    x_(t+1). Phi is Runge-Kutta of order 4.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> train = dm.systems.Impulses(dm.systems.BennaFusi(), dt=1.0)
+    >>> train.rule(np.zeros(12), np.array([1.0]))[:2].tolist()
     [1.0, 0.0]
     """
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not self.flow.inputs:
             raise ValueError(f"{type(self.flow).__name__} takes no input: impulses need one")
 
-    inputs = property(lambda self: self.flow.inputs)
+    inputs = property(lambda self: self.flow.inputs, doc="Number of inputs of the flow.")
 
-    def rule(self, x, u):
+    def rule(self, x: Array, u: Array | None) -> Array:
         still = self._still(x)
         y = self.smooth.rule(x, still)
         return y if u is None else y + (self.flow.rule(y, u) - self.flow.rule(y, still))
 
-    def output(self, x, u):
+    def output(self, x: Array, u: Array | None) -> Array:
         return self.flow.output(x, u)

@@ -1,95 +1,236 @@
-"""Systems by name: the tables of the modules, merged when a name is first asked for."""
+"""Systems by name."""
 
-from dataclasses import MISSING, fields
+from __future__ import annotations
+
+from dataclasses import fields
 from functools import cache
 from importlib import import_module
+from typing import Any
 
-from ..errors import UnknownNameError
+from ..errors import suggestion
+from ..runtime.registry import Registry
+from ..runtime.validation import public
+from ..system import Flow, Map
+from .equations import equation, stated_equation, summary
+from .known import Known
 
 # each ends with SYSTEMS = {name: class}
-MODULES = ("maps", "flows", "extended", "planets", "neural")
+MODULES = (
+    "maps",
+    "flows",
+    "hamiltonian",
+    "extended",
+    "planets",
+    "nbody",
+    "attractors",
+    "synapses",
+    "neural",
+)
+ALIASES = {
+    "arnold_cat": "cat",
+    "bakers_map": "baker",
+    "chirikov": "standard",
+    "coupled_map_lattice": "coupled_logistic",
+    "cr3bp": "restricted_three_body",
+    "figure8": "figure_eight",
+    "graded_hopfield_network": "graded_hopfield",
+    "henonheiles": "henon_heiles",
+    "hopfield_network": "hopfield",
+    "hyper_rossler": "hyper_roessler",
+    "hyperchaos": "hyper_roessler",
+    "kaplanyorke": "kaplan_yorke",
+    "ks": "kuramoto_sivashinsky",
+    "kuramoto": "kuramoto_sivashinsky",
+    "logistic_map": "logistic",
+    "lorenz": "lorenz63",
+    "lorenz_63": "lorenz63",
+    "lorenz_96": "lorenz96",
+    "mackeyglass": "mackey_glass",
+    "nbody": "n_body",
+    "rossler": "roessler",
+    "rössler": "roessler",
+    "sprott": "sprott_jerk",
+    "standard_map": "standard",
+    "vanderpol": "van_der_pol",
+}
 
 
 @cache
-def table() -> dict:
-    """Class of each system by name."""
-    merged = {}
+def table() -> dict[str, type[Map] | type[Flow]]:
+    """Class of each system by name: the tables of the modules, merged at first use."""
+    merged: dict[str, type[Map] | type[Flow]] = {}
     for module in MODULES:
         own = import_module(f".{module}", __package__).SYSTEMS
         if both := sorted(set(merged) & set(own)):
             raise ValueError(
-                f"{', '.join(both)} stands in two tables of systems: rename one in {module}.py"
+                f"{', '.join(both)}: in two tables of systems, rename one in {module}.py"
             )
         merged |= own
     return merged
 
 
+REGISTRY = Registry("system", table, ALIASES)
+
+
 def names() -> list[str]:
-    """Names of the systems that ``get`` makes."""
-    return sorted(table())
+    """Names of the systems that ``get`` returns.
+
+    Returns
+    -------
+    list of str
+        In alphabetical order, without aliases.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.systems.names()[:3]
+    ['baker', 'benna_fusi', 'cascade_synapse']
+    """
+    return REGISTRY.names()
 
 
-def get(name, **parameters):
-    """A system by name, with other parameters where they are given. Raises UnknownNameError, and
-    TypeError for one it does not take.
+def get(name: str, /, **parameters: Any) -> Map | Flow:
+    """A system by name.
 
-    >>> get("lorenz63", rho=20.0).rho
+    Parameters
+    ----------
+    name : str
+        Name of ``names()``, or an alias such as "lorenz" or "rossler".
+    **parameters
+        Parameters that differ from their defaults.
+
+    Returns
+    -------
+    Map or Flow
+        The system.
+
+    Raises
+    ------
+    UnknownNameError
+        For a name that is unknown.
+    TypeError
+        For a parameter that the system does not take, or text in place of a number.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.systems.get("lorenz", rho=20.0).rho
     20.0
     """
-    made = _class(name)
-    taken = [field.name for field in fields(made) if field.init]
+    kind = REGISTRY.find(name)
+    taken = [field.name for field in fields(kind) if field.init]
     if unknown := sorted(set(parameters) - set(taken)):
         raise TypeError(
-            f"{name} takes no parameter {', '.join(unknown)}: it takes {', '.join(taken) or 'none'}"
+            f"{name} takes no parameter {', '.join(unknown)}"
+            f"{suggestion(unknown[0], taken)}: it takes {', '.join(taken) or 'none'}"
         )
-    for field in fields(made):
-        if isinstance(field.default, float) and isinstance(
-            value := parameters.get(field.name, 0.0), (str, bytes, type(None))
-        ):
+    for field in fields(kind):
+        value = parameters.get(field.name, 0.0)
+        if isinstance(field.default, float) and isinstance(value, (str, bytes, type(None))):
             raise TypeError(
                 f"{field.name} = {value!r}: {name} takes a number, by default {field.default}"
             )
-    return made(**parameters)
+    return kind(**parameters)
 
 
-def describe(name) -> dict:
-    """What a system is: its first sentence, kind, parameters with their defaults, source, and known
-    exponents (None without).
+@public
+def describe(name: str) -> dict[str, Any]:
+    """Facts about a system at its default parameters.
 
-    >>> about = describe("henon")
-    >>> about["kind"], about["parameters"], about["known"].exponents
+    Parameters
+    ----------
+    name : str
+        Name of ``names()``, or an alias.
+
+    Returns
+    -------
+    dict
+        ``name``, ``class`` (its name), ``kind`` ("Map" or "Flow"), ``about`` (a sentence),
+        ``equation`` (text), ``equation_latex``, ``states`` (names),
+        ``inputs`` (number), ``parameters`` (defaults by name), ``known`` (a ``Known``: exponents
+        with tolerance and source, or None) and ``source`` (reference).
+
+    Raises
+    ------
+    UnknownNameError
+        For a name that is unknown.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> facts = dm.systems.describe("henon")
+    >>> facts["kind"], facts["parameters"], facts["known"].exponents
     ('Map', {'a': 1.4, 'b': 0.3}, (0.41922, -1.62319))
     """
-    from ..system import Map
-
-    made = _class(name)
-    defaults = {f.name: None if f.default is MISSING else f.default for f in fields(made) if f.init}
+    kind = REGISTRY.find(name)
+    system = kind()
+    defaults = system.parameters
     return {
-        "name": name,
-        "summary": (made.__doc__ or "").strip().partition("\n\n")[0],
-        "kind": "Map" if issubclass(made, Map) else "Flow",
-        "parameters": defaults,
-        "source": made.source,
+        "name": REGISTRY.resolve(name),
+        "class": kind.__name__,
+        "kind": "Map" if issubclass(kind, Map) else "Flow",
+        "about": summary(kind),
+        "equation": stated_equation(kind),
+        "equation_latex": getattr(system, "equation", "") or equation(system).get("latex"),
+        "states": tuple(system.states),
+        "inputs": system.inputs,
+        "parameters": {f.name: defaults[f.name] for f in fields(kind) if f.init},
         "known": known_exponents(name),
+        "source": kind.source,
     }
 
 
-def about(name) -> str:
-    """The first sentence on a system."""
-    return describe(name)["summary"]
+@public
+def about(name: str) -> str:
+    """One sentence on a system.
+
+    Parameters
+    ----------
+    name : str
+        Name of ``names()``, or an alias.
+
+    Returns
+    -------
+    str
+        First sentence of its docstring.
+
+    Raises
+    ------
+    UnknownNameError
+        For a name that is unknown.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.systems.about("cat")
+    "Arnold's cat map, a hyperbolic automorphism of the torus."
+    """
+    return summary(REGISTRY.find(name))
 
 
-def known_exponents(name):
-    """Exponents of a system at its default parameters with their source, a ``Known``, or None where
-    none are known.
+@public
+def known_exponents(name: str) -> Known | None:
+    """Lyapunov exponents of a system at its default parameters, known from elsewhere.
 
-    >>> known_exponents("lorenz63").exponents[0]
+    Parameters
+    ----------
+    name : str
+        Name of ``names()``, or an alias.
+
+    Returns
+    -------
+    Known or None
+        Exponents in nats per unit of time with tolerance and source; None where none are known.
+
+    Raises
+    ------
+    UnknownNameError
+        For a name that is unknown.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.systems.known_exponents("lorenz63").exponents[0]
     0.9056
     """
-    return getattr(_class(name), "known", None)
-
-
-def _class(name):
-    if not isinstance(name, str) or name not in table():
-        raise UnknownNameError("system", name, table())
-    return table()[name]
+    return getattr(REGISTRY.find(name), "known", None)

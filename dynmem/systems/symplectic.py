@@ -1,5 +1,7 @@
 """Hamiltonian flows that split into drift and kick, and the symplectic maps composed of the two."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
@@ -8,40 +10,58 @@ import numpy as np
 
 from ..arrays import concat
 from ..errors import ShapeError
+from ..runtime.validation import all_errors, choice, integer, number
 from ..system import Flow, Map
+from ..typing import Array, Rng
 
 
 @dataclass(frozen=True, eq=False)
 class Separable(Flow):
-    """Second-order flow q'' = force(q), with the state x = (q, v): all positions, then all
-    velocities.
+    """Second-order flow with the state x = (q, v): all positions, then all velocities.
 
-    A subclass writes ``force(q)``, per unit of mass, shapes (..., n/2) to (..., n/2).
+    q'' = force(q)
+
+    Notes
+    -----
+    A subclass defines ``force(q)``, per unit of mass, shapes (..., n/2) to (..., n/2);
     ``Symplectic`` composes it.
+
+    References
+    ----------
+    Hairer, Lubich and Wanner (2006), Geometric Numerical Integration, I.1.4.
+
+    Examples
+    --------
+    >>> class Spring(Separable):
+    ...     states = ("q", "v")
+    ...     def force(self, q):
+    ...         return -q
+    >>> Spring().rule(np.array([1.0, 0.5]), None).tolist()
+    [0.5, -1.0]
     """
 
-    def force(self, q):
-        """Force per unit of mass at the positions q."""
+    def force(self, q: Array) -> Array:
+        """Force per unit of mass at the positions q, both (..., n/2)."""
         raise TypeError(
             f"{type(self).__name__} has no force: define force(self, q), the "
             "acceleration at the positions q"
         )
 
-    def rule(self, x, u):
+    def rule(self, x: Array, u: Array | None) -> Array:
         q, v = halves(x)
         return concat((v, self.force(q)))
 
-    def drift(self, q, v, h):
-        """Exact motion over the time h without the force."""
+    def drift(self, q: Array, v: Array, h: float) -> tuple[Array, Array]:
+        """Positions and velocities after the exact motion over the time h without the force."""
         return q + h * v, v
 
-    def weights(self):
+    def weights(self) -> np.ndarray:
         """Mass of each coordinate, shape (n/2,): the symplectic form is sum_i weights_i dq_i ^
         dv_i."""
-        return np.ones(self.size // 2)
+        return np.ones((self.size or 0) // 2)
 
 
-def halves(x):
+def halves(x: Array) -> tuple[Array, Array]:
     """Positions and velocities of a state, each of shape (..., n/2)."""
     half = x.shape[-1] // 2
     return x[..., :half], x[..., half:]
@@ -49,55 +69,79 @@ def halves(x):
 
 @dataclass(frozen=True, eq=False)
 class Symplectic(Map):
-    """Symplectic map x(t) -> x(t + dt) of a flow that splits into drift (free motion) and kick (v +
-    h force(q)).
+    """Symplectic map x(t) -> x(t + dt) of a flow that splits into drift and kick.
 
-    exp(a_1 h A) exp(b_1 h B) exp(a_2 h A) ...: each factor is exact, hence their product is
-    symplectic and reversible, its energy error stays bounded, and its tangent map, symplectic too,
-    follows from the rule by duals. ``order`` is 2 (leapfrog: drift h/2, kick h, drift h/2), 4 or 6
-    (Blanes and Moan 2002, SRKN 6b and 11b, 7 and 12 forces a step) or 8 (Kahan and Li 1997, 17
-    forces); ``substeps`` divides dt, and neighbouring kicks or drifts become one. The step is
-    fixed: where bodies meet closely (``Pythagorean``) integrate adaptively, ``dm.orbit(flow,
-    rtol=1e-12)``.
+    x' = ... exp(b_2 h B) exp(a_2 h A) exp(b_1 h B) exp(a_1 h A) x, A the free motion, B the kick
+    v + h force(q)
 
-    Raises TypeError for a flow without ``force`` and ``drift``, ValueError for an order or a step
-    that makes no sense. Source: Hairer, Lubich and Wanner (2006), Geometric Numerical Integration,
-    II.5 and V.3.
+    Parameters
+    ----------
+    flow : Flow
+        A flow with ``force`` and ``drift``, such as those derived from ``Separable``.
+    dt : float
+        Step, in units of time, not 0; below 0 it goes back in time.
+    order : int
+        2 (leapfrog: drift h/2, kick h, drift h/2), 4 or 6 (Blanes and Moan 2002, SRKN 6b and 11b, 7
+        and 12 forces a step) or 8 (Kahan and Li 1997, 17 forces).
+    substeps : int
+        Number of equal parts of a step; neighbouring kicks or drifts become one.
 
-    >>> from dynmem.systems.planets import Kepler
-    >>> kepler = Kepler()
-    >>> step, x = Symplectic(kepler, dt=0.1, order=6), kepler.initial()
+    Raises
+    ------
+    TypeError
+        For a flow without ``force`` and ``drift``.
+    ValueError
+        For another order, or a step that is not finite or 0.
+
+    Notes
+    -----
+    Each factor is exact, hence their product is symplectic and reversible, its energy error stays
+    bounded, and its tangent map, symplectic too, follows from the rule by dual numbers. The step is
+    fixed: where bodies meet closely (``Pythagorean``) integrate adaptively,
+    ``dm.orbit(flow, rtol=1e-12)``.
+
+    References
+    ----------
+    Hairer, Lubich and Wanner (2006), Geometric Numerical Integration, II.5 and V.3; Blanes and Moan
+    (2002), J. Comput. Appl. Math. 142, 313; Kahan and Li (1997), Math. Comput. 66, 1089.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> kepler = dm.systems.Kepler()
+    >>> step, x = dm.systems.Symplectic(kepler, dt=0.1, order=6), kepler.initial()
     >>> bool(abs(kepler.energy(step.rule(x, None)) - kepler.energy(x)) < 1e-6)
     True
     """
 
-    flow: Flow = None
+    flow: Flow = None  # type: ignore[assignment]
     dt: float = field(default=0.01)
     order: int = 4
     substeps: int = 1
 
-    def __post_init__(self):
-        if not (hasattr(self.flow, "force") and hasattr(self.flow, "drift")):
+    def __post_init__(self) -> None:
+        if not _splits(self.flow):
             raise TypeError(
                 f"{type(self.flow).__name__} does not split into drift and kick: "
                 "derive it from dm.systems.Separable and define "
                 "force(self, q), or integrate it by dm.FlowMap(flow, dt)"
             )
-        if self.order not in SCHEMES:
-            raise ValueError(f"order = {self.order}: must be one of {', '.join(map(str, SCHEMES))}")
-        if not (np.isfinite(self.dt) and self.dt != 0):
-            raise ValueError(f"dt = {self.dt}: a step must be finite and not 0")
-        if self.substeps < 1 or self.substeps != int(self.substeps):
-            raise ValueError(f"substeps = {self.substeps}: must be a whole number of at least 1")
+        with all_errors() as check:
+            check(choice, "order", self.order, SCHEMES)
+            substeps = check(integer, "substeps", self.substeps)
+            check(number, "dt", self.dt)
+        if self.dt == 0:
+            raise ValueError(f"dt = {self.dt}: a step must not be 0")
+        object.__setattr__(self, "substeps", substeps)
 
-    states = property(lambda self: self.flow.states)
-    size = property(lambda self: self.flow.size)
-    source = property(lambda self: self.flow.source)
+    states = property(lambda self: self.flow.states, doc="Names of the states of the flow.")
+    size = property(lambda self: self.flow.size, doc="Number of states of the flow.")
+    source = property(lambda self: self.flow.source, doc="Reference of the flow.")
 
     @property
-    def splitting(self):
-        """Pairs (drift, kick) of a substep where the drift is q + h v: machine code is made of the
-        force alone. None for other drifts."""
+    def splitting(self) -> tuple[tuple[float, float], ...] | None:
+        """Pairs (drift, kick) of a substep where the drift is q + h v, so that only the force need
+        be compiled; None for other drifts."""
         kind = type(self.flow)
         plain = (
             isinstance(self.flow, Separable)
@@ -106,7 +150,7 @@ class Symplectic(Map):
         )
         return composition(self.order) if plain else None
 
-    def rule(self, x, u):
+    def rule(self, x: Array, u: Array | None) -> Array:
         q, v = halves(x)
         h = self.dt / self.substeps
         for drift, kick in composition(self.order, self.substeps):
@@ -116,22 +160,23 @@ class Symplectic(Map):
                 v = v + kick * h * self.flow.force(q)
         return concat((q, v))
 
-    def output(self, x, u):
+    def output(self, x: Array, u: Array | None) -> Array:
         return self.flow.output(x, u)
 
-    def initial(self, rng=0):
+    def initial(self, rng: Rng = 0) -> np.ndarray:
         return self.flow.initial(rng)
 
 
 @cache
-def composition(order, substeps=1):
-    """Pairs (drift, kick) of a step in units of dt/substeps, done from left to right, neighbours of
-    one kind merged.
+def composition(order: int, substeps: int = 1) -> tuple[tuple[float, float], ...]:
+    """Pairs (drift, kick) of a step in units of dt/substeps, from left to right, neighbours of one
+    kind merged.
 
     >>> composition(2), composition(2, 2)
     (((0.5, 1.0), (0.5, 0.0)), ((0.5, 1.0), (1.0, 1.0), (0.5, 0.0)))
     """
-    once, pairs = SCHEMES[order](), []
+    once = SCHEMES[order]()
+    pairs: list[tuple[float, float]] = []
     for drift, kick in once * substeps:
         # a drift at the end of one substep and at the start of the next
         if pairs and pairs[-1][1] == 0.0:
@@ -140,6 +185,11 @@ def composition(order, substeps=1):
             drift, kick = pairs[-1][0], pairs.pop()[1] + kick
         pairs.append((drift, kick))
     return tuple(pairs)
+
+
+def _splits(flow: object) -> bool:
+    """Whether a flow has a force and a drift."""
+    return callable(getattr(flow, "force", None)) and callable(getattr(flow, "drift", None))
 
 
 def _leapfrogs(weights):
@@ -210,7 +260,7 @@ SCHEMES = {
 }
 
 
-def angular_momentum(q, v, masses, dimension):
+def angular_momentum(q: Array, v: Array, masses: np.ndarray, dimension: int) -> Array:
     """Total angular momentum sum_i m_i q_i x v_i, shape (...,) in the plane and (..., 3) in
     space."""
     shape = (*q.shape[:-1], len(masses), dimension)

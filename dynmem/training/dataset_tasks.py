@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import datasets, tasks
-from ..datasets.neural import EPOCHS
 from ..datasets.splits import PARTS
+from ..datasets.trials import EPOCHS
 from ..errors import ShapeError, UnknownNameError, suggestion
 from ..runtime.validation import all_errors, generator, integer, public
 from ..tasks.registry import ALIASES

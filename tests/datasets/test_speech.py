@@ -196,9 +196,9 @@ def test_other_recordings_are_refused(tmp_path):
 
 @pytest.mark.parametrize("value", [-1, 2.5, "3", None, True])
 def test_a_silence_is_a_number_of_frames(value):
-    with pytest.raises(ValueError, match="silence = .*whole number of frames"):
+    with pytest.raises(ValueError, match="silence = .*whole number of at least 0"):
         speech.vowels(silence=value)
-    with pytest.raises(ValueError, match="samples = .*whole number of samples"):
+    with pytest.raises(ValueError, match="samples = .*whole number of at least 1"):
         speech.prompts(samples=value)
 
 

@@ -1,10 +1,10 @@
-"""Delay equation, partial differential equation and random networks: linear limits in closed form,
-other codes, then published numbers."""
+"""Many degrees of freedom: linear limits in closed form, independent codes, published numbers."""
 
 import numpy as np
 import pytest
 
 import dynmem as dm
+from dynmem.systems import extended, maps
 from dynmem.systems.extended import (
     KuramotoSivashinsky,
     MackeyGlass,
@@ -13,8 +13,6 @@ from dynmem.systems.extended import (
     chebyshev,
     interpolation,
 )
-
-# ---- Mackey and Glass
 
 
 def test_a_linear_delay_equation_has_the_exponents_of_lambert():
@@ -60,27 +58,10 @@ def test_the_delay_equation_against_runge_kutta():
     np.testing.assert_allclose(system.rule(history(system.times), None), exact, atol=1e-8)
 
 
-def test_mackey_glass_spectrum():
-    """0.0052, 0, ... D_KY 2.1 at (0.2, 0.1, 10), delay 17, within 10 %; two resolutions agree. A
-    shift register of 200 points with classical Runge-Kutta, written apart from this package, T =
-    4e5: 0.00514 +- 0.00007, 0, -0.03876 +- 0.00014."""
-    for units in (40, 48):
-        found = dm.lyapunov_spectrum(
-            MackeyGlass(units=units), duration=1e5, transient=5e3, exponents=4
-        )
-        assert abs(float(found.lyapunov[0]) - 0.0052) < 5.2e-4
-        assert abs(float(found.lyapunov[1])) < 2e-4
-        assert float(found.lyapunov[2]) == pytest.approx(-0.0388, rel=0.02)
-        assert float(found.kaplan_yorke_dimension) == pytest.approx(2.1, rel=0.1)
-
-
 def test_interpolation_is_exact_for_polynomials():
     points, r = chebyshev(7), np.linspace(0, 1, 23)
     np.testing.assert_allclose(interpolation(points, r) @ points**6, r**6, atol=1e-14)
     np.testing.assert_array_equal(interpolation(points, points), np.eye(7))
-
-
-# ---- Kuramoto and Sivashinsky
 
 
 def test_at_rest_the_waves_grow_at_their_own_rates():
@@ -167,24 +148,9 @@ def test_fourth_order_in_the_step():
     assert 13 < ratio < 18
 
 
-def test_kuramoto_sivashinsky_spectrum():
-    """L = 22: 0.048, 0, 0, -0.002, -0.19, -0.256 (Cvitanovic, Davidchack and Siminos 2010;
-    independent simulation), D_KY 4.25. Two zeros, for time and translation: with the mean and the
-    Nyquist mode among the states there would be four, and D_KY would be 6.25."""
-    found = dm.lyapunov_spectrum(KuramotoSivashinsky(), duration=3000, transient=300, exponents=12)
-    assert KuramotoSivashinsky.known.agrees(found.lyapunov.values, found.lyapunov_error.values), (
-        found.lyapunov.values
-    )
-    assert float(found.kaplan_yorke_dimension) == pytest.approx(4.25, rel=0.05)
-    assert int((np.abs(found.lyapunov) < 0.02).sum()) == 3
-
-
 def test_too_few_waves_are_refused():
     with pytest.raises(ValueError, match="at least 8 for length = 22"):
         KuramotoSivashinsky(modes=7)
-
-
-# ---- random networks
 
 
 def test_random_networks_are_the_models():
@@ -215,6 +181,35 @@ def test_random_rate_below_the_transition():
     """Below gain 1 the network rests at 0: the first exponent is the largest real part of W's
     eigenvalues less 1."""
     network = RandomRate(gain=0.5, units=80)
-    found = dm.lyapunov_spectrum(network, duration=200, transient=200, exponents=1, dt=0.1)
+    found = dm.lyapunov_spectrum(network, duration=200, transient=200, exponents=1, dt=0.2)
     top = np.linalg.eigvals(network.network.W).real.max() - 1
     assert float(found.lyapunov[0]) == pytest.approx(top, abs=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("units, expected, within", [(5, (0.475, 0.0, -0.520, -1.306), 0.03)])
+def test_lorenz96_of_few_sites(units, expected, within):
+    found = dm.lyapunov_spectrum(extended.Lorenz96(units=units), duration=4000, transient=100)
+    np.testing.assert_allclose(found.lyapunov[:4], expected, rtol=within, atol=5e-3)
+    assert float(found.lyapunov.sum()) == pytest.approx(-units, abs=1e-4)
+
+
+def test_sizes_are_checked():
+    for make in (
+        lambda: extended.Lorenz96(units=3),
+        lambda: maps.CoupledLogistic(units=2),
+        lambda: extended.MackeyGlass(units=2),
+        lambda: extended.KuramotoSivashinsky(modes=6),
+        lambda: extended.MackeyGlass(delay=0.0),
+        lambda: extended.RandomTanh(units=0),
+        lambda: extended.KuramotoSivashinsky(step=-1.0),
+    ):
+        with pytest.raises(ValueError, match="must"):
+            make()
+
+
+def test_a_finer_history_has_the_same_exponents():
+    """A shift register of 200 points with classical Runge-Kutta, written apart from this package,
+    T = 4e5: 0.00514 +- 0.00007, 0, -0.03876 +- 0.00014."""
+    found = dm.lyapunov_spectrum(MackeyGlass(units=48), duration=4e4, transient=4e3, exponents=3)
+    np.testing.assert_allclose(found.lyapunov, [0.00514, 0.0, -0.03876], atol=6e-4)

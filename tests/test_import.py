@@ -15,6 +15,7 @@ ROOT = Path(dynmem.__file__).parent
 HEAVY = ("torch", "xarray", "sympy", "matplotlib", "numba", "pandas", "dask", "h5netcdf", "scipy")
 # Lowest first: a file imports from its own floor and from those before it.
 FLOORS = [
+    "typing",
     "errors",
     "runtime",
     "arrays",

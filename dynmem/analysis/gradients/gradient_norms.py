@@ -8,8 +8,8 @@ from ...errors import NotFiniteError, ShapeError
 from ...labels import dataset, describe_system
 from ...orbits import as_map, trajectory
 from ...runtime.threads import one_thread
-from ...system import Map, System, as_input, as_state, as_system
-from ..drive import example_input, make_drive
+from ...system import Map, System, as_state, as_system
+from ..drive import example_input, read_drive
 
 SOURCE = (
     "Bengio, Simard and Frasconi (1994), IEEE Trans. Neural Netw. 5, 157; Pascanu, Mikolov "
@@ -134,17 +134,7 @@ def window(system, u, x0, transient, longest, rng):
     if transient != int(transient) or transient < 0:
         raise ValueError(f"transient = {transient}: must be a whole number of steps of at least 0")
     steps = int(transient) + longest
-    if np.isscalar(u) or u is None or callable(u):
-        at = make_drive(system, u, rng)
-        inputs = None if at(0) is None else np.stack([at(t) for t in range(steps + 1)])
-    else:
-        inputs = as_input(system, u, "u")
-        if inputs.ndim != 2 or len(inputs) < longest + 1:
-            raise ShapeError(
-                f"u has shape {inputs.shape}, lags up to {longest} need at least "
-                f"({longest + 1}, {system.inputs})"
-            )
-        inputs = inputs[-(steps + 1) :]
+    inputs = read_drive(system, u, steps + 1, rng, least=longest + 1).array()
     x = system.initial(rng) if x0 is None else as_state(system, x0, "x0")
     if x.ndim != 1:
         raise ShapeError(f"x0 has shape {x.shape}: pass one start of shape (n,)")

@@ -8,7 +8,7 @@ from ...labels import dataset, describe_system
 from ...orbits import trajectory
 from ...runtime.threads import one_thread
 from ...system import Map, as_input, as_state, as_system
-from ..drive import inputs_of
+from ..drive import read_drive
 
 SOURCE = "Luo, Li, Urtasun and Zemel (2016), arXiv:1701.04128, for the effective field"
 # steps of the first window tried; numbers that the states of a window may take (a gigabyte)
@@ -166,7 +166,7 @@ def _orbits(system, u, x, steps, seeds):
     if isinstance(u, np.ndarray):
         inputs = np.moveaxis(u[:, -steps:], 0, 1)
     else:
-        drives = [inputs_of(system, u, steps, np.random.default_rng(seed)) for seed in seeds]
+        drives = [read_drive(system, u, steps, np.random.default_rng(seed)) for seed in seeds]
         inputs = np.stack([[drive(t) for drive in drives] for t in range(steps)])
     return trajectory(system, np.tile(x, (inputs.shape[1], 1)), steps, inputs), inputs
 

@@ -238,7 +238,7 @@ def test_options_that_make_no_sense(options, message):
 def test_what_is_not_finite():
     with pytest.raises(NotFiniteError, match="state not finite at step"):
         gradient_norms(Henon(), x0=[10.0, 0.0], lags=10)
-    with pytest.raises(NotFiniteError, match="u holds NaN"):
+    with pytest.raises(NotFiniteError, match="drive holds NaN"):
         gradient_norms(Tanh.random(2, 1), np.full((200, 1), np.nan), lags=10)
 
     class Root(dm.Map):
@@ -249,5 +249,5 @@ def test_what_is_not_finite():
 
     with pytest.raises(NotFiniteError, match="gradient not finite at lag 1"):
         gradient_norms(Root(), x0=[0.0], lags=10)
-    with pytest.raises(ShapeError, match="Henon takes no input: leave u out"):
+    with pytest.raises(ShapeError, match="Henon takes no input: leave drive out"):
         gradient_norms(Henon(), np.zeros((200, 1)), x0=[0.1, 0.1], lags=10)

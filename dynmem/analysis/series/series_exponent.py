@@ -168,9 +168,9 @@ def series_exponent(
         "lags": lags,
         "neighbours": neighbours,
     }
-    for name, value in settings.items():
-        if value is not None:
-            integer(name, value, 0 if name == "theiler" else 1)
+    for name, setting in settings.items():
+        if setting is not None:
+            integer(name, setting, 0 if name == "theiler" else 1)
     surrogates = integer("surrogates", surrogates, 0)
     delay = mutual_information_delay(x) if delay is None else int(delay)
     theiler = mean_period(x) if theiler is None else int(theiler)

@@ -71,15 +71,15 @@ def counted_cost(model: Map, *, lengths: ArrayLike = 1024) -> Dataset:
             Operations of rule and output in one step.
         by_rule : (), 1
             Whether the rule of a layer was counted at every step, in place of ``run``.
-        multiply_adds : (length), 1
+        multiply_adds : (length,), 1
             Multiply-adds of a sequence.
-        elementwise : (length), 1
+        elementwise : (length,), 1
             Elementwise operations of a sequence.
-        operations : (length), 1
+        operations : (length,), 1
             Operations of a sequence.
-        activations : (length), 1
+        activations : (length,), 1
             Numbers that the operations compute: at most what a backward pass keeps.
-        sequential_steps : (length), 1
+        sequential_steps : (length,), 1
             Longest chain of array operations each of which needs the one before.
 
     Raises
@@ -284,15 +284,15 @@ def match(
     Returns
     -------
     xarray.Dataset
-        units : (model), 1
+        units : (model,), 1
             Units of each layer.
-        parameters : (model), 1
+        parameters : (model,), 1
             Numbers that can be trained.
-        state_size : (model), 1
+        state_size : (model,), 1
             Numbers that the state holds.
-        operations : (model), 1
+        operations : (model,), 1
             Operations of ``length`` steps.
-        deviation : (model), 1
+        deviation : (model,), 1
             Cost over budget, minus 1.
 
     Raises

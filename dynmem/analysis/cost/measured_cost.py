@@ -81,9 +81,9 @@ def measured_cost(
             Standard error.
         measured : (model, length), 1
             Whether the model was run at that length.
-        slope : (model), 1
+        slope : (model,), 1
             Of ln training_seconds over ln length, over the upper half of its lengths.
-        slope_error : (model), 1
+        slope_error : (model,), 1
             Standard error.
         crossover : (model, versus), step
             Length from which ``versus`` trains faster than ``model``: 0 where it does at all

@@ -87,9 +87,9 @@ def memory_capacity(
     Returns
     -------
     xarray.Dataset
-        capacity : (lag), 1
+        capacity : (lag,), 1
             C(k), its bias removed.
-        capacity_error : (lag), 1
+        capacity_error : (lag,), 1
             Standard error.
         total : (), 1
             Memory capacity, the sum over the lags.
@@ -319,7 +319,7 @@ def linear_capacity(system: LinearSystem, *, lags: int, noise: float = 0.0) -> D
     Returns
     -------
     xarray.Dataset
-        capacity : (lag), 1
+        capacity : (lag,), 1
             C(k).
         total : (), 1
             Sum over these lags.

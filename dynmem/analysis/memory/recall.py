@@ -67,13 +67,13 @@ def noisy_recall(
     Returns
     -------
     xarray.Dataset
-        mean_readout : (time), 1
+        mean_readout : (time,), 1
             Mean of the readout.
-        mean_readout_error : (time), 1
+        mean_readout_error : (time,), 1
             Standard error.
-        variance : (time), 1
+        variance : (time,), 1
             Variance over trials.
-        variance_error : (time), 1
+        variance_error : (time,), 1
             Standard error, for Gaussian readouts.
         diffusion : (), 1/time unit
             D.
@@ -215,11 +215,11 @@ def memory_trace(
     Returns
     -------
     xarray.Dataset
-        trace : (lag), 1
+        trace : (lag,), 1
             Mean of weight times entry.
-        trace_error : (lag), 1
+        trace_error : (lag,), 1
             Standard error.
-        signal_to_noise : (lag), 1
+        signal_to_noise : (lag,), 1
             Trace over noise, of one synapse: times sqrt(N) for N.
         noise : (), 1
             Standard deviation of the weights.
@@ -344,10 +344,10 @@ def memory_lifetime(trace: Dataset, synapses: ArrayLike, *, threshold: float = 1
     Returns
     -------
     xarray.Dataset
-        lifetime : (synapses), step
+        lifetime : (synapses,), step
             Lag; 0 where the ratio is below the threshold from the start, infinite where it is
             still above at the last lag.
-        slope : (synapses), 1
+        slope : (synapses,), 1
             d ln lifetime / d ln N, by differences.
 
     Raises
@@ -440,7 +440,7 @@ def retrieved_overlap(
     Returns
     -------
     xarray.Dataset
-        overlap : (probe), 1
+        overlap : (probe,), 1
             Overlap of the retrieved state with its pattern.
         mean_overlap : (), 1
             Its mean.

@@ -115,9 +115,9 @@ def series_exponent(
             infinite where the exponent is NaN.
         reliable : (), 1
             Whether distances followed a law that gives an exponent.
-        divergence : (lag), nat
+        divergence : (lag,), nat
             S.
-        divergence_error : (lag), nat
+        divergence_error : (lag,), nat
             Standard error of S.
         saturation : (), nat
             Mean logarithm of the distance of unrelated points.

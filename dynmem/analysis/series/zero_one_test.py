@@ -52,7 +52,7 @@ def zero_one_test(series: ArrayLike, *, frequencies: int = 100, rng: Rng = 0) ->
     xarray.Dataset
         K : (), 1
             Median of the correlations.
-        K_c : (frequency), 1
+        K_c : (frequency,), 1
             Correlation of the mean square displacement with n.
         K_spread : (), 1
             Half the distance between the quartiles of K_c.

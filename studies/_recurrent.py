@@ -102,7 +102,7 @@ def waiting_gradients(system, task, *, rng, lags):
     start = read_state(system, task, rng)
     return dm.gradient_norms(
         system,
-        waiting(task),
+        drive=waiting(task),
         x0=start,
         lags=lags,
         transient=0,

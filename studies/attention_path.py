@@ -50,7 +50,7 @@ def measure(model, seed, units, lags, samples):
         made = (build(model, units, lags, [seed, run], **options) for run in range(runs))
         return mean_square(
             [
-                dm.analysis.attention_paths(system, 1.0, lags=wanted, rng=[seed, run])
+                dm.analysis.attention_paths(system, drive=1.0, lags=wanted, rng=[seed, run])
                 for run, system in enumerate(made)
             ]
         )

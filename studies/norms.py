@@ -160,7 +160,7 @@ def at_task(model, seed):
     u, targets = fitting.as_tensors(law, law.arrays(64, np.random.default_rng(seed)), torch.float64)
     loss = fitting.per_sequence(law)
     return layer_gradients(
-        model, u.numpy(), lambda outputs: loss(outputs, targets).mean()
+        model, drive=u.numpy(), loss=lambda outputs: loss(outputs, targets).mean()
     ).feedforward_gradient.values
 
 

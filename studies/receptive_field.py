@@ -64,7 +64,7 @@ def measure(layers, kernel, base, seed, convolutions, units, delay, steps, sampl
     )
     looked = receptive_field(
         trained,
-        endless(task, int(found["he"].receptive_field), samples, seed),
+        drive=endless(task, int(found["he"].receptive_field), samples, seed),
         transient=0,
         rng=seed,
     )

@@ -65,7 +65,7 @@ def tanh(gain, sd, seed, units, duration, lags):
         drive=drive,
         rng=seed,
     )
-    gradients = dm.gradient_norms(network, drive, lags=5 * lags, transient=500, rng=seed)
+    gradients = dm.gradient_norms(network, drive=drive, lags=5 * lags, transient=500, rng=seed)
     slope = dm.analysis.forgetting(gradients)
     predicted = dm.theory.tanh_spectrum(gain, 0.0, sd)
     result = spectrum[["lyapunov", "lyapunov_error"]].isel(exponent=0, drop=True)

@@ -295,7 +295,7 @@ def test_a_whole_number_as_the_default_of_a_float():
             lambda: series_exponent(LOGISTIC, surrogates=-1),
             "surrogates = -1: must be a whole number",
         ),
-        (lambda: series_exponent(LOGISTIC, dt="a"), "dt = 'a': must be one real number"),
+        (lambda: series_exponent(LOGISTIC, dt="a"), "dt = 'a': must be a finite number"),
         (
             lambda: conditional_exponents(dm.systems.get("henon"), responding=["y"], duration=0),
             "duration = 0 is less than one step",

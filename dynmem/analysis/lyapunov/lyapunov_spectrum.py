@@ -14,7 +14,7 @@ from ...runtime.threads import cores, one_thread, over_threads, spread
 from ...runtime.validation import number
 from ...system import Flow, as_state, as_system
 from ..convergence import certainty, met
-from ..drive import example_input, inputs_of
+from ..drive import example_input, read_drive
 from .compiled import machine_growth
 from .qr import random_frame
 from .tangent_growth import Growth, Tangents, how_many
@@ -192,7 +192,7 @@ def _together(systems, x0, drive, seeds, workers, *, duration, transient, expone
     if made is None:
         return None
     k = how_many(exponents, x.shape[1])
-    inputs = inputs_of(first, drive, skip + steps, spawned[1])
+    inputs = read_drive(first, drive, skip + steps, spawned[1])
     growth = machine_growth(
         made,
         systems,
@@ -252,7 +252,7 @@ def _spectrum(system, x0, drive, rng, *, duration, transient, exponents, dt, tol
     stepper = as_map(system, dt, x, example_input(system, drive), duration * TANGENT)
     skip, steps = _steps(stepper, duration, transient)
     inputs, made = (
-        inputs_of(stepper, drive, skip + steps, seeds[1]),
+        read_drive(stepper, drive, skip + steps, seeds[1]),
         program(stepper, len(x), (skip + steps) * TANGENT),
     )
     growth = None

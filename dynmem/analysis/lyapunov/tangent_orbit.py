@@ -11,7 +11,7 @@ from ...compiler.program import STATE_LOST, TANGENT, program
 from ...errors import NotFiniteError, ShapeError
 from ...orbits import as_map, not_finite, whole_steps
 from ...system import Map, System, as_state, as_system
-from ..drive import example_input, inputs_of
+from ..drive import example_input, read_drive
 from .qr import random_frame
 from .tangent_growth import how_many
 
@@ -153,7 +153,7 @@ def start(system, x0, drive, rng, *, exponents, dt, times):
         sum(whole_steps(time, 1.0, name) for name, time in times.items()) * TANGENT,
     )
     counts = [whole_steps(time, stepper.dt, name) for name, time in times.items()]
-    inputs = inputs_of(stepper, drive, sum(counts), seeds[1])
+    inputs = read_drive(stepper, drive, sum(counts), seeds[1])
     return TangentOrbit(
         system, stepper, x, random_frame(k, n, seeds[2]), inputs, sum(counts)
     ), counts

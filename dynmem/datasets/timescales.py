@@ -118,7 +118,9 @@ def _measured(
     # nobody who loads a dataset can lengthen this run: the source says whether it has settled
     with warnings.catch_warnings(record=True) as raised:
         warnings.simplefilter("always", ShortRunWarning)
-        found = lyapunov_spectrum(system, x, duration=duration, exponents=count, rng=rng)
+        found = lyapunov_spectrum(
+            system, x, duration=duration, transient=0.1 * duration, exponents=count, rng=rng
+        )
     source = (
         f"measured over {duration:.4g} units of time "
         f"(dm.lyapunov_spectrum){', not settled' if raised else ''}"

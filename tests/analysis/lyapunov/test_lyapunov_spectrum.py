@@ -430,7 +430,7 @@ def test_blow_up_ends_at_once():
     assert time.process_time() - start < 25  # five cases, each within 5 s
 
 
-def test_a_run_that_is_too_short_says_so():
+def test_a_run_that_is_too_short_warns():
     short = dm.lyapunov_spectrum(dm.systems.get("henon"), duration=8, transient=0)
     assert (
         not short.converged
@@ -443,3 +443,21 @@ def test_a_run_that_is_too_short_says_so():
             dm.models.Linear(np.diag([1.1, 0.8])), np.zeros(2), duration=100, transient=100
         ).attrs
     )
+
+
+def test_a_list_is_labelled_by_what_differs():
+    def spectrum(systems, **options):
+        return dm.lyapunov_spectrum(systems, duration=40, exponents=1, **options)
+
+    found = spectrum([dm.systems.get("henon", a=a, b=b) for a, b in ((1.0, 0.3), (1.4, 0.3))])
+    assert found.a.dims == ("model",) and found.a.values.tolist() == [1.0, 1.4]
+    assert "b" not in found.coords and "system" not in found.coords
+    mixed = spectrum([dm.systems.get("henon"), dm.systems.get("logistic")])
+    assert mixed.system.values.tolist() == ["Henon", "Logistic"]
+    flows = spectrum([dm.systems.get("lorenz63", rho=rho) for rho in (28.0, 35.0)], dt=0.02)
+    assert flows.rho.values.tolist() == [28.0, 35.0]
+
+
+def test_a_misspelt_argument_is_named():
+    with pytest.raises(TypeError, match="'transients' .did you mean transient"):
+        dm.lyapunov_spectrum(dm.systems.get("henon"), duration=10, transients=5)

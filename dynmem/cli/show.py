@@ -23,6 +23,13 @@ KINDS = {**REGISTRIES, **FILE_KINDS}  # plural: singular
 MAX_COLUMNS = 100
 ABOUT_COLUMNS = 110  # longest line about a name in a list
 LABEL_COLUMNS = 14
+EXAMPLES = {
+    "system": 'dm.lyapunov_spectrum(dm.systems.get("{name}"), duration=1000)',
+    "model": 'dm.models.get("{name}", units=64, inputs=8, outputs=4)',
+    "task": 'task = dm.tasks.get("{name}"); task.sample(10)',
+    "dataset": 'dm.datasets.load("{name}")',
+}
+IN_THE_HEADING = ("name", "about", "kind", "class", "equation_latex", "limits")
 
 
 def list_names(options: argparse.Namespace) -> int:
@@ -76,15 +83,14 @@ def facts_of(name: str) -> dict[str, dict]:
     """Facts on a name by kind: of a system, model, task, dataset or study, or of several."""
     found = {}
     for plural in [*REGISTRIES, "study"] if not name.endswith(".py") else ["study"]:
-        module = importlib.import_module(f"dynmem.{plural}")
-        if plural != "study":
-            if name in module.names():
-                found[REGISTRIES[plural]] = {"name": name, "summary": module.about(name)}
-            continue
+        kind = REGISTRIES.get(plural, "study")
         try:
-            found[REGISTRIES.get(plural, "study")] = module.describe(name)
+            facts = importlib.import_module(f"dynmem.{plural}").describe(name)
         except UnknownNameError:
             continue
+        found[kind] = facts
+        if kind in EXAMPLES:
+            facts.setdefault("example", EXAMPLES[kind].format(name=facts["name"]))
     return found
 
 
@@ -102,28 +108,53 @@ def _unknown(name: str) -> str:
 
 
 def card(kind: str, facts: Mapping[str, Any], width: int) -> Iterator[str]:
-    """Lines of text on one thing: its name and summary, then a row for each fact."""
-    yield f"{bold(str(facts.get('name', '')))} ({kind})"
-    yield from _wrapped(str(facts.get("summary", "")), width)
-    for label, value in facts.items():
-        rows = [] if label in ("name", "summary") else list(_rows(value, width - LABEL_COLUMNS))
-        if rows and any(rows):
+    """Lines of text on one thing: its name and what it is, then a row for each fact."""
+    yield f"{bold(str(facts.get('name', '')))} ({facts.get('kind', '')} {kind})".replace("( ", "(")
+    yield from _wrapped(str(facts.get("about", "")), width)
+    above = 2  # rows of the fact above: facts of one row stand without blank lines between them
+    for label in facts:
+        if label in IN_THE_HEADING:
+            continue
+        rows = list(_rows(_fact(label, facts), width - LABEL_COLUMNS))
+        if len(rows) > 1 or (rows and above > 1):
             yield ""
         for number, row in enumerate(rows):
             yield f"{'' if number else label.replace('_', ' '):<{LABEL_COLUMNS}}{row}".rstrip()
+        above = len(rows) or above
+
+
+def _fact(label: str, facts: Mapping[str, Any]) -> Any:
+    """A fact as it is shown: parameters with their limits, a text without the line about it, an
+    equation with its own line breaks."""
+    value, limits = facts[label], facts.get("limits") or {}
+    if label == "parameters" and limits:
+        return {name: {"default": default, "": limits.get(name)} for name, default in value.items()}
+    if label in ("question", "description") and isinstance(value, str):
+        return value.removeprefix(str(facts.get("about", ""))).strip()
+    if label == "known":
+        known = as_json(value) or {}
+        return {name: entry for name, entry in known.items() if entry is not None}
+    if label == "equation" and isinstance(value, str):
+        return value.splitlines()
+    return value
 
 
 def _rows(value: Any, width: int) -> Iterator[str]:
     """Lines for the value of a fact."""
     value = as_json(value)
+    if value in (None, "", [], {}):
+        return
     if isinstance(value, str):
         yield from _wrapped(value, width)
     elif isinstance(value, Mapping):
         for name, entry in value.items():
-            if entry is not None and entry != []:
+            if entry not in ("", []):
                 words = _parameter(name, entry) if isinstance(entry, Mapping) else _words(entry)
                 yield from _wrapped(f"{name} = {words}", width, hanging="    ")
-    elif value is not None and value != []:
+    elif isinstance(value, list) and any(" " in str(line) for line in value):
+        for line in value:
+            yield from _wrapped(str(line), width, hanging="    ")
+    else:
         yield from _wrapped(_words(value), width)
 
 
@@ -134,7 +165,9 @@ def _parameter(name: str, entry: Mapping[str, Any]) -> str:
     meaning = "" if meaning == name.replace("_", " ") else meaning
     unit = "" if units in (None, "", "1") else f"in {units}"
     known = ("values", "value", "default", "limits", "long_name", "units")
-    rest = "; ".join(f"{k} {_words(v)}" for k, v in entry.items() if k not in known and v)
+    rest = "; ".join(
+        f"{k} {_words(v)}".strip() for k, v in entry.items() if k not in known and v is not None
+    )
     notes = "; ".join(note for note in (meaning, unit, _limits(limits), rest) if note)
     return f"{_words(given)}  ({notes})" if notes else _words(given)
 
@@ -157,7 +190,7 @@ def _words(value: Any) -> str:
     """A plain value in one line; a long list is cut in the middle.
 
     >>> _words([0.5, 1.0]), _words(list(range(100)))
-    ('0.5, 1.0', '0, 1, 2, 3, 4, 5 ... 99 (100 values)')
+    ('0.5, 1', '0, 1, 2, 3, 4, 5 ... 99 (100 values)')
     """
     if isinstance(value, Sequence) and not isinstance(value, str):
         words = [_words(one) for one in value]
@@ -166,7 +199,7 @@ def _words(value: Any) -> str:
         return ", ".join(words)
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_words(one)}" for name, one in value.items())
-    return str(value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _wrapped(text: str, width: int, hanging: str = "") -> Iterator[str]:

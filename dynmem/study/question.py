@@ -83,7 +83,7 @@ class Question:
         points, and source, as plain values."""
         return {
             "name": self.name,
-            "summary": self.question,
+            "about": self.question,
             "axes": {
                 name: {"values": plain(values), **self._facts(name)}
                 for name, values in self.grid.items()

@@ -283,7 +283,7 @@ def describe(name: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        name, summary (the question), description, axes and settings (values, limits, units and
+        name, about (the question), description, axes and settings (values, limits, units and
         long name of each), quick (what a quick run replaces), points (of a full and of a quick
         run), source, file, example.
 
@@ -303,7 +303,7 @@ def describe(name: str) -> dict[str, Any]:
     facts = study.describe()
     return {
         "name": facts.pop("name"),
-        "summary": facts.pop("summary"),
+        "about": facts.pop("about"),
         "description": text.partition("\n\n")[2],
         **facts,
         "file": str(entry.path),

@@ -23,15 +23,16 @@ test: $(STAMP)  ## set up, then run the tests and the examples in the docstrings
 slow: $(STAMP)  ## run the tests that take more than a few seconds (none at all is no failure)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m slow || [ $$? -eq 5 ]
 
-lint: $(STAMP)  ## check the style
+lint: $(STAMP)  ## check the style and the types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy
 
 figures: $(STAMP)  ## draw every figure from the stored results
 	$(BIN)/dynmem figures
 
 clean:  ## remove the environment and the caches, never the results
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt

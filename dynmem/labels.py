@@ -1,18 +1,51 @@
-"""Labels at the doors: arrays become an ``xarray.Dataset`` that explains itself."""
+"""Label arrays: ``dataset`` makes an ``xarray.Dataset`` with units, long names and provenance."""
+
+from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .system import System, _plain, inner
 
+if TYPE_CHECKING:
+    from xarray import Dataset
 
-def dataset(variables, coords=None, *, title, source, parameters=None, seed=None, **attributes):
-    """Dataset of ``{name: (dims, values, units, long_name)}``, for variables and coordinates alike.
 
-    The attributes hold the title, the source (reference), the parameters as JSON, the seed and
-    dynmem's version.
+def dataset(
+    variables: Mapping[str, tuple],
+    coords: Mapping[str, tuple] | None = None,
+    *,
+    title: str,
+    source: str,
+    parameters: Mapping | None = None,
+    seed: Any = None,
+    **attributes: Any,
+) -> Dataset:
+    """Dataset of variables and coordinates ``{name: (dims, values, units, long_name)}``.
 
+    Parameters
+    ----------
+    variables, coords : dict of (dims, values, units, long_name)
+        Real numbers, truth values or strings.
+    title, source : str
+        Title, and the reference.
+    parameters : dict, optional
+        Stored as JSON: systems by name and parameters, large arrays by their shape.
+    seed : int, Generator, str or None
+        Stored as ``as_seed`` returns it; left out for None.
+    **attributes
+        Further attributes.
+
+    Returns
+    -------
+    xarray.Dataset
+        The variables, with the attributes title, source, parameters, seed and dynmem_version.
+
+    Examples
+    --------
     >>> d = dataset({"chi": ((), 0.9, "1", "susceptibility")}, title="demo", source="none")
     >>> d.chi.attrs["units"], json.loads(d.attrs["parameters"])
     ('1', {})
@@ -21,7 +54,7 @@ def dataset(variables, coords=None, *, title, source, parameters=None, seed=None
 
     from . import __version__
 
-    def label(entry):
+    def label(entry: tuple) -> xr.Variable:
         dims, values, units, long_name = entry
         return xr.Variable(dims, values, {"units": units, "long_name": long_name})
 
@@ -35,26 +68,25 @@ def dataset(variables, coords=None, *, title, source, parameters=None, seed=None
     if seed is not None:
         attributes["seed"] = as_seed(seed)
     return xr.Dataset(
-        {k: label(v) for k, v in variables.items()},
-        {k: label(v) for k, v in (coords or {}).items()},
+        {name: label(entry) for name, entry in variables.items()},
+        {name: label(entry) for name, entry in (coords or {}).items()},
         attributes,
     )
 
 
-def as_json(parameters) -> str:
-    """Parameters as JSON; systems and arrays as plain records."""
-    return json.dumps({k: describe(v) for k, v in parameters.items()}, sort_keys=True)
+def as_json(parameters: Mapping) -> str:
+    """Parameters as JSON: systems by name and parameters, large arrays by their shape.
+
+    >>> as_json({"gain": np.float64(0.9), "weights": np.zeros((30, 30))})
+    '{"gain": 0.9, "weights": "array(30, 30)"}'
+    """
+    return json.dumps({name: _plain(value) for name, value in parameters.items()}, sort_keys=True)
 
 
-def describe(value):
-    """A value as JSON can hold it: a system by its name and parameters, a large array by its
-    shape."""
-    return _plain(value)
+def as_seed(rng: Any) -> int | str:
+    """What a Dataset stores of ``rng``: the seed, or a note where a Generator or None was given.
 
-
-def as_seed(rng):
-    """What a store records of ``rng``: the integer, or words on the generator that was handed in;
-    of such words, themselves.
+    A note is returned as it is, so that calling the function twice changes nothing.
 
     >>> as_seed(np.int64(3)), as_seed(as_seed(np.random.default_rng(3))), as_seed(None)
     (3, 'a Generator passed by the caller', 'none: drawn anew each time')
@@ -66,8 +98,8 @@ def as_seed(rng):
     return rng if isinstance(rng, str) else f"a {type(rng).__name__} passed by the caller"
 
 
-def not_a_seed(rng):
-    """A sentence on an ``rng`` that gives no random numbers, a list of one; empty where it does."""
+def not_a_seed(rng: Any) -> list[str]:
+    """A message, in a list, if ``rng`` is no seed and no Generator; else an empty list."""
     try:
         np.random.default_rng(rng)
     except (TypeError, ValueError):
@@ -76,7 +108,7 @@ def not_a_seed(rng):
 
 
 def describe_system(system: System) -> dict:
-    """Name and parameters of a system, for the attributes of a Dataset."""
+    """Class name and parameters of a system, for the attribute ``parameters`` of a Dataset."""
     return {"system": type(system).__name__, **system.parameters}
 
 

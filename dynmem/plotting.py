@@ -1,6 +1,17 @@
-"""The house style: quiet axes, units on every label, one colour a model, dashes for theory."""
+"""Style of the figures: quiet axes, units on every label, one colour for each model, dashes for
+theory."""
 
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from xarray import DataArray
 
 COLOURS = {
     "linear": "#8c8c8c",
@@ -20,7 +31,9 @@ NAMES = {
     "gru": "GRU",
 }
 CYCLE = ["#2a6f97", "#b23a48", "#386641", "#e09f3e", "#6d597a", "#7cb518", "#8c8c8c"]
-STYLE = {
+OTHER_COLOUR = "#333333"  # of a model that has none of its own
+LETTERS_PER_INCH = 16  # of a note, at its font size
+STYLE: dict[Any, Any] = {
     "figure.dpi": 110,
     "savefig.dpi": 150,
     "font.size": 9.5,
@@ -41,8 +54,16 @@ STYLE = {
 
 
 @contextmanager
-def house_style():
-    """Matplotlib settings for the figures of the house, put back on leaving."""
+def house_style() -> Iterator[None]:
+    """Matplotlib settings of dynmem's figures, restored on leaving the context.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> with house_style():
+    ...     matplotlib.rcParams["axes.grid"]
+    True
+    """
     import matplotlib
     from cycler import cycler
 
@@ -50,21 +71,51 @@ def house_style():
         yield
 
 
-def panels(columns, rows=1, *, width=4.0, height=3.4, title="", note="", **options):
-    """Figure and axes (a flat list) with a title above and a note below, which says what is seen
-    and what the lines mean."""
-    import textwrap
+def panels(
+    columns: int,
+    rows: int = 1,
+    *,
+    width: float = 4.0,
+    height: float = 3.4,
+    title: str = "",
+    note: str = "",
+    **options: Any,
+) -> tuple[Figure, list[Axes]]:
+    """A figure of several panels, with a title above and a note below.
 
+    Parameters
+    ----------
+    columns, rows : int
+        Number of panels.
+    width, height : float, optional
+        Size of one panel in inches.
+    title : str, optional
+        Title of the figure.
+    note : str, optional
+        What the figure shows and what its lines mean.
+    **options
+        Further arguments of ``matplotlib.pyplot.subplots``.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    axes : list of matplotlib.axes.Axes
+        The panels, row by row.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> figure, axes = panels(3, title="How long does a memory last?")
+    >>> len(axes)
+    3
+    >>> matplotlib.pyplot.close(figure)
+    """
     import matplotlib.pyplot as plt
 
-    lines = textwrap.wrap(note, int(columns * width * 16), break_on_hyphens=False)
-    figure, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(width * columns, height * rows + 0.35 + 0.17 * len(lines)),
-        squeeze=False,
-        **options,
-    )
+    lines = textwrap.wrap(note, int(columns * width * LETTERS_PER_INCH), break_on_hyphens=False)
+    size = (width * columns, height * rows + 0.35 + 0.17 * len(lines))
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, **options)
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     if note:
@@ -72,33 +123,69 @@ def panels(columns, rows=1, *, width=4.0, height=3.4, title="", note="", **optio
     return figure, list(axes.flat)
 
 
-def colour_of(model) -> str:
-    """Colour of a model of the studies, the same in every figure."""
-    return COLOURS.get(str(model), "#333333")
+def colour_of(model: object) -> str:
+    """Colour of a model of the studies, the same in every figure.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model in the studies.
+
+    Returns
+    -------
+    str
+        Colour, as matplotlib reads it.
+
+    Examples
+    --------
+    >>> colour_of("gru"), colour_of("mine")
+    ('#6d597a', '#333333')
+    """
+    return COLOURS.get(str(model), OTHER_COLOUR)
 
 
-def name_of(model) -> str:
-    """Name of a model of the studies as a legend has it.
+def name_of(model: object) -> str:
+    """Name of a model of the studies, for a legend.
 
+    Parameters
+    ----------
+    model : str
+        Name of the model in the studies.
+
+    Returns
+    -------
+    str
+        Name in words; the name itself where there is none.
+
+    Examples
+    --------
     >>> name_of("gru"), name_of("mine")
     ('GRU', 'mine')
     """
     return NAMES.get(str(model), str(model))
 
 
-def label(variable) -> str:
+def label(variable: DataArray) -> str:
     """Axis label of a variable: its long name and its units.
 
+    Parameters
+    ----------
+    variable : xarray.DataArray
+        A variable with the attributes ``long_name`` and ``units``.
+
+    Returns
+    -------
+    str
+        The label.
+
+    Examples
+    --------
     >>> import xarray as xr
     >>> label(xr.DataArray(0.0, attrs={"long_name": "memory horizon", "units": "step"}))
     'memory horizon (steps)'
     """
-    name, units = (
-        variable.attrs.get("long_name", variable.name or ""),
-        variable.attrs.get("units", "1"),
-    )
-    return (
-        name
-        if units in ("1", "")
-        else f"{name} ({units if '/' in units or units.endswith('s') else units + 's'})"
-    )
+    name = variable.attrs.get("long_name", variable.name or "")
+    units = variable.attrs.get("units", "1")
+    if units in ("1", ""):
+        return name
+    return f"{name} ({units if '/' in units or units.endswith('s') else units + 's'})"

@@ -1,5 +1,4 @@
-"""The memory atlas: gradients while a network waits, what theory predicts, and the delays at which
-training succeeds."""
+"""The memory atlas: gradients while a network waits, theory, and the delays that are learned."""
 
 import numpy as np
 
@@ -7,16 +6,14 @@ from dynmem.plotting import colour_of, house_style, name_of, panels
 
 NOTE = (
     "Networks of 64 units read two symbols, wait, and must recall both. Left: the largest "
-    "gradient from the state after the symbols to "
-    "the state so many steps later, before training (1: nothing is lost). Middle: memory horizon, "
-    "the lag at which it has fallen to 1/e. "
-    "Theory gives its last slope, -1/lambda_1 (diamonds); the measured one (circles) lies a "
-    "little higher, since gradients that are not "
-    "normal hold up at first; filled: after training at the longest delay; arrows: beyond 1000 "
-    "steps. Right: held-out loss after training "
-    "over that of the best guess without memory (1); below the dots the delay counts as learned."
+    "gradient from the state after the symbols to the state a number of steps later, before "
+    "training (1: nothing is lost). Middle: memory horizon, the lag at which it has fallen to "
+    "1/e. Theory gives its last slope, -1/lambda_1 (diamonds); the measured one (circles) lies a "
+    "little higher, since gradients that are not normal hold up at first; filled: after training "
+    "at the longest delay; arrows: beyond 1000 steps. Right: held-out loss after training over "
+    "that of the best guess without memory (1); below the dots the delay counts as learned."
 )
-BEYOND = 1500.0
+MAX_HORIZON = 1500.0
 
 
 def draw(results):
@@ -67,9 +64,9 @@ def _horizons(axis, at):
         ):
             value = float(one[name])
             axis.plot(
-                min(value, BEYOND),
+                min(value, MAX_HORIZON),
                 row + lift,
-                marker=marker if value < BEYOND else ">",
+                marker=marker if value < MAX_HORIZON else ">",
                 mfc=face,
                 mec=colour,
                 color=colour,

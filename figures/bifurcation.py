@@ -1,27 +1,23 @@
-"""Bifurcation diagrams of a map, a flow and two neurons; the doubling of periods; chaos over two
-biases; and the onset in a random network."""
+"""Bifurcation diagrams, the doubling of periods, chaos over two biases and in a random network."""
 
 import numpy as np
 
 from dynmem.plotting import CYCLE, house_style, panels
-from studies.bifurcation import CASES, FEIGENBAUM, LIMITS
+from dynmem.studies.bifurcation import ACCUMULATION_POINTS, CASES, FEIGENBAUM
 
 ORDER, CHAOS = CYCLE[0], CYCLE[1]
 NOTE = (
     "Top: states on the attractor over one parameter, from one start each (for Lorenz the maxima "
-    "of z); red where the measured largest "
-    "exponent is above zero by two standard errors, blue elsewhere: order returns in windows "
-    "inside chaos. At the dashed line, rho = 24.74, "
-    "the fixed points of Lorenz lose their stability (Hopf bifurcation); chaos lives beside them "
-    "from 24.06 on. Bottom left: distance of the "
-    "parameters of successive period doublings from their limit (published for the logistic map, "
-    "extrapolated for the others): all fall by "
+    "of z); red where the measured largest exponent is above zero by two standard errors, blue "
+    "elsewhere: order returns in windows inside chaos. At the dashed line, rho = 24.74, the fixed "
+    "points of Lorenz lose their stability (Hopf bifurcation); a chaotic attractor exists next to "
+    "them from 24.06 on. Bottom left: distance of the parameters of successive period doublings "
+    "from their limit (published for the logistic map, extrapolated for the others): all fall by "
     "Feigenbaum's factor 4.669 (dashes). Bottom middle: one random tanh network whose weights are "
-    "multiplied by a gain. At rest the exponent "
-    "is ln(gain rho) exactly (dashes), up to gain rho = 1; a finite network then runs on closed "
-    "curves, exponent 0, before it comes near the "
-    "mean field of infinitely many units (line). Bottom right: exponent of the two neurons over "
-    "both biases; dots: the cut shown above."
+    "multiplied by a gain. At rest the exponent is ln(gain rho) exactly (dashes), up to gain rho "
+    "= 1; a finite network then runs on closed curves, exponent 0, before it approaches the mean "
+    "field of infinitely many units (line). Bottom right: exponent of the two neurons over both "
+    "biases; dots: the cut shown above."
 )
 TITLES = {
     "logistic": "logistic map",
@@ -86,7 +82,7 @@ def _doublings(axis, results, systems):
     for colour, system in zip(CYCLE, systems, strict=False):
         at = results.sel(system=system)
         values = at.doubling_value.values[np.isfinite(at.doubling_value.values)]
-        distance = np.abs(LIMITS.get(system, float(at.accumulation)) - values)
+        distance = np.abs(ACCUMULATION_POINTS.get(system, float(at.accumulation)) - values)
         longest = max(longest, len(values))
         axis.semilogy(
             np.arange(1, len(values) + 1),

@@ -6,25 +6,20 @@ from dynmem.plotting import CYCLE, house_style, panels
 
 NOTE = (
     "Dots: measured (mean over seeds, bars two standard errors over seeds where they are larger "
-    "than the dot), lines: theory without a fitted "
-    "parameter. Line attractor: "
-    "variance of a held value in noise, 2 D t at w = 1, saturating where it leaks. Ring "
-    "attractor: the leading two exponents, flat below "
-    "J1 = 2, where the two coincide, a bump above; the first, 0 on a continuum, is slightly "
-    "negative on the lattice of 128 units "
-    "wherever J1 does not fit it. "
+    "than the dot), lines: theory without fitted parameters. Line attractor: variance of a held "
+    "value in noise, 2 D t at w = 1, saturating where it leaks. Ring attractor: the leading two "
+    "exponents, flat below J1 = 2, where the two coincide, a bump above; the first, 0 on a "
+    "continuum, is slightly negative on the lattice of 128 units wherever J1 does not fit it. "
     "Inset: variance of the bump's angle. Hopfield: overlap of retrieved states at temperature 0; "
-    "beyond the capacity (dots above 0) finite "
-    "networks keep a remnant that theory does not know. Synapses: signal-to-noise ratio of one "
-    "memory in 10,000 synapses against the memories "
-    "stored since; later points scatter about 0 and are left out below the noise of the "
-    "measurement. Wong and Wang: final S1 from random "
-    "starts (circles) on the stable (green) and unstable (grey) fixed points; the line marks the "
-    "published parameters. Bit: time constant "
-    "of the decay of a flip-flop's memory against 1/D; it is the mean passage time to the ridge, "
+    "beyond the capacity (dots above 0) finite networks keep a remnant that theory does not "
+    "predict. Synapses: signal-to-noise ratio of one memory in 10,000 synapses against the "
+    "memories stored since; later points scatter about 0 and are left out below the noise of the "
+    "measurement. Wong and Wang: final S1 from random starts (circles) on the stable (green) and "
+    "unstable (grey) fixed points; the line marks the published parameters. Bit: time constant of "
+    "the decay of a flip-flop's memory against 1/D; it is the mean passage time to the ridge, "
     "dashed by Kramers' formula."
 )
-LOOKS = {"exponential": CYCLE[1], "cascade": CYCLE[3], "power law": CYCLE[0]}
+LAW_COLOURS = {"exponential": CYCLE[1], "cascade": CYCLE[3], "power law": CYCLE[0]}
 
 
 def draw(results):
@@ -140,7 +135,7 @@ def _hopfield(axis, results):
 def _synapses(axis, results):
     size = 10_000
     for rule in results.rule.values:
-        at, colour = results.sel(rule=rule), LOOKS[str(rule)]
+        at, colour = results.sel(rule=rule), LAW_COLOURS[str(rule)]
         theory = at.synapse_signal_to_noise_theory.mean("seed") * np.sqrt(size)
         axis.plot(at.lag, theory.where(theory > 1e-3), color=colour, label=str(rule))
         measured = at.synapse_signal_to_noise * np.sqrt(size)

@@ -1,5 +1,4 @@
-"""The forget bias against the time scale of memory: gate law, mean field, whole state, and the
-misleading h-only block."""
+"""The forget bias against the time scale of memory, and the Jacobian without the cell state."""
 
 import numpy as np
 
@@ -7,15 +6,12 @@ from dynmem.plotting import CYCLE, house_style, panels
 
 NOTE = (
     "Left: first Lyapunov exponent of a random LSTM under scalar white noise (dots: mean over "
-    "seeds, bars: two standard errors over "
-    "seeds). The whole state (h, c) follows the mean field of infinite networks (line) and rises "
-    "with the forget bias; the gate alone "
-    "gives ln sigma(b) (dashes). The h-only block, from which the cell state was left out, barely "
-    "moves: it misses the constant error "
-    "carousel. The mean field takes the noise at each unit for independent, here it is one scalar "
-    "for all, and N = 32: hence the small "
-    "offset. Right: held-out loss of the copy task from each bias, and the first exponent while "
-    "waiting, before and after training."
+    "seeds, bars: two standard errors over seeds). The whole state (h, c) follows the mean field "
+    "of infinite networks (line) and rises with the forget bias; the gate alone gives ln sigma(b) "
+    "(dashes). The h-only block, from which the cell state was left out, barely moves: it misses "
+    "the constant error carousel. The mean field assumes independent noise at each unit, here it "
+    "is one scalar for all, and N = 32: hence the small offset. Right: held-out loss of the copy "
+    "task from each bias, and the first exponent while waiting, before and after training."
 )
 
 

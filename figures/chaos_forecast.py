@@ -12,24 +12,20 @@ NAMES = {
     "s4d": "S4D, 2 layers",
 }
 NOTE = (
-    "Networks taught on one orbit of a chaotic system (Lorenz-63 unless said otherwise), then "
-    "left to run on their own output. Left: Lyapunov "
-    "times until the error of the forecast first exceeds 0.4, mean over starts and seeds, dots "
-    "single seeds; line: {asked:g} times the "
+    "Networks trained on one orbit of a chaotic system (Lorenz-63 unless stated otherwise), then "
+    "left to run on their own output. Left: Lyapunov times until the error of the forecast first "
+    "exceeds 0.4, mean over starts and seeds, dots single seeds; line: {asked:g} times the "
     "{floor:.2f} of the forecast that never moves, above which, with two standard errors, a "
-    "network has learned, as {learned} of {all} have; "
-    "filled, taught with the truth at every step; pale, taught on with the truth once in the time "
-    "in which errors double (the echo-state "
-    "readout is solved for and has no second stage). Middle: the first three Lyapunov exponents "
-    "of each network as a dynamical system of its "
-    "own, lines the true ones; the vertical axis is linear within 1 and logarithmic beyond. The "
-    "third says how fast an orbit falls back to the "
-    "attractor, which data on the attractor hardly shows, and a network whose own memory fades "
-    "more slowly has that in its place. Right: the "
-    "largest gradient d y(t+lag)/d y(t) along each network's own orbit, over its value at lag 1; "
-    "dashes: the system itself; grey: slope "
-    "lambda_1. The second stage is more training besides another kind, with no control that hears "
-    "the truth at every step as long."
+    "network has learned, as {learned} of {all} have; filled, trained with teacher forcing at "
+    "every step; pale, trained further with teacher forcing once in the doubling time of errors "
+    "(the echo-state readout is a ridge regression and has no second stage). Middle: the first "
+    "three Lyapunov exponents of each network as a dynamical system of its own, lines the true "
+    "ones; the vertical axis is linear within 1 and logarithmic beyond. The third is the rate at "
+    "which an orbit returns to the attractor, which data on the attractor hardly contain; a "
+    "network whose own memory fades more slowly shows that rate in its place. Right: the largest "
+    "gradient d y(t+lag)/d y(t) along each network's own orbit, over its value at lag 1; dashes: "
+    "the system itself; grey: slope lambda_1. The second stage is also more training; there is no "
+    "control with teacher forcing at every step for as long."
 )
 
 

@@ -1,25 +1,20 @@
-"""Measured exponents on the published ones, how far they part, and how well each spectrum keeps the
-sum rule."""
+"""Measured against published exponents, their differences, and the sum rule of each spectrum."""
 
 import numpy as np
 
 from dynmem.plotting import CYCLE, house_style, panels
-from studies.chaos_registry import over_seeds, verdict
+from dynmem.studies.chaos_registry import over_seeds, verdict
 
 NOTE = (
     "Left: every published exponent against the measured one (bars: three standard errors, mostly "
-    "smaller than the dot), on axes that are "
-    "linear below 0.01. Middle: how far each published exponent is from the measured one, in "
-    "units of what is allowed: the tolerance of the "
-    "source plus three standard errors of the measurement; beyond the line at 1 they disagree, "
-    "and are red. Open dots: no published value "
-    "was found, and the number is our own from a second program that shares no code with this "
-    "one. No dot: nothing is published at this "
-    "size. Right: the sum of all exponents less its exact value, where divergence or determinant "
-    "are constant (dots), and less the mean "
-    "growth of volume along the orbit (crosses); nothing where not all exponents were measured. "
-    "For flows what remains is the error of the "
-    "integrator, for maps rounding."
+    "smaller than the dot), on axes that are linear below 0.01. Middle: difference of published "
+    "and measured exponents, in units of the tolerance of the source plus three standard errors "
+    "of the measurement; beyond the line at 1 they disagree, and are red. Open dots: no published "
+    "value was found, and the number comes from a second program that shares no code with this "
+    "one. No dot: nothing is published at this size. Right: the sum of all exponents less its "
+    "exact value, where divergence or determinant are constant (dots), and less the mean growth "
+    "of volume along the orbit (crosses); nothing where not all exponents were measured. For "
+    "flows what remains is the error of the integrator, for maps rounding."
 )
 
 

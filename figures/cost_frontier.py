@@ -1,11 +1,10 @@
-"""What each architecture remembers over the delay, what it costs over the length, and which one
-wins where."""
+"""Which architecture remembers longest, what each costs, and where each is the cheapest."""
 
 import numpy as np
 
 from dynmem.plotting import house_style, panels
 
-LOOK = {  # colour, marker, name
+MODEL_STYLES = {  # colour, marker, name
     "lstm": ("#386641", "o", "LSTM"),
     "attention": ("#b23a48", "s", "attention"),
     "tcn": ("#e09f3e", "^", "TCN"),
@@ -15,38 +14,36 @@ LOOK = {  # colour, marker, name
 }
 NOTE = (
     "Stacks of {budget:,} parameters (within {within:.0%}), trained alike: {steps} steps of "
-    "{batch} sequences, {seeds} seeds. Memory is 1 - "
-    "loss/floor: 0 is the best guess, exactly, 1 a perfect answer; the plateau at 5/8 knows which "
-    "two symbols, not their order. (a) lines: mean over "
-    "seeds, dots: each seed. (b) forward and backward, one sequence; dashes: operations of the "
-    "mixers on paper, all divided by one rate, that of "
-    "attention at its longest; each stack is built for the length (window, depth of the TCN). (c, "
-    "d) memory against seconds: steps times the "
-    "measured cost of one. (e) the model that recalls most after so many seconds, if above 0.1; it "
-    "keeps its place until another is ahead by 0.02. (f) one layer, one sequence: above its "
-    "line a model trains faster than attention, where the line lies on the lower edge at every "
-    "length; the dashes are 2 d, from where an LSTM does "
-    "fewer operations. All seconds are processor time on one core, measured while no training ran."
+    "{batch} sequences, {seeds} seeds. Memory is 1 - loss/floor: 0 is the best guess, exactly, 1 "
+    "a perfect answer; on the plateau at 5/8 the two symbols are known, not their order. (a) "
+    "lines: mean over seeds, dots: each seed. (b) forward and backward, one sequence; dashes: "
+    "predicted operations of the mixers, all divided by one rate, that of attention at its "
+    "longest; each stack is built for the length (window, depth of the TCN). (c, d) memory "
+    "against seconds: steps times the measured cost of one. (e) the model that recalls most after "
+    "a number of seconds, if above 0.1; it keeps its place until another is ahead by 0.02. (f) "
+    "one layer, one sequence: above its line a model trains faster than attention, where the line "
+    "lies on the lower edge at every length; the dashes are 2 d, from where an LSTM does fewer "
+    "operations. All seconds are processor time on one core, measured while no training ran."
 )
 
 
 def look(name):
     """Colour, marker and name of a model."""
-    return LOOK.get(str(name), ("#333333", "x", str(name)))
+    return MODEL_STYLES.get(str(name), ("#333333", "x", str(name)))
 
 
 def draw(results):
     """Figure of the study ``cost_frontier``."""
     import json
 
-    told = json.loads(results.attrs["parameters"])
+    parameters = json.loads(results.attrs["parameters"])
     results = results.sortby("delay")
-    within = float(abs(results.parameters / told["budget"] - 1).max())
+    within = float(abs(results.parameters / parameters["budget"] - 1).max())
     note = NOTE.format(
-        budget=told["budget"],
+        budget=parameters["budget"],
         within=within,
-        steps=told["steps"],
-        batch=told["batch"],
+        steps=parameters["steps"],
+        batch=parameters["batch"],
         seeds=results.sizes["seed"],
     )
     with house_style():

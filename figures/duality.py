@@ -1,5 +1,4 @@
-"""What a precision costs a state-space model, and how closely its forms agree, over the step and
-over the length of the sequence."""
+"""What a precision costs a state-space model, and how closely its forms agree."""
 
 import numpy as np
 
@@ -13,17 +12,14 @@ FORMS = {
 MODELS = {"s4d": "S4D, zero-order hold", "s4d_bilinear": "S4D, bilinear", "s4": "S4, bilinear"}
 NOTE = (
     "Largest distance over the largest output, for white noise of {longest} steps (upper row) and "
-    "at a step of {step:g} (lower row). Red: the "
-    "recurrence in single precision against double; dashes: the budget of a rounded coefficient, "
-    "2^-24 tau / sqrt(2) with tau the longest time "
+    "at a step of {step:g} (lower row). Red: the recurrence in single precision against double; "
+    "dashes: the budget of a rounded coefficient, 2^-24 tau / sqrt(2) with tau the longest time "
     "constant, which for zero-order hold is 2 / step, levelling off for sequences shorter than "
-    "tau. A time constant of a thousand steps costs three "
-    "of seven digits, whatever the form. Blue: each form against the recurrence of its own "
-    "precision, filled single, open double. The forms of "
-    "S4D agree better than single agrees with double, since they start from the same rounded "
-    "coefficients; the textbook kernel (crosses), which "
-    "rounds others, is as far away as the precision itself, and so are the forms of S4, each of "
-    "which rounds numbers of its own."
+    "tau. A time constant of a thousand steps costs three of seven digits, whatever the form. "
+    "Blue: each form against the recurrence of its own precision, filled single, open double. The "
+    "forms of S4D agree better than single agrees with double, since they start from the same "
+    "rounded coefficients; the textbook kernel (crosses), which rounds others, is as far away as "
+    "the precision itself, and so are the forms of S4, each of which rounds numbers of its own."
 )
 
 

@@ -1,5 +1,4 @@
-"""Learnable delay of six recurrent networks against the memory horizon that theory gives them
-before training."""
+"""Learnable delay of six recurrent networks against the memory horizon predicted beforehand."""
 
 import numpy as np
 
@@ -7,17 +6,15 @@ from dynmem.plotting import colour_of, house_style, name_of, panels
 
 NOTE = (
     "Left: share of seeds that learned the copy task (held-out loss below a tenth of the "
-    "memoryless floor) at each delay; lines are set apart "
-    "a little where they coincide. Right: the longest learnable delay of each seed against the "
-    "memory horizon -1/lambda_1 of the untrained "
-    "network, measured while it waits (filled) and by theory (open); the line marks delay = "
-    "horizon, arrows an infinite horizon. A horizon as "
-    "long as the delay is there from the start in the networks on the line or right of it; those "
-    "above it had to lengthen theirs in training, "
-    "which the start alone does not decide: the store holds the trained exponent (exponent_after) "
-    "beside each loss."
+    "memoryless floor) at each delay; lines are set apart a little where they coincide. Right: "
+    "the longest learnable delay of each seed against the memory horizon -1/lambda_1 of the "
+    "untrained network, measured while it waits (filled) and by theory (open); the line marks "
+    "delay = horizon, arrows an infinite horizon. A horizon as long as the delay is there before "
+    "training in the networks on the line or right of it; those above it had to lengthen theirs "
+    "in training, which the initialisation alone does not decide: the store holds the trained "
+    "exponent (exponent_after) next to each loss."
 )
-BEYOND = 1000.0
+MAX_HORIZON = 1000.0
 
 
 def draw(results):
@@ -53,7 +50,7 @@ def draw(results):
         left.set_xticks(results.delay.values, [f"{d}" for d in results.delay.values])
         left.minorticks_off()
         left.legend(loc="center right")
-        line = np.array([1.0, BEYOND])
+        line = np.array([1.0, MAX_HORIZON])
         right.plot(line, line, color="#999999", lw=0.9)
         right.set(
             xscale="log",
@@ -69,9 +66,9 @@ def draw(results):
 
 def _points(axis, horizons, reach, colour, face):
     for i, (x, y) in enumerate(zip(horizons, reach, strict=True)):
-        far = not np.isfinite(x) or x > BEYOND
+        far = not np.isfinite(x) or x > MAX_HORIZON
         axis.plot(
-            BEYOND if far else x,
+            MAX_HORIZON if far else x,
             y * 1.06 ** (i - 1),
             ">" if far else "o",
             mfc=face,

@@ -1,5 +1,4 @@
-"""The past read back from the state of each HiPPO memory, and its error over the lag, measured and
-predicted."""
+"""The past read back from the state of each HiPPO memory, and its error over the lag."""
 
 import numpy as np
 
@@ -12,18 +11,15 @@ NAMES = {
     "fourier": "Fourier: sliding window",
 }
 NOTE = (
-    "Upper row: noise of frequencies up to {band:g} radians per theta, as it was (grey), and as "
-    "{order} coefficients have it (colour). Lower row: "
-    "root mean square error over the signal's own, measured over the run (dots) and predicted "
-    "from the transfer function of the memory (lines): "
-    "they agree without a parameter. A window (LegT, Fourier) is read back well up to theta and "
-    "knows nothing beyond; LegS resolves the recent past "
-    "finely and the distant past coarsely, and forgets slowly; LagT, here with the time constant "
-    "theta/N, delays low frequencies longer than "
-    "high ones, and rings where the signal is new. Fourier takes its window for periodic, and "
-    "errs most at its two ends. Dots that stay "
-    "above their line (LegT) are the hold of the input over a step, which the prediction leaves "
-    "out."
+    "Upper row: noise of frequencies up to {band:g} radians per theta, the original (grey), and "
+    "read back from {order} coefficients (colour). Lower row: root mean square error over the "
+    "signal's own, measured over the run (dots) and predicted from the transfer function of the "
+    "memory (lines): they agree without a parameter. A window (LegT, Fourier) is read back well "
+    "up to theta and holds nothing beyond; LegS resolves the recent past finely and the distant "
+    "past coarsely, and forgets slowly; LagT, here with the time constant theta/N, delays low "
+    "frequencies longer than high ones, and rings where the signal is new. Fourier assumes a "
+    "periodic window, with the largest error at its two ends. Dots that stay above their line "
+    "(LegT) are the hold of the input over a step, which the prediction leaves out."
 )
 
 

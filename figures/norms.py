@@ -1,11 +1,10 @@
-"""Pre-Norm, Post-Norm, DeepNorm and no norm over depth: stream, gradients, spectrum, and training
-with and without warm-up."""
+"""Pre-Norm, Post-Norm, DeepNorm and no norm over depth: stream, gradients, spectrum, training."""
 
 import numpy as np
 
 from dynmem.plotting import CYCLE, house_style, panels
 
-LOOK = {
+PLACEMENT_STYLES = {
     "pre": (CYCLE[0], "Pre-Norm"),
     "post": (CYCLE[1], "Post-Norm"),
     "deepnorm": (CYCLE[2], "DeepNorm"),
@@ -13,20 +12,17 @@ LOOK = {
 }
 NOTE = (
     "Above, dots: random Transformers (causal attention with scores of zero, ReLU layers), mean "
-    "over seeds; lines: mean field of infinite "
-    "width, nothing fitted. Without a norm stream and gradient grow by a factor a block and leave "
-    "the frames. Under Pre-Norm the stream "
-    "grows linearly, so that the gradient of the last block falls as layers^(-1/2); Post-Norm "
-    "holds the stream at one and that gradient "
-    "flat; DeepNorm holds the stream too, and its small branches let the gradient fall as "
-    "layers^(-1/2). The first exponent is 1/2 ln 3 a "
+    "over seeds; lines: mean field of infinite width, without fitted parameters. Without a norm "
+    "stream and gradient grow by a factor for each block and leave the frames. Under Pre-Norm the "
+    "stream grows linearly, so that the gradient of the last block falls as layers^(-1/2); "
+    "Post-Norm holds the stream at one and that gradient flat; DeepNorm holds the stream too, and "
+    "its small branches let the gradient fall as layers^(-1/2). The first exponent is 1/2 ln 3 a "
     "block without a norm and 0 under Post-Norm; under Pre-Norm all go to 0 as ln(layers)/layers, "
-    "which is a power law in depth. Below: "
-    "small Transformers on a copy task, Adam at one rate, the same starts; geometric means over "
-    "the seeds whose loss stayed finite: at 16 "
-    "blocks Post-Norm wants the warm-up, and without a norm nothing is learned. Right: gradient "
-    "of the task's loss at each block of the "
-    "deepest that were trained, before (dots) and after training with warm-up (dashes)."
+    "which is a power law in depth. Below: small Transformers on a copy task, Adam at one rate, "
+    "the same initialisations; geometric means over the seeds whose loss stayed finite: at 16 "
+    "blocks Post-Norm needs the warm-up, and without a norm nothing is learned. Right: gradient "
+    "of the task's loss at each block of the deepest that were trained, before (dots) and after "
+    "training with warm-up (dashes)."
 )
 
 
@@ -52,7 +48,7 @@ def draw(results):
 
 def _stream(axis, results):
     deepest = results.isel(layers=-1).mean("seed")
-    for placement, (colour, name) in LOOK.items():
+    for placement, (colour, name) in PLACEMENT_STYLES.items():
         at = deepest.sel(placement=placement)
         axis.plot(at.block, at.predicted_variance, color=colour, label=name)
         axis.plot(at.block[::2], at.variance[::2], "o", color=colour, ms=3.5)
@@ -73,7 +69,7 @@ def _stream(axis, results):
 
 def _last_gradient(axis, results):
     layers = results.layers.values
-    for placement, (colour, name) in LOOK.items():
+    for placement, (colour, name) in PLACEMENT_STYLES.items():
         at = results.sel(placement=placement)
         for variable, style in (
             ("predicted_feedforward_gradient", "-"),
@@ -103,7 +99,7 @@ def _spectrum(axis, results):
     deepest = results.isel(layers=-1)
     width = 4 * deepest.sizes["exponent"] / 3
     axis.axhline(0.0, color="#999999", lw=0.8)
-    for placement, (colour, _) in LOOK.items():
+    for placement, (colour, _) in PLACEMENT_STYLES.items():
         at = deepest.sel(placement=placement)
         kappa = (at.exponent - 0.5) / width
         axis.plot(kappa, at.predicted_lyapunov.mean("seed"), color=colour)
@@ -117,7 +113,7 @@ def _spectrum(axis, results):
 
 def _training(axis, results, which):
     shown = results.loss.dropna("layers", how="all").isel(layers=which)
-    for placement, (colour, _) in LOOK.items():
+    for placement, (colour, _) in PLACEMENT_STYLES.items():
         for warmup, style in zip(shown.warmup_steps.values, ("--", "-"), strict=True):
             at = shown.sel(placement=placement, warmup_steps=warmup)
             axis.plot(at.step, np.exp(np.log(at).mean("seed")), style, color=colour)
@@ -142,7 +138,7 @@ def _training(axis, results, which):
 
 def _by_block(axis, results):
     shown = results.task_gradient.dropna("layers", how="all").isel(layers=-1, warmup_steps=-1)
-    for placement, (colour, _) in LOOK.items():
+    for placement, (colour, _) in PLACEMENT_STYLES.items():
         for stage, style in (("start", "-"), ("trained", "--")):
             at = np.sqrt((shown.sel(placement=placement, stage=stage) ** 2).mean("seed"))
             axis.plot(

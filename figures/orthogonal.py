@@ -1,5 +1,4 @@
-"""Orthogonal networks under noise: an isometry keeps gradients, tanh loses them however orthogonal
-its weights; and what training makes of it."""
+"""Orthogonal networks under noise: an isometry keeps gradients, a tanh network loses them."""
 
 import numpy as np
 
@@ -7,13 +6,11 @@ from dynmem.plotting import COLOURS, CYCLE, house_style, panels
 
 NOTE = (
     "Left: root mean square gradient over the lag for noise of standard deviation s at each unit: "
-    "linear and modReLU networks (grey, on "
-    "top of one another) stay at 1, tanh networks fall; dashes: mean field. Without noise (s = 0) "
-    "tanh is measured near its rest, where "
-    "it is an isometry too. Middle: first Lyapunov exponent over s, measured (dots, mean over "
-    "seeds) and mean field (line). Right: held-"
-    "out loss of the copy task after training, one dot a seed; 'free' starts orthogonal and is "
-    "trained without the constraint."
+    "linear and modReLU networks (grey, on top of one another) stay at 1, tanh networks fall; "
+    "dashes: mean field. Without noise (s = 0) tanh is measured near its rest, where it is an "
+    "isometry too. Middle: first Lyapunov exponent over s, measured (dots, mean over seeds) and "
+    "mean field (line). Right: held-out loss of the copy task after training, one dot a seed; "
+    "'free' starts orthogonal and is trained without the constraint."
 )
 LABELS = {"linear": "linear", "tanh": "tanh", "modrelu": "modReLU", "tanh_free": "tanh, free"}
 

@@ -1,5 +1,4 @@
-"""Maps of MEGNO for asteroids, two planets and triple stars, and the Lyapunov times found in
-them."""
+"""Maps of MEGNO for asteroids, two planets and triple stars, and their Lyapunov times."""
 
 import numpy as np
 
@@ -7,19 +6,17 @@ from dynmem.plotting import CYCLE, house_style, panels
 
 NOTE = (
     "Maps: mean MEGNO after the run over the place of the body and the eccentricity it starts "
-    "with. Pale: 2 or less, regular; dark: chaotic; "
-    "grey: another body was met so closely that the conserved quantity (Jacobi constant or "
-    "energy) changed by more than 1e-4, where a "
-    "fixed step is not exact and the value is not to be trusted. Asteroids start at pericentre "
-    "opposite Jupiter, which stands at 1; planets "
-    "have 1e-4 of their star's mass; the triple is a binary of masses 1 and 1/2 with 1/2 around "
-    "it. Last: share of all starts whose "
+    "with. Pale: 2 or less, regular; dark: chaotic; grey: an encounter with another body was so "
+    "close that the conserved quantity (Jacobi constant or energy) changed by more than 1e-4, "
+    "where a fixed step is not accurate and the value is not reliable. Asteroids start at "
+    "pericentre opposite Jupiter, which stands at 1; planets have 1e-4 of their star's mass; the "
+    "triple is a binary of masses 1 and 1/2 with 1/2 around it. Last: share of all starts whose "
     "Lyapunov time is shorter than a value, in periods (of Jupiter, of the inner planet, and of 2 "
-    "pi inner units of time); dashes: "
-    "without the close encounters. What is missing to 1 is regular, or slower than the run."
+    "pi inner units of time); dashes: without the close encounters. The rest is regular, or "
+    "slower than the run."
 )
-TRUSTED = 1e-4
-WORDS = {
+MAX_CONSERVED_ERROR = 1e-4
+PROBLEM_LABELS = {
     "asteroid": ("asteroid inside Jupiter's orbit", "semi-major axis (Jupiter's)"),
     "two planets": ("two planets", "ratio of their periods"),
     "triple star": ("triple star", "outer semi-major axis (inner one's)"),
@@ -47,10 +44,10 @@ def draw(results):
 def _map(axis, at, problem):
     from matplotlib.colors import LogNorm
 
-    values = np.where(at.error > TRUSTED, np.nan, at.mean_megno)
+    values = np.where(at.error > MAX_CONSERVED_ERROR, np.nan, at.mean_megno)
     axis.set_facecolor("#bdbdbd")
     axis.grid(False)
-    title, label = WORDS[problem]
+    title, label = PROBLEM_LABELS[problem]
     axis.set(xlabel=label, ylabel="eccentricity at the start", title=title)
     return axis.pcolormesh(
         at.place[0],
@@ -68,7 +65,7 @@ def _times(axis, results):
         (CYCLE[0], CYCLE[1], CYCLE[2]), results.problem.values, strict=False
     ):
         at = results.sel(problem=problem)
-        rate, met = at.rate.values.ravel(), at.error.values.ravel() > TRUSTED
+        rate, met = at.rate.values.ravel(), at.error.values.ravel() > MAX_CONSERVED_ERROR
         for chosen, style in ((rate > 0, "-"), ((rate > 0) & ~met, "--")):
             times = np.sort(1.0 / rate[chosen])
             axis.plot(

@@ -1,5 +1,4 @@
-"""The real planets, forecast: errors over the lead time, by planet, and the exponents of what was
-learned."""
+"""Errors of forecasts of the real planets over the lead time, and the exponents learned."""
 
 import numpy as np
 
@@ -11,37 +10,34 @@ MODELS = {
     "lstm": ("LSTM", COLOURS["lstm"]),
     "lru": ("LRU block", "#b23a48"),
 }
-LAWS = {
+LAW_STYLES = {
     "newton": ("Newton's law", "-", "D"),
     "relativity": ("with the Sun's relativity", ":", "d"),
     "kepler": ("Kepler's ellipse, fitted", "--", "_"),
 }
 FLOORS = ("mean", "still", "straight")
-LEAST = 1e-8  # degrees that are shown
-REAL = (
-    "Each planet from its own positions alone, seen from the Sun (JPL DE421): taught on 1900 "
-    "to 1982, forecasts begin in 1997 and later. "
+MIN_ERROR = 1e-8  # degrees that are shown
+EPHEMERIS_NOTE = (
+    "Each planet from its own positions alone, seen from the Sun (JPL DE421): trained on 1900 to "
+    "1982, forecasts begin in 1997 and later. "
 )
-STAND_IN = (
-    "NOT the real planets: their ephemeris is not installed (pip install "
-    "'dynmem[planets]'), and an orbit of Newton's law from 1994 on "
-    "stands in. Each planet from its own positions alone, seen from the Sun. "
+INTEGRATED_NOTE = (
+    "NOT the real planets: their ephemeris is not installed (pip install 'dynmem[planets]'), and "
+    "an orbit of Newton's law from 1994 on stands in. Each planet from its own positions alone, "
+    "seen from the Sun. "
 )
 NOTE = (
     "Error: angle at the Sun, rms over starts, at most until the lead time; models: medians of "
-    "seeds, bands and small dots all of them. Black: "
-    "the law from position and velocity of the day, Newton's and with the relativity of the Sun "
-    "(Newton fitted to the years of teaching would err "
-    "less, some 20 arcseconds for Mercury; Earth is the centre of Earth and Moon, whose two pulls "
-    "the law joins into one). Dashes: the ellipse of "
-    "least squares over the years of teaching. Grey: the best of three floors, the mean position, "
-    "standing still, and going straight on. Exponents "
-    "of the free-running models, of every inner planet and seed: the planets' own are 0 on this "
-    "scale (2e-7 a year), and those of the linear model "
-    "close to it; a network keeps an orbit as an attractor, one exponent 0 and the others below, "
-    "or falls to rest, all of them below. Linear within "
-    "0.01 (dots), logarithmic beyond. Neptune comes to where it had not been in the years of "
-    "teaching: the linear model bears it, networks do not."
+    "seeds, bands and small dots all of them. Black: the law from position and velocity of the "
+    "day, Newton's and with the relativity of the Sun (Newton fitted to the years of training "
+    "would have smaller errors, some 20 arcseconds for Mercury; Earth is the centre of Earth and "
+    "Moon, which the law treats as one body). Dashes: the ellipse of least squares over the years "
+    "of training. Grey: the best of three floors, the mean position, no motion, and constant "
+    "velocity. Exponents of the free-running models, of every inner planet and seed: the planets' "
+    "own are 0 on this scale (2e-7 a year), and those of the linear model close to it; a network "
+    "keeps an orbit as an attractor, one exponent 0 and the others below, or falls to rest, all "
+    "of them below. Linear within 0.01 (dots), logarithmic beyond. Neptune comes to where it had "
+    "not been in the years of training: the linear model extrapolates, the networks do not."
 )
 
 
@@ -53,7 +49,12 @@ def draw(results):
             "The planets" if real else "Integrated orbits, not the planets"
         ) + ", forecast from their positions alone"
         figure, axes = panels(
-            2, 2, title=title, note=(REAL if real else STAND_IN) + NOTE, width=5.2, height=3.6
+            2,
+            2,
+            title=title,
+            note=(EPHEMERIS_NOTE if real else INTEGRATED_NOTE) + NOTE,
+            width=5.2,
+            height=3.6,
         )
         bodies = results.body.values.tolist()
         for axis, body in zip(
@@ -84,10 +85,10 @@ def _leads(axis, at, body, real):
         alpha=0.6,
         label="best floor",
     )
-    for name, (label, style, _) in LAWS.items():
+    for name, (label, style, _) in LAW_STYLES.items():
         axis.plot(
             lead,
-            np.maximum(known.sel(reference=name), LEAST / 3),
+            np.maximum(known.sel(reference=name), MIN_ERROR / 3),
             style,
             color="#222222",
             lw=1.3,
@@ -103,7 +104,7 @@ def _leads(axis, at, body, real):
         yscale="log",
         xlabel="lead time (years)",
         ylabel="error (degrees)",
-        ylim=(LEAST, 300),
+        ylim=(MIN_ERROR, 300),
         xlim=(lead[0], lead[-1]),
         title=f"{body}{'' if real else ', integrated'}",
     )
@@ -134,10 +135,10 @@ def _planets(axis, results):
     axis.plot(
         x, known.sel(reference=list(FLOORS)).min("reference"), color="#aaaaaa", lw=5, alpha=0.6
     )
-    for name, (_, _, marker) in LAWS.items():
+    for name, (_, _, marker) in LAW_STYLES.items():
         axis.plot(
             x,
-            np.maximum(known.sel(reference=name), LEAST * 1.3),
+            np.maximum(known.sel(reference=name), MIN_ERROR * 1.3),
             marker,
             color="#222222",
             ms=14 if marker == "_" else 4.5,
@@ -156,7 +157,7 @@ def _planets(axis, results):
         yscale="log",
         ylabel="error (degrees)",
         xlabel="planet",
-        ylim=(LEAST, 300),
+        ylim=(MIN_ERROR, 300),
         xlim=(-0.7, len(x) - 0.4),
         title=f"after {float(results.lead[-1]):.0f} years",
     )

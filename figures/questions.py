@@ -1,4 +1,4 @@
-"""Accuracy against the distance of the supporting fact, one curve an architecture."""
+"""Accuracy against the distance of the supporting fact, one curve for each architecture."""
 
 import json
 
@@ -14,21 +14,18 @@ NAMES = {
     "mamba": "Mamba's block, 2 layers",
     "attention": "attention, 2 layers",
 }
-MARKS = "osD^vP"
+SEED_MARKERS = "osD^vP"
 TITLES = {1: "one fact: where is Mary?", 2: "two facts: where is the milk?"}
 NOTE = (
     "Share of right answers on stories that share none with training, against how many sentences "
-    "back the place was named: a line is one seed "
-    "({} of each), moved aside so that marks can be told apart. A full mark is learned: loss and "
-    "two standard errors below a "
-    "tenth of the loss of who has read the question alone (dashes); an empty one is not learned. "
-    "Dots: who counts how often the story names each "
-    "place, not knowing who went there. All were trained on stories of all distances at once, for "
-    "at most {:,} steps, the LRU, which needs a lower "
-    "rate, for twice as many. The selective scan alone reads one token at a time and hardly gets "
-    "beyond counting; Mamba's block puts a convolution "
-    "over four tokens before the same scan, and a gate behind it. Two facts none has learned at "
-    "every distance in that time."
+    "back the place was named: a line is one seed ({} of each), shifted so that marks do not "
+    "overlap. A filled mark has learned: loss and two standard errors below a tenth of the loss "
+    "of the best guess from the question alone (dashes); an open one has not. Dots: a predictor "
+    "that counts how often the story names each place. All were trained on stories of all "
+    "distances at once, for at most {:,} steps, the LRU, which needs a lower rate, for twice as "
+    "many. The selective scan alone reads one token at a time and hardly gets beyond counting; "
+    "Mamba's block puts a convolution over four tokens before the same scan, and a gate behind "
+    "it. No model learned two facts at every distance in that time."
 )
 
 
@@ -60,7 +57,7 @@ def _panel(axis, at):
         accuracy, colour, mark = (
             at.accuracy.sel(model=model),
             CYCLE[i % len(CYCLE)],
-            MARKS[i % len(MARKS)],
+            SEED_MARKERS[i % len(SEED_MARKERS)],
         )
         x = near + 0.09 * (i - (len(models) - 1) / 2)
         for seed in at.seed.values:

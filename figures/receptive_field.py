@@ -1,5 +1,4 @@
-"""What a temporal convolutional network sees, what it looks at before training and after, and what
-it can learn."""
+"""What a temporal convolutional network can see, what it looks at, and what it can learn."""
 
 import numpy as np
 
@@ -7,21 +6,18 @@ from dynmem.plotting import CYCLE, house_style, panels
 
 NOTE = (
     "Top left: receptive field of L blocks of two convolutions of k taps; lines: 1 + 2(k-1) sum "
-    "of the dilations, dots: exact support of the "
-    "derivatives. Top right: effective field, the width of a box with the spread of the squared "
-    "gradient over lags (lines: sum of independent "
+    "of the dilations, dots: exact support of the derivatives. Top right: effective field, the "
+    "width of a box with the spread of the squared gradient over lags (lines: sum of independent "
     "steps; dots: measured, each seed). Undilated layers widen it like the square root of their "
-    "number; at torch's uniform start, which the "
-    "convolutions of the published code have too, the residual connections keep it near the "
-    "newest input. Bottom left: share of each lag, at the "
-    "start and after training to copy symbols that came 22 steps ago. Bottom right: the copy task "
-    "from the start of He et al., 300 steps (below "
-    "1e-9: drawn there): nothing is learned from a field that does not reach the symbols. Nor by "
-    "six undilated layers of k = 3, whose "
-    "field of 25 steps does: at their start 3e-6 of the squared gradient (theory) reaches lag 22, "
+    "number; with torch's uniform initialisation, which the published code uses too, the residual "
+    "connections keep it near the newest input. Bottom left: share of each lag, before and after "
+    "training to copy symbols that came 22 steps ago. Bottom right: the copy task from the "
+    "initialisation of He et al., 300 steps (below 1e-9: drawn there): nothing is learned from a "
+    "field that does not reach the symbols. Nor by six undilated layers of k = 3, whose field of "
+    "25 steps does: at initialisation 3e-6 of the squared gradient (theory) reaches lag 22, "
     "against 2e-4 for three layers of k = 5."
 )
-SHADES = {"he": CYCLE[0], "uniform": CYCLE[1]}
+INIT_COLOURS = {"he": CYCLE[0], "uniform": CYCLE[1]}
 
 
 def draw(results):
@@ -76,7 +72,7 @@ def _fields(axis, results):
 
 def _effective(axis, results):
     for base in results.base.values:
-        for init, colour in SHADES.items():
+        for init, colour in INIT_COLOURS.items():
             at = results.sel(base=base)
             axis.semilogy(
                 at.layers,

@@ -1,12 +1,12 @@
-"""MEGNO of the outer Solar System from many starts within its errors, and Lyapunov times as its
-planets are made heavier."""
+"""MEGNO of the outer Solar System within the errors of its starts, and its Lyapunov times."""
 
 import numpy as np
 
 from dynmem.plotting import CYCLE, house_style, panels
 
-TRUSTED = 1e-4
-HAYES = 5e6  # years: the shortest Lyapunov time within the errors of today's initial conditions
+MAX_ENERGY_ERROR = 1e-4
+# years, within the errors of today's initial conditions: Hayes (2007)
+SHORTEST_LYAPUNOV_TIME = 5e6
 
 
 def draw(results):
@@ -60,10 +60,10 @@ def _growth(axis, results):
 
 
 def _times(axis, results, years):
-    axis.axhspan(HAYES, 1e9, color="#dddddd")
+    axis.axhspan(SHORTEST_LYAPUNOV_TIME, 1e9, color="#dddddd")
     for mass in results.mass.values:
         at = results.sel(mass=mass)
-        rate, met = at.rate.values, at.energy_error.values > TRUSTED
+        rate, met = at.rate.values, at.energy_error.values > MAX_ENERGY_ERROR
         spread = mass * (1 + 0.03 * np.linspace(-1, 1, rate.size))
         for chosen, marker in (((rate > 0) & ~met, "o"), ((rate > 0) & met, "x")):
             axis.plot(spread[chosen], 1e6 / rate[chosen], marker, color=CYCLE[0], ms=4, alpha=0.8)
@@ -82,7 +82,7 @@ def _times(axis, results, years):
         axis.plot([], [], marker, color=colour, label=text)
     axis.text(
         results.mass.values[-1],
-        HAYES * 1.5,
+        SHORTEST_LYAPUNOV_TIME * 1.5,
         "the real system, Hayes (2007)",
         ha="right",
         fontsize=8.5,

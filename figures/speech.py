@@ -1,28 +1,24 @@
-"""Naming the speaker after a silence: accuracy against the silence, and against the gradient at the
-start."""
+"""Naming the speaker after a silence: accuracy against the silence, and against the gradient."""
 
 import numpy as np
 
 from dynmem.plotting import COLOURS, house_style, name_of, panels
 
-OWN = {"lru": "#e09f3e", "s4d": "#2a6f97"}
+MODEL_COLOURS = {"lru": "#e09f3e", "s4d": "#2a6f97"}
 NAMES = {"lru": "LRU, ring 0.9 to 0.999", "s4d": "S4D", "tanh": "tanh"}
 NOTE = (
-    "Nine Japanese men; 270 utterances of 7 to 29 frames to train on, of which 36 choose the best "
-    "weights, and 370 for the test; the answer is "
-    "due after so many silent frames of 6.4 ms. Left: accuracy (lines: mean over seeds, dots: "
-    "seeds) after the same training for all; dashed: "
-    "always naming the most frequent speaker. Filled dots have learned: their test loss lies, "
-    "with two standard errors, below half of what "
-    "guessing costs, {learned} of {all}; open ones have not. Right: the same dots over ln |d x_T "
-    "/ d x_(T-silence)| (largest singular value, "
-    "network at rest) of the untrained network. Where next to nothing of a gradient crosses the "
-    "silence, less than about e^-15, nothing is "
-    "learned. It is needed, and not enough: the largest singular value is that of the slowest "
-    "mode, and an LRU whose few slowest modes cross a "
-    "long silence names fewer speakers than S4D, which has many."
+    "Nine Japanese men; 270 utterances of 7 to 29 frames for training, of which 36 form the "
+    "validation set, and 370 for the test; the answer is due after a number of silent frames of "
+    "6.4 ms. Left: accuracy (lines: mean over seeds, dots: seeds) after the same training for "
+    "all; dashed: always naming the most frequent speaker. Filled dots have learned: their test "
+    "loss lies, with two standard errors, below half of that of guessing, {learned} of {all}; "
+    "open ones have not. Right: the same dots over ln |d x_T / d x_(T-silence)| (largest singular "
+    "value, network at rest) of the untrained network. Where next to nothing of a gradient "
+    "crosses the silence, less than about e^-15, nothing is learned. It is necessary, not "
+    "sufficient: the largest singular value is that of the slowest mode, and an LRU whose few "
+    "slowest modes cross a long silence names fewer speakers than S4D, which has many."
 )
-MISSING = "no speech: the package aeon is not installed\n(pip install 'dynmem[speech]')"
+NO_DATA_TEXT = "no speech: the package aeon is not installed\n(pip install 'dynmem[speech]')"
 
 
 def draw(results):
@@ -34,7 +30,10 @@ def draw(results):
         )
         silence = results.silence.values.astype(float)
         for model in results.model.values.tolist():
-            at, colour = results.sel(model=model), OWN.get(model, COLOURS.get(model, "#333333"))
+            at, colour = (
+                results.sel(model=model),
+                MODEL_COLOURS.get(model, COLOURS.get(model, "#333333")),
+            )
             left.plot(
                 silence,
                 at.accuracy.mean("seed"),
@@ -45,7 +44,9 @@ def draw(results):
             _dots(left, at.accuracy, at.silence, at.learned, colour)
             _dots(right, far.accuracy, far.log_gradient, far.learned, colour)
         if np.isnan(results.accuracy).all():
-            left.text(0.5, 0.5, MISSING, ha="center", transform=left.transAxes, color="#b23a48")
+            left.text(
+                0.5, 0.5, NO_DATA_TEXT, ha="center", transform=left.transAxes, color="#b23a48"
+            )
         else:
             for axis in (left, right):
                 axis.axhline(float(results.chance.max()), ls="--", lw=1, color="#777777")

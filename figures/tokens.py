@@ -1,5 +1,4 @@
-"""Vocabulary and memory: characters per token, the gradient after 100 characters, the window, and
-bits per character at equal compute."""
+"""Vocabulary and memory: characters per token, gradient, window, and bits at equal compute."""
 
 import json
 

@@ -1,5 +1,4 @@
-"""The spectrum of random tanh networks by gain and size on the mean-field curve; first exponent,
-dimension and entropy per unit."""
+"""Spectrum of random tanh networks by gain and size, on the mean-field curve."""
 
 import numpy as np
 
@@ -7,16 +6,14 @@ from dynmem.plotting import CYCLE, house_style, panels
 
 NOTE = (
     "Left: all exponents of random tanh networks with fixed weights, the largest size (lines), "
-    "against their place in the spectrum, and the "
-    "mean field of infinite networks (dashes). Middle: first exponent by size (dots: mean over "
-    "seeds, bars: two standard errors) on the "
+    "against their position in the spectrum, and the mean field of infinite networks (dashes). "
+    "Middle: first exponent by size (dots: mean over seeds, bars: two standard errors) on the "
     "mean-field curve. At rest, below gain 1, a finite network follows the modulus of its own "
-    "largest eigenvalue, which scatters about the gain; "
-    "just above 1 its orbit may be a fixed point or a cycle, whose first exponent is 0 or below. "
-    "The largest networks run for 150 "
-    "steps only, and close to gain 1 they are still on their way to rest, so that they look "
-    "slightly chaotic. Right: Kaplan-Yorke dimension and "
-    "entropy rate per unit: chaos is extensive, both grow in proportion to the size."
+    "largest eigenvalue, which scatters about the gain; just above 1 its orbit may be a fixed "
+    "point or a cycle, whose first exponent is 0 or below. The largest networks run for 150 steps "
+    "only, and close to gain 1 they are still on their way to rest, so that they look slightly "
+    "chaotic. Right: Kaplan-Yorke dimension and entropy rate per unit: chaos is extensive, both "
+    "grow in proportion to the size."
 )
 
 

@@ -1,5 +1,4 @@
-"""Gradients over the lag for spectral radius 0.9, 1.0, 1.1, and the random network's first exponent
-across its transition to chaos."""
+"""Gradients of linear networks over the lag, and exponents of random networks over the gain."""
 
 import numpy as np
 
@@ -7,16 +6,13 @@ from dynmem.plotting import CYCLE, house_style, panels
 
 NOTE = (
     "Left: root mean square gradient of linear networks with Gaussian weights rescaled to "
-    "spectral radius rho (lines: measured, and equal "
-    "to theory for these matrices to rounding), against the law rho^lag (dashes). At first every "
-    "direction counts, and their mean square "
+    "spectral radius rho (lines: measured, and equal to theory for these matrices to rounding), "
+    "against the law rho^lag (dashes). At first every direction counts, and their mean square "
     "grows a little below rho; later the few directions nearest to rho remain, and the slope is "
-    "ln rho. Right: first Lyapunov exponent of "
-    "random tanh networks, measured (dots: mean over seeds, bars: two standard errors) and as the "
-    "slope of the gradient over the lag "
-    "(crosses), on the mean-field curve of infinite networks (lines). Near gain 1 the finite "
-    "network lies off the curve: its spectral "
-    "radius scatters by about 1/sqrt(N) about the gain."
+    "ln rho. Right: first Lyapunov exponent of random tanh networks, measured (dots: mean over "
+    "seeds, bars: two standard errors) and as the slope of the gradient over the lag (crosses), "
+    "on the mean-field curve of infinite networks (lines). Near gain 1 the finite network lies "
+    "off the curve: its spectral radius scatters by about 1/sqrt(N) about the gain."
 )
 
 

@@ -1,5 +1,4 @@
-"""Memories of trained networks as attractors: states and fixed points, their number beside theory,
-and what is left after a long silence."""
+"""Memories of trained networks as attractors: fixed points, their number, and how they last."""
 
 import numpy as np
 
@@ -7,7 +6,7 @@ from dynmem.plotting import COLOURS, house_style, panels
 
 NAMES = {"tanh": "tanh", "gru": "GRU"}
 TITLES = {"flip_flop": "flip-flop", "delayed_match": "delayed match"}
-MARKS = (
+POINT_MARKERS = (
     ("o", "#386641", "stable"),
     ("D", "#b23a48", "one direction grows"),
     ("s", "#e09f3e", "two grow"),
@@ -15,23 +14,19 @@ MARKS = (
 )
 NOTE = (
     "Networks trained on two tasks of memory (upper row: flip-flop, the sign of the last pulse on "
-    "each bit; lower: delayed match, which of "
-    "2^bits symbols was shown {silence} steps ago). Left: states that were visited (grey) and all "
-    "fixed points found in silence, in their three "
-    "leading principal components, drawn askew, one network each. Middle: stable fixed points "
-    "(filled) and those from which some direction "
-    "grows (open), each seed, against theory (lines): 2^bits memories and, for independent "
-    "bistable bits, 3^bits - 2^bits ridges between them. "
-    "Right: share of right answers after silences longer than those of training, which had "
-    "{silence} steps or, in the flip-flop, ten in the "
-    "mean; mean over seeds; pale where not all seeds learned the task, with a test loss and two "
-    "standard errors below a tenth of that without "
-    "memory ({learned} of {all} networks did). What must be held for an unknown time is held in a "
-    "stable point, and for ever; one delay that "
-    "never changes asks for no attractor, and what is learned is a slow passage that is read in "
-    "time. Stable points beyond theory's lie along "
-    "directions that hardly decay, and some ridges between them were not found (the alternating "
-    "sum of counts should be 1)."
+    "each bit; lower: delayed match, which of 2^bits symbols was shown {silence} steps ago). "
+    "Left: states that were visited (grey) and all fixed points found in silence, in their three "
+    "leading principal components, in an oblique projection, one network each. Middle: stable "
+    "fixed points (filled) and those with an unstable direction (open), each seed, against theory "
+    "(lines): 2^bits memories and, for independent bistable bits, 3^bits - 2^bits ridges between "
+    "them. Right: share of right answers after silences longer than those of training, which had "
+    "{silence} steps or, in the flip-flop, ten on average; mean over seeds; pale where not all "
+    "seeds learned the task, with a test loss and two standard errors below a tenth of that "
+    "without memory ({learned} of {all} networks did). What must be held for an unknown time is "
+    "held in a stable point, without limit; a fixed delay needs no attractor, and what is learned "
+    "is a slow passage that is read in time. Stable points beyond theory's lie along directions "
+    "that hardly decay, and some ridges between them were not found (the alternating sum of "
+    "counts should be 1)."
 )
 
 
@@ -64,18 +59,18 @@ def draw(results):
         return figure
 
 
-def _askew(points):
+def _oblique(points):
     """Two coordinates of points (..., 3)."""
     return points[..., 0] + 0.45 * points[..., 2], points[..., 1] + 0.3 * points[..., 2]
 
 
 def _cloud(axis, at, title):
-    axis.plot(*_askew(at.visited.values), ".", color="#bbbbbb", ms=3, zorder=1)
-    for kind, (mark, colour, text) in enumerate(MARKS):
+    axis.plot(*_oblique(at.visited.values), ".", color="#bbbbbb", ms=3, zorder=1)
+    for kind, (mark, colour, text) in enumerate(POINT_MARKERS):
         of_kind = at.point_growing.values == kind if kind < 3 else at.point_growing.values >= kind
         if of_kind.any():
             axis.plot(
-                *_askew(at.point_at.values[of_kind]),
+                *_oblique(at.point_at.values[of_kind]),
                 mark,
                 color=colour,
                 ms=6.5 if kind < 3 else 8.0,
@@ -84,7 +79,7 @@ def _cloud(axis, at, title):
                 mec="white",
                 mew=0.6,
             )
-    low, high = np.array([[f(c) for c in _askew(at.visited.values)] for f in (np.min, np.max)])
+    low, high = np.array([[f(c) for c in _oblique(at.visited.values)] for f in (np.min, np.max)])
     room = 0.2 * (high - low)
     axis.set(
         xlabel="principal components 1 and 3",

@@ -1,1 +1,2 @@
-"""Studies: one file a question, with ``measure`` for one point of its grid and ``STUDY``."""
+"""Studies: one file for each question, with ``measure`` for one point of its grid, and
+``STUDY``."""

@@ -1,10 +1,9 @@
-"""What the studies of recurrent networks share: the models by name, the copy task, one recipe of
-training, and memory while waiting.
+"""Shared by the studies of recurrent networks: models by name, copy task, training, waiting.
 
-Every model is trained by the same recipe (Adam, clipping at 1, the same steps and sequences), so
-that what differs is the architecture and its start. Only the learning rate differs: 1e-2 for gated
-networks, 3e-3 for plain ones, whose one matrix acts at every step (the orthogonal network reaches
-0.09 of the floor at delay 80 with the larger rate and 0.001 with the smaller).
+Every model is trained alike (Adam, gradients clipped at 1, the same steps and sequences), so that
+only architecture and initialisation differ. The learning rate differs too: 1e-2 for gated networks,
+3e-3 for plain ones, whose one matrix acts at every step (the orthogonal network reaches 0.09 of the
+floor at delay 80 with the larger rate and 0.001 with the smaller).
 """
 
 from dataclasses import replace
@@ -30,22 +29,21 @@ DESCRIPTIONS = {
     "lstm_chrono": "LSTM, chrono bias up to the task's length",
     "gru": "GRU, torch's initialisation",
 }
-ON_COPY = {  # what a study of these models on the copy task says of its axes
-    "units": {
-        "model": ("1", "model"),
-        "delay": ("step", "delay of the copy task"),
-        "seed": ("1", "seed"),
-    },
-    "limits": {
-        "delay": (1, 10_000),
-        "seed": (0, None),
-        "units": (2, 1024),
-        "steps": (1, 1_000_000),
-    },
-    "source": "models: " + "; ".join(f"{name}: {text}" for name, text in DESCRIPTIONS.items()),
+# units, limits and source of a study of these models on the copy task
+COPY_UNITS: dict[str, str | tuple[str, str]] = {
+    "model": ("1", "model"),
+    "delay": ("step", "delay of the copy task"),
+    "seed": ("1", "seed"),
 }
-RECIPE = {"batch": 64, "clip": 1.0, "validation_size": 256, "evaluate_every": 100, "stop": 0.05}
-RATES = {dm.models.LSTM: 1e-2, dm.models.GRU: 1e-2}
+COPY_LIMITS = {
+    "delay": (1, 10_000),
+    "seed": (0, None),
+    "units": (2, 1024),
+    "steps": (1, 1_000_000),
+}
+MODELS_SOURCE = "models: " + "; ".join(f"{name}: {text}" for name, text in DESCRIPTIONS.items())
+TRAINING = {"batch": 64, "clip": 1.0, "validation_size": 256, "evaluate_every": 100, "stop": 0.05}
+GATED_RATES = {dm.models.LSTM: 1e-2, dm.models.GRU: 1e-2}
 PLAIN_RATE = 3e-3
 
 
@@ -56,7 +54,7 @@ def copy_task(delay):
 
 
 def build(name, task, units, rng):
-    """A model of the studies, at its start."""
+    """A model of the studies at initialisation."""
     kind, options = MODELS[name]
     if "chrono" in options:
         options = options | {"chrono": max(3.0, float(task.steps))}
@@ -66,13 +64,15 @@ def build(name, task, units, rng):
 
 
 def train(system, task, *, steps, rng):
-    """Trained system and history by the recipe of the studies."""
-    rate = RATES.get(type(system.layers[0]), PLAIN_RATE)
-    return dm.fit(system, task, steps=steps, rng=rng, learning_rate=rate, progress=False, **RECIPE)
+    """Trained system and history, with the settings that all studies share."""
+    rate = GATED_RATES.get(type(system.layers[0]), PLAIN_RATE)
+    return dm.fit(
+        system, task, steps=steps, rng=rng, learning_rate=rate, progress=False, **TRAINING
+    )
 
 
 def waiting(task):
-    """The input of a task while nothing happens: the blank symbol at every step, as a drive."""
+    """The input of a task between cue and recall: the blank symbol at every step, as a drive."""
     blank = np.zeros(task.inputs)
     blank[task.symbols] = 1.0
     return lambda rng, steps: np.broadcast_to(blank, (steps, task.inputs))
@@ -97,12 +97,12 @@ def waiting_exponent(system, task, *, rng):
 
 
 def waiting_gradients(system, task, *, rng, lags):
-    """Largest gradient d x_lag / d x_0 over the steps after the symbols were read: what is left of
+    """Spectral norm of d x_lag / d x_0 over the steps after the symbols were read: the gradient in
     the best remembered direction."""
     start = read_state(system, task, rng)
     return dm.gradient_norms(
         system,
-        waiting(task),
+        drive=waiting(task),
         x0=start,
         lags=lags,
         transient=0,
@@ -113,16 +113,16 @@ def waiting_gradients(system, task, *, rng, lags):
 
 
 def predicted_spectrum(system, task, *, rng):
-    """Theory for the network while it waits: the field of the blank symbol counts as bias."""
+    """Theory for the network while it waits: the input of the blank symbol is added to the bias."""
     cell, blank = system.layers[0], waiting(task)(None, 1)[0]
-    # there b is no field but a threshold, and the field leaves an isometry one
+    # the b of modReLU is a threshold, not a field; under a field an isometry remains one
     if not isinstance(cell, dm.models.Orthogonal):
         cell = replace(cell, b=cell.b + cell.V @ blank)
     return dm.theory.lyapunov_spectrum(cell, rng=rng)
 
 
 def read_state(system, task, rng):
-    """State after the symbols of one sequence have been read, from rest."""
+    """State after the symbols of one sequence, from rest."""
     inputs = task.encode(task.arrays(1, np.random.default_rng(rng))[0])[0, : task.length]
     state = np.zeros(system.size)
     for u in inputs:
@@ -142,7 +142,7 @@ def single(**entries):
 
 def learnable_delay(learned):
     """Longest delay up to which every shorter one was learned too, over the dim ``delay``; 0 where
-    not even the shortest was."""
+    the shortest was not."""
     solved = learned.sortby("delay").cumprod("delay").astype(bool)
     found = (solved * solved.delay).max("delay")
     return found.assign_attrs(units="step", long_name="longest learnable delay")

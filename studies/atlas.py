@@ -1,19 +1,23 @@
-"""How long does a recurrent network remember? The memory atlas: theory, measurement and training
-side by side.
+"""How long does a recurrent network remember?
 
-For each model: (a) what theory predicts of its memory at the start, the first exponent while it
-waits and the horizon -1/lambda_1; (b) what its Jacobians show, the exponents and the lag at which
-the largest gradient has fallen to 1/e; (c) whether it learns to copy two symbols at rising delays,
-and what its exponent is once trained.
+The memory atlas: theory, measurement and training, next to each other.
+
+For each model: (a) theory of its memory at initialisation, the first exponent while it waits and
+the horizon -1/lambda_1; (b) measurement of its Jacobians, the exponents and the lag at which the
+largest gradient has fallen to 1/e; (c) training, whether it learns to copy two symbols at
+increasing delays, and its exponent once trained.
 """
 
 import numpy as np
 
 import dynmem as dm
 from dynmem.study import Study
-from studies._recurrent import (
+
+from ._recurrent import (
+    COPY_LIMITS,
+    COPY_UNITS,
     MODELS,
-    ON_COPY,
+    MODELS_SOURCE,
     build,
     copy_task,
     learnable_delay,
@@ -87,7 +91,7 @@ def finish(results):
 
 
 def summary(results):
-    """Table: one row a model."""
+    """Table: one row for each model."""
     delays = results.delay.values
     head = (
         f"{'':24}{'first exponent while waiting':>34}{'horizon (steps)':>24}   copy task, loss "
@@ -124,7 +128,9 @@ STUDY = Study(
     grid={"model": list(MODELS), "delay": [5, 20, 40, 80, 160], "seed": [0]},
     settings={"units": 64, "steps": 1500},
     quick={"model": ["tanh", "orthogonal", "lstm"], "delay": [2, 5], "units": 16, "steps": 100},
-    **ON_COPY,
+    units=COPY_UNITS,
+    limits=COPY_LIMITS,
+    source=MODELS_SOURCE,
     measure=measure,
     finish=finish,
     summary=summary,

@@ -1,5 +1,4 @@
-"""How does a gradient fall with distance: through recurrence, gates, convolution, attention, and
-both together?
+"""How does a gradient fall with distance through recurrence, gates, convolution and attention?
 
 Theory: a recurrence multiplies it at every step, exp(lambda_1 lag) with lambda_1 of the mean field
 (Bengio et al. 1994; Sompolinsky et al. 1988; Can et al. 2020). Attention reaches every input in one
@@ -24,13 +23,16 @@ MODELS = {  # name in the study: name of the model, and its options as a functio
     "tcn": ("tcn", lambda lags: {"layers": max(1, int(np.log2(lags / 8 + 1))), "kernel": 3}),
     "attention": ("attention", lambda lags: {"window": lags + 1}),
     # equal weights, as in the theory
-    "hybrid": ("hybrid", lambda lags: {"window": lags + 1, "gain": GAIN, "sharpness": 0.0}),
+    "hybrid": (
+        "hybrid",
+        lambda lags: {"window": lags + 1, "gain": RECURRENT_GAIN, "sharpness": 0.0},
+    ),
 }
-GAIN = 0.7  # of the recurrence that attends
-ANCHOR = 10  # lag at which the level of a slope is taken from the measurement
-SHARPNESS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
-# samples of attention for each of the others: it is that much faster, and its weights scatter more
-CHEAP = 4
+RECURRENT_GAIN = 0.7  # of the recurrent part of the hybrid
+ANCHOR_LAG = 10  # lag at which the level of a slope is taken from the measurement
+SHARPNESSES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
+# samples of attention for one of the others: it is faster by this factor, and scatters more
+ATTENTION_SAMPLE_FACTOR = 4
 
 
 def build(model, units, lags, rng, **options):
@@ -40,15 +42,15 @@ def build(model, units, lags, rng, **options):
 
 
 def measure(model, seed, units, lags, samples):
-    """One kind of model: gradients over the lag, of the first input over the length, and paths;
-    each beside theory."""
-    runs = samples * (CHEAP if model == "attention" else 1)
+    """One model: gradients over the lag, of the first input over the length, and paths; each with
+    its theory."""
+    runs = samples * (ATTENTION_SAMPLE_FACTOR if model == "attention" else 1)
 
     def gradients(wanted, **options):
         made = (build(model, units, lags, [seed, run], **options) for run in range(runs))
         return mean_square(
             [
-                dm.analysis.attention_paths(system, 1.0, lags=wanted, rng=[seed, run])
+                dm.analysis.attention_paths(system, drive=1.0, lags=wanted, rng=[seed, run])
                 for run, system in enumerate(made)
             ]
         )
@@ -84,12 +86,12 @@ def measure(model, seed, units, lags, samples):
 
 
 def mean_square(runs):
-    """Root mean square over runs, whose order tells of nothing."""
+    """Root mean square over runs, whose order has no meaning."""
     return np.sqrt((xr.concat(runs, "sample", combine_attrs="drop") ** 2).mean("sample"))
 
 
 def exponent(system):
-    """First exponent of the mean field, for one layer of units that hear independent noise; NaN
+    """First exponent of the mean field, for one layer of units driven by independent noise; NaN
     where none is known."""
     try:
         return float(dm.theory.lyapunov_spectrum(system, drive=1.0).lyapunov[0])
@@ -107,10 +109,12 @@ def predicted(model, rate, lags, steps, measured):
             np.nan,
         )
     if model == "hybrid":
-        return dm.theory.hybrid_gradient(lags, steps=steps, gain=GAIN).input_gradient.values
+        return dm.theory.hybrid_gradient(
+            lags, steps=steps, gain=RECURRENT_GAIN
+        ).input_gradient.values
     if model == "tanh":  # an input goes through phi' once more than through W, of gain 1
         return np.exp(rate * (lags + 1.0))
-    anchor = min(ANCHOR, len(measured) - 1)
+    anchor = min(ANCHOR_LAG, len(measured) - 1)
     return measured[anchor] * np.exp(rate * (lags - anchor))
 
 
@@ -118,8 +122,8 @@ def over_sharpness(gradients, lags):
     """Direct path and path through the scores of attention over its sharpness, times the number of
     slots; NaN for other models."""
     parts = ("direct_gradient", "score_gradient")
-    measured, theory = np.full((2, 2, len(SHARPNESS)), np.nan)
-    for i, sharpness in enumerate(SHARPNESS if gradients else ()):
+    measured, theory = np.full((2, 2, len(SHARPNESSES)), np.nan)
+    for i, sharpness in enumerate(SHARPNESSES if gradients else ()):
         found, known = (
             gradients(lags, sharpness=sharpness),
             dm.theory.diluted_gradient([1], steps=lags + 1, sharpness=sharpness),
@@ -137,12 +141,12 @@ def over_sharpness(gradients, lags):
     }
     return xr.Dataset(
         {name: ("sharpness", value) for name, value in values.items()},
-        {"sharpness": list(SHARPNESS)},
+        {"sharpness": list(SHARPNESSES)},
     )
 
 
 def labelled(result):
-    """Units and long names."""
+    """The Dataset with units and long names."""
     names = {
         "gradient": "|d y_T / d u_(T-lag)|",
         "predicted": "theory of it",
@@ -161,7 +165,7 @@ def labelled(result):
 
 
 def summary(results):
-    """Table by model: gradient at a few lags beside theory, and steps of the shortest path to the
+    """Table by model: gradient at a few lags with theory, and steps of the shortest path to the
     last, over seeds."""
     lags = [lag for lag in (1, 10, 30, 100, 200) if lag <= int(results.lag.max())]
     rows = [
@@ -183,8 +187,8 @@ def summary(results):
 
 STUDY = Study(
     name="attention_path",
-    question="How does a gradient fall with distance: through recurrence, gates, convolution, "
-    "attention, and both together?",
+    question="How does a gradient fall with distance through recurrence, gates, convolution and "
+    "attention?",
     grid={"model": list(MODELS), "seed": [0, 1, 2]},
     settings={"units": 32, "lags": 200, "samples": 4},
     quick={"model": list(MODELS), "seed": [0], "units": 8, "lags": 30, "samples": 2},

@@ -17,8 +17,8 @@ import dynmem as dm
 from dynmem.study import Study
 
 FEIGENBAUM = 4.669201609
-LIMITS = {"logistic": 3.569945672}  # Feigenbaum (1978)
-EXACT = {"logistic": (3.0, 1.0 + np.sqrt(6.0)), "henon": (0.3675, 0.9125)}
+ACCUMULATION_POINTS = {"logistic": 3.569945672}  # Feigenbaum (1978)
+EXACT_DOUBLINGS = {"logistic": (3.0, 1.0 + np.sqrt(6.0)), "henon": (0.3675, 0.9125)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +47,8 @@ class TwoNeurons(dm.Map):
         return 0.1 * np.random.default_rng(rng).standard_normal(2)
 
 
-MAP = {"transient": 1000, "samples": 120, "duration": 1500}
-FLOW = {
+MAP_OPTIONS = {"transient": 1000, "samples": 120, "duration": 1500}
+FLOW_OPTIONS = {
     "transient": 60.0,
     "samples": 60,
     "duration": 60.0,
@@ -59,10 +59,10 @@ FLOW = {
 # parameter, its range, options of the diagram, and the range in which doublings are followed, with
 # the first period
 CASES = {
-    "logistic": ("r", (2.8, 4.0), MAP, (2.9, 3.6, 1)),
-    "henon": ("a", (0.1, 1.4), MAP | {"x0": [0.1, 0.1]}, (0.2, 1.2, 1)),
-    "lorenz63": ("rho", (2.0, 220.0), FLOW, None),
-    "neurons": ("bias", (-6.0, 4.0), MAP, (-6.0, -3.0, 2)),
+    "logistic": ("r", (2.8, 4.0), MAP_OPTIONS, (2.9, 3.6, 1)),
+    "henon": ("a", (0.1, 1.4), MAP_OPTIONS | {"x0": [0.1, 0.1]}, (0.2, 1.2, 1)),
+    "lorenz63": ("rho", (2.0, 220.0), FLOW_OPTIONS, None),
+    "neurons": ("bias", (-6.0, 4.0), MAP_OPTIONS, (-6.0, -3.0, 2)),
     "network": ("gain", (0.5, 3.0), {"transient": 500, "samples": 40, "duration": 1000}, None),
 }
 
@@ -101,7 +101,7 @@ def _made(system, units, seed):
 
 
 def _dots(diagram, parameter, component=0):
-    """All samples of the diagram as dots, those that are missing left out."""
+    """All samples of the diagram as points, missing ones left out."""
     component = 2 if parameter == "rho" else component
     x = diagram.x.values[..., component]
     at = np.broadcast_to(diagram[parameter].values[:, None], x.shape)
@@ -136,7 +136,7 @@ def _exponents(diagram, parameter):
 
 
 def _doublings(made, parameter, cascade, doublings):
-    """Parameters of the doublings; none for a system without a cascade here."""
+    """Parameters of the period doublings; empty for a system without a cascade in the range."""
     values, limit = np.empty(0), 0.0
     if cascade:
         start, stop, period = cascade
@@ -174,7 +174,7 @@ def _biases(side):
 
 
 def summary(results):
-    """Doublings against theory, and what the exponents say."""
+    """Table: doublings against theory, and the range of the exponents."""
     rows = [
         "period doublings: parameter, and ratio of successive intervals (theory: 4.6692 in "
         "the limit)"
@@ -183,12 +183,20 @@ def summary(results):
         at = results.sel(system=system)
         values = at.doubling_value.values[np.isfinite(at.doubling_value.values)]
         gaps = np.diff(values)
-        exact = f"theory {', '.join(f'{v:.9f}' for v in EXACT[system])}" if system in EXACT else ""
+        exact = (
+            f"theory {', '.join(f'{v:.9f}' for v in EXACT_DOUBLINGS[system])}"
+            if system in EXACT_DOUBLINGS
+            else ""
+        )
         rows += [
             f"  {system:10} {', '.join(f'{v:.9f}' for v in values[:4])} ...   {exact}",
             f"  {'':10} ratios {', '.join(f'{v:.4f}' for v in gaps[:-1] / gaps[1:])};  limit "
             f"{float(at.accumulation):.9f}"
-            + (f" (theory {LIMITS[system]:.9f})" if system in LIMITS else ""),
+            + (
+                f" (theory {ACCUMULATION_POINTS[system]:.9f})"
+                if system in ACCUMULATION_POINTS
+                else ""
+            ),
         ]
     rows.append(
         "share of the range with a positive exponent (by two standard errors), and the largest"

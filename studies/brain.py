@@ -1,12 +1,12 @@
 """What does each memory of the brain forget, and by which law?
 
-Six memories under noise, load or later memories, each beside its theory. A line attractor in noise
-forgets the exact value: its variance grows as 2 D t, or leaks away with 1/(1 - w) (Seung 1996). A
-ring attractor keeps the shape of its bump and forgets the angle by diffusion (Ben-Yishai et al.
-1995; Burak and Fiete 2012). A Hopfield network remembers every pattern up to a load of 0.138 and
-none beyond (Amit, Gutfreund and Sompolinsky 1985). Synapses forget what they stored under what they
-store next: exponentially, by a cascade, or as t^(-1/2) (Fusi, Drew and Abbott 2005; Benna and Fusi
-2016). Competing populations hold a choice while the background current lets them (Wong and Wang
+Six memories under noise, load or later memories, each with its theory. A line attractor in noise
+forgets the exact value: its variance grows as 2 D t, or the value leaks with time constant 1/(1 -
+w) (Seung 1996). A ring attractor keeps the shape of its bump and forgets the angle by diffusion
+(Ben-Yishai et al. 1995; Burak and Fiete 2012). A Hopfield network recalls every pattern up to a
+load of 0.138 and none beyond (Amit, Gutfreund and Sompolinsky 1985). Synapses are overwritten by
+what they store next: exponentially, by a cascade, or as t^(-1/2) (Fusi, Drew and Abbott 2005; Benna
+and Fusi 2016). Competing populations hold a choice in a range of background currents (Wong and Wang
 2006). A bit flips at Kramers' rate, exponential in the inverse of the noise.
 """
 
@@ -32,8 +32,8 @@ from dynmem.systems import (
 )
 
 FEEDBACKS = (1.0, 0.98, 0.9)
-NOISE = 1e-3  # diffusion of the line attractor's rate
-RING_NOISE = 1e-5  # and of each rate of the ring
+LINE_DIFFUSION = 1e-3  # diffusion of the line attractor's rate
+RING_DIFFUSION = 1e-5  # of each rate of the ring
 MODULATIONS = (1.0, 1.8, 2.5, 3.0, 4.0, 6.0)
 LOADS = (0.02, 0.05, 0.08, 0.1, 0.115, 0.125, 0.132, 0.138, 0.145, 0.155, 0.17, 0.2)
 BACKGROUNDS = tuple(np.round(np.linspace(0.30, 0.375, 26), 4).tolist())
@@ -44,7 +44,7 @@ SIZES = (1e3, 3e3, 1e4, 3e4)
 
 
 def measure(seed, trials, units, synapses, duration):
-    """All six memories with one seed, and what theory says of each."""
+    """All six memories with one seed, each measured and predicted."""
     parts = [
         line(seed, trials, duration),
         ring(seed, trials, duration),
@@ -58,10 +58,10 @@ def measure(seed, trials, units, synapses, duration):
 
 
 def line(seed, trials, duration):
-    """Spread of the value that a line attractor holds."""
+    """Variance of the value that a line attractor holds."""
     made = []
     for feedback in FEEDBACKS:
-        noisy = Noisy(LineAttractor(feedback), dt=0.1, diffusion=NOISE)
+        noisy = Noisy(LineAttractor(feedback), dt=0.1, diffusion=LINE_DIFFUSION)
         found = noisy_recall(
             noisy, [1.0], duration=duration, trials=10 * trials, points=20, rng=seed
         )
@@ -73,11 +73,11 @@ def line(seed, trials, duration):
 
 
 def ring(seed, trials, duration):
-    """Spread of the angle that a ring attractor holds."""
+    """Variance of the angle that a ring attractor holds."""
     system = RingAttractor()
     angle = np.random.default_rng(seed).uniform(0, 2 * np.pi)
     start = trajectory(dm.FlowMap(system, 0.1), system.bump(angle), 1000)[-1]
-    noisy = Noisy(system, dt=0.1, diffusion=RING_NOISE)
+    noisy = Noisy(system, dt=0.1, diffusion=RING_DIFFUSION)
     found = noisy_recall(
         noisy,
         start,
@@ -147,7 +147,7 @@ RULES = {
 
 
 def synapses_of(seed, synapses):
-    """Traces of three kinds of synapses, and how long N of them remember."""
+    """Memory traces of three kinds of synapses, and their lifetimes over the number of synapses."""
     made = []
     for system, binary in RULES.values():
         found = memory_trace(
@@ -175,8 +175,8 @@ def synapses_of(seed, synapses):
 
 
 def wong_wang(seed, starts=24):
-    """Where two competing populations come to rest, from starts drawn at random, over the
-    background current."""
+    """Resting states of two competing populations, from random initial states, over the background
+    current."""
     ends = []
     for background in BACKGROUNDS:
         x = np.random.default_rng(seed).uniform(0.0, 0.8, (starts, 2))
@@ -200,7 +200,7 @@ def wong_wang(seed, starts=24):
 
 
 def flip_flop(seed, trials):
-    """How long a bit stays, over the noise."""
+    """Lifetime of a bit over the noise."""
     system = FlipFlop(bits=20)
     start = np.random.default_rng(seed).choice([-0.9575, 0.9575], 20)
     units = [Noisy(system, dt=0.2, diffusion=D) for D in BIT_NOISES]
@@ -242,16 +242,15 @@ def flip_flop(seed, trials):
 
 
 def _decay_time(times, values):
-    """Time constant of the second half of a decay, when the fluctuations within a well, which come
-    first, have passed."""
+    """Time constant of the second half of a decay, after the fluctuations within a well have
+    relaxed."""
     half, end = len(values) // 2, len(values) - 1
     with np.errstate(divide="ignore", invalid="ignore"):
         return (times[end] - times[half]) / np.log(values[half] / values[end])
 
 
 def _twins(found, theory, prefix, names):
-    """Measured and predicted variables side by side: prefix_NAME, prefix_NAME_error,
-    prefix_NAME_theory."""
+    """Measured and predicted variables: prefix_NAME, prefix_NAME_error, prefix_NAME_theory."""
     made = {}
     for name in names:
         made[f"{prefix}_{name}"], made[f"{prefix}_{name}_theory"] = found[name], theory[name]
@@ -268,7 +267,7 @@ def _dataset(variables, coords):
 
 
 def summary(results):
-    """Table: what each memory forgets, its law, and theory beside measurement."""
+    """Table: what each memory forgets, its law, theory and measurement."""
     mean = results.drop_vars("status", errors="ignore").mean("seed")
     last = mean.isel(time=-1)
     rows = [f"{'memory':28}{'quantity':46}{'theory':>11}{'measured':>11}"]

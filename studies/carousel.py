@@ -4,7 +4,7 @@ Theory: without recurrence the cell state fades as f^lag with f = sigma(forget b
 of -1/ln f (Gers et al. 2000; Tallec and Ollivier 2018); with random recurrence the mean field of
 the whole state (h, c) gives lambda_1 (Can, Krishnamurthy and Schwab 2020). Measurement: the
 spectrum of the whole state under scalar noise, and of the h-only block d h_t / d h_(t-1), which
-leaves out the constant error carousel and hardly feels the forget bias: a published mistake.
+leaves out the constant error carousel and hardly depends on the forget bias: a published mistake.
 Training: the copy task from each bias.
 """
 
@@ -14,9 +14,10 @@ import numpy as np
 
 import dynmem as dm
 from dynmem.study import Study
-from studies._recurrent import copy_task, single, train, waiting_spectrum
 
-COLUMNS = {
+from ._recurrent import copy_task, single, train, waiting_spectrum
+
+COLUMN_WIDTHS = {
     "gate_law": 10,
     "mean_field": 12,
     "whole": 13,
@@ -29,8 +30,8 @@ COLUMNS = {
 
 @dataclass(frozen=True, eq=False)
 class HiddenOnly(dm.Map):
-    """The wrong reduction: the LSTM's h-only map, its cell states handed in along with the input,
-    as if they did not depend on h."""
+    """The wrong reduction: the LSTM's h-only map, with its cell states given as input, as if they
+    did not depend on h."""
 
     lstm: dm.models.LSTM
 
@@ -50,8 +51,8 @@ class HiddenOnly(dm.Map):
 
 
 def hidden_only_exponents(lstm, noise, *, transient, duration, rng):
-    """Spectrum of the products of d h_t / d h_(t-1) along the orbit that the noise, an array
-    (steps, inputs), drives."""
+    """Spectrum of the products of d h_t / d h_(t-1) along the orbit driven by the noise, an array
+    (steps, inputs)."""
     from dynmem.orbits import trajectory
 
     states = trajectory(lstm, np.zeros(lstm.size), len(noise), noise)
@@ -137,11 +138,14 @@ def measure(forget_bias, seed, units, duration, delay, hidden, steps):
 def summary(results):
     """Table by forget bias, mean over seeds."""
     rows = [
-        f"{'bias':>6}{'ln f':>10}{'mean field':>12}{'whole (h,c)':>13}{'h only':>10}{'waiting':>10}{'trained':>10}{'loss/floor':>12}  learned"
+        f"{'bias':>6}{'ln f':>10}{'mean field':>12}{'whole (h,c)':>13}{'h only':>10}"
+        f"{'waiting':>10}{'trained':>10}{'loss/floor':>12}  learned"
     ]
     for bias in results.forget_bias.values:
         at = results.sel(forget_bias=bias)
-        numbers = "".join(f"{float(at[name].mean()):{width}.4f}" for name, width in COLUMNS.items())
+        numbers = "".join(
+            f"{float(at[name].mean()):{width}.4f}" for name, width in COLUMN_WIDTHS.items()
+        )
         rows.append(f"{bias:6.1f}{numbers}  {int(at.learned.sum())} of {at.sizes['seed']}")
     return "\n".join(rows)
 

@@ -1,14 +1,15 @@
 """How far does a trained network forecast chaos, and does it make the chaos its own?
 
-Five models are taught the Lorenz attractor from one orbit: an echo-state network, whose readout is
-solved for, and GRU, LSTM, a linear recurrent unit and a stack of S4D by gradient descent. Each then
-runs on its own output. Three things are measured and laid beside the truth: how many Lyapunov times
-the forecast stays valid; the Lyapunov spectrum of what was learned; and the gradient d y_(t +
-lag)/d y_t along the network's own orbit, which theory says must grow as exp(lambda_1 lag) once the
-network is right: whoever learns chaos has exploding gradients (Mikhaeil, Monfared and Durstewitz
-2022). Their remedy, the truth heard only once in the time in which errors double (ln 2/lambda_1),
-is tried on each trained network in a second stage. The floor is the forecast that never moves;
-learned is a forecast that stays valid, less two standard errors, ten times as long.
+Five models are fitted to one orbit of the Lorenz attractor: an echo-state network, whose readout is
+a ridge regression, and GRU, LSTM, a linear recurrent unit and a stack of S4D, by gradient descent.
+Each then runs on its own output. Three things are measured and compared with the truth: how many
+Lyapunov times the forecast stays valid; the Lyapunov spectrum of the learned dynamics; and the
+gradient d y_(t + lag)/d y_t along the network's own orbit, which by theory must grow as
+exp(lambda_1 lag) once the network is right: a network that learns chaos has exploding gradients
+(Mikhaeil, Monfared and Durstewitz 2022). Their remedy, teacher forcing only once in the doubling
+time of errors (ln 2/lambda_1), is tried on each trained network in a second stage. The floor is the
+forecast that never moves; a model has learned where its forecast stays valid, less two standard
+errors, ten times as long.
 """
 
 import time
@@ -50,11 +51,11 @@ MODELS = {  # options of dm.models.get, and the learning rate
     ),
 }
 STAGES = ("every step", "then at the doubling time")
-AGAIN = 3e-5  # learning rate of the second stage: larger ones lose the attractor
-EXPONENTS = 3
-ASKED = 10  # times the valid time of the forecast that never moves
-WARM = 200  # values that are heard before a gradient is followed
-EVERY = 8  # lags at which the gradient is measured in a Lyapunov time
+SECOND_STAGE_RATE = 3e-5  # learning rate of the second stage: larger ones lose the attractor
+EXPONENT_COUNT = 3
+REQUIRED_RATIO = 10  # of the valid time to that of the forecast that never moves
+WARMUP_STEPS = 200  # values read before a gradient is followed
+LAGS_PER_LYAPUNOV_TIME = 8  # lags at which the gradient is measured in a Lyapunov time
 
 
 def measure(model, seed, system, samples, steps, further, starts, times, reach):
@@ -62,21 +63,23 @@ def measure(model, seed, system, samples, steps, further, starts, times, reach):
     orbit."""
     data = dm.datasets.load(system, samples=samples)
     stages = [
-        judge(taught, data, starts, times, reach, seed, spent)
-        for taught, spent in taught_by_stage(model, data, seed, steps, further)
+        evaluate(forecaster, data, starts, times, reach, seed, spent)
+        for forecaster, spent in forecasters_by_stage(model, data, seed, steps, further)
     ]
-    # a readout that is solved for has no second stage
+    # a ridge regression has no second stage
     stages += [stages[0].map(lambda v: v * np.nan)] * (len(STAGES) - len(stages))
     result = xr.concat(stages, "stage", combine_attrs="override").assign_coords(stage=list(STAGES))
-    result.stage.attrs = {"units": "1", "long_name": "truth heard in training"}
+    result.stage.attrs = {"units": "1", "long_name": "teacher forcing in training"}
     floor = valid_time(still(data), data, starts=starts, longest=reach).mean_valid_time.item()
-    learned = result.valid_time - 2.0 * result.valid_time_error > ASKED * floor
+    learned = result.valid_time - 2.0 * result.valid_time_error > REQUIRED_RATIO * floor
     true, _ = log_gradients(
         dm.FlowMap(dm.systems.get(system), data.attrs["sampling_step"]), data, starts, reach
     )
     return result.assign(
         floor=labelled((), floor, "Lyapunov time", "valid time of the forecast that never moves"),
-        asked=labelled((), ASKED, "1", "times that floor that a forecast must stay valid"),
+        asked=labelled(
+            (), REQUIRED_RATIO, "1", "multiple of that floor for which a forecast must stay valid"
+        ),
         learned=labelled(
             "stage",
             np.where(result.valid_time.isnull(), np.nan, learned),
@@ -86,7 +89,7 @@ def measure(model, seed, system, samples, steps, further, starts, times, reach):
         true_log_gradient=labelled("lag", true, "1", "ln |d y_(t+lag)/d y_t| of the system itself"),
         true_lyapunov=labelled(
             "exponent",
-            data.attrs["exponents"][:EXPONENTS],
+            data.attrs["exponents"][:EXPONENT_COUNT],
             "1/time unit",
             "Lyapunov exponent of the system",
         ),
@@ -94,13 +97,13 @@ def measure(model, seed, system, samples, steps, further, starts, times, reach):
 
 
 def still(data):
-    """The forecaster that says that nothing moves."""
+    """The forecaster that predicts no motion."""
     k = data.sizes["state"]
     model = dm.models.get("linear", units=1, inputs=k, outputs=k)
     return untrained_forecaster(replace(model, R=np.zeros((k, 1))), data)
 
 
-def taught_by_stage(name, data, seed, steps, further):
+def forecasters_by_stage(name, data, seed, steps, further):
     """The forecaster after each stage of its training, and the processor time spent until then."""
     options, rate = MODELS[name]
     k, began = data.sizes["state"], time.process_time()
@@ -116,27 +119,31 @@ def taught_by_stage(name, data, seed, steps, further):
         model, data, steps=steps, forcing=1, window=50, learning_rate=rate, rng=seed
     )
     between = time.process_time() - began
-    second, _ = fit_forecaster(first, data, steps=further, learning_rate=AGAIN, rng=seed)
+    second, _ = fit_forecaster(
+        first, data, steps=further, learning_rate=SECOND_STAGE_RATE, rng=seed
+    )
     return [(first, between), (second, time.process_time() - began)]
 
 
-def judge(taught, data, starts, times, reach, rng, spent):
+def evaluate(forecaster, data, starts, times, reach, rng, spent):
     """Dataset of one forecaster."""
-    valid = valid_time(taught, data, starts=starts, longest=reach)
+    valid = valid_time(forecaster, data, starts=starts, longest=reach)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ShortRunWarning)  # its standard error is stored
-            learned = learned_dynamics(taught, data, exponents=EXPONENTS, times=times, rng=rng)
-        logs, slopes = log_gradients(taught, data, starts, reach)
-    except NotFiniteError:  # the free run has left for infinity: what was learned is no attractor
-        return judged(valid, spent, reach)
-    return judged(valid, spent, reach, learned, logs, slopes)
+            learned = learned_dynamics(
+                forecaster, data, exponents=EXPONENT_COUNT, times=times, rng=rng
+            )
+        logs, slopes = log_gradients(forecaster, data, starts, reach)
+    except NotFiniteError:  # the free run diverges: it has learned no attractor
+        return evaluation(valid, spent, reach)
+    return evaluation(valid, spent, reach, learned, logs, slopes)
 
 
-def judged(valid, spent, reach, learned=None, logs=None, slopes=None):
+def evaluation(valid, spent, reach, learned=None, logs=None, slopes=None):
     """The variables of one forecaster; NaN where it has no attractor."""
     lost, lags = learned is None, gradient_lags(reach)
-    exponents, nothing = np.arange(1, EXPONENTS + 1), np.full(EXPONENTS, np.nan)
+    exponents, nothing = np.arange(1, EXPONENT_COUNT + 1), np.full(EXPONENT_COUNT, np.nan)
     return xr.Dataset(
         {
             "valid_time": labelled(
@@ -192,18 +199,18 @@ def judged(valid, spent, reach, learned=None, logs=None, slopes=None):
 
 
 def labelled(dims, values, units, text):
-    """A variable with its units and its name."""
+    """A variable with its units and long name."""
     return dims, np.asarray(values), {"units": units, "long_name": text}
 
 
 def gradient_lags(reach):
-    return np.arange(0, int(reach * EVERY) + 1) / EVERY
+    return np.arange(0, int(reach * LAGS_PER_LYAPUNOV_TIME) + 1) / LAGS_PER_LYAPUNOV_TIME
 
 
 def log_gradients(system, data, starts, reach):
     """ln of the largest gradient d y_(t+lag)/d y_t (start, lag) along free-running orbits from many
-    starts, and each one's slope over the later lags, per unit of time. system: a forecaster, which
-    is warmed by the data first, or the true map."""
+    starts, and the slope of each over the later lags, per unit of time. system: a forecaster, which
+    is warmed up on the data first, or the true map."""
     unit, dt, lags, y = (
         data.attrs["lyapunov_time"],
         data.attrs["sampling_step"],
@@ -211,14 +218,16 @@ def log_gradients(system, data, starts, reach):
         data.x.values,
     )
     wanted = np.round(lags * unit / dt).astype(int)
-    heard = np.stack([y[at - WARM : at] for at in np.linspace(WARM, len(y), starts).astype(int)])
+    warmup = np.stack(
+        [y[at - WARMUP_STEPS : at] for at in np.linspace(WARMUP_STEPS, len(y), starts).astype(int)]
+    )
     x, scale = (
-        (system.warmed_up(heard), system.scale)
+        (system.warmed_up(warmup), system.scale)
         if isinstance(system, Forecaster)
-        else (heard[:, -1], np.ones(y.shape[1]))
+        else (warmup[:, -1], np.ones(y.shape[1]))
     )
     k, logs = len(scale), []
-    rows = np.zeros((k, *x.shape))  # in the basis of the values heard last
+    rows = np.zeros((k, *x.shape))  # in the basis of the last values read
     rows[np.arange(k), :, np.arange(k) - k] = 1.0 / scale[:, None]
     for step in range(wanted[-1] + 1):
         if step in wanted:
@@ -228,7 +237,7 @@ def log_gradients(system, data, starts, reach):
         x, rows = push(system, x, rows)
     if not np.isfinite(logs).all():
         raise NotFiniteError(f"the free run of {type(system).__name__} is not finite")
-    late = lags >= min(2.0, reach / 2)  # the first lags are those of the directions that die out
+    late = lags >= min(2.0, reach / 2)  # the first lags belong to the directions that decay
     return np.mean(logs, axis=1), np.polyfit(wanted[late] * dt, np.array(logs)[late], 1)[0]
 
 
@@ -237,8 +246,8 @@ def summary(results):
     true = results.true_lyapunov.isel(model=0, seed=0).values
     rows = [
         f"{'model':>6} "
-        f"{'truth heard':<26}{'valid time':>16}{'lambda_1':>9}{'lambda_2':>9}{'lambda_3':>9}{'gradient':>17}{'attractor':>11}"
-        f"{'seconds':>9}{'learned':>9}",
+        f"{'teacher forcing':<26}{'valid time':>16}{'lambda_1':>9}{'lambda_2':>9}{'lambda_3':>9}"
+        f"{'gradient':>17}{'attractor':>11}{'seconds':>9}{'learned':>9}",
         f"{'':>6} {'the forecast never moves':<26}{float(results.floor.mean()):8.2f}",
         f"{'':>6} {'the system itself':<26}{'':>16}"
         + "".join(f"{value:9.3f}" for value in true)

@@ -1,9 +1,9 @@
 """Do the chaotic systems that come with dynmem have the exponents that the literature gives them?
 
 Public collections of attractors state exponents that break their own sum rule. Here each system is
-measured, all exponents where that is feasible, and held to three things: the published spectrum,
-the exact sum of the exponents (constant divergence or determinant), and the mean growth of volume
-along the orbit.
+measured, all exponents where that is feasible, and compared with the published spectrum, the exact
+sum of the exponents (constant divergence or determinant), and the mean growth of volume along the
+orbit.
 """
 
 import numpy as np
@@ -12,24 +12,41 @@ import dynmem as dm
 from dynmem.labels import dataset
 from dynmem.study import Study
 
-SHOWN = 6  # leading exponents kept
-RUNS = {  # duration, transient, exponents (None: all), step (None: chosen by the tangent map)
-    "baker": (10_000, 100, None, None), "cat": (10_000, 100, None, None), "coupled_logistic": (20_000, 1000, None, None),
-    "henon": (200_000, 1000, None, None), "ikeda": (200_000, 1000, None, None), "kaplan_yorke": (200_000, 1000, None, None),
-    "logistic": (200_000, 1000, None, None), "lozi": (200_000, 1000, None, None), "standard": (20_000_000, 10_000, None, None),
+SHOWN_EXPONENTS = 6  # leading exponents kept
+# duration, transient, exponents (None: all), step (None: chosen by the tangent map)
+RUN_OPTIONS = {
+    "baker": (10_000, 100, None, None),
+    "cat": (10_000, 100, None, None),
+    "coupled_logistic": (20_000, 1000, None, None),
+    "henon": (200_000, 1000, None, None),
+    "ikeda": (200_000, 1000, None, None),
+    "kaplan_yorke": (200_000, 1000, None, None),
+    "logistic": (200_000, 1000, None, None),
+    "lozi": (200_000, 1000, None, None),
+    "standard": (20_000_000, 10_000, None, None),
     "tent": (10_000, 100, None, None),
-    "chen": (4000, 50, None, None), "chua": (8000, 200, None, 0.005), "double_pendulum": (10_000, 100, None, None),
-    "duffing": (40_000, 1000, None, None), "henon_heiles": (200_000, 1000, None, None), "hyper_roessler": (10_000, 500, None, None),
-    "lorenz63": (8000, 100, None, None), "lorenz96": (2000, 50, None, None), "roessler": (10_000, 500, None, None),
-    "sprott_jerk": (40_000, 500, None, None), "thomas": (40_000, 1000, None, None), "van_der_pol": (20_000, 500, None, None),
-    "kuramoto_sivashinsky": (6000, 500, None, None), "mackey_glass": (200_000, 5000, 8, None),
-    "random_rate": (400, 100, 12, 0.2), "random_tanh": (1000, 200, None, None),
-}  # fmt: skip
+    "chen": (4000, 50, None, None),
+    "chua": (8000, 200, None, 0.005),
+    "double_pendulum": (10_000, 100, None, None),
+    "duffing": (40_000, 1000, None, None),
+    "henon_heiles": (200_000, 1000, None, None),
+    "hyper_roessler": (10_000, 500, None, None),
+    "lorenz63": (8000, 100, None, None),
+    "lorenz96": (2000, 50, None, None),
+    "roessler": (10_000, 500, None, None),
+    "sprott_jerk": (40_000, 500, None, None),
+    "thomas": (40_000, 1000, None, None),
+    "van_der_pol": (20_000, 500, None, None),
+    "kuramoto_sivashinsky": (6000, 500, None, None),
+    "mackey_glass": (200_000, 5000, 8, None),
+    "random_rate": (400, 100, 12, 0.2),
+    "random_tanh": (1000, 200, None, None),
+}
 
 
 def measure(system, seed, scale):
-    """One system from one start: its leading exponents, beside what is published and exact."""
-    made, (duration, transient, exponents, dt) = dm.systems.get(system), RUNS[system]
+    """One system from one start: its leading exponents, with published and exact values."""
+    made, (duration, transient, exponents, dt) = dm.systems.get(system), RUN_OPTIONS[system]
     found = dm.lyapunov_spectrum(
         made,
         duration=max(10.0, scale * duration),
@@ -88,7 +105,7 @@ def measure(system, seed, scale):
     coords = {
         "exponent": (
             "exponent",
-            np.arange(1, SHOWN + 1),
+            np.arange(1, SHOWN_EXPONENTS + 1),
             "1",
             "index of the exponent, largest first",
         )
@@ -104,15 +121,15 @@ def measure(system, seed, scale):
 
 
 def padded(values):
-    """The first SHOWN values, NaN where there are fewer."""
-    out = np.full(SHOWN, np.nan)
-    out[: min(SHOWN, len(values))] = values[:SHOWN]
+    """The first SHOWN_EXPONENTS values, NaN where there are fewer."""
+    out = np.full(SHOWN_EXPONENTS, np.nan)
+    out[: min(SHOWN_EXPONENTS, len(values))] = values[:SHOWN_EXPONENTS]
     return out
 
 
 def over_seeds(results):
-    """Mean over the starts, and its standard error: the larger of what the runs say and what the
-    starts show."""
+    """Mean over the starts, and its standard error: the larger of that of the runs and that over
+    the starts."""
     count = results.sizes["seed"]
     inner = np.sqrt((results.lyapunov_error**2).sum("seed")) / count
     outer = results.lyapunov.std("seed", ddof=1) / np.sqrt(count) if count > 1 else 0 * inner
@@ -120,8 +137,8 @@ def over_seeds(results):
 
 
 def verdict(at):
-    """Whether each published exponent is met, within the error it allows and three standard errors
-    of the measurement."""
+    """Whether each published exponent agrees, within its own error and three standard errors of the
+    measurement."""
     stated = np.isfinite(at.published)
     if not stated.any():
         return "nothing published"
@@ -135,8 +152,8 @@ def summary(results):
     mean = over_seeds(results)
     rows = [
         f"{'system':<22}{'first':>10} "
-        f"{'+-':>8}{'published':>11}{'D_KY':>8}{'publ.':>8}{'sum - exact':>13}{'sum - volume':>14}  "
-        f"all published exponents ({results.sizes['seed']} start(s))"
+        f"{'+-':>8}{'published':>11}{'D_KY':>8}{'publ.':>8}{'sum - exact':>13}"
+        f"{'sum - volume':>14}  all published exponents ({results.sizes['seed']} start(s))"
     ]
     for name in mean.system.values:
         at = mean.sel(system=name)
@@ -163,7 +180,7 @@ STUDY = Study(
     name="chaos_registry",
     question="Do the chaotic systems that come with dynmem have the exponents that the literature "
     "gives them?",
-    grid={"system": list(RUNS), "seed": [0, 1]},
+    grid={"system": list(RUN_OPTIONS), "seed": [0, 1]},
     settings={"scale": 1.0},
     quick={
         "system": ["henon", "kaplan_yorke", "logistic", "lorenz63", "mackey_glass", "tent"],

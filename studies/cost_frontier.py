@@ -1,25 +1,25 @@
 """Which architecture remembers longest for what it costs, and where does each win?
 
 Theory: a cue over T steps costs attention O(T^2) operations and one step of path, convolutions O(T
-log T) with the depth that reaches so far, and a recurrence O(T) with a path of T steps, in which an
-LSTM must wait for each step while a diagonal recurrence need not. On operations alone an LSTM
-undercuts attention of its width d, projections counted, from 2 d steps on
-(``theory.cost_crossover``). Measurement: the copy task over rising delays, on one shape of stack
-(encoder, residual blocks with Pre-Norm, readout) of as many parameters for every mixer, the same
-sequences and steps of training; seconds of a pass forward and backward on one core, taken when no
-training runs beside it; and both together: what is remembered after so many seconds. The memory is
-told as 1 - loss/floor, the share of the cue's information that reaches the answer: exactly 0 for
-the best guess and 1 for a perfect answer.
+log T) with the depth that reaches that far, and a recurrence O(T) with a path of T steps, in which
+an LSTM is sequential while a diagonal recurrence is not. In operations alone an LSTM is cheaper
+than attention of its width d, projections counted, from 2 d steps on (``theory.cost_crossover``).
+Measurement: the copy task over increasing delays, on one shape of stack (encoder, residual blocks
+with Pre-Norm, readout) with the same number of parameters for every mixer, the same sequences and
+steps of training; seconds of a forward and a backward pass on one core, taken while no training
+runs; and both together: what is remembered after a given number of seconds. Memory is given as 1 -
+loss/floor, the share of the cue's information that reaches the answer: exactly 0 for the best guess
+and 1 for a perfect answer.
 
-What each mixer is given, told the delay beforehand: LSTM, forget biases for memories up to the
-sequence's length (chrono); attention, 2 heads, rotary positions, a window of the whole sequence;
-TCN, 8 taps and as many layers as reach the first step, weights of He et al.; S4D, 16 modes, steps
-from 0.001; LRU, moduli from 0.99 to 0.9999, all phases; the selective model, 16 modes, steps from
-0.001. All but the TCN have two layers with a feed-forward part of 64 units. Adam at 3e-3 for all:
-tried once each, 1e-2 was worse for LSTM and LRU and no better for the TCN at delay 256, 1e-3 slower
-for the TCN at 128. Torch's own start of the TCN's weights did not learn delay 256 in 300 steps,
-rings of LRU at 0.9 to 0.999 with phases below pi/10 learned it slower. The LSTM and the selective
-model are still between two symbols and their order when the budget ends; they need more.
+Options of each mixer, which know the delay: LSTM, forget biases for memories up to the sequence's
+length (chrono); attention, 2 heads, rotary positions, a window of the whole sequence; TCN, 8 taps
+and as many layers as reach the first step, weights of He et al.; S4D, 16 modes, steps from 0.001;
+LRU, moduli from 0.99 to 0.9999, all phases; the selective model, 16 modes, steps from 0.001. All
+but the TCN have two layers with a feed-forward part of 64 units. Adam at 3e-3 for all: tried once
+each, 1e-2 was worse for LSTM and LRU and no better for the TCN at delay 256, 1e-3 slower for the
+TCN at 128. The TCN with torch's initialisation did not learn delay 256 in 300 steps; rings of LRU
+at 0.9 to 0.999 with phases below pi/10 learned it more slowly. The LSTM and the selective model
+have learned the two symbols but not yet their order when the budget ends; they need more.
 """
 
 import numpy as np
@@ -29,10 +29,11 @@ import xarray as xr
 import dynmem as dm
 from dynmem.study import Study
 from dynmem.training.loop import torch_threads
-from studies._recurrent import copy_task
+
+from ._recurrent import copy_task
 
 RATE, KERNEL, HIDDEN, HEADS = 3e-3, 8, 64, 2
-MODELS = {  # options of each mixer for sequences of so many steps
+MODELS = {  # options of each mixer for a number of steps
     "lstm": lambda steps: {"init": "uniform", "chrono": float(steps)},
     "attention": lambda steps: {"heads": HEADS, "window": steps, "positions": "rotary"},
     "tcn": lambda steps: {"kernel": KERNEL, "init": "he"},
@@ -44,7 +45,7 @@ MIXERS = ("attention", "lstm", "s4d", "lru")  # whose crossovers over the width 
 
 
 def shape(name, steps):
-    """Layers, feed-forward units and options of a stack for sequences of so many steps."""
+    """Layers, feed-forward units and options of a stack for sequences of this number of steps."""
     if name != "tcn":
         return {"layers": 2, "feedforward": HIDDEN, "placement": "pre", **MODELS[name](steps)}
     # a stack of n blocks sees 1 + 2 (kernel - 1)(2^n - 1) steps
@@ -57,7 +58,7 @@ def shape(name, steps):
 
 
 def matched(name, steps, budget):
-    """Units with which a stack has the parameters of the budget, and how many it has."""
+    """Units with which a stack has the budget's number of parameters, and that number."""
     multiple = 2 * HEADS if name == "attention" else 1
     found = dm.analysis.match(
         [name], budget=budget, multiple=multiple, **_ends(), **shape(name, steps)
@@ -81,8 +82,8 @@ def _ends():
 
 
 def measure(model, delay, seed, budget, steps, every, batch, lengths, widths):
-    """One model, delay and seed: its memory over the steps of training; and what its operations are
-    on paper, for ``finish`` to measure."""
+    """One model, delay and seed: its memory over the steps of training, and its operations as
+    predicted, which ``finish`` measures."""
     task = copy_task(delay)
     units, parameters = matched(model, task.steps, budget)
     system = build(model, task.steps, units, seed)
@@ -121,7 +122,7 @@ def measure(model, delay, seed, budget, steps, every, batch, lengths, widths):
             "accuracy": (
                 "step",
                 accurate,
-                {"units": "1", "long_name": "fraction of symbols said right"},
+                {"units": "1", "long_name": "fraction of right symbols"},
             ),
             "learned": (
                 (),
@@ -135,7 +136,7 @@ def measure(model, delay, seed, budget, steps, every, batch, lengths, widths):
             ),
             "parameters": ((), parameters, {"units": "1", "long_name": "numbers that are trained"}),
             "batch": ((), batch, {"units": "1", "long_name": "sequences of a step of training"}),
-            "budget": ((), budget, {"units": "1", "long_name": "parameters asked for"}),
+            "budget": ((), budget, {"units": "1", "long_name": "requested number of parameters"}),
             "operations": (
                 "length",
                 operations(model, lengths, budget),
@@ -185,7 +186,7 @@ def operations(name, lengths, budget):
 
 
 class ByLength(torch.nn.Module):
-    """A stack for each length, made for it: as deep, or with as long a window, as it needs."""
+    """A stack for each length: as deep, or with as long a window, as the length requires."""
 
     def __init__(self, systems):
         super().__init__()

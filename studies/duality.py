@@ -42,7 +42,7 @@ def measure(model, step, seed, modes, channels, longest):
         step_max=step,
         **options,
     )
-    made = replace(made, D=np.zeros(channels))  # what goes straight through has no error to show
+    made = replace(made, D=np.zeros(channels))  # the direct feed-through has no error
     u = np.random.default_rng(seed).standard_normal((1, longest, channels))
     lengths = 2 ** np.arange(5, int(np.log2(longest)) + 1)
     errors, gaps = np.empty((2, len(FORMS), len(DTYPES), len(lengths)))
@@ -108,7 +108,7 @@ def distance(y, truth):
 
 
 def outputs(model, form, dtype, u):
-    """Outputs (1, T, H) in double, of one form computed in the precision asked for."""
+    """Outputs (1, T, H) in double precision, of one form computed in a given precision."""
     twin, u = dm.Trainable(model, dtype).twin(), torch.as_tensor(u, dtype=getattr(torch, dtype))
     with torch.no_grad():
         if form == "recurrence":
@@ -137,7 +137,7 @@ def textbook_kernel(model, length, dtype):
             a, b = (1 + step * modes / 2) / (1 - step * modes / 2), step / (1 - step * modes / 2)
         powers = np.exp(np.log(a)[..., None] * np.arange(length, dtype=real))
         return 2 * ((C * b)[..., None] * powers).sum(axis=1).real
-    # (1 - A^length) in double: what is left to lose is lost in the kernel itself
+    # (1 - A^length) in double, so that the remaining error is that of the kernel itself
     A, _, rows = model.matrices()
     rows = (rows[:, None] - rows[:, None] @ np.linalg.matrix_power(A, length))[:, 0].reshape(
         *C.shape, 2

@@ -1,19 +1,22 @@
 """Which networks learn to remember, and does theory say so beforehand?
 
-Six recurrent networks of one size learn, by one recipe, to copy two symbols after rising delays,
-several seeds each. Theory gives each its memory horizon -1/lambda_1 before a single step of
-training; the measurement is the largest delay that training reaches. A gradient that has faded
-below the noise of the minibatch teaches nothing, so a horizon far shorter than the delay should
-mean failure (Pascanu et al. 2013; Tallec and Ollivier 2018).
+Six recurrent networks of one size are trained alike to copy two symbols after increasing delays,
+with several seeds. Theory gives each its memory horizon -1/lambda_1 before training; the
+measurement is the largest delay that training reaches. A gradient that has faded below the noise of
+the minibatch carries no signal, so a horizon far shorter than the delay should mean failure
+(Pascanu et al. 2013; Tallec and Ollivier 2018).
 """
 
 import numpy as np
 
 import dynmem as dm
 from dynmem.study import Study
-from studies._recurrent import (
+
+from ._recurrent import (
+    COPY_LIMITS,
+    COPY_UNITS,
     MODELS,
-    ON_COPY,
+    MODELS_SOURCE,
     build,
     copy_task,
     learnable_delay,
@@ -75,7 +78,7 @@ def finish(results):
 
 
 def summary(results):
-    """Table: share of seeds that learned each delay, beside the predicted horizon."""
+    """Table: share of seeds that learned each delay, with the predicted horizon."""
     delays = results.delay.values
     rows = [
         f"{'model':18}{'horizon: theory':>16}{'measured':>10}   seeds that learned, at delay "
@@ -92,7 +95,8 @@ def summary(results):
             for d in delays
         )
         rows.append(
-            f"{model:18}{float(longest.predicted_horizon.median()):16.3g}{float(longest.measured_horizon.median()):10.3g}{'':31}{shares}   "
+            f"{model:18}{float(longest.predicted_horizon.median()):16.3g}"
+            f"{float(longest.measured_horizon.median()):10.3g}{'':31}{shares}   "
             + ", ".join(str(int(v)) for v in at.learnable_delay.values)
         )
     together = np.isfinite(results.predicted_horizon).all(("delay", "seed"))
@@ -127,7 +131,9 @@ STUDY = Study(
         "units": 16,
         "steps": 60,
     },
-    **ON_COPY,
+    units=COPY_UNITS,
+    limits=COPY_LIMITS,
+    source=MODELS_SOURCE,
     measure=measure,
     finish=finish,
     summary=summary,

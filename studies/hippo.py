@@ -15,25 +15,30 @@ import dynmem as dm
 from dynmem.models.hippo import MEASURES, hippo, reconstruct
 from dynmem.study import Study
 
-LINES = 24  # frequencies of the noise
+NOISE_FREQUENCIES = 24  # frequencies of the noise
 
 
 def measure(measure, order, band, seed, theta, steps, duration):
-    """One memory: error over the lag, measured and predicted, and one past as it was and as it is
-    read back."""
+    """One memory: error over the lag, measured and predicted, and one past with its
+    reconstruction."""
     order = order + 1 - order % 2 if measure == "fourier" else order  # a constant and pairs
     # each of its functions delays by up to 4 scales: all of them by up to 4 theta
     scale = theta / order if measure == "lagt" else theta
     dt, rng = theta / steps, np.random.default_rng(seed)
-    omega = band * (np.arange(LINES) + rng.uniform(0, 1, LINES)) / LINES / theta
-    t = dt * np.arange(int(duration * steps))
-    u = np.sqrt(2 / LINES) * np.cos(omega[:, None] * t + rng.uniform(0, 2 * np.pi, (LINES, 1))).sum(
-        axis=0
+    omega = (
+        band
+        * (np.arange(NOISE_FREQUENCIES) + rng.uniform(0, 1, NOISE_FREQUENCIES))
+        / NOISE_FREQUENCIES
+        / theta
     )
+    t = dt * np.arange(int(duration * steps))
+    u = np.sqrt(2 / NOISE_FREQUENCIES) * np.cos(
+        omega[:, None] * t + rng.uniform(0, 2 * np.pi, (NOISE_FREQUENCIES, 1))
+    ).sum(axis=0)
     states = hippo(measure, order, scale).discretise(dt).run(None, u[:, None])[0]
     lags = np.unique(np.r_[0:5, np.linspace(0, 3 * steps, 121).astype(int)])
     at = np.arange(len(u) // 2, len(u), max(1, steps // 16))
-    ago = (lags + 0.5) * dt  # a sample held over a step stands for its middle
+    ago = (lags + 0.5) * dt  # a sample held over a step belongs to the middle of the step
     errors = reconstruct(measure, states[at], ago, scale) - u[at[:, None] - lags]
     predicted = dm.theory.hippo_memory(measure, order, ago, omega, theta=scale)
     lag = {"units": "theta", "long_name": "how long ago"}

@@ -2,12 +2,12 @@
 
 Theory: mean field of random Transformers (Xiong et al. 2020). Under Pre-Norm the stream grows
 linearly with depth, and the gradient of the last layer falls as layers^(-1/2); under Post-Norm the
-stream keeps its size and that gradient does not know depth; without a norm both grow by a factor a
-block; DeepNorm (Wang et al. 2022) holds the stream and makes the gradients small and even. The
-directions of the stream grow over depth as a product of Jacobians: exponentially without a norm,
-not at all (the first) under Post-Norm, as a power law under Pre-Norm. Measurement: stream,
-gradients and the spectrum over depth of random stacks; then the copy task, learned with and without
-warm-up, and the gradient of its loss at each layer before and after.
+stream keeps its size and that gradient does not depend on depth; without a norm both grow by a
+factor for each block; DeepNorm (Wang et al. 2022) keeps the stream and makes the gradients small
+and even. The directions of the stream grow over depth as a product of Jacobians: exponentially
+without a norm, not at all (the first) under Post-Norm, as a power law under Pre-Norm. Measurement:
+stream, gradients and the spectrum over depth of random stacks; then the copy task, learned with and
+without warm-up, and the gradient of its loss at each layer before and after.
 """
 
 import numpy as np
@@ -32,8 +32,8 @@ RECIPE = {
 def measure(
     placement, layers, seed, width, steps, shallow, deep, units, rate, warmup, training_steps
 ):
-    """One depth and placement: random stacks beside theory, and at two depths a small Transformer,
-    trained both ways."""
+    """One depth and placement: random stacks with theory, and at two depths a small Transformer
+    trained with and without warm-up."""
     net = dm.models.get(
         "attention",
         units=width,
@@ -56,12 +56,12 @@ def measure(
         dm.theory.depth_spectrum(layers, exponents=3 * width // 4, **about),
     ]
     names = ("variance", "feedforward_gradient", "lyapunov")
-    beside = {f"predicted_{name}": twin[name] for name, twin in zip(names, theory, strict=True)}
+    predicted = {f"predicted_{name}": twin[name] for name, twin in zip(names, theory, strict=True)}
     parts = {
         "variance": stream.variance,
         "feedforward_gradient": gradients.feedforward_gradient,
         "lyapunov": spectrum.lyapunov,
-        **beside,
+        **predicted,
     }
     # from block 1 on
     held = xr.merge(
@@ -106,8 +106,8 @@ def transformer(placement, layers, units, rng):
 
 
 def trainings(placement, layers, seed, warmups, units, rate, steps):
-    """The same start trained with each warm-up: loss over the floor, and the gradient at each layer
-    before and after."""
+    """The same initialisation trained with each warm-up: loss over the floor, and the gradient at
+    each layer before and after."""
     losses, gradients = [], []
     for warmup in warmups:
         start = transformer(placement, layers, units, seed)
@@ -117,7 +117,7 @@ def trainings(placement, layers, seed, warmups, units, rate, steps):
             )
             losses.append(history.validation_loss.values / task().floor)
             after = at_task(trained, seed)
-        # a training that blew up has no loss: NaN, and the point's status tells it
+        # a training that diverged has no loss: NaN, which the status of the point reports
         except dm.errors.NotFiniteError:
             losses.append(np.full(steps // RECIPE["evaluate_every"], np.nan))
             after = np.full(layers, np.nan)
@@ -160,7 +160,7 @@ def at_task(model, seed):
     u, targets = fitting.as_tensors(law, law.arrays(64, np.random.default_rng(seed)), torch.float64)
     loss = fitting.per_sequence(law)
     return layer_gradients(
-        model, u.numpy(), lambda outputs: loss(outputs, targets).mean()
+        model, drive=u.numpy(), loss=lambda outputs: loss(outputs, targets).mean()
     ).feedforward_gradient.values
 
 
@@ -175,7 +175,8 @@ def last(results, name):
 def summary(results):
     """Table by placement: slopes over depth, first exponent, and what training reached."""
     rows = [
-        f"{'placement':>10}{'slope of last gradient':>24}{'stream at last':>16}{'first exponent':>16}   loss over floor, deepest, by warm-up"
+        f"{'placement':>10}{'slope of last gradient':>24}{'stream at last':>16}"
+        f"{'first exponent':>16}   loss over floor, deepest, by warm-up"
     ]
     for placement in results.placement.values:
         at = results.sel(placement=placement)
@@ -187,13 +188,14 @@ def summary(results):
             f"({float(deepest.predicted_lyapunov[..., 0].mean()):5.3f})"
         )
         loss = at.loss.isel(step=-1).dropna("layers", how="all").isel(layers=-1)
-        told = ", ".join(
+        losses = ", ".join(
             f"{int(w)}: {float(loss.sel(warmup_steps=w).mean()):.3f}"
             for w in loss.warmup_steps.values
         )
-        told += f" ({int(loss.isnull().sum())} trainings lost)" if loss.isnull().any() else ""
+        losses += f" ({int(loss.isnull().sum())} trainings lost)" if loss.isnull().any() else ""
         rows.append(
-            f"{placement:>10}{slope:24.2f}{float(last(at, 'variance').isel(layers=-1).mean()):16.3g}{exponent:>16}   {told}"
+            f"{placement:>10}{slope:24.2f}"
+            f"{float(last(at, 'variance').isel(layers=-1).mean()):16.3g}{exponent:>16}   {losses}"
         )
     return "\n".join(rows)
 

@@ -52,7 +52,7 @@ def measure(network, seed, units, duration, lags, drives, delay, hidden, steps):
 
 
 def under_noise(kind, sd, seed, units, duration, lags):
-    """Exponent and gradients of the cell under independent noise at each unit, beside theory."""
+    """Exponent and gradients of the cell under independent noise at each unit, with theory."""
     cell = network(kind, units, units, None, seed)
     weights = {"V": np.eye(units)}
     from dataclasses import replace
@@ -61,7 +61,7 @@ def under_noise(kind, sd, seed, units, duration, lags):
     spectrum = dm.lyapunov_spectrum(
         cell, duration=duration, transient=0.1 * duration, exponents=2, drive=drive, rng=seed
     )
-    gradients = dm.gradient_norms(cell, drive, lags=lags, rng=seed)
+    gradients = dm.gradient_norms(cell, drive=drive, lags=lags, rng=seed)
     result = spectrum[["lyapunov", "lyapunov_error"]].isel(exponent=0, drop=True)
     result["predicted"] = dm.theory.lyapunov_spectrum(cell, drive=sd).lyapunov.isel(
         exponent=0, drop=True
@@ -76,7 +76,7 @@ def under_noise(kind, sd, seed, units, duration, lags):
 def on_copy(kind, seed, delay, hidden, steps):
     """Held-out loss on the copy task over its floor, and the exponent while waiting, before and
     after training."""
-    from studies._recurrent import train, waiting_exponent
+    from ._recurrent import train, waiting_exponent
 
     task = dm.tasks.get("copy", delay=delay, symbols=4, length=3)
     start = network(kind, hidden, task.inputs, task.outputs, seed)
@@ -101,7 +101,7 @@ def on_copy(kind, seed, delay, hidden, steps):
 
 
 def summary(results):
-    """Exponents by drive, and what training makes of it."""
+    """Table: exponents by drive, and the results of training."""
     at = results.mean("seed")
     rows = [
         "network     "

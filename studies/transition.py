@@ -1,10 +1,10 @@
 """How does the whole Lyapunov spectrum of a random network change as it goes from order to chaos?
 
-Theory: the mean field of infinite networks gives every exponent as a function of its place i/N, and
-with it the attractor's dimension and entropy per unit (Sompolinsky, Crisanti and Sommers 1988;
-Engelken, Wolf and Abbott 2023). In continuous time it knows the first exponent. Measurement: all
-exponents of networks with fixed weights, of several sizes, so that what is left of a difference can
-be told from finite size.
+Theory: the mean field of infinite networks gives every exponent as a function of its position i/N,
+and with it the attractor's dimension and entropy per unit (Sompolinsky, Crisanti and Sommers 1988;
+Engelken, Wolf and Abbott 2023). In continuous time it gives the first exponent. Measurement: all
+exponents of networks with fixed weights, of several sizes, so that the remaining difference can be
+separated from finite size.
 """
 
 import numpy as np
@@ -14,12 +14,11 @@ import dynmem as dm
 from dynmem.study import Study
 
 # places in the spectrum, as fractions of its length, at which sizes are compared
-PLACES = np.linspace(0.0, 1.0, 65)[1:]
+POSITIONS = np.linspace(0.0, 1.0, 65)[1:]
 
 
 def measure(gain, units, seed, duration, largest):
-    """One network: its spectrum at given places, dimension and entropy per unit, and what theory
-    says of each."""
+    """One network: its spectrum at given positions, dimension and entropy per unit, with theory."""
     network = dm.models.get("tanh", units=units, inputs=1, gain=gain, rng=seed)
     # a step of a large network costs its size cubed, and averages more units
     steps = int(min(duration, max(150, duration * (256 / units) ** 2)))
@@ -43,7 +42,7 @@ def measure(gain, units, seed, duration, largest):
     variables["theory_spectrum"] = at_places(theory.lyapunov.values, "exponent of the mean field")
     place = xr.Variable(
         "place",
-        PLACES,
+        POSITIONS,
         {"units": "1", "long_name": "place in the spectrum, index over number of units"},
     )
     return xr.Dataset(
@@ -52,27 +51,29 @@ def measure(gain, units, seed, duration, largest):
 
 
 def at_places(exponents, name):
-    """A spectrum of any length, read at the places."""
+    """A spectrum of any length, interpolated at the positions."""
     n = len(exponents)
     return xr.Variable(
         "place",
-        np.interp(PLACES - 0.5 / len(PLACES), (np.arange(n) + 0.5) / n, exponents),
+        np.interp(POSITIONS - 0.5 / len(POSITIONS), (np.arange(n) + 0.5) / n, exponents),
         {"units": "1/step", "long_name": name},
     )
 
 
-LABELS = {name: {"units": units, "long_name": text} for name, units, text in [
-    ("first", "1/step", "first Lyapunov exponent"), ("first_error", "1/step", "standard error of "
-                                                                              "the first exponent"),
-    ("dimension", "1", "Kaplan-Yorke dimension per unit"), ("entropy", "nats/step", "entropy rate "
-                                                                                    "per unit"),
-    ("mean_exponent", "1/step", "mean of all exponents"), ("theory_first", "1/step", "first "
-                                                                                     "exponent of "
-                                                                                     "the mean "
-                                                                                     "field"),
-    ("theory_dimension", "1", "Kaplan-Yorke dimension per unit of the mean field"),
-    ("theory_entropy", "nats/step", "entropy rate per unit of the mean field"),
-    ("theory_mean_exponent", "1/step", "mean of all exponents of the mean field")]}  # fmt: skip
+LABELS = {
+    name: {"units": units, "long_name": text}
+    for name, units, text in [
+        ("first", "1/step", "first Lyapunov exponent"),
+        ("first_error", "1/step", "standard error of the first exponent"),
+        ("dimension", "1", "Kaplan-Yorke dimension per unit"),
+        ("entropy", "nats/step", "entropy rate per unit"),
+        ("mean_exponent", "1/step", "mean of all exponents"),
+        ("theory_first", "1/step", "first exponent of the mean field"),
+        ("theory_dimension", "1", "Kaplan-Yorke dimension per unit of the mean field"),
+        ("theory_entropy", "nats/step", "entropy rate per unit of the mean field"),
+        ("theory_mean_exponent", "1/step", "mean of all exponents of the mean field"),
+    ]
+}
 
 
 def summary(results):

@@ -52,8 +52,8 @@ def with_radius(network, radius):
 
 
 def tanh(gain, sd, seed, units, duration, lags):
-    """Exponent of a random tanh network whose units hear independent noise of this standard
-    deviation: predicted, measured, and as the slope of the gradient."""
+    """Exponent of a random tanh network whose units are driven by independent noise of this
+    standard deviation: predicted, measured, and as the slope of the gradient."""
     made = dm.models.get("tanh", units=units, gain=gain, rng=seed)
     network = dm.models.Tanh(made.W, np.eye(units), made.b)
     drive = sd or None
@@ -65,7 +65,7 @@ def tanh(gain, sd, seed, units, duration, lags):
         drive=drive,
         rng=seed,
     )
-    gradients = dm.gradient_norms(network, drive, lags=5 * lags, transient=500, rng=seed)
+    gradients = dm.gradient_norms(network, drive=drive, lags=5 * lags, transient=500, rng=seed)
     slope = dm.analysis.forgetting(gradients)
     predicted = dm.theory.tanh_spectrum(gain, 0.0, sd)
     result = spectrum[["lyapunov", "lyapunov_error"]].isel(exponent=0, drop=True)

@@ -1,15 +1,15 @@
 """Does a trained network hold its memory in the attractor that theory names?
 
-Two tasks ask for 2^bits memories. Flip-flop (Sussillo and Barak 2013): each bit is the sign of its
-last pulse; theory is one bistable unit a bit (``dm.theory.flip_flop``), whose product has 3^bits
-fixed points, of which 2^bits are stable and C(bits, k) 2^(bits - k) have k directions that grow.
-Delayed match (Fuster and Alexander 1971): one of 2^bits symbols, held over a silence; theory of
-persistent activity is a stable point for each (Amit 1989). After training, all fixed points of the
-network under the silent input are sought by Newton's method from states that it visited and between
-them; and its states are left in silence for ten and for a hundred times as long as in training: a
-memory that is an attractor stays, one that is a slow passage (Orhan and Ma 2019) does not. A task
-is learned where the test loss lies, with two standard errors, below a tenth of that of whoever
-remembers nothing.
+Two tasks need 2^bits memories. Flip-flop (Sussillo and Barak 2013): each bit is the sign of its
+last pulse; theory is one bistable unit for each bit (``dm.theory.flip_flop``), whose product has
+3^bits fixed points, of which 2^bits are stable and C(bits, k) 2^(bits - k) have k unstable
+directions. Delayed match (Fuster and Alexander 1971): one of 2^bits symbols, held over a silence;
+theory of persistent activity is a stable point for each (Amit 1989). After training, all fixed
+points of the network under the silent input are found by Newton's method from states that it
+visited and between them; and its states are left in silence for ten and for a hundred times as long
+as in training: a memory that is an attractor stays, one that is a slow passage (Orhan and Ma 2019)
+does not. A task is learned where the test loss lies, with two standard errors, below a tenth of
+that of the best guess without memory.
 """
 
 from math import comb
@@ -21,19 +21,19 @@ import dynmem as dm
 from dynmem.study import Study
 
 TASKS = ("flip_flop", "delayed_match")
-MODELS = {  # a start that carries gradients over the silence, and the learning rate
+MODELS = {  # initialisation that carries gradients over the silence, and learning rate
     "tanh": ({"init": "orthogonal"}, 3e-3),
     "gru": ({"init": "uniform", "chrono": 22.0}, 1e-2),
 }
-DIRECTIONS = 4  # points are counted by directions that grow: 0, 1, 2, 3 or more
-# components, states and fixed points that are kept for the picture
+DIRECTION_COUNTS = 4  # points are counted by unstable directions: 0, 1, 2, 3 or more
+# components, states and fixed points that are kept for the figure
 PLANE, VISITS, DRAWN = 3, 400, 64
-SAME = 0.05  # distance, over the spread of the states, below which two ends are one
-LONG = 20  # silence in training, in steps
+SAME_END_DISTANCE = 0.05  # distance, over the spread of the states, below which two ends are one
+TRAINED_SILENCE = 20  # steps of silence in training
 
 
 def measure(task, model, bits, seed, units, steps, starts):
-    """One network: what it learned, the fixed points in silence, and what it still says after long
+    """One network: what it learned, the fixed points in silence, and its answers after long
     silences."""
     setting = build_task(task, bits)
     options, rate = MODELS[model]
@@ -64,7 +64,7 @@ def measure(task, model, bits, seed, units, steps, starts):
     stable = points.x.values[grow == 0]
     size = np.hypot(points.eigenvalue_real.values, points.eigenvalue_imag.values)[grow == 0]
     slowest = size.max(1) if len(stable) else np.array([np.nan])
-    count = np.bincount(np.minimum(grow, DIRECTIONS - 1), minlength=DIRECTIONS)
+    count = np.bincount(np.minimum(grow, DIRECTION_COUNTS - 1), minlength=DIRECTION_COUNTS)
     return xr.Dataset(
         {
             "points": labelled("growing", count, "1", "fixed points found"),
@@ -98,22 +98,27 @@ def measure(task, model, bits, seed, units, steps, starts):
             "component": labelled(
                 "component", np.arange(1, PLANE + 1), "1", "principal component of the states"
             ),
-            "growing": labelled("growing", np.arange(DIRECTIONS), "1", "directions that grow"),
+            "growing": labelled(
+                "growing", np.arange(DIRECTION_COUNTS), "1", "directions that grow"
+            ),
             "silence": labelled(
-                "silence", LONG * np.array([1, 10, 100]), "step", "silence before the answer"
+                "silence",
+                TRAINED_SILENCE * np.array([1, 10, 100]),
+                "step",
+                "silence before the answer",
             ),
         },
     )
 
 
 def labelled(dims, values, units, text):
-    """A variable with its units and its name."""
+    """A variable with its units and long name."""
     return dims, np.asarray(values), {"units": units, "long_name": text}
 
 
 def plane(points, grow, visited):
-    """What the picture shows: states and fixed points, the stable ones first, in the principal
-    components of the states; NaN beyond."""
+    """States and fixed points for the figure, the stable ones first, in the principal components of
+    the states; NaN beyond."""
     mean, axes = (
         visited.mean(0),
         np.linalg.svd(visited - visited.mean(0), full_matrices=False)[2][:PLANE],
@@ -139,24 +144,24 @@ def build_task(name, bits):
     """The task of 2^bits memories."""
     if name == "flip_flop":
         return dm.tasks.get("flip_flop", steps=60, hold=10, bits=bits)
-    return dm.tasks.get("delayed_match", delay=LONG, symbols=2**bits, distractors=0)
+    return dm.tasks.get("delayed_match", delay=TRAINED_SILENCE, symbols=2**bits, distractors=0)
 
 
 def predicted(name, bits):
-    """Fixed points by the number of directions that grow: the product of one bistable unit a bit,
-    or a stable point a symbol, and no more said."""
+    """Fixed points by the number of unstable directions: the product of one bistable unit for each
+    bit, or a stable point for each symbol."""
     if name == "delayed_match":
-        return np.array([2.0**bits] + [np.nan] * (DIRECTIONS - 1))
+        return np.array([2.0**bits] + [np.nan] * (DIRECTION_COUNTS - 1))
     unit = dm.theory.flip_flop(dm.systems.FlipFlop(), time=[0.0])
     ridges = int((unit.eigenvalue > 0).sum())
     rests = unit.sizes["point"] - ridges
     return np.array(
-        [float(comb(bits, k) * ridges**k * rests ** (bits - k)) for k in range(DIRECTIONS)]
+        [float(comb(bits, k) * ridges**k * rests ** (bits - k)) for k in range(DIRECTION_COUNTS)]
     )
 
 
 def silent(task):
-    """The input while nothing happens: no pulse, or the blank symbol."""
+    """The input between events: no pulse, or the blank symbol."""
     silence = np.zeros(task.inputs)
     silence[task.inputs if task.name == "flip_flop" else task.symbols :] = 1.0
     return silence
@@ -165,7 +170,7 @@ def silent(task):
 def states(system, task, rng):
     """States visited in the task, after the first step, and in a silence after it: (states, n)."""
     inputs = task.encode(task.arrays(64, np.random.default_rng(rng))[0])
-    quiet = np.broadcast_to(silent(task), (64, 2 * LONG, task.inputs))
+    quiet = np.broadcast_to(silent(task), (64, 2 * TRAINED_SILENCE, task.inputs))
     x, seen = np.zeros((64, system.size)), []
     for u in np.concatenate((inputs[:, : task.steps - 1], quiet), axis=1).swapaxes(0, 1):
         x = system.rule(x, u)
@@ -174,8 +179,8 @@ def states(system, task, rng):
 
 
 def between(visited, count, rng):
-    """Starts for Newton's method: a third of them states that were visited, the others weighted
-    means of two to eight such, where the ridges between memories lie."""
+    """Starts for Newton's method: a third of them visited states, the others weighted means of two
+    to eight such states, where the ridges between memories lie."""
     rng = np.random.default_rng(rng)
     found = visited[rng.choice(len(visited), count)]
     for i in range(count // 3, count):
@@ -185,41 +190,42 @@ def between(visited, count, rng):
 
 
 def kept(system, task, visited, rng):
-    """Share of right answers after silences of LONG, 10 LONG and 100 LONG steps, and the number of
-    places where the states are by then."""
+    """Share of right answers after silences of 1, 10 and 100 times that of training, and the number
+    of distinct states then."""
     inputs, targets = task.arrays(256, np.random.default_rng(rng))
     u, quiet, x = task.encode(inputs), silent(task), np.zeros((256, system.size))
     cue = u.shape[1] if task.name == "flip_flop" else 1
     for step in range(cue):
         x = system.rule(x, u[:, step])
     scores = []
-    for silence in range(1, 100 * LONG + 1):
+    for silence in range(1, 100 * TRAINED_SILENCE + 1):
         x = system.rule(x, quiet)
-        if silence in (LONG, 10 * LONG, 100 * LONG):
+        if silence in (TRAINED_SILENCE, 10 * TRAINED_SILENCE, 100 * TRAINED_SILENCE):
             last = quiet if task.name == "flip_flop" else u[:, -1]
-            said = system.output(x if task.name == "flip_flop" else system.rule(x, last), last)
+            answers = system.output(x if task.name == "flip_flop" else system.rule(x, last), last)
             answer = targets[:, -1]
             scores.append(
-                np.mean((said > 0) == answer)
+                np.mean((answers > 0) == answer)
                 if task.name == "flip_flop"
-                else np.mean(said.argmax(-1) == answer)
+                else np.mean(answers.argmax(-1) == answer)
             )
     return np.array(scores), distinct(x, visited)
 
 
 def distinct(points, among):
-    """How many of the points lie apart, by more than a share of the spread of other states."""
+    """Number of distinct points: further apart than a share of the spread of other states."""
     found = []
     for point in points:
         if all(
-            np.linalg.norm(point - other) > SAME * np.linalg.norm(among.std(0)) for other in found
+            np.linalg.norm(point - other) > SAME_END_DISTANCE * np.linalg.norm(among.std(0))
+            for other in found
         ):
             found.append(point)
     return len(found)
 
 
 def summary(results):
-    """Table by task, model and number of memories: mean over seeds, beside theory."""
+    """Table by task, model and number of memories: mean over seeds, with theory."""
     heads = "".join(
         f"{head:>9}"
         for head in ("learned", "loss", "stable", "theory", "saddles", "theory", "ends", "slowest")
@@ -255,7 +261,7 @@ def summary(results):
             "stable, saddles: fixed points in "
             "silence; ends: places where the states "
             "are after 2000 "
-            "silent steps; recall: share of right answers after so many; slowest: "
+            "silent steps; recall: share of right answers after them; slowest: "
             "largest |eigenvalue| of a stable point",
         ]
     )

@@ -32,7 +32,7 @@ def test_only_shared_labels_are_compared(measured):
     assert result.sizes["exponent"] == 1 and result.verdict.item() == "agree"
 
 
-def test_trained_stands_beside(measured):
+def test_the_trained_model_is_a_third_variable(measured):
     trained = dm.lyapunov_spectrum(dm.models.Linear(0.5 * W), duration=100, transient=100)
     result = dm.compare(dm.theory.linear_spectrum(W), measured, trained, tolerance=1e-6)
     np.testing.assert_allclose(result.trained, np.log(0.5 * np.diag(W)), atol=1e-6)
@@ -60,7 +60,7 @@ def test_gradients_compare_too():
 
 
 def test_what_is_missing_is_named(measured):
-    with pytest.raises(ValueError, match="predicted holds no variable 'horizon'"):
+    with pytest.raises(ValueError, match="predicted has no variable 'horizon'"):
         dm.compare(measured, measured, of="horizon")
     with pytest.raises(ValueError, match="share no label"):
         dm.compare(measured.assign_coords(exponent=[7, 8, 9]), measured)
@@ -70,3 +70,8 @@ def test_what_is_missing_is_named(measured):
         r"dm.analysis, got float",
     ):
         dm.compare(0.1, measured)
+
+
+def test_a_misspelt_argument_is_named(measured):
+    with pytest.raises(TypeError, match="tolerances.*did you mean tolerance"):
+        dm.compare(measured, measured, tolerances=0.1)

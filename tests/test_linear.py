@@ -211,9 +211,7 @@ def test_errors():
         flow.discretise(0.1).run(None, np.ones((3, 2)))
     step = flow.discretise(0.1)
     for bad in (0, -1, 2.5, "a"):
-        with pytest.raises(
-            ValueError, match="length = .*: must be a whole number of at least 1"
-        ):
+        with pytest.raises(ValueError, match="length = .*: must be a whole number of at least 1"):
             step.kernel(bad)
     for u, x0 in ((np.ones((3, 1)), np.ones(5)), (np.ones((0, 1)), None)):
         with pytest.raises(

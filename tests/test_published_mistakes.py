@@ -70,7 +70,7 @@ def test_the_log_of_a_mean_for_the_mean_of_a_log():
     assert exponents(
         Product(1), np.zeros(1), duration=300, transient=100, drive=drive
     ).item() == pytest.approx(0.5 * np.log(0.5), abs=1e-12)
-    logs = dm.gradient_norms(Product(1), drive, lags=[10]).log_state_gradient
+    logs = dm.gradient_norms(Product(1), drive=drive, lags=[10]).log_state_gradient
     assert logs.item() == pytest.approx(5 * np.log(0.5), abs=1e-9)
 
 

@@ -14,6 +14,8 @@ import xarray as xr
 from dynmem.study import Study
 
 ROOT = Path(__file__).parents[1]
+UNUSED = ("analysis", "autodiff", "compiler", "datasets", "integrate", "models", "scan", "systems")
+UNUSED += ("tasks", "theory", "training", "__pycache__")
 
 SOURCE = '''"""How does a small matrix act?
 
@@ -51,7 +53,7 @@ def measure(gain, seed, steps):
 
 
 def trouble(gain, seed):
-    """What a test asks for in the environment: a pause, or an accident at one point, some times."""
+    """What a test sets in the environment: a pause, or an accident at one point, some times."""
     time.sleep(float(os.environ.get("TINY_PAUSE", "0")))
     kind, _, rest = os.environ.get("TINY_TROUBLE", "").partition(":")
     if not kind:
@@ -68,7 +70,7 @@ def trouble(gain, seed):
 
 
 def claimed(marks, times):
-    """Whether one of so many accidents is still to be had; two workers never take the same one."""
+    """Whether one of this number of accidents is left; two workers never take the same one."""
     for i in range(times):
         try:
             os.close(os.open(os.path.join(marks, str(i)), os.O_CREAT | os.O_EXCL))
@@ -133,10 +135,18 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def write_checkout(folder: Path) -> Path:
-    """A folder like a checkout: ``tiny`` and a copy of dynmem, so that no edit during the tests
-    makes its code differ between runs."""
-    shutil.copytree(ROOT / "dynmem", folder / "dynmem")
+def write_installation(folder: Path) -> Path:
+    """A project with the study ``tiny``, and dynmem as it is installed: a copy, so that no edit
+    during the tests makes its code differ between runs.
+
+    Only what a study of plain numpy needs: each run takes a fingerprint of every file, and those of
+    all of dynmem would take two seconds.
+    """
+    shutil.copytree(ROOT / "dynmem", folder / "dynmem", ignore=shutil.ignore_patterns(*UNUSED))
+    for package in ("studies", "figures"):
+        (folder / "dynmem" / package).mkdir()
+        for name in ("__init__.py", "vanishing.py"):
+            shutil.copy(ROOT / package / name, folder / "dynmem" / package)
     return write_packages(folder)
 
 
@@ -172,13 +182,13 @@ def environment(folder: Path, **more) -> dict[str, str]:
     }
 
 
-def hear_ctrl_c() -> None:
+def restore_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def start(folder: Path, *arguments, **more) -> subprocess.Popen:
-    """``dynmem ARGUMENTS`` in a folder, begun; it hears Ctrl-C even where the tests run in the
-    background of a shell, which are deaf to it."""
+    """``dynmem ARGUMENTS`` in a folder, started. It receives Ctrl-C even where the tests run in the
+    background of a shell, which ignores it."""
     command = [sys.executable, "-W", "error", "-m", "dynmem", *map(str, arguments)]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(
@@ -186,13 +196,13 @@ def start(folder: Path, *arguments, **more) -> subprocess.Popen:
         cwd=folder,
         env=environment(folder, **more),
         start_new_session=True,
-        preexec_fn=hear_ctrl_c,
+        preexec_fn=restore_ctrl_c,
         **streams,
     )
 
 
 def dynmem(folder: Path, *arguments, **more) -> subprocess.CompletedProcess:
-    """``dynmem ARGUMENTS`` in a folder, ended."""
+    """``dynmem ARGUMENTS`` in a folder, finished."""
     process = start(folder, *arguments, **more)
     out, err = process.communicate(timeout=120)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)

@@ -5,7 +5,6 @@ from .cost.measured_cost import measured_cost as measured_cost
 from .gradients.attention_paths import (
     attention_dilution as attention_dilution,
     attention_paths as attention_paths,
-    path_length as path_length,
 )
 from .gradients.depth import (
     depth_spectrum as depth_spectrum,
@@ -16,6 +15,7 @@ from .gradients.gradient_norms import gradient_norms as gradient_norms
 from .gradients.gradient_profile import gradient_profile as gradient_profile
 from .gradients.kernel_tail import kernel_tail as kernel_tail
 from .gradients.memory_horizon import forgetting as forgetting, memory_horizon as memory_horizon
+from .gradients.path_length import path_length as path_length
 from .gradients.receptive_field import receptive_field as receptive_field
 from .gradients.token_paths import token_paths as token_paths
 from .lyapunov.conditional_exponents import (

@@ -10,7 +10,7 @@ import numpy as np
 from ..orbits import trajectory
 from ..runtime.memory import require_memory
 from ..runtime.validation import all_errors, generator, integer, number
-from ..systems import Hopfield, RingAttractor, WongWang
+from ..systems import Hopfield, Noisy, RingAttractor, WongWang
 from ..systems.equations import stated_equation
 from ..typing import Rng
 from .entry import Entry

@@ -10,6 +10,7 @@ from ..analysis.memory.recall import memory_trace
 from ..labels import as_seed, dataset
 from ..runtime.memory import require_memory
 from ..runtime.validation import all_errors, generator, integer, number
+from ..system import System
 from ..systems import BennaFusi, CascadeSynapse, Impulses, LeakySynapse
 from ..typing import Rng
 from .entry import Entry

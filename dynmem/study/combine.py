@@ -1,22 +1,23 @@
-"""Points of a grid as one Dataset: the axes of the grid become its first dims."""
+"""Combine the points of a grid into one Dataset, whose first dims are the axes of the grid."""
+
+from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .parameters import Plan
+from .question import Question, unit_and_name
 
 if TYPE_CHECKING:
-    from xarray import Dataset
+    from xarray import Dataset, Variable
 
-    from .question import Question
-
-POINT = "point of the grid"  # a dim that no measure gives by chance
+POINT_DIM = "point of the grid"  # a name that no measure uses by chance
 
 
-def check_point(dataset, axes: Sequence[str]) -> "Dataset":
-    """The Dataset of one point without what the grid already says; an error where the two would
-    clash."""
+def check_point(dataset: Any, axes: Sequence[str]) -> Dataset:
+    """The Dataset of one point without the coordinates of the grid; an error where names clash or
+    values cannot be stored."""
     import xarray as xr
 
     if not isinstance(dataset, xr.Dataset):
@@ -42,8 +43,8 @@ def check_point(dataset, axes: Sequence[str]) -> "Dataset":
     return dataset.drop_vars([name for name in axes if name in dataset.coords])
 
 
-def not_finite(dataset: "Dataset") -> list[str]:
-    """Variables that hold NaN or infinity."""
+def not_finite(dataset: Dataset) -> list[str]:
+    """Names of the variables that hold NaN or infinity."""
     import numpy as np
 
     return [
@@ -54,13 +55,13 @@ def not_finite(dataset: "Dataset") -> list[str]:
 
 
 def combine(
-    plan: Plan, points: Mapping[int, "Dataset"], errors: Mapping[int, str], units: Mapping
-) -> "Dataset":
+    plan: Plan, points: Mapping[int, Dataset], errors: Mapping[int, str], units: Mapping
+) -> Dataset:
     """One Dataset over the grid. A failed point is NaN (an empty string); where points differ in a
-    coordinate, the union of it is taken.
+    coordinate, its union is taken.
 
-    The variable ``status`` is ``done``, ``not finite: VARIABLES`` or ``failed: ERROR`` for each
-    point.
+    The variable ``status`` of each point is ``done``, ``not finite: VARIABLES`` or
+    ``failed: ERROR``.
     """
     import numpy as np
     import xarray as xr
@@ -75,34 +76,31 @@ def combine(
         np.array(status).reshape(shape),
         {"units": "1", "long_name": "what became of the point"},
     )
-    coords = {
-        name: (name, values, _label(name, units.get(name, "1")))
-        for name, values in plan.grid.items()
-    }
-    return combined.assign_coords(coords)
+    labels = {name: unit_and_name(name, units.get(name, "1")) for name in plan.grid}
+    return combined.assign_coords(
+        {
+            name: (name, values, dict(zip(("units", "long_name"), labels[name], strict=True)))
+            for name, values in plan.grid.items()
+        }
+    )
 
 
-def _status(dataset: "Dataset") -> str:
+def _status(dataset: Dataset) -> str:
     names = not_finite(dataset)
     return f"not finite: {', '.join(names)}" if names else "done"
 
 
-def _label(name: str, entry) -> dict[str, str]:
-    units, long_name = (entry, name.replace("_", " ")) if isinstance(entry, str) else entry
-    return {"units": units, "long_name": long_name}
-
-
-def _stack(points: Mapping[int, "Dataset"], plan: Plan, shape: tuple[int, ...]) -> "Dataset":
+def _stack(points: Mapping[int, Dataset], plan: Plan, shape: tuple[int, ...]) -> Dataset:
     import xarray as xr
 
     order = sorted(points)
     missing = len(order) < len(plan)
-    # a missing truth value has no bit pattern: 1.0, 0.0 and NaN
-    pieces = [_without_bits(points[i]) if missing else points[i] for i in order]
+    # a missing bool has no value of its own: 1.0, 0.0 and NaN
+    pieces = [_bools_as_floats(points[i]) if missing else points[i] for i in order]
     try:
         stacked = xr.concat(
             pieces,
-            POINT,
+            POINT_DIM,
             data_vars="all",
             coords="different",
             compat="equals",
@@ -118,9 +116,9 @@ def _stack(points: Mapping[int, "Dataset"], plan: Plan, shape: tuple[int, ...]) 
         text = {name: "" for name, v in stacked.variables.items() if v.dtype.kind in "UTO"}
         holes = {name: text.get(name, float("nan")) for name in stacked.variables}
         stacked = (
-            stacked.assign_coords({POINT: order})
-            .reindex({POINT: range(len(plan))}, fill_value=holes)
-            .drop_vars(POINT)
+            stacked.assign_coords({POINT_DIM: order})
+            .reindex({POINT_DIM: range(len(plan))}, fill_value=holes)
+            .drop_vars(POINT_DIM)
         )
     return xr.Dataset(
         {
@@ -132,28 +130,28 @@ def _stack(points: Mapping[int, "Dataset"], plan: Plan, shape: tuple[int, ...]) 
     )
 
 
-def _without_bits(dataset: "Dataset") -> "Dataset":
+def _bools_as_floats(dataset: Dataset) -> Dataset:
     return dataset.map(lambda v: v.astype(float) if v.dtype.kind == "b" else v, keep_attrs=True)
 
 
-def _unfold(variable, axes: tuple[str, ...], shape: tuple[int, ...]):
-    """The dim of the points as the axes of the grid."""
+def _unfold(variable: Variable, axes: tuple[str, ...], shape: tuple[int, ...]) -> Variable:
+    """Replace the dim of the points by the axes of the grid."""
     import xarray as xr
 
-    if POINT not in variable.dims:
+    if POINT_DIM not in variable.dims:
         return variable
-    rest = tuple(dim for dim in variable.dims if dim != POINT)
-    ordered = variable.transpose(POINT, *rest)
+    rest = tuple(dim for dim in variable.dims if dim != POINT_DIM)
+    ordered = variable.transpose(POINT_DIM, *rest)
     return xr.Variable(
         axes + rest, ordered.values.reshape(shape + ordered.shape[1:]), variable.attrs
     )
 
 
-def describe(
-    dataset: "Dataset", study: "Question", configuration: Mapping, finish: str
-) -> "Dataset":
-    """The combined Dataset with its title, source, seeds and provenance; it never tells the time,
-    so that equal runs are equal bytes."""
+def add_provenance(
+    dataset: Dataset, study: Question, configuration: Mapping, finish: str
+) -> Dataset:
+    """The combined Dataset with its title, source, seeds and provenance; no date, so that equal
+    runs give equal bytes."""
     parameters = {**configuration["grid"], **configuration["settings"]}
     seeds = parameters.get("seed", [])
     attributes = {

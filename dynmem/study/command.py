@@ -1,18 +1,20 @@
-"""What ``dynmem run NAME`` and ``python -m studies.NAME`` share: options, and errors as sentences
-with an exit code."""
+"""What ``dynmem run NAME`` and ``python -m dynmem.studies.NAME`` share: options, and errors as
+messages with an exit code."""
+
+from __future__ import annotations
 
 import argparse
 import os
 import sys
 from collections.abc import Callable
 
-OURS = ("dynmem", "studies", "figures")
+OWN_PACKAGES = ("dynmem", "studies", "figures")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of every study."""
     parser.add_argument("--quick", action="store_true", help="a trial run of seconds")
-    values = "other values of an axis or a setting; may be repeated"
+    values = "other values of an axis or a setting (see `dynmem show STUDY`); may be repeated"
     parser.add_argument("--set", action="append", default=[], metavar="NAME=V1,V2,...", help=values)
     parser.add_argument(
         "--workers",
@@ -25,25 +27,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="folder of the store (default: results, results/quick for a quick run)",
     )
     parser.add_argument(
-        "--fresh", action="store_true", help="move an earlier store aside and start anew"
+        "--fresh", action="store_true", help="move an earlier store aside and start again"
     )
-    parser.add_argument("--json", action="store_true", help="print what a program may read")
+    parser.add_argument("--json", action="store_true", help="print JSON, for a program to read")
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Exit code of a command; an error that is the user's to mend becomes a sentence, a fault of
-    the program keeps its traceback."""
+    """Exit code of a command; an error that the user can fix becomes a message, a fault of the
+    program keeps its traceback."""
     try:
         return command()
     except KeyboardInterrupt as stop:
         print(f"dynmem: {stop or 'stopped'}", file=sys.stderr)
         return 128 + getattr(stop, "signum", 2)
     except BrokenPipeError:
-        # the reader of our output has gone; nothing more may be written to it at exit
+        # the reader of the output has gone: nothing more may be written to it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except ModuleNotFoundError as error:
-        if error.name and error.name.split(".")[0] in OURS:
+        if error.name and error.name.split(".")[0] in OWN_PACKAGES:
             raise
         return complain(
             f"the package {error.name} is needed and not installed: python -m pip "
@@ -64,7 +66,7 @@ def guarded(command: Callable[[], int]) -> int:
 
 
 def complain(words: str, code: int) -> int:
-    """Print what is wrong, a line for each reason, and return the exit code."""
+    """Print a message to stderr, line by line, and return the exit code."""
     for line in words.splitlines():
         print(f"dynmem: {line}", file=sys.stderr)
     return code

@@ -1,6 +1,8 @@
 """The parameters of a study: values of its axes and settings, checked, and read from a command
 line."""
 
+from __future__ import annotations
+
 import math
 import re
 from collections import Counter
@@ -11,29 +13,39 @@ from typing import Any
 
 from ..errors import suggestion
 
-LARGEST = 2**63 - 1
+MAX_INTEGER = 2**63 - 1  # of int64, in which an axis is stored
 
 
 class ConfigurationError(ValueError):
-    """A grid, a setting or an option cannot be used; the message holds every reason, one a line."""
+    """A grid, a setting or an option cannot be used; the message has one line for each reason."""
 
-    def __init__(self, reasons: Iterable[str]):
+    def __init__(self, reasons: Iterable[str]) -> None:
         super().__init__("\n".join(reasons))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one run measures: the axes of the grid and the settings that hold everywhere."""
+    """What one run measures.
+
+    Parameters
+    ----------
+    grid : mapping of str to list
+        Values of each axis; the points are their product.
+    settings : mapping
+        Parameters that are the same at every point.
+
+    Examples
+    --------
+    >>> plan = Plan({"gain": [0.9, 1.1], "seed": [0, 1, 2]}, {})
+    >>> len(plan), plan.points()[1]
+    (6, {'gain': 0.9, 'seed': 1})
+    """
 
     grid: Mapping[str, list]
     settings: Mapping[str, Any]
 
     def __len__(self) -> int:
-        """Number of points.
-
-        >>> len(Plan({"gain": [0.9, 1.1], "seed": [0, 1, 2]}, {}))
-        6
-        """
+        """Number of points."""
         return math.prod(len(values) for values in self.grid.values())
 
     def points(self) -> dict[int, dict[str, Any]]:
@@ -44,7 +56,7 @@ class Plan:
         }
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """Numpy scalars and arrays, tuples and ranges as plain Python numbers and lists."""
     if hasattr(value, "tolist"):
         return value.tolist()
@@ -68,13 +80,15 @@ def kind_of(values: Sequence) -> type | None:
     return kinds.pop() if len(kinds) == 1 and kinds <= {int, float, str} else None
 
 
-def check_axis(name: str, values, kind: type | None, limits) -> tuple[list, list[str]]:
-    """Values of an axis as its kind, and what is wrong with them."""
+def check_axis(
+    name: str, values: Any, kind: type | None, limits: Sequence | None
+) -> tuple[list, list[str]]:
+    """Values of an axis, converted to its type, and the errors in them."""
     values = plain(values)
     if not isinstance(values, list) or not values:
         return [], [f"{name} = {values!r}: must be one value or more"]
     errors = [error for value in values for error in check_value(name, value, kind, limits)]
-    if not errors:
+    if not errors and kind is not None:
         values = [kind(value) for value in values]
         errors = [
             f"{name} = {value} is given twice"
@@ -84,9 +98,9 @@ def check_axis(name: str, values, kind: type | None, limits) -> tuple[list, list
     return values, errors
 
 
-def check_value(name: str, value, kind: type | None, limits) -> list[str]:
-    """What is wrong with one value: its kind, that it is not finite, or its limits: (least, most),
-    or a collection of strings.
+def check_value(name: str, value: Any, kind: type | None, limits: Sequence | None) -> list[str]:
+    """Errors in one value: of type, of range (limits: (least, most), or the strings allowed), or
+    that it is not finite.
 
     >>> check_value("delay", 0, int, (1, None))
     ['delay = 0: must be at least 1']
@@ -97,7 +111,7 @@ def check_value(name: str, value, kind: type | None, limits) -> list[str]:
         return _check_text(name, value, limits)
     if type(value) is not int and not (kind is float and type(value) is float):
         return [f"{name} = {value!r}: must be a {'whole ' if kind is int else ''}number"]
-    if not math.isfinite(value) or (abs(value) > LARGEST and kind is int):
+    if not math.isfinite(value) or (abs(value) > MAX_INTEGER and kind is int):
         return [f"{name} = {value}: must be a finite number"]
     least, most = limits or (None, None)
     if least is not None and value < least:
@@ -107,7 +121,7 @@ def check_value(name: str, value, kind: type | None, limits) -> list[str]:
     return []
 
 
-def _check_text(name: str, value, choices) -> list[str]:
+def _check_text(name: str, value: Any, choices: Sequence | None) -> list[str]:
     if not isinstance(value, str):
         return [f"{name} = {value!r}: must be a string"]
     if choices and value not in choices:
@@ -116,12 +130,12 @@ def _check_text(name: str, value, choices) -> list[str]:
 
 
 def unknown(name: str, known: Iterable[str]) -> str:
-    """Words for a parameter that does not exist."""
+    """Message for a parameter that does not exist."""
     return f"{name}: no such parameter: choose one of {', '.join(known)}{suggestion(name, known)}"
 
 
-def read_value(text: str, kind: type):
-    """A value from a user's text, never evaluated; ``ValueError`` says what it must be.
+def read_value(text: str, kind: type | None) -> Any:
+    """A value from a user's text, never evaluated; the ValueError states what it must be.
 
     >>> read_value("1e-3", float), read_value("12", int), read_value("false", bool)
     (0.001, 12, False)
@@ -131,22 +145,29 @@ def read_value(text: str, kind: type):
     if kind is bool and text.lower() in ("true", "false"):
         return text.lower() == "true"
     if kind in (int, float) and re.fullmatch(r"[+-]?[0-9]{1,4000}", text):
-        return kind(int(text)) if kind is int else float(text)
+        return int(text) if kind is int else float(text)
     if kind is float and re.fullmatch(r"[0-9.eE+-]+|[+-]?(inf|nan)", text):
         try:
             return float(text)
         except ValueError:
             pass
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a string"}
-    raise ValueError(f"must be {words[kind]}")
+    words: dict[type | None, str] = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        str: "a string",
+    }
+    raise ValueError(f"must be {words.get(kind, 'a value of one type')}")
 
 
 def read_assignments(
     texts: Iterable[str], grid: Mapping[str, list], settings: Mapping[str, Any]
 ) -> tuple[dict, list[str]]:
-    """Overrides from ``name=v1,v2,...``, each value read as the kind that the parameter has, and
-    everything wrong with them."""
-    overrides, errors, known = {}, [], [*grid, *settings]
+    """Overrides from ``name=v1,v2,...``, each value read as the type of the parameter, and all
+    errors in them."""
+    overrides: dict[str, Any] = {}
+    errors: list[str] = []
+    known = [*grid, *settings]
     for text in texts:
         name, equals, values = text.partition("=")
         if not equals:
@@ -174,7 +195,7 @@ def _read(name: str, text: str, grid: Mapping, settings: Mapping) -> tuple[Any, 
     return (values if several else (values or [None])[0]), errors
 
 
-def _read_each(name: str, texts: Iterable[str], kind: type) -> tuple[list, list[str]]:
+def _read_each(name: str, texts: Iterable[str], kind: type | None) -> tuple[list, list[str]]:
     values, errors = [], []
     for text in texts:
         try:

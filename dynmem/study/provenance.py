@@ -1,8 +1,10 @@
-"""What made a store: fingerprints of the code, and the versions beneath it.
+"""Provenance of a store: fingerprints of the code, and the versions of what computes.
 
-A fingerprint is taken of the parsed program, so that comments, docstrings and layout may change and
-a night's points stay valid.
+A fingerprint is taken of the parsed program, so that comments, docstrings and layout may change
+while the points of a long run stay valid.
 """
+
+from __future__ import annotations
 
 import ast
 import hashlib
@@ -15,10 +17,21 @@ import textwrap
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeAlias
 
-# these parts of dynmem cannot touch a measured number
-OUTSIDE = ("__main__.py", "cli.py", "plotting.py", "runtime/files.py", "study/")
-DOCUMENTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+# Prefixes of the files of dynmem that cannot change a measured number. An installed dynmem holds
+# studies/ and figures/, a checkout does not: both must have the same fingerprint.
+NOT_NUMERICAL = (
+    "__main__.py",
+    "cli",
+    "figures/",
+    "plotting",
+    "runtime/checkout.py",
+    "runtime/files.py",
+    "studies/",
+    "study/",
+)
+Documented: TypeAlias = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 @lru_cache(maxsize=512)
@@ -31,16 +44,16 @@ def fingerprint(source: str, without: frozenset[str] = frozenset()) -> str:
     """
     tree = ast.parse(textwrap.dedent(source))
     tree.body = [node for node in tree.body if not _defines(node, without)]
-    _forget_docstrings(tree)
+    _remove_docstrings(tree)
     return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
 
 
-def _forget_docstrings(node: ast.AST) -> None:
+def _remove_docstrings(node: Documented) -> None:
     if ast.get_docstring(node, clean=False) is not None:
         node.body = node.body[1:] or [ast.Pass()]
     for inner in node.body:
-        if isinstance(inner, DOCUMENTED):
-            _forget_docstrings(inner)
+        if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            _remove_docstrings(inner)
 
 
 def _defines(node: ast.stmt, names: frozenset[str]) -> bool:
@@ -55,7 +68,7 @@ def code(measure: Callable, *later: Callable | None) -> dict[str, str]:
     """Fingerprints of the file of ``measure`` (with its siblings that it imports) and of dynmem.
 
     The grid and the functions ``later``, which only read what was measured, are left out: they are
-    compared on their own.
+    compared separately.
     """
     without = frozenset(
         {"STUDY", *(function.__name__ for function in later if function is not None)}
@@ -72,7 +85,7 @@ def code(measure: Callable, *later: Callable | None) -> dict[str, str]:
     files = sorted(
         path
         for path in package.rglob("*.py")
-        if not path.relative_to(package).as_posix().startswith(OUTSIDE)
+        if not path.relative_to(package).as_posix().startswith(NOT_NUMERICAL)
     )
     whole = [
         f"{path.relative_to(package).as_posix()} {fingerprint(path.read_text(encoding='utf-8'))}"
@@ -97,39 +110,45 @@ def _join(parts: Iterable[str]) -> str:
 
 
 def siblings(measure: Callable) -> list[Path]:
-    """Files of the same package that the file of ``measure`` imports, directly or through each
-    other."""
+    """Files that the file of ``measure`` imports, directly or through each other: of its package,
+    or where it belongs to none, of its folder."""
     module = sys.modules[measure.__module__]
-    package = module.__package__ or ""
-    found, waiting = {}, [Path(inspect.getfile(measure))]
-    while package and waiting:
+    package, start = module.__package__ or "", Path(inspect.getfile(measure))
+    found: dict[str, Path] = {}
+    waiting = [start]
+    while waiting:
         for name in _imports(waiting.pop().read_text(encoding="utf-8"), package):
-            spec = importlib.util.find_spec(name)
-            if name not in found and spec is not None and spec.origin:
-                found[name] = Path(spec.origin)
-                waiting.append(found[name])
+            path = _file_of(name) if package else start.parent / f"{name.replace('.', '/')}.py"
+            if name not in found and path is not None and path.is_file():
+                found[name] = path
+                waiting.append(path)
     return [found[name] for name in sorted(found)]
+
+
+def _file_of(module: str) -> Path | None:
+    spec = importlib.util.find_spec(module)
+    return Path(spec.origin) if spec is not None and spec.origin else None
 
 
 def _imports(source: str, package: str) -> set[str]:
     """Full names of what a file imports from ``package``: modules, and perhaps names in its
-    ``__init__``.
+    ``__init__``. Of no package (""): every module that it imports.
 
-    >>> sorted(_imports("from . import gates; from studies.orthogonal import measure; import numpy", "studies"))
-    ['studies.gates', 'studies.orthogonal']
+    >>> sorted(_imports("from . import gates; from studies.norms import f; import os", "studies"))
+    ['studies.gates', 'studies.norms']
     """
-    names = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
+        elif isinstance(node, ast.ImportFrom) and (package or not node.level):
             base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
             names |= (
                 {base, *(f"{base}.{alias.name}" for alias in node.names)}
                 if base == package
                 else {base}
             )
-    return {name for name in names if name.startswith(package + ".")}
+    return {name for name in names if name.startswith(f"{package}.")} if package else names
 
 
 def versions() -> dict[str, str]:

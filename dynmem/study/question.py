@@ -1,6 +1,9 @@
-"""The question of a study: its grid, settings and limits, checked, and what its numbers depend
+"""The declaration of a study: its grid, settings and limits, checked, and what its numbers depend
 on."""
 
+from __future__ import annotations
+
+import html
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from xarray import Dataset
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Question:
     """What a study asks: fields, plan and configuration, without the means to run it; see
     ``Study``."""
@@ -23,16 +26,16 @@ class Question:
     name: str
     question: str
     grid: Mapping[str, Sequence]
-    measure: Callable[..., "Dataset"]
+    measure: Callable[..., Dataset]
     settings: Mapping[str, Any] = field(default_factory=dict)
     quick: Mapping[str, Any] = field(default_factory=dict)
     units: Mapping[str, str | tuple[str, str]] = field(default_factory=dict)
     limits: Mapping[str, Sequence] = field(default_factory=dict)
     source: str = ""
-    finish: Callable[["Dataset"], "Dataset"] | None = None
-    summary: Callable[["Dataset"], str] | None = None
+    finish: Callable[[Dataset], Dataset] | None = None
+    summary: Callable[[Dataset], str] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_name(self.name)
         errors = [
             f"{name} is both an axis and a setting" for name in self.grid if name in self.settings
@@ -56,11 +59,71 @@ class Question:
         """Names of the axes and the settings."""
         return [*self.grid, *self.settings]
 
+    def __repr__(self) -> str:
+        axes = " x ".join(f"{len(plain(values))} {name}" for name, values in self.grid.items())
+        return f"{type(self).__name__}({self.name!r}, {axes} = {len(self.plan())} points)"
+
+    def _repr_html_(self) -> str:
+        facts = self.describe()
+        rows = [
+            (name, *(_words(row.get(k)) for k in ("values", "value", "limits", "long_name")))
+            for name, row in (facts["axes"] | facts["settings"]).items()
+        ]
+        columns = ("parameter", "values", "value", "limits", "meaning")
+        head = "".join(f"<th>{column}</th>" for column in columns)
+        cells = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
+        body = "".join(f"<tr>{row}</tr>" for row in cells)
+        return (
+            f"<p><b>{html.escape(self.name)}</b>: {html.escape(self.question)}</p>"
+            f"<table><tr>{head}</tr>{body}</table><p>{html.escape(self.source)}</p>"
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Name, question, axes and settings with their limits, what a quick run replaces, number of
+        points, and source, as plain values."""
+        return {
+            "name": self.name,
+            "about": self.question,
+            "axes": {
+                name: {"values": plain(values), **self._facts(name)}
+                for name, values in self.grid.items()
+            },
+            "settings": {
+                name: {"value": plain(value), **self._facts(name)}
+                for name, value in self.settings.items()
+            },
+            "quick": plain(self.quick),
+            "points": {"full": len(self.plan()), "quick": len(self.plan(quick=True))},
+            "source": self.source,
+        }
+
+    def _facts(self, name: str) -> dict[str, Any]:
+        """Limits, units and long name of a parameter."""
+        units, long_name = unit_and_name(name, self.units.get(name, "1"))
+        return {"limits": plain(self.limits.get(name)), "units": units, "long_name": long_name}
+
     # ---- what a run measures
 
     def plan(self, quick: bool = False, overrides: Mapping[str, Any] | None = None) -> Plan:
-        """Axes and settings of a run, checked; ``ConfigurationError`` holds everything that is
-        wrong."""
+        """Axes and settings of a run, checked.
+
+        Parameters
+        ----------
+        quick : bool, optional
+            Those of the trial run.
+        overrides : mapping, optional
+            Other values of axes and settings.
+
+        Returns
+        -------
+        Plan
+            Grid and settings.
+
+        Raises
+        ------
+        ConfigurationError
+            With a line for each error.
+        """
         errors: list[str] = []
         plan = self._plan(quick, overrides or {}, errors)
         if errors:
@@ -76,7 +139,7 @@ class Question:
             grid, {name: self._setting(name, chosen[name], errors) for name in self.settings}
         )
 
-    def _axis(self, name: str, values, errors: list[str]) -> list:
+    def _axis(self, name: str, values: Any, errors: list[str]) -> list:
         usual = plain(self.grid[name])
         kind, limits = kind_of(usual) if isinstance(usual, list) else None, self.limits.get(name)
         if kind is str and limits is None:
@@ -85,7 +148,7 @@ class Question:
         errors += wrong
         return values
 
-    def _setting(self, name: str, value, errors: list[str]):
+    def _setting(self, name: str, value: Any, errors: list[str]) -> Any:
         value, usual, limits = plain(value), plain(self.settings[name]), self.limits.get(name)
         if isinstance(usual, (int, float, str)) and not isinstance(usual, bool):
             errors += check_value(name, value, type(usual), limits)
@@ -101,7 +164,7 @@ class Question:
         return value
 
     def configuration(self, plan: Plan) -> dict:
-        """All that the numbers of a plan depend on."""
+        """Everything that the numbers of a plan depend on."""
         code = provenance.code(self.measure, self.finish, self.summary)
         parameters = {
             "axes": list(plan.grid),
@@ -111,8 +174,20 @@ class Question:
         return {**parameters, "code": code, "versions": provenance.versions()}
 
 
+def unit_and_name(parameter: str, entry: str | tuple[str, str]) -> tuple[str, str]:
+    """Units and long name from an entry of ``units``: units alone, or both."""
+    return (entry, parameter.replace("_", " ")) if isinstance(entry, str) else entry
+
+
+def _words(value: Any) -> str:
+    """A value or a list of values, in a table."""
+    if value is None:
+        return ""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def _signature_errors(measure: Callable, parameters: Sequence[str]) -> list[str]:
-    """What ``measure`` is not given, or cannot take."""
+    """Parameters that ``measure`` needs and is not given, or is given and does not take."""
     signature = inspect.signature(measure).parameters.values()
     taken = {p.name for p in signature if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
     needed = {p.name for p in signature if p.name in taken and p.default is p.empty}

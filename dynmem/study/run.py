@@ -1,5 +1,7 @@
 """One run of a study: resume, measure what is missing, combine, and stop cleanly."""
 
+from __future__ import annotations
+
 import math
 import shutil
 import signal
@@ -11,12 +13,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ShortRunWarning
 from ..runtime.files import NoSpaceError, encode, save
 from . import provenance
-from .combine import check_point, combine, describe
+from .combine import add_provenance, check_point, combine
 from .parameters import Plan
 from .store import Store
 from .workers import Outcome, outcomes
@@ -26,27 +28,28 @@ if TYPE_CHECKING:
 
     from .question import Question
 
-SMALLEST_POINT = 16384  # bytes of an almost empty netCDF-4 file and its record
+MIN_POINT_BYTES = 16384  # of an almost empty netCDF-4 file and its record
 
 
 class Stopped(KeyboardInterrupt):
-    """A run was stopped by a signal; what was finished is saved."""
+    """A run was stopped by a signal (``signum``); what was finished is saved."""
 
-    def __init__(self, signum: int, message: str = "stopped"):
+    def __init__(self, signum: int, message: str = "stopped") -> None:
         super().__init__(message)
         self.signum = signum
 
 
 class Progress:
-    """Words on stderr, and a bar where it is a terminal (or where ``bar`` says so)."""
+    """Messages on stderr, and a progress bar where it is a terminal (or where ``bar`` is True)."""
 
-    def __init__(self, total: int, bar: bool | None = None):
-        self.total, self.shown, self.bar = total, sys.stderr.isatty() if bar is None else bar, None
+    def __init__(self, total: int, bar: bool | None = None) -> None:
+        self.total, self.shown = total, sys.stderr.isatty() if bar is None else bar
+        self.bar: Any = None
 
-    def __enter__(self):
+    def __enter__(self) -> Progress:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         if self.bar is not None:
             self.bar.close()
 
@@ -70,19 +73,19 @@ class Progress:
 @contextmanager
 def stoppable() -> Iterator[Callable[[], None]]:
     """Raise ``Stopped`` on SIGINT and SIGTERM; yields a check for a signal whose exception was
-    swallowed by somebody's code."""
+    swallowed by the code that it interrupted."""
     caught: list[int] = []
 
-    def stop(signum, frame):
+    def stop(signum: int, frame: object) -> None:
         caught.append(signum)
         raise Stopped(signum)
 
-    def check():
+    def check() -> None:
         if caught:
             raise Stopped(caught[0])
 
     main = threading.current_thread() is threading.main_thread()
-    # a signal that was ignored from outside (nohup, a job in the background) stays ignored
+    # a signal that is already ignored (nohup, a background job) stays ignored
     before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)} if main else {}
     before = {s: handler for s, handler in before.items() if handler not in (signal.SIG_IGN, None)}
     for signum in before:
@@ -95,10 +98,10 @@ def stoppable() -> Iterator[Callable[[], None]]:
 
 
 def check_space(points: int, folder: Path) -> None:
-    """``NoSpaceError`` when even the smallest files for so many points would not fit."""
+    """Raise NoSpaceError where even the smallest files for this number of points would not fit."""
     while not folder.exists():
         folder = folder.absolute().parent
-    needed, free = points * SMALLEST_POINT, shutil.disk_usage(folder).free
+    needed, free = points * MIN_POINT_BYTES, shutil.disk_usage(folder).free
     if needed > free:
         raise NoSpaceError(
             f"needs about {_size(needed)} for {points:,} points, {_size(free)} are free"
@@ -106,7 +109,7 @@ def check_space(points: int, folder: Path) -> None:
 
 
 def _size(number: float) -> str:
-    """A number of bytes for a reader.
+    """A number of bytes, with its unit.
 
     >>> _size(380e9), _size(2000)
     ('380 GB', '2 kB')
@@ -116,10 +119,10 @@ def _size(number: float) -> str:
 
 
 def measured(
-    measure: Callable[..., "Dataset"], settings: Mapping, axes: tuple[str, ...], point: Mapping
+    measure: Callable[..., Dataset], settings: Mapping, axes: tuple[str, ...], point: Mapping
 ) -> bytes:
-    """One point as the bytes of a netCDF-4 file. Runs that are too short are said in what they
-    measure, not for each point again."""
+    """One point as the bytes of a netCDF-4 file. Warnings of short runs are silenced: the Dataset
+    holds the variables ``converged`` and ``warning``."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ShortRunWarning)
         return encode(check_point(measure(**point, **settings), axes))
@@ -127,19 +130,19 @@ def measured(
 
 @dataclass
 class Run:
-    """What a run of a study has at hand."""
+    """State of one run of a study."""
 
-    study: "Question"
+    study: Question
     plan: Plan
     store: Store
     report: Progress
     records: dict[int, dict] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.configuration = self.study.configuration(self.plan)
         self.finish_code = provenance.function_code(self.study.finish)
 
-    def dataset(self, workers: int, fresh: bool) -> "Dataset":
+    def dataset(self, workers: int, fresh: bool) -> Dataset:
         """The combined Dataset, from the store where it is finished."""
         if fresh and (aside := self.store.set_aside()):
             self.report.say(f"the earlier store of {self.study.name} was moved to {aside}")
@@ -162,7 +165,7 @@ class Run:
                 raise Stopped(getattr(stop, "signum", signal.SIGINT), words) from None
 
     def resume(self) -> None:
-        """Take up what is finished; failed points are tried again."""
+        """Read the records of finished points; failed points are tried again."""
         self.records = self.store.open(self.configuration)
         failed = [index for index, record in self.records.items() if record["sha256"] is None]
         for index in failed:
@@ -179,7 +182,7 @@ class Run:
             )
 
     def measure(self, workers: int, check: Callable[[], None]) -> None:
-        """Measure and keep every point that is not in the store."""
+        """Measure and save every point that is not in the store."""
         points = {
             index: point for index, point in self.plan.points().items() if index not in self.records
         }
@@ -192,19 +195,20 @@ class Run:
         ) as finished:
             for index, outcome in finished:
                 check()
-                self.keep(index, points[index], outcome)
+                self.save_point(index, points[index], outcome)
         check()
 
-    def keep(self, index: int, point: Mapping, outcome: Outcome) -> None:
+    def save_point(self, index: int, point: Mapping, outcome: Outcome) -> None:
+        """Write a point to the store, or the error that it raised."""
         words = {"parameters": dict(point), "error": outcome.error, "traceback": outcome.traceback}
         self.records[index] = self.store.save_point(
             index, outcome.payload, self.configuration, **words
         )
         self.report.step()
 
-    def combined(self) -> "Dataset":
-        """Combine the points from the disk, so that a run in one go and a resumed one take the same
-        way."""
+    def combined(self) -> Dataset:
+        """Combine the points as read from disk, so that an uninterrupted run and a resumed one are
+        the same."""
         errors = {
             index: record["error"]
             for index, record in self.records.items()
@@ -218,23 +222,27 @@ class Run:
         dataset = combine(self.plan, points, errors, self.study.units)
         if self.study.finish is not None and points:
             dataset = self.finished(dataset, bool(errors))
-        save(describe(dataset, self.study, self.configuration, self.finish_code), self.store.file)
+        save(
+            add_provenance(dataset, self.study, self.configuration, self.finish_code),
+            self.store.file,
+        )
         return self.store.load()
 
-    def finished(self, dataset: "Dataset", incomplete: bool) -> "Dataset":
-        """What the study's ``finish`` makes of it; where points failed it may find less than it
-        needs, which costs no point."""
+    def finished(self, dataset: Dataset, incomplete: bool) -> Dataset:
+        """The Dataset after the study's ``finish``. Where points failed, an error in ``finish`` is
+        reported and the Dataset is kept without it."""
+        assert self.study.finish is not None
         try:
             return self.study.finish(dataset)
         except Exception as error:
             if not incomplete:
                 raise
             self.report.say(
-                f"finish of {self.study.name} was left out, since points failed: "
+                f"finish of {self.study.name} was skipped, since points failed: "
                 f"{type(error).__name__}: {error}"
             )
             return dataset
 
 
-def _has_failures(dataset: "Dataset") -> bool:
+def _has_failures(dataset: Dataset) -> bool:
     return any(status.startswith("failed: ") for status in dataset.status.values.ravel().tolist())

@@ -5,6 +5,8 @@ record ``000017.json``, written last. ``NAME.nc`` holds all points in one Datase
 ``NAME.nc.sha256`` its checksum.
 """
 
+from __future__ import annotations
+
 import fcntl
 import json
 import os
@@ -14,11 +16,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import BusyError, DamageError
 from ..runtime.files import canonical, checksum, decode, load, seal, sidecar, unseal, write
 
-NAME = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,100}")
+if TYPE_CHECKING:
+    from xarray import Dataset
+
+NAME_PATTERN = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,100}")
+LOCK_ATTEMPTS, LOCK_PAUSE = 20, 0.01  # reads of who holds a lock, and seconds between them
 
 
 class ChangedError(ValueError):
@@ -26,49 +33,70 @@ class ChangedError(ValueError):
 
 
 class BadNameError(ValueError):
-    """A name that could leave its folder."""
+    """A name that could lead out of its folder."""
 
 
 def check_name(name: str) -> str:
-    """The name, when it can neither leave its folder nor hide in it.
+    """The name, where it is that of a visible file in its folder.
 
     >>> check_name("..")
     Traceback (most recent call last):
     ...
     dynmem.study.store.BadNameError: '..' is not a name: letters, digits, . _ -
     """
-    if not isinstance(name, str) or not NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME_PATTERN.fullmatch(name):
         raise BadNameError(f"{name!r} is not a name: letters, digits, . _ -")
     return name
 
 
 @dataclass(frozen=True)
 class Store:
-    """The files of one study in one folder."""
+    """The files of one study in one folder.
+
+    Parameters
+    ----------
+    name : str
+        Name of the study.
+    folder : path
+        Folder of the store.
+
+    Raises
+    ------
+    BadNameError
+        The name could lead out of the folder.
+
+    Examples
+    --------
+    >>> Store("vanishing", "results").file.as_posix()
+    'results/vanishing.nc'
+    """
 
     name: str
     folder: Path
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_name(self.name)
         object.__setattr__(self, "folder", Path(self.folder))
 
     @property
     def points(self) -> Path:
+        """Folder of the single points."""
         return self.folder / f"{self.name}.points"
 
     @property
     def file(self) -> Path:
+        """File of the combined Dataset."""
         return self.folder / f"{self.name}.nc"
 
     @property
     def configuration_file(self) -> Path:
+        """File of what the numbers depend on: grid, settings, code, versions."""
         return self.points / "configuration.json"
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the store alone; ``BusyError`` says who holds it. The system frees a dead holder's
-        lock."""
+        """Hold the store exclusively; BusyError names the process that holds it. The lock of a
+        process that ended is released by the system."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with open(self.folder / f".{self.name}.lock", "a+b", buffering=0) as file:
             try:
@@ -82,9 +110,9 @@ class Store:
             finally:
                 file.truncate(0)
 
-    def finished(self, configuration: Mapping, finish: str):
-        """The combined Dataset when this configuration made it, else None: there is none, or it is
-        to be made (again) from its points."""
+    def finished(self, configuration: Mapping, finish: str) -> Dataset | None:
+        """The combined Dataset where this configuration made it; None where there is none, or where
+        it must be combined (again) from its points."""
         if not self.file.exists() or (self.points.exists() and not sidecar(self.file).exists()):
             return None
         dataset = self.load()
@@ -99,16 +127,16 @@ class Store:
         self._refuse_changes({**stored, "versions": now["versions"]}, now)
         return dataset
 
-    def load(self):
-        """The combined Dataset; ``DamageError`` says how to mend it."""
+    def load(self) -> Dataset:
+        """The combined Dataset. Raises FileNotFoundError, and DamageError with how to repair it."""
         try:
             return load(self.file)
         except DamageError as error:
             raise DamageError(f"store {self.name}: {error}: {self._advice()}") from None
 
     def open(self, configuration: Mapping) -> dict[int, dict]:
-        """Make the store ready for this configuration; the records of its finished points, each
-        compared with its checksum."""
+        """Prepare the store for this configuration; returns the records of its finished points,
+        each compared with its checksum."""
         self.points.mkdir(parents=True, exist_ok=True)
         for part in self.points.glob("*.part"):
             part.unlink()
@@ -149,14 +177,14 @@ class Store:
     # -- points
 
     def records(self) -> dict[int, dict]:
-        """Records of all finished points; ``DamageError`` names the points that do not match their
+        """Records of all finished points. DamageError names the points that do not match their
         checksums."""
-        records, damaged = self._survey()
+        records, damaged = self._read_records()
         if damaged:
             raise DamageError(f"store {self.name}: {_mismatch(damaged)}: {self._advice()}")
         return records
 
-    def _survey(self) -> tuple[dict[int, dict], list[int]]:
+    def _read_records(self) -> tuple[dict[int, dict], list[int]]:
         records, damaged = {}, []
         for path in sorted(self.points.glob("*.json")):
             if re.fullmatch(r"\d{6,}", path.stem):
@@ -181,9 +209,11 @@ class Store:
             raise DamageError(f"store {self.name}: {_mismatch([index])}: {self._advice()}")
         return data
 
-    def save_point(self, index: int, payload: bytes | None, configuration: Mapping, **more) -> dict:
-        """Keep a point: its netCDF bytes first, its record last, which holds ``more`` too. A failed
-        point has no bytes (None)."""
+    def save_point(
+        self, index: int, payload: bytes | None, configuration: Mapping, **more: Any
+    ) -> dict:
+        """Write a point: its netCDF bytes first, its record last, which holds ``more`` too. A
+        failed point has no bytes (None)."""
         digest = None if payload is None else checksum(payload)
         record = {
             "point": index,
@@ -196,7 +226,7 @@ class Store:
         write(self._path(index, "json"), seal(record))
         return record
 
-    def read_point(self, index: int, record: Mapping):
+    def read_point(self, index: int, record: Mapping) -> Dataset:
         """Dataset of a finished point."""
         return decode(self._payload(index, record))
 
@@ -212,21 +242,21 @@ class Store:
     def _path(self, index: int, kind: str) -> Path:
         return self.points / f"{index:06d}.{kind}"
 
-    # -- the whole
+    # -- the store as a whole
 
     def repair(self) -> list[str]:
-        """Remove what does not match its checksum, so that the next run makes it again; says what
-        was removed."""
+        """Remove what does not match its checksum, so that the next run makes it again; returns
+        what was removed."""
         removed = []
-        for index in self._survey()[1] if self.points.exists() else ():
+        for index in self._read_records()[1] if self.points.exists() else ():
             self.forget(index)
             removed.append(f"point {index}")
         if self.configuration_file.exists():
             try:
                 self._read_configuration()
             except DamageError:
-                # each record carries a mark of its configuration, so that the next run still knows
-                # its own points
+                # each record holds the checksum of its configuration, so that the next run still
+                # recognises its own points
                 self.configuration_file.unlink()
                 removed.append(self.configuration_file.name)
         try:
@@ -234,19 +264,19 @@ class Store:
         except (DamageError, FileNotFoundError):
             sidecar(self.file).unlink(missing_ok=True)
             if self.file.exists():
-                # kept under another name: without its checksum it cannot be told from a file that
-                # is not ours
+                # kept under another name: without its checksum it cannot be distinguished from a
+                # file of somebody else
                 self.file.replace(self.file.with_name(self.file.name + ".damaged"))
                 removed.append(self.file.name)
         return removed
 
     def exists(self) -> bool:
-        """Whether anything of this study stands in the folder."""
+        """Whether the folder holds anything of this study."""
         return self.points.exists() or self.file.exists()
 
     def set_aside(self) -> Path | None:
-        """Move all that is here to ``NAME.old-1`` (or the next free number), overwriting
-        nothing."""
+        """Move all files to ``NAME.old-1`` (or the next free number), overwriting nothing; returns
+        that folder."""
         if not self.exists():
             return None
         number = 1
@@ -265,22 +295,21 @@ def _mismatch(points: list[int]) -> str:
     return f"points {', '.join(map(str, points))} do not match their checksums"
 
 
-def _holder(file) -> str:
-    """Who holds the lock; it is written just after the lock is taken, so a moment's wait may be
-    needed."""
-    for _ in range(20):
+def _holder(file: IO[bytes]) -> str:
+    """Process that holds the lock. It is written just after the lock is taken: wait for it."""
+    for _ in range(LOCK_ATTEMPTS):
         file.seek(0)
         if text := file.read():
             return text.decode(errors="replace")
-        time.sleep(0.01)
+        time.sleep(LOCK_PAUSE)
     return "another process"
 
 
 def changes(stored: Mapping, now: Mapping) -> list[str]:
-    """What differs between two configurations, in words.
+    """Differences between two configurations, as messages.
 
-    >>> old = {"axes": ["gain"], "grid": {"gain": [1.0]}, "settings": {}, "code": {}, "versions": {}}
-    >>> changes(old, {**old, "grid": {"gain": [1.1]}})
+    >>> same = {"axes": ["gain"], "settings": {}, "code": {}, "versions": {}}
+    >>> changes({**same, "grid": {"gain": [1.0]}}, {**same, "grid": {"gain": [1.1]}})
     ['gain was 1.0 in the store, 1.1 now']
     """
     before, after = _flat(stored), _flat(now)
@@ -307,7 +336,7 @@ def _flat(configuration: Mapping) -> dict:
     }
 
 
-def _show(value) -> str:
+def _show(value: Any) -> str:
     if value is None:
         return "absent"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,5 +1,7 @@
-"""Studies: a question, a grid of parameters and a function that measures one point, run to a store
-that survives what may happen to it."""
+"""A study: a question put to every point of a grid, run to a store that survives what may happen
+to it."""
+
+from __future__ import annotations
 
 import argparse
 import json
@@ -8,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..runtime.files import space_watched
 from ..runtime.threads import cores
@@ -21,39 +23,111 @@ from .store import Store
 if TYPE_CHECKING:
     from xarray import Dataset
 
+MAX_WORKERS = 999
+MAX_FAILURES_PRINTED = 10
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Study(Question):
     """A question put to every point of a grid.
 
-    ``measure(**point, **settings) -> Dataset`` answers for one point; it stands at the top level of
-    its module, so that worker processes find it. The points are the product of the values of
-    ``grid``; a parameter called ``seed`` is one like any other. ``quick`` replaces axes and
-    settings for a trial run of seconds. ``units`` holds for each axis its units or (units, long
-    name). ``limits`` holds for numbers (least, most), either may be None, and for strings all that
-    are allowed (an axis of strings: those of the grid, unless said). ``finish(Dataset) -> Dataset``
-    may add to the combined Dataset, ``summary(Dataset) -> str`` is printed at the end.
+    The points are the product of the values of ``grid``. Each is measured on its own, on one
+    thread, and kept on disk as soon as it is measured; the result does not depend on the number of
+    workers or on how often the run was stopped.
 
+    Parameters
+    ----------
+    name : str
+        Name of the study and of its store: letters, digits, ``.``, ``_``, ``-``.
+    question : str
+        The question, in one sentence.
+    grid : mapping of str to sequence
+        Values of each axis: numbers, or strings. A parameter called ``seed`` is one like any other.
+    measure : callable
+        ``measure(**point, **settings) -> Dataset`` measures one point. It must stand at the top
+        level of its module, so that worker processes can import it.
+    settings : mapping, optional
+        Parameters that are the same at every point.
+    quick : mapping, optional
+        Axes and settings of a trial run of seconds, in place of the full ones.
+    units : mapping of str to str or tuple, optional
+        Units of each parameter, or (units, long name).
+    limits : mapping of str to sequence, optional
+        (least, most) of a number, either may be None; for strings all that are allowed (an axis of
+        strings: those of the grid, unless given).
+    source : str, optional
+        References.
+    finish : callable, optional
+        ``finish(Dataset) -> Dataset`` adds to the combined Dataset.
+    summary : callable, optional
+        ``summary(Dataset) -> str`` is printed at the end of a run.
+
+    Raises
+    ------
+    ConfigurationError
+        The declaration cannot run: all reasons at once.
+
+    Examples
+    --------
     >>> import xarray as xr
     >>> def measure(gain, seed): return xr.Dataset({"square": ((), gain**2)})
-    >>> study = Study("demo", "What is a square?", grid={"gain": [0.5, 2.0], "seed": [0]}, measure=measure)
-    >>> len(study.plan()), study.plan().points()[1]
-    (2, {'gain': 2.0, 'seed': 0})
+    >>> study = Study("demo", "A square?", grid={"gain": [0.5, 2.0], "seed": [0]}, measure=measure)
+    >>> study, study.plan().points()[1]
+    (Study('demo', 2 gain x 1 seed = 2 points), {'gain': 2.0, 'seed': 0})
     """
 
     def run(
-        self, *, output=None, quick=False, workers=1, overrides=None, fresh=False, progress=None
-    ) -> "Dataset":
-        """Measure every point that the store does not hold yet, and return the combined Dataset,
-        also written to ``output/NAME.nc``.
+        self,
+        *,
+        output: str | Path | None = None,
+        quick: bool = False,
+        workers: int | None = 1,
+        overrides: Mapping[str, Any] | None = None,
+        fresh: bool = False,
+        progress: bool | None = None,
+    ) -> Dataset:
+        """Measure every point that the store does not hold yet, and combine all points.
 
-        ``output`` is ``results`` (``results/quick`` for a quick run) unless given. A point whose
-        measure raised an error, or ended three worker processes, is missing in the Dataset and
-        named in its variable ``status``; ``failures`` lists them. The result does not depend on
-        ``workers``. ``fresh`` moves an earlier store aside. ``progress`` shows a bar, by default
-        where stderr is a terminal. Raises ``ConfigurationError``, ``ChangedError`` (the store was
-        made otherwise), ``DamageError``, ``BusyError``, ``NoSpaceError``, and ``Stopped`` on Ctrl-C
-        or SIGTERM.
+        The result is also written to ``output/NAME.nc``.
+
+        Parameters
+        ----------
+        output : path, optional
+            Folder of the store: ``results``, or ``results/quick`` for a quick run, unless given.
+        quick : bool, optional
+            Use the axes and settings of the trial run.
+        workers : int or None, optional
+            Number of processes; None for one a core.
+        overrides : mapping, optional
+            Other values of axes and settings.
+        fresh : bool, optional
+            Move an earlier store aside and start anew.
+        progress : bool, optional
+            Show a progress bar; by default where stderr is a terminal.
+
+        Returns
+        -------
+        xarray.Dataset
+            The variables of ``measure`` with the axes of the grid as first dims, and
+
+            status : (axes of the grid), 1
+                ``done``, ``not finite: VARIABLES``, or ``failed: ERROR``: the measure raised an
+                error, or ended three worker processes. A failed point is NaN.
+
+        Raises
+        ------
+        ConfigurationError
+            An override cannot be used.
+        ChangedError
+            The store holds points of another configuration, or of other code.
+        DamageError
+            A file of the store does not match its checksum.
+        BusyError
+            Another process runs this study.
+        NoSpaceError
+            The disk is full, or would be.
+        Stopped
+            Ctrl-C or SIGTERM; what was finished is saved.
         """
         plan = self.plan(quick, overrides)
         if workers is not None and (type(workers) is not int or workers < 1):
@@ -64,27 +138,52 @@ class Study(Question):
             with store.lock(), Progress(len(plan), progress) as report:
                 return Run(self, plan, store, report).dataset(workers or cores(), fresh)
 
-    def load(self, *, output=None, quick=False) -> "Dataset":
-        """The Dataset of a finished run."""
+    def load(self, *, output: str | Path | None = None, quick: bool = False) -> Dataset:
+        """The Dataset of a finished run.
+
+        Parameters
+        ----------
+        output, quick
+            As of ``run``.
+
+        Returns
+        -------
+        xarray.Dataset
+            That of ``run``.
+
+        Raises
+        ------
+        FileNotFoundError
+            The study has not run.
+        DamageError
+            The file does not match its checksum.
+        """
         return Store(self.name, folder(output, quick)).load()
 
     # ---- the command line
 
     def main(self, argv: Sequence[str] | None = None) -> int:
-        """``python -m studies.NAME``: the options of ``dynmem run NAME``."""
-        parser = argparse.ArgumentParser(
-            prog=f"python -m studies.{self.name}", description=self.question, allow_abbrev=False
-        )
+        """Run from the command line: ``python -m dynmem.studies.NAME``, ``python mine.py``.
+
+        The options are those of ``dynmem run``. Returns the exit code.
+        """
+        main = sys.modules["__main__"].__spec__  # None where a file is run by its path
+        prog = f"python {sys.argv[0]}" if main is None else f"python -m {main.name}"
+        parser = argparse.ArgumentParser(prog=prog, description=self.question, allow_abbrev=False)
         add_options(parser)
         return guarded(lambda: self.command(parser.parse_args(argv)))
 
     def command(self, options: argparse.Namespace) -> int:
-        """Run as the options say; the summary goes to stdout, the rest to stderr. Exit code 1 when
-        points failed."""
+        """Run with the options of ``dynmem run``: summary to stdout, the rest to stderr.
+
+        Returns the exit code, 1 where points failed.
+        """
         plan = self.plan()
         overrides, errors = read_assignments(options.set, plan.grid, plan.settings)
         if options.workers is not None and not re.fullmatch("[1-9][0-9]{0,2}", options.workers):
-            errors.append(f"workers = {options.workers!r}: must be a whole number from 1 to 999")
+            errors.append(
+                f"workers = {options.workers!r}: must be a whole number from 1 to {MAX_WORKERS}"
+            )
         self._plan(
             options.quick,
             {name: value for name, value in overrides.items() if value not in (None, [])},
@@ -100,12 +199,12 @@ class Study(Question):
             overrides=overrides,
             fresh=options.fresh,
         )
-        self._tell(
+        self._report(
             dataset, Store(self.name, folder(options.output, options.quick)).file, options.json
         )
         return 1 if failures(dataset) else 0
 
-    def _tell(self, dataset: "Dataset", file: Path, as_json: bool) -> None:
+    def _report(self, dataset: Dataset, file: Path, as_json: bool) -> None:
         failed = failures(dataset)
         if as_json:
             sizes = {str(name): size for name, size in dataset.sizes.items()}
@@ -115,27 +214,43 @@ class Study(Question):
                 )
             )
             return
-        for failure in failed[:10]:
+        for failure in failed[:MAX_FAILURES_PRINTED]:
             print(_describe(failure), file=sys.stderr)
-        if len(failed) > 10:
-            print(
-                f"and {len(failed) - 10} more: the variable status of {file} holds them all",
-                file=sys.stderr,
-            )
+        if (more := len(failed) - MAX_FAILURES_PRINTED) > 0:
+            words = f"and {more} more: the variable status of {file} holds them all"
+            print(words, file=sys.stderr)
         if self.summary is not None and len(failed) < dataset.status.size:
             print(self.summary(dataset))
         print(f"results: {file}")
 
 
-def folder(output, quick: bool) -> Path:
-    """Folder of a run: a quick run keeps apart from a full one."""
+def folder(output: str | Path | None, quick: bool) -> Path:
+    """Folder of a run's store; a quick run has its own."""
     if output is not None:
         return Path(output)
     return Path("results", "quick") if quick else Path("results")
 
 
-def failures(dataset: "Dataset") -> list[dict]:
-    """Points of a combined Dataset that failed, in order: number, parameters and error."""
+def failures(dataset: Dataset) -> list[dict[str, Any]]:
+    """Points of a combined Dataset that failed.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Result of ``Study.run``.
+
+    Returns
+    -------
+    list of dict
+        For each failed point, in order: point (its number), parameters, error.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> status = xr.DataArray(["done", "failed: ValueError: x"], {"gain": [0.5, 2.0]}, "gain")
+    >>> failures(xr.Dataset({"status": status}))
+    [{'point': 1, 'parameters': {'gain': 2.0}, 'error': 'ValueError: x'}]
+    """
     found, axes = [], dataset.status.dims
     for index, status in enumerate(dataset.status.values.ravel().tolist()):
         if status.startswith("failed: "):
@@ -150,7 +265,7 @@ def failures(dataset: "Dataset") -> list[dict]:
 
 
 def _place(index: int, shape: Sequence[int]) -> list[int]:
-    place = []
+    place: list[int] = []
     for size in reversed(shape):
         index, i = divmod(index, size)
         place.insert(0, i)

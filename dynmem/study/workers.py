@@ -1,9 +1,10 @@
-"""Points measured one after another or by several processes, with the same bits: every point runs
-on one thread.
+"""Measure points in this process or in several, with the same bits: every point runs on one thread.
 
 A pool of the standard library loses all its tasks when one process dies. Here each worker has its
-own pipe, so a dead one costs only its own point, which is tried again.
+own pipe, so that a dead worker costs only its own point, which is tried again.
 """
+
+from __future__ import annotations
 
 import multiprocessing
 import os
@@ -13,7 +14,7 @@ import sys
 import threading
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -21,12 +22,12 @@ from multiprocessing.connection import Connection, wait
 
 from ..runtime.threads import _environment_of_one_thread
 
-TRIALS = 3
+MAX_ATTEMPTS = 3  # worker processes that one point may end
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one point: the bytes of its Dataset, or the error."""
+    """Result of one point: the bytes of its Dataset, or the error."""
 
     payload: bytes | None
     error: str = ""
@@ -35,9 +36,9 @@ class Outcome:
 
 def outcomes(
     call: Callable[..., bytes], points: Mapping[int, Mapping], workers: int, say: Callable
-) -> Iterator[tuple[int, Outcome]]:
+) -> Generator[tuple[int, Outcome], None, None]:
     """Call ``call(point)`` for each point, in this process or in ``workers`` others, and yield the
-    outcomes as they come."""
+    outcomes as they arrive."""
     if workers == 1:
         return _serial(call, points)
     try:
@@ -51,7 +52,7 @@ def outcomes(
 
 
 def attempt(call: Callable[..., bytes], point: Mapping) -> Outcome:
-    """Outcome of one call: an error is kept in words, an interruption passes."""
+    """Outcome of one call: an error is kept as text, an interruption is raised."""
     try:
         # what a measure prints must not mix with what the command prints
         with redirect_stdout(sys.stderr):
@@ -62,8 +63,8 @@ def attempt(call: Callable[..., bytes], point: Mapping) -> Outcome:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Hold BLAS, OpenMP and torch to one thread, libraries loaded meanwhile included: two threads
-    add in another order."""
+    """Limit BLAS, OpenMP and torch to one thread, also in libraries that are loaded meanwhile: two
+    threads add in another order."""
     from threadpoolctl import threadpool_limits
 
     torch = sys.modules.get("torch")
@@ -78,7 +79,9 @@ def one_thread() -> Iterator[None]:
             torch.set_num_threads(threads)
 
 
-def _serial(call, points) -> Iterator[tuple[int, Outcome]]:
+def _serial(
+    call: Callable[..., bytes], points: Mapping[int, Mapping]
+) -> Generator[tuple[int, Outcome], None, None]:
     with one_thread():
         for index, point in points.items():
             yield index, attempt(call, point)
@@ -88,7 +91,7 @@ def _serial(call, points) -> Iterator[tuple[int, Outcome]]:
 
 
 def _work(connection: Connection, call: Callable[..., bytes]) -> None:
-    """A worker's life: say that it is ready, then answer points until there are none."""
+    """Main loop of a worker: report that it is ready, then measure points until there are none."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.dup2(2, 1)
     with one_thread():
@@ -101,48 +104,50 @@ def _work(connection: Connection, call: Callable[..., bytes]) -> None:
 
 
 def _end_with_parent() -> None:
-    """A parent that was killed leaves no worker computing for nobody."""
-    wait([multiprocessing.parent_process().sentinel])
+    """End with the parent, so that a killed run leaves no worker behind."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
     os._exit(1)
 
 
 class _Worker:
-    """A process, our end of its pipe, and the point it has in hand."""
+    """A worker process, this end of its pipe, and the point that it measures."""
 
-    def __init__(self, call):
+    def __init__(self, call: Callable[..., bytes]) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, call), daemon=True)
-        self.index = None
+        self.index: int | None = None
         with _quiet_start():
             self.process.start()
         theirs.close()
 
-    def give(self, index: int, point: Mapping) -> None:
+    def send(self, index: int, point: Mapping) -> None:
         self.index = index
         # a worker that died while idle: the next read finds the end of its pipe
         with suppress(OSError):
             self.connection.send(point)
 
-    def answer(self):
-        """What the worker sent; raises EOFError or OSError when it is dead."""
+    def receive(self) -> Outcome | None:
+        """The worker's outcome; raises EOFError or OSError when it is dead."""
         return self.connection.recv()
 
     def end(self, patience: float = 0.1) -> str:
-        """Close the pipe, which ends an idle worker, stop the process if it goes on, and say how it
-        ended."""
+        """Close the pipe, which ends an idle worker, kill the process if it is still there after
+        ``patience`` seconds, and return how it ended."""
         self.connection.close()
         self.process.join(patience)
         self.process.kill()
         self.process.join()
-        code = self.process.exitcode
+        code = self.process.exitcode or 0
         self.process.close()
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 @contextmanager
 def _quiet_start() -> Iterator[None]:
-    """Start a process on one thread and deaf to Ctrl-C, which the parent answers for all."""
+    """Start a process on one thread, with SIGINT blocked: the parent handles it."""
     resource_tracker.ensure_running()  # its start would undo the mask
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -152,67 +157,76 @@ def _quiet_start() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _parallel(call, points, workers, say) -> Iterator[tuple[int, Outcome]]:
-    crew = _Crew(call, points, say)
+def _parallel(
+    call: Callable[..., bytes], points: Mapping[int, Mapping], workers: int, say: Callable
+) -> Generator[tuple[int, Outcome], None, None]:
+    pool = _Pool(call, points, say)
     try:
-        yield from crew.run(workers)
+        yield from pool.run(workers)
     finally:
-        crew.end()
+        pool.end()
 
 
-class _Crew:
-    """The workers, the points that wait, and how often each point lost its worker."""
+class _Pool:
+    """The workers, the waiting points, and how many workers each point has ended."""
 
-    def __init__(self, call, points, say):
+    def __init__(
+        self, call: Callable[..., bytes], points: Mapping[int, Mapping], say: Callable
+    ) -> None:
         self.call, self.points, self.say = call, points, say
         self.waiting = deque(points)
-        self.losses, self.stillborn = Counter(), 0
+        self.losses: Counter = Counter()
+        self.failed_starts = 0
         self.workers: list[_Worker] = []
 
-    def run(self, number: int) -> Iterator[tuple[int, Outcome]]:
+    def run(self, number: int) -> Generator[tuple[int, Outcome], None, None]:
         while self.waiting or self.busy():
             while len(self.workers) < min(number, len(self.waiting) + len(self.busy())):
                 self.workers.append(_Worker(self.call))
             for connection in wait([worker.connection for worker in self.workers]):
-                yield from self.hear(
+                yield from self.receive(
                     next(worker for worker in self.workers if worker.connection is connection)
                 )
 
     def busy(self) -> list[_Worker]:
         return [worker for worker in self.workers if worker.index is not None]
 
-    def hear(self, worker: _Worker) -> Iterator[tuple[int, Outcome]]:
-        """Take a worker's answer, or bury it, and hand out the next point."""
+    def receive(self, worker: _Worker) -> Generator[tuple[int, Outcome], None, None]:
+        """Read a worker's outcome and send it the next point; handle a dead worker."""
         try:
-            outcome = worker.answer()
+            outcome = worker.receive()
         except (EOFError, OSError):
-            yield from self.bury(worker)
+            yield from self.replace_dead(worker)
             return
         index, worker.index = worker.index, None
-        self.stillborn = 0
+        self.failed_starts = 0
         if self.waiting:
             following = self.waiting.popleft()
-            worker.give(following, self.points[following])
-        if index is not None:
+            worker.send(following, self.points[following])
+        if index is not None and outcome is not None:
             yield index, outcome
 
-    def bury(self, worker: _Worker) -> Iterator[tuple[int, Outcome]]:
+    def replace_dead(self, worker: _Worker) -> Generator[tuple[int, Outcome], None, None]:
+        """Remove a dead worker; its point is tried again, or fails after ``MAX_ATTEMPTS``."""
         self.workers.remove(worker)
         end, index = worker.end(patience=5), worker.index
         if index is None:
-            self.stillborn += 1
-            if self.stillborn >= TRIALS:
+            self.failed_starts += 1
+            if self.failed_starts >= MAX_ATTEMPTS:
                 raise ChildProcessError(
-                    f"{TRIALS} worker processes ended before they began ({end}): try --workers 1"
+                    f"{MAX_ATTEMPTS} worker processes ended before they began ({end}): "
+                    "try --workers 1"
                 )
             return
         self.losses[index] += 1
-        if self.losses[index] < TRIALS:
-            self.say(f"worker lost, point {index} tried again ({self.losses[index]} of {TRIALS})")
+        if self.losses[index] < MAX_ATTEMPTS:
+            self.say(
+                f"worker lost, point {index} tried again ({self.losses[index]} of {MAX_ATTEMPTS})"
+            )
             self.waiting.appendleft(index)
         else:
-            self.say(f"worker lost, point {index} failed: it ended {TRIALS} workers")
-            yield index, Outcome(None, f"it ended {TRIALS} workers, the last by {end}")
+            self.say(f"worker lost, point {index} failed: it ended {MAX_ATTEMPTS} workers")
+            yield index, Outcome(None, f"it ended {MAX_ATTEMPTS} workers, the last by {end}")
 
     def end(self) -> None:
         for worker in self.workers:

@@ -15,7 +15,7 @@ import argparse
 import numpy as np
 
 import dynmem as dm
-from studies.cost_frontier import MIXERS, mixer_seconds
+from dynmem.studies.cost_frontier import MIXERS, mixer_seconds
 
 
 def lengths_to(longest):

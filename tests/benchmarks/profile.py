@@ -65,7 +65,7 @@ def main():
                 lambda m=trained: m(batch).sum().item(),
                 lambda m=trained: ordinary(m, batch),
                 lambda m=model: dm.gradient_profile(
-                    m, u, lags=options.lags, probes=options.probes, transient=0
+                    m, drive=u, lags=options.lags, probes=options.probes, transient=0
                 ),
             ],
             options.rounds,
@@ -78,7 +78,7 @@ def main():
     trained, inputs = dm.Trainable(cell, "float32"), batch[:1].float().requires_grad_()
     trained(0.3 * inputs)[0, -1].sum().backward()
     logs = dm.gradient_profile(
-        cell, 0.3 * u, lags=options.lags, probes=options.probes, transient=0, dtype="float32"
+        cell, drive=0.3 * u, lags=options.lags, probes=options.probes, transient=0, dtype="float32"
     ).log_input_gradient
     print(
         "tanh, gain 0.8, float32: plain autograd is exactly 0 at "

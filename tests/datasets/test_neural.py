@@ -66,4 +66,4 @@ def test_a_memory_trains_a_model():
         model, (inputs, targets), steps=60, learning_rate=2e-2, evaluate_every=20, progress=False
     )
     # held through a delay of two seconds, in silence
-    assert float(history.accuracy[-1]) > 0.95 and history.learned == 1
+    assert float(history.validation_accuracy[-1]) > 0.95 and history.learned == 1

@@ -203,7 +203,7 @@ def test_a_silence_is_a_number_of_frames(value):
 
 
 def test_the_study_without_its_package(monkeypatch):
-    from studies.speech import STUDY, measure
+    from dynmem.studies.speech import STUDY, measure
 
     pretend(monkeypatch, lambda name: None)
     point = {"model": "lstm", "silence": 3, "seed": 0, "units": 4, "steps": 1, "batch": 4}
@@ -214,7 +214,7 @@ def test_the_study_without_its_package(monkeypatch):
 
 
 def test_a_point_of_the_study(wheel):
-    from studies.speech import MODELS, build, measure
+    from dynmem.studies.speech import MODELS, build, measure
 
     found = measure("lstm", silence=6, seed=0, units=4, steps=2, batch=3, missing="stop")
     # of two utterances, after two steps

@@ -164,7 +164,7 @@ def test_bad_input_is_refused(call, error, words):
 
 
 def test_a_point_of_the_study():
-    from studies.tokens import measure
+    from dynmem.studies.tokens import measure
 
     found = measure(
         300, 0, "python", 100, 0.9, 1024, largest=320, units=4, steps=8, batch=4, operations=2e5

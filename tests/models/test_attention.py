@@ -140,7 +140,7 @@ def test_the_cache_is_nilpotent_and_nothing_reaches_beyond_the_window():
     """A shift register: the product of ``window`` Jacobians is 0, and d y_t / d u_(t-lag) is
     exactly 0 from lag = window on."""
     attention = build(window=4)
-    gradients = dm.gradient_norms(attention, 1.0, lags=7, rng=0)
+    gradients = dm.gradient_norms(attention, drive=1.0, lags=7, rng=0)
     assert (gradients.input_gradient[:4] > 0).all() and (gradients.input_gradient[4:] == 0).all()
     assert (gradients.state_gradient[4:] == 0).all()
     assert (
@@ -292,7 +292,7 @@ def test_attention_holds_a_gradient_that_recurrence_loses():
     plain = get("tanh", units=16, inputs=16, gain=0.5, rng=0, init="orthogonal")
     hybrid = replace(Hybrid.random(16, 16, rng=0, window=40), W=plain.W, V=plain.V, b=plain.b)
     lost, held = (
-        dm.gradient_norms(cell, 0.3, lags=[30], rng=0).input_gradient.item()
+        dm.gradient_norms(cell, drive=0.3, lags=[30], rng=0).input_gradient.item()
         for cell in (plain, hybrid)
     )
     assert lost < 0.5**30 * np.linalg.norm(plain.V, 2) and held > 1e-3

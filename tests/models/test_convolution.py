@@ -233,7 +233,7 @@ def test_gradients_end_with_the_field(shape):
     """d y_T / d u_(T-lag) is exactly 0 beyond the receptive field, and not within, at a base that
     leaves no gaps."""
     system, field = tcn(*shape, init="he", units=16), counted(*shape)
-    gradients = dm.gradient_norms(system, 1.0, lags=field + 3, samples=1, transient=field)
+    gradients = dm.gradient_norms(system, drive=1.0, lags=field + 3, samples=1, transient=field)
     assert (
         np.isneginf(gradients.log_input_gradient[field:]).all()
         and (gradients.input_gradient[field:] == 0).all()
@@ -377,7 +377,7 @@ def test_effective_field_of_a_recurrence():
     assert found.effective_field == pytest.approx(np.sqrt(1 + 12 * r / (1 - r) ** 2), rel=1e-6)
     assert found.mean_lag == pytest.approx(r / (1 - r), rel=1e-6)
     exploding = receptive_field(
-        dm.models.Linear([[10.0]], [[1.0]]), transient=0, x0=[0.0], u=np.zeros((600, 1))
+        dm.models.Linear([[10.0]], [[1.0]]), transient=0, x0=[0.0], drive=np.zeros((600, 1))
     )
     assert np.isinf(exploding.effective_field) and exploding.share.sum() == pytest.approx(1)
 
@@ -394,15 +394,18 @@ def test_what_one_orbit_hides_another_shows():
 def test_sequences_handed_in():
     """The last step is T; a field that goes on beyond their start is flagged."""
     system, u = tcn(2, 3, units=16), np.random.default_rng(0).standard_normal((5, 90, 2))
-    several, one = receptive_field(system, u, transient=0), receptive_field(system, u[0])
+    several, one = (
+        receptive_field(system, drive=u, transient=0),
+        receptive_field(system, drive=u[0]),
+    )
     assert several.receptive_field == one.receptive_field == 8
     _, back = linearise_rule(lambda v: system.run(np.zeros(system.size), v)[0][-1], u[0])
     gradient = (back(np.eye(2)) ** 2).sum((0, 2))[::-1]
     np.testing.assert_allclose(one.share, (gradient / gradient.sum())[:8], atol=1e-12)
     with pytest.raises(ShapeError, match="goes on beyond their start: pass longer sequences"):
-        receptive_field(tcn(2, 6), u[:, :60])
+        receptive_field(tcn(2, 6), drive=u[:, :60])
     with pytest.raises(ShapeError, match="more steps than the transient of 50"):
-        receptive_field(system, u[:, :50])
+        receptive_field(system, drive=u[:, :50], transient=50)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_a_memory_thins_out_as_one_over_t():
     where keys are alike."""
     model = replace(layer(keys=1), K=np.zeros((1, 3)))
     gradients = dm.gradient_norms(
-        model, 1.0, x0=np.zeros(model.size), lags=[100, 1000], transient=0, anchor="start"
+        model, drive=1.0, x0=np.zeros(model.size), lags=[100, 1000], transient=0, anchor="start"
     )
     fall = np.diff(gradients.log_input_gradient) / np.diff(np.log([100, 1000]))
     assert fall[0] == pytest.approx(-1.0, abs=0.02)

@@ -200,7 +200,7 @@ def test_the_slope_of_the_gradient_is_the_first_exponent(name):
     model = mixer(name)
     u, x = course(model, length=601)
     logs = gradient_norms(
-        model, u, x0=x, transient=0, lags=[200, 600], anchor="start"
+        model, drive=u, x0=x, transient=0, lags=[200, 600], anchor="start"
     ).log_state_gradient.values
     exponent = lyapunov_spectrum(
         model, x, drive=u[:-1], transient=200, duration=400, exponents=1
@@ -220,8 +220,8 @@ def test_gradients_over_the_lag_are_those_of_autograd(model):
     with np.errstate(divide="ignore"):
         expected = np.log(np.sqrt(whole.square().sum((0, 2)).numpy() / model.inputs))
     for found in (
-        gradient_norms(model, u, lags=lags, transient=3, x0=start),
-        dm.gradient_profile(model, u, lags=lags, transient=3, x0=start, probes=model.outputs),
+        gradient_norms(model, drive=u, lags=lags, transient=3, x0=start),
+        dm.gradient_profile(model, drive=u, lags=lags, transient=3, x0=start, probes=model.outputs),
     ):
         np.testing.assert_allclose(found.log_input_gradient, expected, atol=1e-11)
 

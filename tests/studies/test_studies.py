@@ -8,22 +8,26 @@ import numpy as np
 import pytest
 
 import dynmem as dm
-import figures
-import studies
-from studies._recurrent import MODELS, build, copy_task, learnable_delay, waiting_spectrum
+from dynmem import figures, studies
+from dynmem.studies._recurrent import MODELS, build, copy_task, learnable_delay, waiting_spectrum
 
 NAMES = sorted(m.name for m in pkgutil.iter_modules(studies.__path__) if not m.name.startswith("_"))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_study_answers_to_its_name(name):
-    module = importlib.import_module(f"studies.{name}")
-    assert (
-        module.STUDY.name == name and module.__doc__.splitlines()[0].endswith("?")
-    ) or "?" in module.__doc__.splitlines()[0]
+def test_a_study_has_the_name_of_its_file_and_its_question_in_one_line(name):
+    module = importlib.import_module(f"dynmem.studies.{name}")
+    assert module.STUDY.name == name
+    question, blank = [*module.__doc__.splitlines(), "", ""][:2]
+    assert question.endswith("?") and not blank
+    assert module.STUDY.question == question
     assert len(module.STUDY.plan(quick=True)) <= len(module.STUDY.plan())
-    assert callable(importlib.import_module(f"figures.{name}").draw)
+
+
+def test_each_study_has_a_figure_of_its_name():
     assert {m.name for m in pkgutil.iter_modules(figures.__path__)} == set(NAMES)
+    for name in NAMES:
+        assert callable(importlib.import_module(f"dynmem.figures.{name}").draw)
 
 
 def test_a_quick_run_is_stored_summed_up_and_drawn(tmp_path, capsys):
@@ -32,8 +36,8 @@ def test_a_quick_run_is_stored_summed_up_and_drawn(tmp_path, capsys):
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    from figures.vanishing import draw
-    from studies.vanishing import STUDY
+    from dynmem.figures.vanishing import draw
+    from dynmem.studies.vanishing import STUDY
 
     results = STUDY.run(
         output=tmp_path,
@@ -57,7 +61,7 @@ def test_models_of_the_studies_fit_their_task(name):
 
 
 def test_the_h_only_block_misses_the_carousel():
-    from studies.carousel import HiddenOnly, hidden_only_exponents
+    from dynmem.studies.carousel import HiddenOnly, hidden_only_exponents
 
     found = []
     for bias in (0.0, 5.0):
@@ -89,7 +93,7 @@ def test_learnable_delay_stops_at_the_first_failure():
 
 @pytest.mark.parametrize("name", ["s4d", "s4d_bilinear", "s4"])
 def test_textbook_kernels_are_the_models_in_double(name):
-    from studies.duality import MODELS as FORMS, textbook_kernel
+    from dynmem.studies.duality import MODELS as FORMS, textbook_kernel
 
     options = dict(FORMS[name])
     model = dm.models.get(options.pop("kind"), units=2, inputs=2, modes=8, **options)
@@ -103,7 +107,7 @@ def test_textbook_kernels_are_the_models_in_double(name):
 def test_who_counts_places_is_right_by_the_shares_of_the_story():
     """Stories written by hand: shares 2/3 and 1/3, and a tie; then 0.48 at 1.11 nat, where every
     training dwells at first."""
-    from studies.questions import counting, stories
+    from dynmem.studies.questions import counting, stories
 
     task = stories(1, 3)
     word = task.vocabulary.index
@@ -127,7 +131,7 @@ def test_who_counts_places_is_right_by_the_shares_of_the_story():
 
 
 def test_the_hippo_study_measures_what_theory_predicts():
-    from studies.hippo import measure
+    from dynmem.studies.hippo import measure
 
     found = measure("legs", 12, 10.0, seed=0, theta=2.0, steps=200, duration=40)
     np.testing.assert_allclose(found.error[5:], found.predicted[5:], rtol=0.2)
@@ -136,7 +140,7 @@ def test_the_hippo_study_measures_what_theory_predicts():
 
 @pytest.mark.parametrize("name", ["lstm", "attention", "tcn", "s4d", "lru", "selective"])
 def test_stacks_of_the_frontier_match_and_see_the_first_step(name):
-    from studies.cost_frontier import build, matched, operations
+    from dynmem.studies.cost_frontier import build, matched, operations
 
     for steps in (12, 60):
         units, parameters = matched(name, steps, 6000)
@@ -157,7 +161,7 @@ def test_stacks_of_the_frontier_match_and_see_the_first_step(name):
 def test_a_stack_for_each_length_costs_what_that_length_asks():
     import torch
 
-    from studies.cost_frontier import ByLength, build
+    from dynmem.studies.cost_frontier import ByLength, build
 
     module = ByLength({n: build("tcn", n, 4) for n in (10, 40)})
     assert len(module.stacks["10"].system.layers) < len(module.stacks["40"].system.layers)
@@ -166,7 +170,7 @@ def test_a_stack_for_each_length_costs_what_that_length_asks():
 
 
 def test_who_is_taught_chaos_has_gradients_that_grow_at_its_exponent():
-    from studies.chaos_forecast import measure
+    from dynmem.studies.chaos_forecast import measure
 
     found = measure("esn", 0, "lorenz63", 24_000, 1, 1, 48, 20, 8)
     assert bool(found.valid_time.isel(stage=1).isnull()) and float(found.valid_time[0]) > 5.0
@@ -178,7 +182,7 @@ def test_who_is_taught_chaos_has_gradients_that_grow_at_its_exponent():
 
 
 def test_the_memory_of_one_bit_is_two_points_and_a_ridge():
-    from studies.working_memory import measure
+    from dynmem.studies.working_memory import measure
 
     found = measure("flip_flop", "gru", 1, 0, 8, 200, 60)
     # those of one bistable unit
@@ -189,7 +193,7 @@ def test_the_memory_of_one_bit_is_two_points_and_a_ridge():
 # a thousand steps of training and Newton's method from 600 starts in 48 dimensions: ten seconds
 @pytest.mark.slow
 def test_three_bits_are_eight_stable_points():
-    from studies.working_memory import measure
+    from dynmem.studies.working_memory import measure
 
     found = measure("flip_flop", "tanh", 3, 0, 48, 1000, 600)
     assert found.learned and found.memories == found.ends == 8  # Sussillo and Barak (2013)
@@ -200,7 +204,7 @@ def test_three_bits_are_eight_stable_points():
 
 @pytest.mark.parametrize("bits", [1, 2, 3])
 def test_ridges_between_memories_are_counted_by_their_directions(bits):
-    from studies.working_memory import predicted
+    from dynmem.studies.working_memory import predicted
 
     counts = predicted("flip_flop", bits)
     # Poincare and Hopf
@@ -210,7 +214,7 @@ def test_ridges_between_memories_are_counted_by_their_directions(bits):
 def test_the_floor_of_a_forecast_is_to_stand_still():
     """An orbit leaves where it stood at its own speed: the floor is when |y(t) - y(0)| exceeds 0.4
     of its spread, in the mean."""
-    from studies.chaos_forecast import still
+    from dynmem.studies.chaos_forecast import still
 
     data = dm.datasets.load("lorenz63", samples=6000)
     times = dm.training.valid_time(still(data), data, starts=20, longest=3.0)

@@ -14,7 +14,7 @@ import xarray as xr
 
 from dynmem.errors import DamageError
 from dynmem.study import ChangedError, NoSpaceError, Store
-from tests.tiny import contents, dynmem, environment, import_study, light_study, write_checkout
+from tests.tiny import contents, dynmem, environment, import_study, light_study, write_installation
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def light():
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory):
-    return write_checkout(tmp_path_factory.mktemp("packages"))
+    return write_installation(tmp_path_factory.mktemp("packages"))
 
 
 # ---- R4: damage ----------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def test_damage_names_the_point_and_repair_removes_only_it(packages):
     mended = dynmem(packages, "repair", "tiny", "--output", "repaired")
     assert (mended.returncode, mended.stdout) == (
         0,
-        "store tiny: removed point 7; run it again to make it anew\n",
+        "store tiny: removed point 7; run it again to restore it\n",
     )
     again = dynmem(packages, "run", "tiny", "--output", "repaired", "--workers", 1)
     assert (again.returncode, again.stderr) == (0, "resuming tiny: 11 of 12 points done\n")

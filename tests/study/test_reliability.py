@@ -26,7 +26,7 @@ from tests.tiny import (
     import_study,
     light_study,
     start,
-    write_checkout,
+    write_installation,
 )
 
 # calls of os that change what is on the disk, or make it last
@@ -40,7 +40,7 @@ def study(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory):
-    return write_checkout(tmp_path_factory.mktemp("packages"))
+    return write_installation(tmp_path_factory.mktemp("packages"))
 
 
 @pytest.fixture(scope="module")

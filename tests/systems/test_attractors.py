@@ -91,7 +91,9 @@ def test_exponents_of_a_ring_attractor():
     ring = RingAttractor()
     start = settled(ring, 1.0, 100.0)
     found = dm.lyapunov_spectrum(ring, start, duration=40, transient=40, exponents=3, dt=0.1)
-    np.testing.assert_allclose(found.lyapunov, dm.theory.ring_bump(RingAttractor()).lyapunov[:3], atol=1e-4)
+    np.testing.assert_allclose(
+        found.lyapunov, dm.theory.ring_bump(RingAttractor()).lyapunov[:3], atol=1e-4
+    )
 
 
 def test_hopfield_weights_are_hebbian_and_the_field_is_theirs():

@@ -50,10 +50,16 @@ def test_exponents_at_the_points_of_lagrange(point):
     theory = dm.theory.lagrange_spectrum(MOON, f"L{point + 1}")
     measured = np.linalg.eigvals(dm.jacobian(system, system.lagrange_points()[point]))
     key = lambda values: values[np.lexsort((values.imag.round(6), -values.real.round(6)))]  # noqa: E731
-    np.testing.assert_allclose(key(measured), key(theory.eigenvalue_real.values + 1j * theory.eigenvalue_imag.values), atol=1e-7)
+    np.testing.assert_allclose(
+        key(measured),
+        key(theory.eigenvalue_real.values + 1j * theory.eigenvalue_imag.values),
+        atol=1e-7,
+    )
     if point == 0:  # Szebehely (1967), ch. 5
         np.testing.assert_allclose(
-            [theory.eigenvalue_real[0], theory.eigenvalue_imag[2]], [2.9320559, 2.3343859], atol=1e-6
+            [theory.eigenvalue_real[0], theory.eigenvalue_imag[2]],
+            [2.9320559, 2.3343859],
+            atol=1e-6,
         )
 
 

@@ -85,7 +85,10 @@ def test_the_exponents_of_a_cascade_are_its_eigenvalues():
         (lambda: BennaFusi(base=1.0), ValueError),
         (lambda: memory_trace(LeakySynapse(), lags=[5], stored=3), ValueError),
         (lambda: memory_trace(LeakySynapse(), lags=[-1]), ValueError),
-        (lambda: memory_lifetime(dm.theory.memory_trace(LeakySynapse(), lags=[0, 1]), [0]), ValueError),
+        (
+            lambda: memory_lifetime(dm.theory.memory_trace(LeakySynapse(), lags=[0, 1]), [0]),
+            ValueError,
+        ),
     ],
 )
 def test_bad_parameters_are_refused(make, error):

@@ -107,7 +107,7 @@ def test_gradients(name):
     make, drive, _ = CASES[name]
     system = make()
     predicted = dm.theory.gradient_norms(system, lags=30, drive=drive)
-    measured = dm.gradient_norms(system, drive, lags=30, samples=3)
+    measured = dm.gradient_norms(system, drive=drive, lags=30, samples=3)
     np.testing.assert_allclose(predicted.log_state_gradient, measured.log_state_gradient, atol=0.4)
     assert predicted.log_state_gradient.dims == measured.log_state_gradient.dims
 

@@ -1,46 +1,106 @@
-"""What a model costs on paper: parameters, state, operations and sequential steps, counted by
-running its own rule; widths that match."""
+"""Cost of a model on paper: parameters, state, operations and sequential steps, counted by its own
+rule; and widths at which models cost the same."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...errors import ShapeError, UnknownNameError
 from ...labels import dataset, describe_system
 from ...models import get
-from ...runtime.validation import integer, number
+from ...runtime.validation import choice, integer, number, public
 from ...system import Map, as_system, map_arrays
-from .counting import Counted, Tally
+from ...typing import ArrayLike
+from .counting import Counted, Tally, UncountedError
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 SOURCE = (
     "counted: one multiply-add for each product in a matrix product (two operations), one "
     "operation for each number elementwise"
 )
-ON = {"parameters": "parameters", "state": "state_size", "operations": "operations"}
+# variable of counted_cost that ``match`` compares, by the name of the quantity
+MATCHED_VARIABLES = {
+    "parameters": "parameters",
+    "state": "state_size",
+    "operations": "operations",
+}
+LONG_NAMES = {
+    "parameters": "numbers that can be trained",
+    "state_size": "numbers that the state holds",
+    "multiply_adds": "multiply-adds of a sequence",
+    "operations": "operations of a sequence",
+}
 
 
-def counted_cost(model, *, lengths=1024):
-    """Parameters, state, operations, memory and sequential steps of a model, for one step and for
-    whole sequences.
+@public
+def counted_cost(model: Map, *, lengths: ArrayLike = 1024) -> Dataset:
+    """Count parameters, state, operations, memory and sequential steps of a model.
 
-    No formula of its own: the rule runs once on arrays that count (``counting``), and so does
-    ``run`` for each length where a model takes all steps at once. A layer whose ``run`` is machine
-    code (a compiled scan) does the rule's operations at each step, and so is counted, each layer
-    over the whole sequence. What is computed of the weights alone, before any input, is not.
-    Operations are 2 multiply_adds + elementwise.
+    The rule runs once on arrays that count, and so does ``run`` for each length where a model takes
+    all steps at once. A layer whose ``run`` is compiled (a scan) does the rule's operations at each
+    step, and is counted so. Operations are
 
-    Parameters: model, a Map; lengths, one or several numbers of steps, of one sequence.
+        operations = 2 multiply_adds + elementwise.
 
-    Returns a Dataset over ``length``: multiply_adds, elementwise, operations, activations (numbers
-    that the operations make: at most what a backward pass keeps), sequential_steps (the longest
-    chain of array operations that wait for one another); and parameters, state_size,
-    step_multiply_adds, step_elementwise, step_operations (rule and output of one step, between
-    which a stack goes through its lower layers twice), by_rule (whether the rule of some layer was
-    counted at every step, in place of ``run``). Raises TypeError for a torch module
-    (``dm.models.from_torch`` converts it) and for a rule that leaves the vocabulary.
+    Parameters
+    ----------
+    model : Map
+        A model, or any other map.
+    lengths : int or array_like of int
+        Numbers of steps, of one sequence each.
 
+    Returns
+    -------
+    xarray.Dataset
+        parameters : (), 1
+            Numbers that can be trained.
+        state_size : (), 1
+            Numbers that the state holds.
+        step_multiply_adds : (), 1/step
+            Multiply-adds of rule and output in one step; between the two a stack goes through its
+            lower layers twice.
+        step_elementwise : (), 1/step
+            Elementwise operations of rule and output in one step.
+        step_operations : (), 1/step
+            Operations of rule and output in one step.
+        by_rule : (), 1
+            Whether the rule of a layer was counted at every step, in place of ``run``.
+        multiply_adds : (length,), 1
+            Multiply-adds of a sequence.
+        elementwise : (length,), 1
+            Elementwise operations of a sequence.
+        operations : (length,), 1
+            Operations of a sequence.
+        activations : (length,), 1
+            Numbers that the operations compute: at most what a backward pass keeps.
+        sequential_steps : (length,), 1
+            Longest chain of array operations each of which needs the one before.
+
+    Raises
+    ------
+    TypeError
+        For a torch module (``dm.models.from_torch`` converts it), and for a rule that uses
+        functions whose cost is not known.
+    ShapeError
+        If the model has no size.
+    MemoryError
+        If a sequence does not fit into memory.
+
+    Notes
+    -----
+    What is computed of the weights alone, before any input, is not counted.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> found = counted_cost(dm.models.get("lstm", units=64, inputs=64), lengths=256)
+    >>> lstm = dm.models.get("lstm", units=64, inputs=64)
+    >>> found = dm.analysis.counted_cost(lstm, lengths=256)
     >>> int(found.step_multiply_adds) == 8 * 64**2, int(found.parameters) == 4 * (2 * 64**2 + 64)
     (True, True)
     """
@@ -50,88 +110,58 @@ def counted_cost(model, *, lengths=1024):
             f"{type(system).__name__} names no states: set states = (...), so that "
             "its cost is known"
         )
-    lengths = np.unique(
-        [integer("lengths", value, 1) for value in np.atleast_1d(np.asarray(lengths, dtype=object))]
-    )
-    step, by_rule = _step(system), _run(system, 1) is None
+    given = np.atleast_1d(np.asarray(lengths, dtype=object))
+    steps = np.unique([integer("lengths", value) for value in given])
+    step, by_rule = _count_step(system), _count_run(system, 1) is None
     try:
-        whole_runs = [_run(_countable(system), int(length)) for length in lengths]
+        runs = [_count_run(_countable(system), int(length)) for length in steps]
     except MemoryError as error:
         raise MemoryError(
-            f"a sequence of {lengths.max():,} steps does not fit into memory "
+            f"a sequence of {steps.max():,} steps does not fit into memory "
             f"({error}): count shorter ones, from which the cost "
             "of longer ones follows"
         ) from None
-    tallies, depths = zip(*whole_runs, strict=True)
-    variables = {
-        "parameters": ((), parameters(system), "1", "numbers that can be trained"),
-        "state_size": ((), system.size, "1", "numbers that the state holds"),
-        "step_multiply_adds": (
-            (),
-            step.multiply_adds,
-            "1/step",
-            "multiply-adds of rule and output in one step",
-        ),
-        "step_elementwise": (
-            (),
-            step.elementwise,
-            "1/step",
-            "elementwise operations of rule and output in one step",
-        ),
-        "step_operations": (
-            (),
-            _operations(step),
-            "1/step",
-            "operations of rule and output in one step",
-        ),
-        "by_rule": (
-            (),
-            by_rule,
-            "1",
-            "whether the rule of a layer was counted at each step, since run is machine code",
-        ),
-        "multiply_adds": (
-            "length",
-            [t.multiply_adds for t in tallies],
-            "1",
-            "multiply-adds of a sequence",
-        ),
-        "elementwise": (
-            "length",
-            [t.elementwise for t in tallies],
-            "1",
-            "elementwise operations of a sequence",
-        ),
-        "operations": (
-            "length",
-            [_operations(t) for t in tallies],
-            "1",
-            "operations of a sequence",
-        ),
-        "activations": (
-            "length",
-            [t.numbers for t in tallies],
-            "1",
-            "numbers that the operations of a sequence make",
-        ),
+    tallies, chains = zip(*runs, strict=True)
+    per_step = {
+        "multiply_adds": (step.multiply_adds, "multiply-adds"),
+        "elementwise": (step.elementwise, "elementwise operations"),
+        "operations": (_operations(step), "operations"),
+    }
+    per_sequence = {
+        "multiply_adds": ([t.multiply_adds for t in tallies], LONG_NAMES["multiply_adds"]),
+        "elementwise": ([t.elementwise for t in tallies], "elementwise operations of a sequence"),
+        "operations": ([_operations(t) for t in tallies], LONG_NAMES["operations"]),
+        "activations": ([t.numbers for t in tallies], "numbers computed over a sequence"),
         "sequential_steps": (
-            "length",
-            list(depths),
-            "1",
-            "longest chain of array operations that wait for one another",
+            list(chains),
+            "longest chain of array operations each of which needs the one before",
         ),
     }
-    coords = {"length": ("length", lengths, "step", "length of the sequence")}
+    variables: dict[str, tuple] = {
+        "parameters": ((), count_parameters(system), "1", LONG_NAMES["parameters"]),
+        "state_size": ((), system.size, "1", LONG_NAMES["state_size"]),
+    }
+    for name, (value, text) in per_step.items():
+        long_name = f"{text} of rule and output in one step"
+        variables[f"step_{name}"] = ((), value, "1/step", long_name)
+    variables["by_rule"] = (
+        (),
+        by_rule,
+        "1",
+        "whether the rule of a layer was counted at each step",
+    )
+    for name, (values, text) in per_sequence.items():
+        variables[name] = ("length", values, "1", text)
     return dataset(
         variables,
-        coords,
+        {"length": ("length", steps, "step", "length of the sequence")},
         title=f"cost of {type(system).__name__}",
         source=SOURCE,
         parameters=describe_system(system),
     )
 
 
-def parameters(system):
+def count_parameters(system):
     """Number of floats in the arrays of a system and of the systems inside it: what
     ``dm.Trainable`` trains."""
     found = []
@@ -145,44 +175,42 @@ def _operations(tally):
     return 2 * tally.multiply_adds + tally.elementwise
 
 
-def _start(system, tally):
-    """A state of rest that counts."""
+def _counting_state(system, tally):
+    """The state zero, as a counting array."""
     return Counted(np.zeros(system.size), tally)
 
 
-def _step(system):
+def _count_step(system):
     """The tally of one step."""
     tally = Tally()
     u = Counted(np.zeros(system.inputs), tally) if system.inputs else None
-    with np.errstate(all="ignore"):  # the numbers do not matter
-        system.output(system.rule(_start(system, tally), u), u)
+    with np.errstate(all="ignore"):  # the values do not matter
+        system.output(system.rule(_counting_state(system, tally), u), u)
     return tally
 
 
-def _run(system, length):
-    """Tally and chain of ``run`` over a sequence, or None where it leaves the arrays that count."""
+def _count_run(system, length):
+    """Tally and chain of ``run`` over a sequence, or None where it converts counting arrays to
+    plain ones."""
     tally = Tally()
     try:
         with np.errstate(all="ignore"):
             y, last = system.run(
-                _start(system, tally), Counted(np.zeros((length, system.inputs)), tally)
+                _counting_state(system, tally), Counted(np.zeros((length, system.inputs)), tally)
             )
-    except TypeError as error:
-        if "count" not in str(error) and "operations of numpy" not in str(error):
-            raise
+    except UncountedError:
         return None
     return tally, max(y.depth, getattr(last, "depth", 0))
 
 
 @dataclass(frozen=True, eq=False)
 class ByRule(Map):
-    """A system that goes through a sequence step by step."""
+    """The same system, its ``run`` the rule step by step."""
 
     system: Map
-    inputs, outputs, size = (
-        property(lambda self, name=name: getattr(self.system, name))
-        for name in ("inputs", "outputs", "size")
-    )
+    inputs = property(lambda self: self.system.inputs)
+    outputs = property(lambda self: self.system.outputs)
+    size = property(lambda self: self.system.size)
     states = property(lambda self: self.system.states)
     dt = property(lambda self: self.system.dt)
 
@@ -194,16 +222,13 @@ class ByRule(Map):
 
 
 def _countable(system):
-    """The system, with those of the systems inside it by their rule whose ``run`` leaves the arrays
-    that count: a stack that went through its steps as a whole would count its lower layers twice,
-    and make the layers wait for one another."""
-    if _run(system, 1) is not None:
+    """The system, with ``ByRule`` around those inside it whose ``run`` cannot be counted: a whole
+    stack by its rule would count its lower layers twice, and make each layer wait for the other."""
+    if _count_run(system, 1) is not None:
         return system
-    inside = (
-        {each.name: getattr(system, each.name) for each in fields(system)}
-        if is_dataclass(system)
-        else {}
-    )
+    inside = {}
+    if is_dataclass(system):
+        inside = {each.name: getattr(system, each.name) for each in fields(system)}
     parts = {
         name: tuple(map(_countable, value)) if isinstance(value, tuple) else _countable(value)
         for name, value in inside.items()
@@ -211,128 +236,140 @@ def _countable(system):
         or (isinstance(value, tuple) and value and all(isinstance(part, Map) for part in value))
     }
     changed = replace(system, **parts) if parts else system
-    return changed if parts and _run(changed, 1) is not None else ByRule(system)
+    return changed if parts and _count_run(changed, 1) is not None else ByRule(system)
 
 
+@public
 def match(
-    names,
+    models: str | Sequence[str],
     *,
-    budget,
-    on="parameters",
-    length=256,
-    inputs=1,
-    outputs=None,
-    layers=1,
-    multiple=1,
-    most=8192,
-    options=None,
-    **shared,
-):
-    """Widths at which models cost the same, so that a comparison between them is fair.
+    budget: float | tuple[str, int],
+    quantity: str = "parameters",
+    length: int = 256,
+    inputs: int = 1,
+    outputs: int | None = None,
+    layers: int = 1,
+    multiple: int = 1,
+    max_units: int = 8192,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    **shared: Any,
+) -> Dataset:
+    """Find widths at which models cost the same, so that a comparison between them is fair.
 
-    For each name the number of units whose cost comes nearest to the budget, in ratio, found by
+    For each model the number of units whose cost is nearest to the budget, in ratio, found by
     bisection on models that are built and counted.
 
-    Parameters: names of ``dm.models``; budget, a number, or a name among them with its units, e.g.
-    ("lstm", 64), whose cost is then the budget; on, "parameters", "state" (numbers that the state
-    holds) or "operations" (of a sequence of ``length`` steps); inputs, outputs, layers and the
-    other keywords go to ``dm.models.get``, options[name] only to that model; units are multiples of
-    ``multiple`` (heads that must divide them), at most ``most``.
+    Parameters
+    ----------
+    models : str or sequence of str
+        Names of ``dm.models``.
+    budget : float or (str, int)
+        A cost, or a name and its units, e.g. ("lstm", 64), whose cost is the budget.
+    quantity : {"parameters", "state", "operations"}
+        What costs the same: numbers that can be trained, numbers that the state holds, or
+        operations of a sequence of ``length`` steps.
+    length : int
+        Steps of that sequence.
+    inputs, outputs, layers : int
+        Of every model, as in ``dm.models.get``.
+    multiple : int
+        Units are multiples of it (heads that must divide them).
+    max_units : int
+        Largest number of units tried.
+    options : dict, optional
+        Options of single models: {name: {option: value}}.
+    **shared
+        Options of all models, as in ``dm.models.get``.
 
-    Returns a Dataset over ``model``: units, parameters, state_size, operations, deviation (cost
-    over budget, less 1); attribute budget. Raises UnknownNameError for a name, ValueError where
-    even the narrowest model costs more than 1.5 times the budget, or the widest less.
+    Returns
+    -------
+    xarray.Dataset
+        units : (model,), 1
+            Units of each layer.
+        parameters : (model,), 1
+            Numbers that can be trained.
+        state_size : (model,), 1
+            Numbers that the state holds.
+        operations : (model,), 1
+            Operations of ``length`` steps.
+        deviation : (model,), 1
+            Cost over budget, minus 1.
 
-    >>> found = match(["tanh", "lstm"], budget=10_000, inputs=8)
+    Raises
+    ------
+    UnknownNameError
+        For a name that is no model, or options of a model that is not compared.
+    ValueError
+        If even the narrowest model costs more than 1.5 times the budget, or the widest less.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> found = dm.analysis.match(["tanh", "lstm"], budget=10_000, inputs=8)
     >>> found.units.values.tolist(), bool(abs(found.deviation).max() < 0.03)
     ([96, 46], True)
     """
-    names, options = [names] if isinstance(names, str) else list(names), options or {}
-    if on not in ON:
-        raise ValueError(f"on = {on!r}: must be parameters, state or operations")
-    for name in options:
+    names, given = [models] if isinstance(models, str) else list(models), options or {}
+    choice("quantity", quantity, MATCHED_VARIABLES)
+    for name in given:
         if name not in names:
             raise UnknownNameError("model of this comparison", name, names)
-    multiple, most, length = (
-        integer("multiple", multiple, 1),
-        integer("most", most, 1),
-        integer("length", length, 1),
-    )
+    multiple, max_units = integer("multiple", multiple), integer("max_units", max_units)
+    length = integer("length", length)
+    ends = {"inputs": inputs, "outputs": outputs, "layers": layers}
 
     def build(name, units):
-        return get(
-            name,
-            units=units,
-            inputs=inputs,
-            outputs=outputs,
-            layers=layers,
-            **(shared | options.get(name, {})),
-        )
+        return get(name, units=units, **ends, **(shared | given.get(name, {})))
 
-    def count(model, kind=on):
-        return (
-            parameters(model)
-            if kind == "parameters"
-            else model.size
-            if kind == "state"
-            else _operations(_run(_countable(model), length)[0])
-        )
+    def count(model, kind=quantity):
+        if kind == "parameters":
+            return count_parameters(model)
+        if kind == "state":
+            return model.size
+        return _operations(_count_run(_countable(model), length)[0])
 
     if isinstance(budget, (tuple, list)) and len(budget) == 2:
-        budget = count(build(*budget))
-    elif not (np.isfinite(number("budget", budget)) and budget > 0):
-        raise ValueError(f"budget = {budget}: must be a number above 0, or a name and its units")
+        allowed = count(build(*budget))
+    else:
+        allowed = number("budget", budget, above=0)
     units = [
-        _nearest(lambda u, name=name: count(build(name, u)), budget, multiple, most, name)
+        _nearest_units(
+            lambda u, name=name: count(build(name, u)), allowed, multiple, max_units, name
+        )
         for name in names
     ]
     built = [build(name, each) for name, each in zip(names, units, strict=True)]
-    found = {kind: [count(model, kind) for model in built] for kind in ON}
-    variables = {"units": ("model", units, "1", "units of each layer")} | {
-        label: ("model", found[kind], "1", text)
-        for (kind, label), text in zip(
-            ON.items(),
-            (
-                "numbers that can be trained",
-                "numbers that the state holds",
-                f"operations of {length} steps",
-            ),
-            strict=True,
-        )
+    costs = {kind: [count(model, kind) for model in built] for kind in MATCHED_VARIABLES}
+    variables: dict[str, tuple] = {"units": ("model", units, "1", "units of each layer")}
+    for kind, name in MATCHED_VARIABLES.items():
+        variables[name] = ("model", costs[kind], "1", LONG_NAMES[name])
+    deviation = np.array(costs[quantity]) / allowed - 1
+    variables["deviation"] = ("model", deviation, "1", "cost over budget, minus 1")
+    settings = {
+        "budget": allowed,
+        "quantity": quantity,
+        "length": length,
+        "multiple": multiple,
+        **ends,
     }
-    variables["deviation"] = (
-        "model",
-        np.array(found[on]) / budget - 1,
-        "1",
-        "cost over budget, less 1",
-    )
     return dataset(
         variables,
         {"model": ("model", names, "1", "model")},
-        title=f"models matched on {on}",
+        title=f"models matched on {quantity}",
         source=SOURCE,
-        parameters={
-            "budget": budget,
-            "on": on,
-            "length": length,
-            "inputs": inputs,
-            "outputs": outputs,
-            "layers": layers,
-            "multiple": multiple,
-        }
-        | shared,
+        parameters=settings | shared,
     )
 
 
-def _nearest(count, budget, multiple, most, name):
+def _nearest_units(count, budget, multiple, max_units, name):
     """The multiple whose cost is nearest to the budget in ratio; costs grow with it."""
     low, high = 1, 1
     while count(high * multiple) < budget:
         low, high = high, 2 * high
-        if high * multiple > 2 * most:
+        if high * multiple > 2 * max_units:
             raise ValueError(
                 f"{name} of {low * multiple} units costs less than the budget of "
-                f"{budget}: raise most = {most}, or lower the budget"
+                f"{budget}: raise max_units = {max_units}, or lower the budget"
             )
     while high - low > 1:
         middle = (low + high) // 2

@@ -1,14 +1,22 @@
-"""Arrays that count: the multiply-adds and elementwise operations that any rule does, from the
-shapes of what it is given."""
+"""Arrays that count the multiply-adds and elementwise operations of a rule, from shapes alone."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log2, prod
+from typing import ClassVar
 
 import numpy as np
 
 from ...arrays import Numpy
 
-FREE = {
+
+class UncountedError(TypeError):
+    """An operation of unknown cost, or a conversion after which nothing would be counted."""
+
+
+# numpy functions that move numbers about, and count nothing
+FREE_FUNCTIONS = {
     "concatenate",
     "stack",
     "reshape",
@@ -45,9 +53,10 @@ FREE = {
     "result_type",
     "diagonal",
 }
-EACH = {"where", "clip", "nan_to_num"}  # one operation for each number that comes out
-# one for each that goes in
-OVER = {
+# one operation for each number of the result
+PER_RESULT_FUNCTIONS = {"where", "clip", "nan_to_num"}
+# one operation for each number of the argument
+REDUCTIONS = {
     "sum",
     "mean",
     "max",
@@ -62,8 +71,7 @@ OVER = {
     "argmin",
     "trace",
 }
-# on complex numbers; others 8
-HEAVY = {
+OPERATIONS_OF_COMPLEX_UFUNCS = {
     "multiply": 6,
     "divide": 11,
     "absolute": 4,
@@ -72,12 +80,13 @@ HEAVY = {
     "negative": 2,
     "conjugate": 1,
 }
+OPERATIONS_OF_OTHER_COMPLEX_UFUNCS = 8
 
 
 @dataclass
 class Tally:
-    """What has been counted: products with a sum (one multiply-add each), elementwise operations,
-    and numbers made by either."""
+    """Counts of multiply-adds (a product and its sum), of elementwise operations, and of the
+    numbers that either computes."""
 
     multiply_adds: int = 0
     elementwise: int = 0
@@ -94,9 +103,9 @@ class Counted(np.lib.mixins.NDArrayOperatorsMixin):
     """An array whose operations are counted, with the length of the chain of operations that led to
     it (``depth``).
 
-    A tanh, an exponential, an addition or a comparison counts one for each number that comes out, a
-    sum one for each that goes in; a matrix product one multiply-add for each pair; moving numbers
-    about counts nothing, nor does what is done with plain arrays alone. Complex numbers count as
+    A tanh, an exponential, an addition or a comparison counts one for each number of the result, a
+    sum one for each of its argument; a matrix product one multiply-add for each pair; copies,
+    slices and operations on plain arrays alone count nothing. Complex numbers count as
     their real and imaginary parts do; a Fourier transform of length n counts 5 n log2 n, of real
     numbers half of it.
 
@@ -107,6 +116,7 @@ class Counted(np.lib.mixins.NDArrayOperatorsMixin):
     """
 
     __slots__ = ("value", "tally", "depth")
+    __namespace__: ClassVar[type[Numpy]]  # Counting, set below
 
     def __init__(self, value, tally, depth=0):
         self.value, self.tally, self.depth = value, tally, depth
@@ -135,15 +145,15 @@ class Counted(np.lib.mixins.NDArrayOperatorsMixin):
         return bool(self.value)
 
     def __array__(self, *_, **__):
-        raise TypeError(
-            "an array that counts cannot become a plain one: what follows would not be counted"
+        raise UncountedError(
+            "a counting array cannot become a plain one: what follows would not be counted"
         )
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         if method == "reduce":
-            return _counted("sum", lambda *a: ufunc.reduce(*a, **kwargs), inputs)
+            return _apply("sum", lambda *a: ufunc.reduce(*a, **kwargs), inputs)
         if method != "__call__" or kwargs:
-            raise TypeError(
+            raise UncountedError(
                 f"the operations of numpy's {ufunc.__name__}.{method} with "
                 f"{', '.join(kwargs) or 'no options'} are not known"
             )
@@ -151,10 +161,14 @@ class Counted(np.lib.mixins.NDArrayOperatorsMixin):
             return _product(*inputs)
         plain = _plain(inputs)
         value = ufunc(*plain)
-        heavy = HEAVY.get(ufunc.__name__, 8) if any(np.iscomplexobj(a) for a in plain) else 1
-        if heavy == 6 and not all(np.iscomplexobj(a) for a in plain):
-            heavy = 2  # a real factor
-        return _made(value, inputs, elementwise=heavy * np.size(value))
+        operations, complex_args = 1, [np.iscomplexobj(a) for a in plain]
+        if any(complex_args):
+            operations = OPERATIONS_OF_COMPLEX_UFUNCS.get(
+                ufunc.__name__, OPERATIONS_OF_OTHER_COMPLEX_UFUNCS
+            )
+        if ufunc is np.multiply and any(complex_args) and not all(complex_args):
+            operations = 2  # a real factor
+        return _counted(value, inputs, elementwise=operations * np.size(value))
 
     def __array_function__(self, function, types, args, kwargs):
         name = function.__name__
@@ -164,12 +178,12 @@ class Counted(np.lib.mixins.NDArrayOperatorsMixin):
             return _einsum(args, kwargs)
         if name == "solve":
             return _solved(*args)
-        if name not in FREE | EACH | OVER:
-            raise TypeError(
+        if name not in FREE_FUNCTIONS | PER_RESULT_FUNCTIONS | REDUCTIONS:
+            raise UncountedError(
                 f"the operations of numpy's {name} are not known: add it to "
                 f"{__name__}, or write it with dynmem's vocabulary"
             )
-        return _counted(name, lambda *a: function(*a, **kwargs), args)
+        return _apply(name, lambda *a: function(*a, **kwargs), args)
 
     def _moved(self, value):
         return Counted(value, self.tally, self.depth)
@@ -220,17 +234,17 @@ def _plain(args):
     ]
 
 
-def _inside(args):
+def _counted_args(args):
     for a in args:
         if isinstance(a, Counted):
             yield a
         elif isinstance(a, (list, tuple)):
-            yield from _inside(a)
+            yield from _counted_args(a)
 
 
-def _made(value, args, *, multiply_adds=0, elementwise=0, step=1):
+def _counted(value, args, *, multiply_adds=0, elementwise=0, step=1):
     """The result of an operation, wrapped and counted."""
-    counted = list(_inside(args))
+    counted = list(_counted_args(args))
     tally, depth = counted[0].tally, max(a.depth for a in counted)
     if isinstance(value, (list, tuple)):
         return type(value)(
@@ -246,24 +260,28 @@ def _made(value, args, *, multiply_adds=0, elementwise=0, step=1):
     return Counted(value, tally, depth + step)
 
 
-def _counted(name, function, args):
+def _apply(name, function, args):
     plain = _plain(args)
     value = function(*plain)
-    if name in FREE:
-        return _made(value, args, step=0)
-    work = np.size(value) if name in EACH else max(np.size(a.value) for a in _inside(args))
-    return _made(value, args, elementwise=work * (2 if np.iscomplexobj(value) else 1))
+    if name in FREE_FUNCTIONS:
+        return _counted(value, args, step=0)
+    work = (
+        np.size(value)
+        if name in PER_RESULT_FUNCTIONS
+        else max(np.size(a.value) for a in _counted_args(args))
+    )
+    return _counted(value, args, elementwise=work * (2 if np.iscomplexobj(value) else 1))
 
 
 def _weight(*arrays):
-    """Real multiply-adds in one product of these."""
+    """Real multiply-adds in one product of numbers of these arrays."""
     return prod(2 if np.iscomplexobj(a) else 1 for a in arrays)
 
 
 def _product(a, b):
     left, right = _plain((a, b))
     value = np.matmul(left, right)
-    return _made(
+    return _counted(
         value, (a, b), multiply_adds=_weight(left, right) * np.size(value) * left.shape[-1]
     )
 
@@ -274,13 +292,13 @@ def _einsum(args, kwargs):
     value = np.einsum(formula, *plain, **kwargs)
     # each product of ones adds 1
     products = np.einsum(formula, *(np.ones(np.shape(a)) for a in plain)).sum()
-    return _made(value, operands, multiply_adds=_weight(*plain) * products)
+    return _counted(value, operands, multiply_adds=_weight(*plain) * products)
 
 
 def _solved(a, b):
     left, right = _plain((a, b))
     value, n = np.linalg.solve(left, right), left.shape[-1]
-    return _made(
+    return _counted(
         value,
         (a, b),
         multiply_adds=_weight(left, right) * (np.size(left) * n / 3 + n * np.size(value)),
@@ -292,21 +310,21 @@ def _transformed(function, args, kwargs):
     axis = kwargs.get("axis", -1)
     longer = max(value.shape[axis], args[0].shape[axis])
     halves = max(value.size, args[0].size) * (0.5 if "r" in function.__name__[:2] else 1.0)
-    return _made(value, args, elementwise=5 * halves * max(1.0, log2(longer)))
+    return _counted(value, args, elementwise=5 * halves * max(1.0, log2(longer)))
 
 
 class Counting(Numpy):
-    """The vocabulary on counting arrays: one operation each where numpy needs several, and a loop
-    counted by one of its steps."""
+    """The functions of ``dynmem.arrays`` on counting arrays: one operation each where numpy needs
+    several, and a loop counted by two of its steps."""
 
     detach = staticmethod(lambda x: x.value)
     complex = staticmethod(
-        lambda real, imaginary: _made(
+        lambda real, imaginary: _counted(
             Numpy.complex(*_plain((real, imaginary))), (real, imaginary), step=0
         )
     )
-    sigmoid = staticmethod(lambda x: _made(Numpy.sigmoid(x.value), (x,), elementwise=x.size))
-    erf = staticmethod(lambda x: _made(Numpy.erf(x.value), (x,), elementwise=x.size))
+    sigmoid = staticmethod(lambda x: _counted(Numpy.sigmoid(x.value), (x,), elementwise=x.size))
+    erf = staticmethod(lambda x: _counted(Numpy.erf(x.value), (x,), elementwise=x.size))
 
     @staticmethod
     def unroll(system, x, u):
@@ -315,20 +333,20 @@ class Counting(Numpy):
         length, now = u.shape[-2], u[..., 0, :] if system.inputs else None
         first = x if isinstance(x, Counted) else Counted(np.asarray(x), u.tally)
         one = system.rule(first, now)
-        tally, kept = Tally(), u.tally
+        tally, total = Tally(), u.tally
         two = system.rule(
             Counted(one.value, tally, one.depth),
             None if now is None else Counted(now.value, tally, now.depth),
         )
-        kept.add(tally, length - 1)
+        total.add(tally, length - 1)
         chain = max(0, two.depth - one.depth)
         last = Counted(
-            two.value if length > 1 else one.value, kept, one.depth + (length - 1) * chain
+            two.value if length > 1 else one.value, total, one.depth + (length - 1) * chain
         )
         states = np.broadcast_to(
             last.value[..., None, :], (*last.shape[:-1], length, last.shape[-1])
         )
-        return system.output(Counted(states, kept, last.depth), u if system.inputs else None), last
+        return system.output(Counted(states, total, last.depth), u if system.inputs else None), last
 
 
 Counted.__namespace__ = Counting

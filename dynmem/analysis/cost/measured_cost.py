@@ -1,95 +1,151 @@
-"""What a model costs on this machine: seconds forward and backward against length, slopes, and
-where one model becomes cheaper than another."""
+"""Cost of a model on this machine: seconds forward and backward against length, slopes, and the
+lengths at which one model becomes cheaper than another."""
+
+from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import NotFiniteError
 from ...labels import dataset
-from ...runtime.validation import integer
+from ...runtime.validation import choice, generator, integer, number, public
 from ...system import Map, as_system, map_arrays
+from ...typing import ArrayLike, Rng
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+    from xarray import Dataset
 
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 SOURCE = (
-    "medians of passes taken in turn, so that a busy machine slows all alike; errors from "
+    "medians of passes taken in turn, so that other load slows all models alike; errors from "
     "the rounds"
 )
+QUARTILES_TO_MEDIAN_ERROR = 1.2533 / 1.349  # of normal numbers, times 1/sqrt(rounds)
 
 
+@public
 def measured_cost(
-    models,
+    models: Mapping[str, Map | Module],
     *,
-    lengths,
-    batch=4,
-    rounds=5,
-    dtype="float32",
-    clock="wall",
-    limit=None,
-    features=None,
-    rng=0,
-):
-    """Seconds of a pass forward, and of one forward and backward, against the length of the
-    sequence, with slopes and crossovers.
+    lengths: ArrayLike,
+    batch: int = 4,
+    rounds: int = 5,
+    dtype: str = "float32",
+    clock: str = "wall",
+    limit: float | None = None,
+    features: int | None = None,
+    rng: Rng = 0,
+) -> Dataset:
+    """Measure seconds of a pass forward, and forward and backward, against the sequence length.
 
-    All models run in turn at each length, in every round, after one pass to warm up. The backward
-    pass leads from the sum of squares of the outputs to every weight. Threads are as torch has
-    them.
+    All models run in turn at each length, in every round, after one warm-up pass. The backward
+    pass leads from the sum of squares of the outputs to every weight. The number of threads is that
+    of torch.
 
-    Parameters: models, a dict of Maps or torch modules (batch, time, features) by name; lengths, at
-    least two numbers of steps; batch; rounds; dtype; clock, "wall", or "processor" for the seconds
-    of all cores, which other processes do not lengthen; limit, seconds: a model whose pass took
-    longer is not tried at greater lengths; features of torch modules, if they do not say
-    ``input_size``.
+    Parameters
+    ----------
+    models : dict of {str: Map or torch.nn.Module}
+        Models by name; a module maps (batch, time, features) to the same.
+    lengths : array_like of int
+        At least two numbers of steps.
+    batch : int
+        Sequences in a batch.
+    rounds : int
+        Number of rounds, at least 2.
+    dtype : {"float32", "float64"}
+        Of weights and inputs.
+    clock : {"wall", "processor"}
+        "processor" counts the seconds of all cores, which other processes do not lengthen.
+    limit : float, optional
+        Seconds: a model whose pass took longer is not run at greater lengths.
+    features : int, optional
+        Of torch modules that have no ``input_size``.
+    rng : int, Generator or None
+        Of the inputs.
 
-    Returns a Dataset over ``model``, ``versus`` and ``length``: forward_seconds, training_seconds
-    (forward and backward), each with ``_error`` (of the median); measured (False beyond the limit,
-    where seconds are inf); slope(model) of ln training_seconds over ln length, over the upper half
-    of its lengths, with slope_error; crossover(model, versus), the length from which on ``versus``
-    trains faster than ``model``: 0 where it does at all lengths, inf where it does not at the last;
-    crossover_error, and crossover_agreement, the part of the rounds that put it between the same or
-    neighbouring lengths.
+    Returns
+    -------
+    xarray.Dataset
+        forward_seconds : (model, length), s
+            Median over the rounds.
+        forward_seconds_error : (model, length), s
+            Standard error.
+        training_seconds : (model, length), s
+            Median, forward and backward; infinite beyond the limit.
+        training_seconds_error : (model, length), s
+            Standard error.
+        measured : (model, length), 1
+            Whether the model was run at that length.
+        slope : (model,), 1
+            Of ln training_seconds over ln length, over the upper half of its lengths.
+        slope_error : (model,), 1
+            Standard error.
+        crossover : (model, versus), step
+            Length from which ``versus`` trains faster than ``model``: 0 where it does at all
+            lengths, infinite where it does not at the last.
+        crossover_error : (model, versus), step
+            Standard error.
+        crossover_agreement : (model, versus), 1
+            Part of the rounds that put the crossover at the same or a neighbouring length.
 
+    Raises
+    ------
+    TypeError
+        If the models are no dict, or one is a Flow.
+    ValueError
+        If there are fewer than two lengths, or a model has no input.
+    NotFiniteError
+        If outputs become infinite or NaN.
+
+    Examples
+    --------
     >>> import dynmem as dm
     >>> cells = {name: dm.models.get(name, units=4, inputs=2) for name in ("tanh", "lstm")}
-    >>> found = measured_cost(cells, lengths=[8, 16], batch=1, rounds=2)
+    >>> found = dm.analysis.measured_cost(cells, lengths=[8, 16], batch=1, rounds=2)
     >>> found.training_seconds.dims, bool((found.training_seconds > 0).all())
     (('model', 'length'), True)
     """
-    if not isinstance(models, dict) or not models:
+    if not isinstance(models, Mapping) or not models:
         raise TypeError(
             f"models must be a dict of models by name, at least one, got {models!r:.60}"
         )
-    lengths = np.unique(
-        [integer("lengths", value, 1) for value in np.atleast_1d(np.asarray(lengths, dtype=object))]
-    )
-    if len(lengths) < 2:
-        raise ValueError(f"lengths = {lengths.tolist()}: a slope needs at least two")
-    if clock not in CLOCKS or dtype not in ("float32", "float64"):
-        raise ValueError(
-            f"clock is wall or processor, dtype float32 or float64, got {clock!r} and {dtype!r}"
-        )
-    batch, rounds = integer("batch", batch, 1), integer("rounds", rounds, 2)
+    given = np.atleast_1d(np.asarray(lengths, dtype=object))
+    steps = np.unique([integer("lengths", value) for value in given])
+    if len(steps) < 2:
+        raise ValueError(f"lengths = {steps.tolist()}: a slope needs at least two")
+    choice("clock", clock, CLOCKS)
+    choice("dtype", dtype, ("float32", "float64"))
+    batch, rounds = integer("batch", batch), integer("rounds", rounds, 2)
+    limit = None if limit is None else number("limit", limit, above=0)
     passes = {
         name: _passes(name, model, batch, dtype, features, rng) for name, model in models.items()
     }
-    # round, model, length, forward or both
-    seconds = np.full((rounds, len(models), len(lengths), 2), np.inf)
-    tried = np.ones((len(models), len(lengths)), bool)
+    seconds = _measure(passes, steps, rounds, CLOCKS[clock], limit)
+    settings = {"batch": batch, "rounds": rounds, "dtype": dtype, "clock": clock, "limit": limit}
+    return cost_curves(seconds, steps, list(models), parameters=settings, seed=rng)
+
+
+def _measure(passes, lengths, rounds, now, limit):
+    """Seconds (round, model, length, forward or both), inf beyond the limit."""
+    seconds = np.full((rounds, len(passes), len(lengths), 2), np.inf)
+    within_limit = np.ones((len(passes), len(lengths)), bool)
     for j, length in enumerate(lengths):
-        for turn in range(-1, rounds):  # the first warms up
+        for turn in range(-1, rounds):  # the first is the warm-up
             for i, (prepare, forward, both) in enumerate(passes.values()):
-                if not tried[i, j]:
+                if not within_limit[i, j]:
                     continue
                 u = prepare(int(length))
-                found = [_timed(function, u, CLOCKS[clock]) for function in (forward, both)]
+                found = [_timed(function, u, now) for function in (forward, both)]
                 if turn >= 0:
                     seconds[turn, i, j] = found
         if limit is not None:
-            tried[:, j + 1 :] &= (np.median(seconds[:, :, j, 1], axis=0) <= limit)[:, None]
-    told = {"batch": batch, "rounds": rounds, "dtype": dtype, "clock": clock, "limit": limit}
-    return cost_curves(seconds, lengths, list(models), parameters=told, seed=rng)
+            within_limit[:, j + 1 :] &= (np.median(seconds[:, :, j, 1], axis=0) <= limit)[:, None]
+    return seconds
 
 
 def _timed(function, u, now):
@@ -99,15 +155,15 @@ def _timed(function, u, now):
 
 
 def _passes(name, model, batch, dtype, features, rng):
-    """Functions that make an input of a length, run forward, and run forward and backward."""
+    """Functions that draw an input of a length, run forward, and run forward and backward."""
     import torch
 
-    kind, noise = getattr(torch, dtype), np.random.default_rng(rng)
+    kind, noise = getattr(torch, dtype), generator(rng)
     if hasattr(model, "named_parameters"):
         module = copy.deepcopy(model).to(kind)
         width = features or getattr(model, "input_size", None)
         if width is None:
-            raise ValueError(f"{name} does not say how many features it takes: pass features=")
+            raise ValueError(f"{name} has no input_size: pass features=, their number")
         weights, run = list(module.parameters()), lambda u: _first(module(u))
     else:
         system = as_system(model, Map)
@@ -124,8 +180,8 @@ def _passes(name, model, batch, dtype, features, rng):
             return tensors[id(array)]
 
         def run(u):
-            twin = map_arrays(system, leaf)  # made anew: what it caches belongs to one pass
-            return twin.run(u.new_zeros(len(u), system.size), u)[0]
+            copied = map_arrays(system, leaf)  # anew: cached properties belong to one pass
+            return copied.run(u.new_zeros(len(u), system.size), u)[0]
 
         map_arrays(system, leaf)
         weights = [tensor for tensor in tensors.values() if tensor.requires_grad and tensor.numel()]
@@ -156,44 +212,36 @@ def cost_curves(seconds, lengths, names, *, parameters=None, seed=None):
     """Medians, slopes and crossovers of seconds (rounds, models, lengths, 2), forward and both
     ways; inf where nothing was measured."""
     seconds, lengths = np.asarray(seconds, float), np.asarray(lengths, float)
-    middle = np.median(seconds, axis=0)
-    with np.errstate(invalid="ignore"):
-        quartiles = np.quantile(np.where(np.isfinite(seconds), seconds, 0.0), (0.25, 0.75), axis=0)
-    # of a median of normal numbers, from the quartiles
-    error = 1.2533 / 1.349 * (quartiles[1] - quartiles[0]) / np.sqrt(len(seconds))
+    median = np.median(seconds, axis=0)
+    finite = np.where(np.isfinite(seconds), seconds, 0.0)
+    quartiles = np.quantile(finite, (0.25, 0.75), axis=0)
+    error = QUARTILES_TO_MEDIAN_ERROR * (quartiles[1] - quartiles[0]) / np.sqrt(len(seconds))
     training = seconds[..., 1]
-    slopes = np.array([[_slope(lengths, curve) for curve in turn] for turn in training])
-    crossing, crossing_error, agreement = _crossovers(training, middle[..., 1], lengths)
-    per_model, pair = ("model", "length"), ("model", "versus")
+    slope = [_slope(lengths, curve) for curve in median[..., 1]]
+    by_round = np.array([[_slope(lengths, curve) for curve in turn] for turn in training])
+    slope_error = by_round.std(axis=0, ddof=1) / np.sqrt(len(by_round))
+    crossing, crossing_error, agreement = _crossovers(training, median[..., 1], lengths)
+    curve, pair = ("model", "length"), ("model", "versus")
+    of_median = "standard error of the median"
     variables = {
-        "forward_seconds": (per_model, middle[..., 0], "s", "median seconds of a pass forward"),
-        "forward_seconds_error": (per_model, error[..., 0], "s", "standard error of the median"),
+        "forward_seconds": (curve, median[..., 0], "s", "median seconds of a pass forward"),
+        "forward_seconds_error": (curve, error[..., 0], "s", of_median),
         "training_seconds": (
-            per_model,
-            middle[..., 1],
+            curve,
+            median[..., 1],
             "s",
             "median seconds of a pass forward and backward",
         ),
-        "training_seconds_error": (per_model, error[..., 1], "s", "standard error of the median"),
+        "training_seconds_error": (curve, error[..., 1], "s", of_median),
         "measured": (
-            per_model,
-            np.isfinite(middle[..., 1]),
+            curve,
+            np.isfinite(median[..., 1]),
             "1",
-            "whether the model was tried at that length",
+            "whether the model was run at that length",
         ),
-        "slope": (
-            "model",
-            [_slope(lengths, curve) for curve in middle[..., 1]],
-            "1",
-            "slope of ln seconds over ln length, forward and backward",
-        ),
-        "slope_error": (
-            "model",
-            slopes.std(axis=0, ddof=1) / np.sqrt(len(slopes)),
-            "1",
-            "standard error of the slope",
-        ),
-        "crossover": (pair, crossing, "step", "length from which on the other model trains faster"),
+        "slope": ("model", slope, "1", "slope of ln seconds over ln length, forward and backward"),
+        "slope_error": ("model", slope_error, "1", "standard error of the slope"),
+        "crossover": (pair, crossing, "step", "length from which the other model trains faster"),
         "crossover_error": (pair, crossing_error, "step", "standard error of the crossover"),
         "crossover_agreement": (
             pair,
@@ -227,40 +275,33 @@ def _slope(lengths, seconds):
     return float(np.polyfit(x[upper], y[upper], 1)[0])
 
 
-def _crossovers(rounds, middle, lengths):
+def _crossovers(rounds, median, lengths):
     """Crossovers (model, versus) of the medians, their errors, and the part of the rounds that
     agree."""
-    models = len(middle)
-    found, error, agreement = (
-        np.full((models, models), np.inf),
-        np.zeros((models, models)),
-        np.ones((models, models)),
-    )
-    for i in range(models):
-        for j in range(models):
-            if i == j:
-                continue
-            found[i, j] = crossover(lengths, middle[i], middle[j])
-            each = np.array([crossover(lengths, turn[i], turn[j]) for turn in rounds])
-            places = np.searchsorted(lengths, np.append(each, found[i, j]))
-            agreement[i, j] = (abs(places[:-1] - places[-1]) <= 1).mean()
-            finite = each[np.isfinite(each) & (each > 0)]
-            if 0 < found[i, j] < np.inf:
-                error[i, j] = (
-                    finite.std(ddof=1) / np.sqrt(len(finite)) if len(finite) > 1 else np.inf
-                )
+    shape = (len(median), len(median))
+    found, error, agreement = np.full(shape, np.inf), np.zeros(shape), np.ones(shape)
+    for i, j in np.argwhere(~np.eye(len(median), dtype=bool)):
+        found[i, j] = crossover(lengths, median[i], median[j])
+        each = np.array([crossover(lengths, turn[i], turn[j]) for turn in rounds])
+        places = np.searchsorted(lengths, np.append(each, found[i, j]))
+        agreement[i, j] = (abs(places[:-1] - places[-1]) <= 1).mean()
+        inside = each[np.isfinite(each) & (each > 0)]
+        if 0 < found[i, j] < np.inf:
+            many = len(inside) > 1
+            error[i, j] = inside.std(ddof=1) / np.sqrt(len(inside)) if many else np.inf
     return found, error, agreement
 
 
 def crossover(lengths, first, second):
-    """The length from which on the second curve lies below the first: 0 where it does everywhere,
-    inf where it does not at the end; a curve that is inf lies above every other.
+    """The length from which the second curve is below the first: 0 where it is everywhere, inf
+    where it is not at the end; a curve that is inf is above every other.
 
-    >>> round(crossover(np.array([1.0, 4.0, 16.0]), np.array([1.0, 16.0, 256.0]), np.array([2.0, 8.0, 32.0])), 9)
+    >>> lengths = np.array([1.0, 4.0, 16.0])
+    >>> round(crossover(lengths, lengths**2, 2 * lengths), 9)
     2.0
     """
-    seen = np.isfinite(first) | np.isfinite(second)
-    lengths, first, second = lengths[seen], first[seen], second[seen]
+    measured = np.isfinite(first) | np.isfinite(second)
+    lengths, first, second = lengths[measured], first[measured], second[measured]
     below = second < first
     if not below.size or not below[-1]:
         return np.inf

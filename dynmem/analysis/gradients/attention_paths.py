@@ -1,135 +1,181 @@
-"""How gradients go through attention: the direct path and the one through the scores, the length of
-the shortest path, and how thinly it looks."""
+"""Gradients through attention: the path through the values and the one through the scores, and how
+attention spreads over its slots."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...arrays import namespace
-from ...autodiff.jacobian import as_tensor, jacobian
+from ...autodiff.jacobian import as_tensor
 from ...errors import ShapeError
 from ...labels import dataset, describe_system
 from ...models import Attention, Hybrid
 from ...orbits import trajectory
-from ...runtime.validation import integer
-from ...system import Map, System, as_input, as_state, as_system, map_arrays
-from .gradient_norms import lag_axis
+from ...runtime.validation import generator, integer, is_real, public
+from ...system import Map, System, as_system, map_arrays
+from ...typing import ArrayLike, Drive, Rng
+from ..drive import drive_name
+from .window import read_inputs, read_lags, read_start
 
-TOGETHER = 8  # outputs whose gradients are taken in one pass, each by a copy of the sequence
-# states at which the support of the Jacobians is looked up: in each some units of relu may be at
-# rest
-GENERIC = 4
+if TYPE_CHECKING:
+    from xarray import Dataset
+
+OUTPUTS_PER_PASS = 8  # whose gradients one backward pass takes, each with a copy of the sequence
 
 
-class Held:
-    """Weights that carry no derivative: what is left of a gradient is the direct path."""
+class FixedWeights:
+    """Attention weights without derivative, so that the direct path alone has a gradient."""
 
     fused = False
 
-    def attend(self, *given):
-        weights = super().attend(*given)
+    def attend(self, *args):
+        weights = super().attend(*args)
         return namespace(weights).detach(weights)
 
 
 @dataclass(frozen=True, eq=False)
-class HeldAttention(Held, Attention):
-    """Attention with its weights held."""
+class FixedWeightAttention(FixedWeights, Attention):
+    """Attention whose weights have no derivative."""
 
 
 @dataclass(frozen=True, eq=False)
-class HeldHybrid(Held, Hybrid):
-    """Recurrence with attention, with its weights held."""
+class FixedWeightHybrid(FixedWeights, Hybrid):
+    """Recurrence with attention whose weights have no derivative."""
 
 
-HELD = {Attention: HeldAttention, Hybrid: HeldHybrid}
+FIXED_WEIGHT_CLASSES = {Attention: FixedWeightAttention, Hybrid: FixedWeightHybrid}
 
 
-def direct(system):
-    """The same system with the weights of every attention in it held fixed under
-    differentiation."""
+def fix_weights(system: Any) -> Any:
+    """The same system, with every attention in it replaced by one whose weights have no
+    derivative."""
     if isinstance(system, System):
-        kind = next((held for kind, held in HELD.items() if isinstance(system, kind)), type(system))
-        return kind(**{f.name: direct(getattr(system, f.name)) for f in fields(system) if f.init})
-    return type(system)(map(direct, system)) if isinstance(system, (tuple, list)) else system
+        kind = type(system)
+        for base, fixed in FIXED_WEIGHT_CLASSES.items():
+            if isinstance(system, base):
+                kind = fixed
+        values = {f.name: fix_weights(getattr(system, f.name)) for f in fields(system) if f.init}
+        return kind(**values)
+    if isinstance(system, (tuple, list)):
+        return type(system)(map(fix_weights, system))
+    return system
 
 
-def attends(system):
+def has_attention(system: Any) -> bool:
     """Whether there is an attention in a system."""
     if isinstance(system, System):
-        return isinstance(system, tuple(HELD)) or any(
-            attends(getattr(system, f.name)) for f in fields(system)
+        return isinstance(system, tuple(FIXED_WEIGHT_CLASSES)) or any(
+            has_attention(getattr(system, f.name)) for f in fields(system)
         )
-    return isinstance(system, (tuple, list)) and any(map(attends, system))
+    return isinstance(system, (tuple, list)) and any(map(has_attention, system))
 
 
-def attention_paths(system, u=1.0, *, lags, x0=None, rng=0):
-    """Norms of d y_T / d u_(T-lag), split into the path through the values and the one through the
-    scores.
+@public
+def attention_paths(
+    system: Map,
+    x0: ArrayLike | None = None,
+    *,
+    drive: Drive = 1.0,
+    lags: ArrayLike,
+    rng: Rng = 0,
+) -> Dataset:
+    """Split the gradient d y_T / d u_(T-lag) into the path through values and that through scores.
 
-    y_T = sum_j alpha_Tj W u_j depends on u_j directly, alpha_Tj W, and because u_j moves alpha. The
-    direct part is the gradient with every weight alpha in the system held fixed (in a stack that
-    includes the residual connections), the score part is the difference. Norms are
-    |.|_F / sqrt(inputs), as in ``gradient_norms``. A system without attention has the direct path alone.
+    The output of attention, y_T = sum_j alpha_Tj W u_j, depends on u_j directly and because u_j
+    changes the weights:
 
-    system: a Map; u: an array (steps, inputs), of which the output after the last step is taken, or
-    the standard deviation of white noise over as many steps as the largest lag asks for; lags: the
-    largest, or those wanted; x0: start, by default rest (zero). In float64, by backward passes
-    through the whole sequence and no Jacobian of the state, so that a long cache costs no more than
-    its sequence.
+        d y_T / d u_j = alpha_Tj W + sum_i (d alpha_Ti / d u_j) W u_i.
 
-    Returns total_gradient(lag), direct_gradient(lag), score_gradient(lag). Raises ShapeError where
-    the input is shorter than the lags.
+    The direct part is the gradient with every weight alpha in the system held fixed (in a stack
+    this includes the residual connections), the score part is the difference. Norms are
+    |.|_F / sqrt(inputs), as in ``gradient_norms``. Theory: ``dm.theory.attention_paths``.
 
+    Parameters
+    ----------
+    system : Map
+        A system with inputs; without attention, the direct path is all of the gradient.
+    x0 : array_like (n,), optional
+        Start; by default zero, the empty cache.
+    drive : float, array_like (steps, inputs) or callable, optional
+        Input: None (zero), a number (standard deviation of white noise, over max(lags) + 1 steps),
+        an array, of which the output after the last step is taken, or a function (rng, steps) ->
+        array.
+    lags : int or array_like of int
+        Largest lag, or the lags wanted, in steps.
+    rng : int, Generator or None
+        Of the noise.
+
+    Returns
+    -------
+    xarray.Dataset
+        total_gradient : (lag,), 1
+            Norm of d y_T / d u_(T-lag).
+        direct_gradient : (lag,), 1
+            With the weights fixed.
+        score_gradient : (lag,), 1
+            Norm of the difference.
+
+    Raises
+    ------
+    ShapeError
+        If an array is shorter than the lags, or the system has no input.
+
+    Notes
+    -----
+    Backward passes in float64 through the whole sequence, without a Jacobian of the state: a long
+    cache costs no more than its sequence.
+
+    References
+    ----------
+    Vaswani et al. (2017), NeurIPS. Kerg et al. (2020), NeurIPS.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> paths = attention_paths(dm.models.Attention.random(4, 4, window=9, sharpness=0.0), lags=[1, 8])
+    >>> attention = dm.models.Attention.random(4, 4, window=9, sharpness=0.0)
+    >>> paths = dm.analysis.attention_paths(attention, lags=[1, 8])
     >>> paths.score_gradient.values.round(12).tolist(), bool(np.isclose(*paths.direct_gradient))
     ([0.0, 0.0], True)
     """
-    system, lags = as_system(system, Map), lag_axis(lags)
-    steps = int(lags[-1]) + 1
-    u = _inputs(system, u, steps, rng)
-    if u.ndim != 2 or len(u) < steps:
-        raise ShapeError(
-            f"u has shape {u.shape}, lags up to {lags[-1]} need at least ({steps}, {system.inputs})"
-        )
-    x = np.zeros(system.size) if x0 is None else as_state(system, x0, "x0")
-    at = (slice(None), len(u) - 1 - lags)
+    system, wanted = as_system(system, Map), read_lags(lags)
+    if not system.inputs:
+        raise ShapeError(f"{type(system).__name__} takes no input: a gradient path begins at one")
+    draws = generator(rng)
+    u = read_inputs(system, drive, int(wanted[-1]) + 1, draws)
+    x = np.zeros(system.size) if x0 is None else read_start(system, x0, draws)
+    at = (slice(None), len(u) - 1 - wanted)
     total = _last_output_by_inputs(system, u, x)[at]
-    fixed = _last_output_by_inputs(direct(system), u, x)[at] if attends(system) else total
+    fixed = total
+    if has_attention(system):
+        fixed = _last_output_by_inputs(fix_weights(system), u, x)[at]
     return paths_report(
-        lags,
+        wanted,
         total,
         fixed,
         total - fixed,
         title=f"paths of the gradient through {type(system).__name__}",
         source="Vaswani et al. (2017); Kerg et al. (2020)",
-        parameters=describe_system(system),
+        parameters=describe_system(system) | {"drive": drive_name(drive)},
         seed=rng,
     )
-
-
-def _inputs(system, u, steps, rng):
-    """An input of shape (steps, inputs): the array itself, or white noise of this standard
-    deviation."""
-    if isinstance(u, (int, float)):
-        u = float(u) * np.random.default_rng(rng).standard_normal((steps, system.inputs))
-    return as_input(system, u)
 
 
 def _last_output_by_inputs(system, u, x):
     """d y_T / d u_t, shape (outputs, T, inputs), by torch."""
     import torch
 
-    twin, rows = map_arrays(system, as_tensor), []
-    for first in range(0, system.outputs, TOGETHER):
-        outputs = torch.arange(first, min(first + TOGETHER, system.outputs))
-        given = torch.tensor(
-            np.broadcast_to(u, (len(outputs), *u.shape)).copy(), requires_grad=True
-        )
-        last = twin.run(torch.tensor(np.broadcast_to(x, (len(outputs), x.size)).copy()), given)[0][
-            :, -1
-        ]
-        rows.append(torch.autograd.grad(last[torch.arange(len(outputs)), outputs].sum(), given)[0])
+    run, rows = map_arrays(system, as_tensor).run, []
+    for first in range(0, system.outputs, OUTPUTS_PER_PASS):
+        outputs = torch.arange(first, min(first + OUTPUTS_PER_PASS, system.outputs))
+        copies = np.broadcast_to(u, (len(outputs), *u.shape)).copy()
+        inputs = torch.tensor(copies, requires_grad=True)
+        start = torch.tensor(np.broadcast_to(x, (len(outputs), x.size)).copy())
+        last = run(start, inputs)[0][:, -1]
+        wanted = last[torch.arange(len(outputs)), outputs].sum()
+        rows.append(torch.autograd.grad(wanted, inputs)[0])
     return torch.cat(rows).numpy()
 
 
@@ -141,7 +187,7 @@ def paths_report(lags, total, fixed, scores, *, title, source, parameters, seed=
         "direct": (fixed, "the values alone"),
         "score": (scores, "the scores alone"),
     }
-    made = {
+    norms = {
         f"{name}_gradient": (
             "lag",
             np.sqrt((part**2).sum((0, 2)) / part.shape[2]),
@@ -151,7 +197,7 @@ def paths_report(lags, total, fixed, scores, *, title, source, parameters, seed=
         for name, (part, text) in parts.items()
     }
     return dataset(
-        made | variables,
+        norms | variables,
         {"lag": ("lag", lags, "step", "lag")},
         title=title,
         source=source,
@@ -160,31 +206,70 @@ def paths_report(lags, total, fixed, scores, *, title, source, parameters, seed=
     )
 
 
-def attention_dilution(system, u=1.0, *, steps=None, rng=0):
-    """How thinly attention spreads: largest weight, entropy and effective number of slots, at each
-    step from the empty cache.
+@public
+def attention_dilution(
+    system: Attention,
+    x0: ArrayLike | None = None,
+    *,
+    drive: Drive = 1.0,
+    steps: int | None = None,
+    rng: Rng = 0,
+) -> Dataset:
+    """Measure how attention spreads over its slots at each step from the empty cache.
 
-    entropy = -sum_j alpha_j ln alpha_j; effective_slots = exp(entropy), the number of slots of
-    equal weight with that entropy.
+        entropy = -sum_j alpha_j ln alpha_j,    effective slots = exp(entropy),
 
-    system: an Attention; u: an array (steps, N), or the standard deviation of white noise over
-    ``steps`` steps (the window). Returns largest_weight(step, head), entropy(step, head),
-    effective_slots(step, head). Raises TypeError for any other system.
+    the number of slots of equal weight with that entropy. Theory: ``dm.theory.attention_dilution``.
 
+    Parameters
+    ----------
+    system : Attention
+        One attention, such as the mixer of a block, ``system.layers[i].mixer``.
+    x0 : array_like (n,), optional
+        Start; by default the empty cache.
+    drive : float, array_like (steps, inputs) or callable, optional
+        Input: None (zero), a number (standard deviation of white noise), an array, or a function
+        (rng, steps) -> array.
+    steps : int, optional
+        Steps of the noise; by default the window.
+    rng : int, Generator or None
+        Of the noise.
+
+    Returns
+    -------
+    xarray.Dataset
+        largest_weight : (step, head), 1
+            Largest weight.
+        entropy : (step, head), nat
+            Entropy of the weights.
+        effective_slots : (step, head), 1
+            exp(entropy).
+
+    Raises
+    ------
+    TypeError
+        If the system is no Attention.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> attention_dilution(dm.models.Attention.random(4, 4, window=8, sharpness=0.0)).largest_weight[:, 0].values[[0, 1, 7]].round(6).tolist()
+    >>> attention = dm.models.Attention.random(4, 4, window=8, sharpness=0.0)
+    >>> weights = dm.analysis.attention_dilution(attention).largest_weight[:, 0].values
+    >>> weights[[0, 1, 7]].round(6).tolist()
     [1.0, 0.5, 0.125]
     """
     if not isinstance(system, Attention):
         raise TypeError(
-            "attention_dilution looks at the weights of one Attention, got "
-            f"{type(system).__name__}: pass the mixer of a block, "
-            "system.layers[i].mixer"
+            f"attention_dilution takes one Attention, got {type(system).__name__}: pass the mixer "
+            "of a block, system.layers[i].mixer"
         )
-    u = _inputs(system, u, system.window if steps is None else integer("steps", steps, 1), rng)
-    if u.ndim != 2:
-        raise ShapeError(f"u has shape {u.shape}: pass one sequence (steps, {system.inputs})")
-    weights = system.weights(trajectory(system, system.initial(), len(u), u)[1:], u)
+    if steps is None and (drive is None or is_real(drive) or callable(drive)):
+        steps = system.window
+    least = 1 if steps is None else integer("steps", steps)
+    draws = generator(rng)
+    u = read_inputs(system, drive, least, draws)
+    x = system.initial() if x0 is None else read_start(system, x0, draws)
+    weights = system.weights(trajectory(system, x, len(u), u)[1:], u)
     coords = {
         "step": ("step", np.arange(1, len(u) + 1), "step", "step, the first being 1"),
         "head": ("head", np.arange(1, system.heads + 1), "1", "head"),
@@ -195,7 +280,7 @@ def attention_dilution(system, u=1.0, *, steps=None, rng=0):
         coords,
         title="spread of attention",
         source="definition",
-        parameters=describe_system(system),
+        parameters=describe_system(system) | {"drive": drive_name(drive)},
         seed=rng,
     )
 
@@ -219,81 +304,3 @@ def dilution_report(weights, dims, coords, **about):
         coords,
         **about,
     )
-
-
-def path_length(system, *, lags, transient=None, rng=0):
-    """Steps that the shortest gradient path takes from the input u_(T-lag) to the output y_T;
-    infinite where none leads there.
-
-    A step is a row of the Jacobian of the rule or the output that computes: one that only copies a
-    component, as a shift register does, is free, and so is entering. Attention takes 1 whatever the
-    lag, a recurrence lag, dilated convolutions the number of layers that must jump (Vaswani et al.
-    2017, table 1); a readout of a recurrent state takes one more. Which entries of the Jacobians
-    are zero is looked up at states on a noisy orbit, after ``transient`` steps (the number of the
-    lag, so that every cache is filled).
-
-    Returns path_length(lag). For systems whose state has at most a few thousand components.
-
-    >>> import dynmem as dm
-    >>> path_length(dm.models.Tanh.random(3, 2), lags=[0, 1, 7]).path_length.values.tolist()
-    [0.0, 1.0, 7.0]
-    >>> path_length(dm.models.Attention.random(2, 2, window=6), lags=[0, 1, 5, 6]).path_length.values.tolist()
-    [0.0, 1.0, 1.0, inf]
-    """
-    system, lags = as_system(system, Map), lag_axis(lags)
-    if not system.inputs:
-        raise ShapeError(f"{type(system).__name__} takes no input: a path begins at one")
-    longest = int(lags[-1])
-    noise = _inputs(
-        system,
-        1.0,
-        (longest if transient is None else integer("transient", transient, 0)) + GENERIC + 1,
-        rng,
-    )
-    states = trajectory(system, system.initial(rng), len(noise), noise)
-    A, B, C, D = (
-        _support(system, states, noise, wrt, of)
-        for of in ("state", "output")
-        for wrt in ("state", "input")
-    )
-    cost, seen = _steps(A, B), _steps(C, D)
-    distance = _nearest(C, seen)  # of each component of x_T from y_T
-    found = [0.0 if D.any() else _nearest(B, distance).min(initial=np.inf)]
-    for _ in range(longest):
-        distance = _nearest(A, distance + cost)
-        found.append(_nearest(B, distance).min(initial=np.inf))
-    return dataset(
-        {
-            "path_length": (
-                "lag",
-                np.array(found)[lags],
-                "step",
-                "steps of the shortest gradient path",
-            )
-        },
-        {"lag": ("lag", lags, "step", "lag")},
-        title=f"path length of {type(system).__name__}",
-        source="Vaswani et al. (2017), section 4",
-        parameters=describe_system(system),
-        seed=rng,
-    )
-
-
-def _support(system, states, noise, wrt, of):
-    """A Jacobian whose entries are zero only where they are at each of the last states."""
-    support = 0.0
-    for i in range(GENERIC):
-        found = jacobian(system, states[-1 - i - (of == "state")], noise[-1 - i], wrt=wrt, of=of)
-        support = np.where(found != 0, found, support)
-    return support
-
-
-def _steps(*parts):
-    """Cost of each row: 0 where it is a copy of one component, 1 where it computes."""
-    row = np.concatenate(parts, axis=1)
-    return 1.0 - ((np.count_nonzero(row, axis=1) == 1) & (row.sum(axis=1) == 1.0))
-
-
-def _nearest(matrix, distance):
-    """For each column the least distance among the rows that it reaches."""
-    return np.where(matrix != 0, distance[:, None], np.inf).min(axis=0)

@@ -1,7 +1,11 @@
 """Depth as time: the residual stream from block to block, the spectrum of its tangents, and the
 gradient at each layer."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,23 +16,38 @@ from ...models import Attention, Block, Convolution, ConvolutionBlock, Dense, Ne
 from ...models.attention import constant_like
 from ...models.residual import Memoryless
 from ...runtime.threads import one_thread
-from ...runtime.validation import integer
-from ...system import Map, as_input, as_system, map_arrays
+from ...runtime.validation import generator, integer, is_real, public
+from ...system import Map, as_system, map_arrays
+from ...typing import Array, Drive, Rng
+from ..drive import drive_name, drive_values, read_drive
 from ..lyapunov.qr import Frame, random_frame
 from ..lyapunov.tangent_growth import how_many
 
+if TYPE_CHECKING:
+    from torch import Tensor
+    from xarray import Dataset
+
 # mixers whose ``run`` is plain algebra, on dual numbers too
-AT_ONCE = (Attention, Convolution, ConvolutionBlock, Memoryless)
+MIXERS_WITH_ALGEBRAIC_RUN = (Attention, Convolution, ConvolutionBlock, Memoryless)
 SOURCE = "Xiong et al. (2020), On layer normalization in the Transformer architecture, section 3.3"
 
 
 @dataclass(frozen=True, eq=False)
 class Depth(Map):
-    """One residual block as a map of the stream: the state is the stream of all positions (steps x
-    width), a step leads through the block.
+    """One residual block as a map of the stream of all positions, iterated from block to block.
 
-    Iterated, it is a stack whose blocks share their weights. Fields: block, a Block; steps, the
-    number of positions.
+    The state is the stream, steps x width numbers; a step applies the block, so that an orbit is a
+    stack whose blocks share their weights.
+
+    Parameters
+    ----------
+    block : Block
+        The residual block.
+    steps : int
+        Number of positions.
+
+    Examples
+    --------
 
     >>> import dynmem as dm
     >>> block = dm.models.get("attention", units=4, inputs=4, placement="pre", layers=1).layers[1]
@@ -41,66 +60,98 @@ class Depth(Map):
 
     size = property(lambda self: self.steps * self.block.inputs)
 
-    def rule(self, x, u):
-        block, rest = self.block, constant_like(np.zeros((*x.shape[:-1], self.block.size)), x)
+    def rule(self, x: Array, u: Array | None) -> Array:
+        block, zero = self.block, constant_like(np.zeros((*x.shape[:-1], self.block.size)), x)
         stream = x.reshape(*x.shape[:-1], self.steps, block.inputs)
-        return (block.run if isinstance(block.mixer, AT_ONCE) else block.unroll)(rest, stream)[
-            0
-        ].reshape(*x.shape)
+        algebraic = isinstance(block.mixer, MIXERS_WITH_ALGEBRAIC_RUN)
+        return (block.run if algebraic else block.unroll)(zero, stream)[0].reshape(*x.shape)
 
 
-def depth_spectrum(model, u=1.0, *, steps=1, exponents=None, samples=1, rng=0):
-    """Lyapunov spectrum over depth, natural logarithms a block: how the directions of the residual
-    stream grow from block to block.
+@public
+def depth_spectrum(
+    model: Map,
+    *,
+    drive: Drive = 1.0,
+    steps: int = 1,
+    exponents: int | None = None,
+    samples: int = 1,
+    rng: Rng = 0,
+) -> Dataset:
+    """Measure the Lyapunov spectrum over depth: the growth of directions from block to block.
 
-    The stream of ``steps`` positions, steps x width numbers, is a state; each block is a step with
-    its own Jacobian J_l, and a frame goes through J_L ... J_1, orthonormalised after every block.
-    Where the growth changes with depth (Pre-Norm) ``growth`` tells it block by block, and lyapunov
-    is its mean.
+    The residual stream of ``steps`` positions is a state, and each block l a step with a Jacobian
+    J_l of its own. A frame goes through J_L ... J_1, orthonormalised after every block. Where the
+    growth changes with depth (Pre-Norm) ``growth`` gives it block by block, and lyapunov is its
+    mean. Theory: ``dm.theory.depth_spectrum``.
 
     Parameters
     ----------
-    model : a Network with residual blocks (``models.get(..., placement=...)``), or one Block.
-    u : standard deviation of white noise, or an array (steps, inputs), the input of the model.
-    steps : positions of the noise; 1 asks for the stream of a single position. exponents: how many,
-    by default all steps x width.
-    samples : sequences whose growth is averaged.
+    model : Map
+        A Network with residual blocks (``models.get(..., placement=...)``), or one Block.
+    drive : float, array_like or callable, optional
+        Input of the model: None (zero), a number (standard deviation of white noise), an array
+        (steps, inputs) or (samples, steps, inputs), or a function (rng, steps) -> array.
+    steps : int
+        Positions of the noise.
+    exponents : int, optional
+        How many; by default all steps x width.
+    samples : int
+        Sequences whose growth is averaged.
+    rng : int, Generator or None
+        Of noise and frame.
 
-    Returns lyapunov(exponent), lyapunov_error(exponent), over samples and blocks; growth(layer,
-    exponent). A direction that a norm takes out (the mean over components) has the exponent -inf.
-    Raises TypeError for a model without residual blocks.
+    Returns
+    -------
+    xarray.Dataset
+        lyapunov : (exponent,), 1/block
+            Mean growth of a direction; -inf for a direction that a norm removes (the mean over
+            components).
+        lyapunov_error : (exponent,), 1/block
+            Standard error over samples and blocks.
+        growth : (layer, exponent), nat
+            Growth of a direction at one block.
 
+    Raises
+    ------
+    TypeError
+        If the model has no residual blocks.
+    NotFiniteError
+        If the stream becomes infinite or NaN.
+
+    References
+    ----------
+    Benettin, Galgani, Giorgilli and Strelcyn (1980), Meccanica 15, 9, the blocks as time.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> net = dm.models.get("attention", units=64, inputs=64, layers=8, placement="none", feedforward=64)
-    >>> bool(abs(depth_spectrum(net, exponents=1).lyapunov[0] - np.log(3) / 2) < 0.05)
+    >>> size = {"units": 64, "inputs": 64, "layers": 8, "feedforward": 64}
+    >>> net = dm.models.get("attention", placement="none", **size)
+    >>> first = dm.analysis.depth_spectrum(net, exponents=1).lyapunov[0]
+    >>> bool(abs(first - np.log(3) / 2) < 0.05)
     True
     """
     before, blocks, _ = parts(model)
     # not rng itself: the model's weights may come from the same seed
-    seeds = np.random.default_rng(rng).spawn(2)
-    runs = _inputs(model, u, steps, samples, seeds[0])
+    seeds = generator(rng).spawn(2)
+    runs = _read_runs(model, drive, steps, samples, seeds[0])
     k = how_many(exponents, runs.shape[1] * blocks[0].inputs)
+    frames = seeds[1].spawn(len(runs))
     with one_thread():
         growth = np.array(
-            [
-                _growth(before, blocks, run, k, seed)
-                for run, seed in zip(runs, seeds[1].spawn(len(runs)), strict=True)
-            ]
+            [_growth(before, blocks, run, k, seed) for run, seed in zip(runs, frames, strict=True)]
         )
     with np.errstate(invalid="ignore"):
-        each = growth.mean(axis=1)
-        mean, scatter = (
-            each.mean(axis=0),
-            growth.reshape(-1, k).std(axis=0) / np.sqrt(len(runs) * len(blocks)),
-        )
+        mean = growth.mean(axis=1).mean(axis=0)
+        error = growth.reshape(-1, k).std(axis=0) / np.sqrt(len(runs) * len(blocks))
     return spectrum_report(
         mean,
         growth.mean(axis=0),
-        np.nan_to_num(scatter),
+        np.nan_to_num(error),
         seed=rng,
         title=f"Lyapunov spectrum over the depth of {type(model).__name__}",
         source="Benettin et al. (1980), the blocks as time",
-        parameters=describe_system(model) | {"steps": runs.shape[1], "samples": len(runs)},
+        parameters=describe_system(model) | _run_parameters(drive, runs),
     )
 
 
@@ -108,11 +159,8 @@ def _growth(before, blocks, u, k, rng):
     """Logarithms (layer, k) of the growth of k directions at each block; a direction that is lost
     leaves the frame."""
     x = _through(before, u).reshape(-1)
-    frame, kept, growth = (
-        random_frame(k, x.size, rng),
-        np.arange(k),
-        np.full((len(blocks), k), -np.inf),
-    )
+    frame, kept = random_frame(k, x.size, rng), np.arange(k)
+    growth = np.full((len(blocks), k), -np.inf)
     for layer, block in enumerate(blocks):
         x, frame = push(Depth(block, len(u)), x, frame)
         if not np.isfinite(x).all():
@@ -129,23 +177,58 @@ def _growth(before, blocks, u, k, rng):
     return growth
 
 
-def stream_variance(model, u=1.0, *, steps=16, samples=8, rng=0):
-    """Variance of the residual stream over depth, and how alike its positions have become.
+@public
+def stream_variance(
+    model: Map, *, drive: Drive = 1.0, steps: int = 16, samples: int = 8, rng: Rng = 0
+) -> Dataset:
+    """Measure the variance of the residual stream over depth, and the similarity of its positions.
 
-    model, u, steps, samples: as for ``depth_spectrum``. Returns variance(layer), the mean square of
-    the stream's components, and similarity(layer), the mean cosine between its positions (1/steps
-    where they are independent); layer 0 is the stream that enters. Twin:
-    ``dm.theory.stream_variance``.
+    Theory: ``dm.theory.stream_variance``.
 
+    Parameters
+    ----------
+    model : Map
+        A Network with residual blocks, or one Block.
+    drive : float, array_like or callable, optional
+        Input, as for ``depth_spectrum``.
+    steps : int
+        Positions of the noise.
+    samples : int
+        Sequences averaged.
+    rng : int, Generator or None
+        Of the noise.
+
+    Returns
+    -------
+    xarray.Dataset
+        variance : (layer,), 1
+            Mean square of the stream's components; layer 0 is the stream that enters.
+        similarity : (layer,), 1
+            Mean cosine between positions, 1/steps where they are independent.
+
+    Raises
+    ------
+    TypeError
+        If the model has no residual blocks.
+    NotFiniteError
+        If the stream becomes infinite or NaN.
+
+    References
+    ----------
+    Xiong et al. (2020), ICML, lemma 2. Dong, Cordonnier and Loukas (2021), ICML, for the
+    similarity.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> net = dm.models.get("attention", units=64, inputs=64, layers=8, placement="post", feedforward=64)
-    >>> stream_variance(net).variance[1:].values.round(3).tolist()
-    [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    >>> size = {"units": 64, "inputs": 64, "layers": 4, "feedforward": 64}
+    >>> net = dm.models.get("attention", placement="post", **size)
+    >>> dm.analysis.stream_variance(net).variance[1:].values.round(3).tolist()
+    [1.0, 1.0, 1.0, 1.0]
     """
     before, blocks, _ = parts(model)
-    stream = [
-        _through(before, _inputs(model, u, steps, samples, np.random.default_rng(rng).spawn(1)[0]))
-    ]
+    runs = _read_runs(model, drive, steps, samples, generator(rng).spawn(1)[0])
+    stream = [_through(before, runs)]
     for block in blocks:
         stream.append(block.run(np.zeros((len(stream[-1]), block.size)), stream[-1])[0])
     if not np.isfinite(stream[-1]).all():
@@ -153,83 +236,119 @@ def stream_variance(model, u=1.0, *, steps=16, samples=8, rng=0):
             "the stream is not finite at the last block: without a norm it grows "
             "by a factor a block, pass fewer layers"
         )
-    size = [np.linalg.norm(x, axis=-1, keepdims=True) for x in stream]
-    cosine = [
-        np.square((x / np.maximum(n, 1e-300)).mean(axis=-2)).sum(-1).mean()
-        for x, n in zip(stream, size, strict=True)
-    ]
+    similarity = []
+    for x in stream:
+        size = np.linalg.norm(x, axis=-1, keepdims=True)
+        mean = (x / np.maximum(size, 1e-300)).mean(axis=-2)
+        similarity.append(np.square(mean).sum(-1).mean())
     return stream_report(
         np.array([np.square(x).mean() for x in stream]),
-        np.array(cosine),
+        np.array(similarity),
         title=f"residual stream of {type(model).__name__}",
         source=SOURCE,
-        parameters=describe_system(model)
-        | {"steps": stream[0].shape[1], "samples": len(stream[0])},
+        parameters=describe_system(model) | _run_parameters(drive, runs),
         seed=rng,
     )
 
 
-def layer_gradients(model, u=1.0, loss=None, *, steps=16, samples=8, rng=0):
-    """Norm of the gradient of a loss at each residual block: with respect to its parameters, and to
-    the stream that enters it.
+@public
+def layer_gradients(
+    model: Map,
+    *,
+    drive: Drive = 1.0,
+    loss: Callable[[Tensor], Tensor] | None = None,
+    steps: int = 16,
+    samples: int = 8,
+    rng: Rng = 0,
+) -> Dataset:
+    """Measure the gradient of a loss at each residual block.
 
-    parameters: model, a Network with residual blocks or one Block, untrained or trained; u,
-    standard deviation of white noise, or an array (steps, inputs) or (samples, steps, inputs);
-    loss, a function of the outputs, a torch tensor (samples, steps, outputs), that returns one
-    number; None: for each sample v . y with a random unit vector v, the root mean square over
-    samples.
+    Norms of the gradient with respect to the parameters of a block, and to the stream that enters
+    it. Without a loss, that of v . y with a random unit vector v for each sample, the root mean
+    square over samples. Theory: ``dm.theory.layer_gradients``.
 
-    Returns over ``layer`` (1 is the first block): input_gradient, parameter_gradient (all arrays of
-    the block) and, where every block has a feed-forward layer, feedforward_gradient (its second
-    matrix, of which Xiong et al. 2020 speak). Twin: ``dm.theory.layer_gradients``.
+    Parameters
+    ----------
+    model : Map
+        A Network with residual blocks, or one Block, untrained or trained.
+    drive : float, array_like or callable, optional
+        Input, as for ``depth_spectrum``.
+    loss : callable, optional
+        Function of the outputs, a tensor (samples, steps, outputs), that returns one number.
+    steps : int
+        Positions of the noise.
+    samples : int
+        Sequences.
+    rng : int, Generator or None
+        Of noise and vectors v.
 
+    Returns
+    -------
+    xarray.Dataset
+        input_gradient : (layer,), 1
+            Norm with respect to the stream that enters the block; 1 is the first block.
+        parameter_gradient : (layer,), 1
+            Norm with respect to all arrays of the block.
+        feedforward_gradient : (layer,), 1 [optional]
+            Norm with respect to the second matrix of the feed-forward layer (of which Xiong et al.
+            2020 write), where every block has one.
+
+    Raises
+    ------
+    TypeError
+        If the model has no residual blocks.
+    NotFiniteError
+        If the loss becomes infinite or NaN.
+
+    References
+    ----------
+    Xiong et al. (2020), ICML, section 3.3.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> net = dm.models.get("attention", units=64, inputs=64, layers=8, placement="pre", feedforward=64)
-    >>> layer_gradients(net).sizes["layer"]
+    >>> size = {"units": 64, "inputs": 64, "layers": 8, "feedforward": 64}
+    >>> net = dm.models.get("attention", placement="pre", **size)
+    >>> dm.analysis.layer_gradients(net).sizes["layer"]
     8
     """
     import torch
 
     before, blocks, after = parts(model)
-    for_inputs, for_probes = np.random.default_rng(rng).spawn(2)
-    runs = _inputs(model, u, steps, samples, for_inputs)
+    for_inputs, for_probes = generator(rng).spawn(2)
+    runs = _read_runs(model, drive, steps, samples, for_inputs)
     stream = torch.tensor(_through(before, runs))
     groups = stream[:, None] if loss is None else stream[None]
-    found = [_by_layer(blocks, after, group, loss or _probe(for_probes)) for group in groups]
+    function = loss or _random_projection(for_probes)
+    found = [_squared_gradients(blocks, after, group, function) for group in groups]
     squares = {name: np.mean([one[name] for one in found], axis=0) for name in found[0]}
-    told = {
-        "steps": runs.shape[1],
-        "samples": len(runs),
-        "loss": "probe" if loss is None else "given",
-    }
+    options = {"loss": "random projection" if loss is None else "given"}
     return layer_report(
         squares,
         title=f"gradient at each layer of {type(model).__name__}",
         source=SOURCE,
         seed=rng,
-        parameters=describe_system(model) | told,
+        parameters=describe_system(model) | _run_parameters(drive, runs) | options,
     )
 
 
-def _probe(rng):
+def _random_projection(rng):
     """A loss v . y with v of mean square length one."""
 
     def loss(outputs):
-        return (
-            outputs
-            * outputs.new_tensor(rng.standard_normal(outputs.shape) / np.sqrt(outputs.numel()))
-        ).sum()
+        v = rng.standard_normal(outputs.shape) / np.sqrt(outputs.numel())
+        return (outputs * outputs.new_tensor(v)).sum()
 
     return loss
 
 
-def _by_layer(blocks, after, stream, loss):
+def _squared_gradients(blocks, after, stream, loss):
     """Squared norms over layers of the gradients of one loss."""
     import torch
 
-    weights, twins = zip(*map(_trained, blocks), strict=True)
+    weights, copies = zip(*map(_with_gradients, blocks), strict=True)
     streams = [stream.requires_grad_()]
-    for block in twins:
+    for block in copies:
         streams.append(block.run(stream.new_zeros(len(stream), block.size), streams[-1])[0])
     out = streams[-1]
     for layer in after:
@@ -243,13 +362,13 @@ def _by_layer(blocks, after, stream, loss):
     flat = [tensor for block in weights for tensor in block]
     found = torch.autograd.grad(value, [*streams[:-1], *flat], allow_unused=True)
     squares = iter([0.0 if g is None else float(g.square().sum()) for g in found])
-    result = {"input_gradient": [next(squares) for _ in twins]}
+    result = {"input_gradient": [next(squares) for _ in copies]}
     by_block = [[next(squares) for _ in block] for block in weights]
     result["parameter_gradient"] = [sum(block) for block in by_block]
     if all(block.feedforward for block in blocks):
         places = [
-            [id(w) for w in block].index(id(twin.feedforward.W2))
-            for block, twin in zip(weights, twins, strict=True)
+            [id(w) for w in tensors].index(id(block.feedforward.W2))
+            for tensors, block in zip(weights, copies, strict=True)
         ]
         result["feedforward_gradient"] = [
             block[place] for block, place in zip(by_block, places, strict=True)
@@ -257,26 +376,26 @@ def _by_layer(blocks, after, stream, loss):
     return result
 
 
-def _trained(block):
-    """The float arrays of a block as tensors that want a gradient, and the block that holds
-    them."""
+def _with_gradients(block):
+    """The float arrays of a block as tensors that require a gradient, and the block with them."""
     import torch
 
-    held = []
+    tensors = []
 
     def place(array):
         tensor = torch.tensor(array, requires_grad=array.dtype.kind == "f")
-        held.extend([tensor] if tensor.requires_grad else [])
+        tensors.extend([tensor] if tensor.requires_grad else [])
         return tensor
 
-    twin = map_arrays(block, place)
-    return held, twin
+    copied = map_arrays(block, place)
+    return tensors, copied
 
 
-def parts(model):
+def parts(model: Map) -> tuple[Any, list, Any]:
     """The layers before the residual blocks, the blocks, and the layers (and the readout) after
     them."""
-    layers = model.layers if isinstance(as_system(model, Map), Network) else (model,)
+    model = as_system(model, Map)
+    layers = model.layers if isinstance(model, Network) else (model,)
     places = [i for i, layer in enumerate(layers) if isinstance(layer, Block)]
     if not places or places != list(range(places[0], places[-1] + 1)):
         raise TypeError(
@@ -285,45 +404,52 @@ def parts(model):
         )
     after = layers[places[-1] + 1 :]
     if isinstance(model, Network) and model.R is not None:
-        after = (*after, Dense(model.R, model.a))
+        after = (*after, Dense(model.R, np.asarray(model.a)))
     return layers[: places[0]], [layers[i] for i in places], after
 
 
-def _inputs(model, u, steps, samples, rng):
-    """Inputs (samples, steps, inputs) of the model: noise, or the array given."""
-    if np.ndim(u) == 0 and not isinstance(u, str) and u is not None:
-        if not (np.isfinite(u) and u > 0):
-            raise ValueError(
-                f"u = {u}: the standard deviation of the noise must be a finite number above 0"
-            )
-        return float(u) * rng.standard_normal(
-            (integer("samples", samples, 1), integer("steps", steps, 1), model.inputs)
-        )
-    found = None if u is None else as_input(model, u)
-    if found is None or found.ndim not in (2, 3) or 0 in found.shape:
+def _read_runs(model, drive, steps, samples, rng):
+    """Inputs (samples, steps, inputs) of the model."""
+    steps, samples = integer("steps", steps), integer("samples", samples)
+    if drive is None or is_real(drive) or callable(drive):
+        values = np.asarray(read_drive(model, drive, samples * steps, rng).array())
+        return values.reshape(samples, steps, model.inputs)
+    found = drive_values(model, drive)
+    if found.ndim not in (2, 3) or 0 in found.shape:
         raise ShapeError(
-            f"u must be a number, or an array (steps, {model.inputs}) or (samples, "
-            f"steps, {model.inputs}), got "
-            f"{'None' if u is None else f'shape {np.shape(u)}'}"
+            f"drive must be a number, or an array (steps, {model.inputs}) or (samples, "
+            f"steps, {model.inputs}), got shape {np.shape(drive)}"
         )
     return found if found.ndim == 3 else found[None]
 
 
+def _run_parameters(drive, runs):
+    """What a Dataset records of the input."""
+    return {"drive": drive_name(drive), "steps": runs.shape[1], "samples": len(runs)}
+
+
 def _through(layers, u):
-    """Outputs of the layers before the blocks, from rest."""
+    """Outputs of the layers before the blocks, from the state zero."""
     for layer in layers:
         u = layer.run(np.zeros((*u.shape[:-2], layer.size)), u)[0]
     return u
 
 
 def stream_report(variance, similarity, **about):
-    """Dataset over layer of the stream's variance and the likeness of its positions."""
+    """Dataset over layer of the stream's variance and the similarity of its positions."""
     return dataset(
         {
             "variance": ("layer", variance, "1", "mean square of the residual stream, a component"),
             "similarity": ("layer", similarity, "1", "mean cosine between positions"),
         },
-        {"layer": ("layer", np.arange(len(variance)), "1", "block after which, 0: what enters")},
+        {
+            "layer": (
+                "layer",
+                np.arange(len(variance)),
+                "1",
+                "residual block, 0: the stream that enters",
+            )
+        },
         **about,
     )
 

@@ -1,15 +1,25 @@
-"""How far back gradients reach: the norm of d state_T / d state_(T-lag) and of d y_T / d u_(T-lag)
-over the lag, in logarithms."""
+"""Gradient norms over the lag: d state_T / d state_(T-lag) and d y_T / d u_(T-lag)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...autodiff.jacobian import jacobian, linearise_rule, push
-from ...errors import NotFiniteError, ShapeError
+from ...errors import NotFiniteError
 from ...labels import dataset, describe_system
 from ...orbits import as_map, trajectory
 from ...runtime.threads import one_thread
-from ...system import Map, System, as_state, as_system
-from ..drive import example_input, read_drive
+from ...runtime.validation import choice, generator, integer, public
+from ...system import Map, System, as_system
+from ...typing import ArrayLike, Drive, Rng
+from ..drive import drive_name, example_input
+from .window import read_lags, read_transient, read_window
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 SOURCE = (
     "Bengio, Simard and Frasconi (1994), IEEE Trans. Neural Netw. 5, 157; Pascanu, Mikolov "
@@ -17,136 +27,151 @@ SOURCE = (
 )
 
 
+@public
 def gradient_norms(
-    system,
-    u=None,
+    system: System,
+    x0: ArrayLike | None = None,
     *,
-    lags,
-    x0=None,
-    transient=100,
-    samples=1,
-    norm="rms",
-    anchor="end",
-    dt=None,
-    rng=0,
-):
-    """Gradient norms over the lag, as natural logarithms that neither under- nor overflow.
+    drive: Drive = None,
+    lags: ArrayLike,
+    transient: int | None = None,
+    samples: int = 1,
+    norm: str = "rms",
+    anchor: str = "end",
+    dt: float | None = None,
+    rng: Rng = 0,
+) -> Dataset:
+    """Measure gradient norms over the lag, as natural logarithms that neither under- nor overflow.
 
-    One sweep backwards from the end of an orbit pulls the products J_T J_(T-1) ... J_(T-lag+1)
-    through the rule, one matrix product a step and no Jacobian formed. Norms are root mean squares
-    over unit directions: |d x_T / d x_(T-lag)|_F / sqrt(n), so that an isometry has 1 at every lag,
-    and |d y_T / d u_(T-lag)|_F / sqrt(inputs). The slope over large lags is the first Lyapunov
-    exponent (per step).
+    One sweep backwards from the end of an orbit multiplies the Jacobians J_T J_(T-1) ...
+    J_(T-lag+1) by reverse mode: one matrix product a step, no Jacobian formed. Norms are root mean
+    squares over unit directions,
+
+        |d state_T / d state_(T-lag)|_F / sqrt(n)    and    |d y_T / d u_(T-lag)|_F / sqrt(inputs),
+
+    so that an isometry has 1 at every lag. The slope over large lags is the first Lyapunov exponent
+    per step. Theory: ``dm.theory.gradient_norms``.
 
     Parameters
     ----------
-    lags : the largest lag, or the lags wanted (whole numbers of steps).
-    u : input: None (zero), a number (standard deviation of white noise), an array (steps, inputs)
-        of which the last max(lags) steps and the ``transient`` before them are used, or a function
-        (rng, steps) -> array.
-    samples : runs with other starts and noise, whose logarithms are averaged.
-    norm : "rms", or "spectral" for the largest singular value.
-    anchor : "end", the last state against the states before it, as backpropagation sees them; or
-        "start", d x_lag / d x_0 and d y_(1+lag) / d u_1, the states after the first one of the
-        window. On an attractor both have one law; on the way to rest they differ.
+    system : Map or Flow
+        A Flow with the ``dt`` of a step.
+    x0 : array_like (n,), optional
+        Start; by default ``system.initial``.
+    drive : float, array_like (steps, inputs) or callable, optional
+        Input: None (zero), a number (standard deviation of white noise), an array of which the last
+        max(lags) + 1 steps and the transient before them are used, or a function (rng, steps) ->
+        array.
+    lags : int or array_like of int
+        Largest lag, or the lags wanted, in steps.
+    transient : int, optional
+        Steps before the window; by default a tenth of the largest lag, at least 100.
+    samples : int
+        Runs with other starts and noise, whose logarithms are averaged.
+    norm : {"rms", "spectral"}
+        "spectral": the largest singular value.
+    anchor : {"end", "start"}
+        "end": the last state with respect to the states before it, as in backpropagation. "start":
+        d x_lag / d x_0 and d y_(1+lag) / d u_1, from the first state of the window. On an attractor
+        both have one law; on the way to a fixed point they differ.
+    dt : float, optional
+        Step of a Flow.
+    rng : int, Generator or None
+        Of starts and noise.
 
-    Returns a Dataset over ``lag``: ``log_state_gradient``, ``state_gradient``, and for driven
-    systems ``log_input_gradient``, ``input_gradient``; with several samples also ``..._error``, the
-    standard errors of the logarithms.
+    Returns
+    -------
+    xarray.Dataset
+        log_state_gradient : (lag,), 1
+            Natural logarithm of the norm of d state_T / d state_(T-lag).
+        state_gradient : (lag,), 1
+            Its exponential.
+        log_state_gradient_error : (lag,), 1 [optional]
+            Standard error of the logarithm, with several samples.
+        log_input_gradient : (lag,), 1 [optional]
+            Natural logarithm of the norm of d y_T / d u_(T-lag), of systems with inputs.
+        input_gradient : (lag,), 1 [optional]
+            Its exponential.
+        log_input_gradient_error : (lag,), 1 [optional]
+            Standard error of the logarithm, with several samples.
 
+    Raises
+    ------
+    ValueError
+        If lags are no whole numbers of at least 0, or another argument is out of range.
+    ShapeError
+        If an array has fewer steps than the largest lag.
+    NotFiniteError
+        If the orbit or a gradient becomes infinite or NaN.
+
+    References
+    ----------
+    Bengio, Simard and Frasconi (1994), IEEE Trans. Neural Netw. 5, 157. Pascanu, Mikolov and Bengio
+    (2013), ICML.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> gradients = gradient_norms(dm.models.Linear(0.9 * np.eye(3)), lags=[0, 100])
+    >>> gradients = dm.gradient_norms(dm.models.Linear(0.9 * np.eye(3)), lags=[0, 100])
     >>> gradients.state_gradient.values.round(9).tolist()
     [1.0, 2.6561e-05]
     """
-    if norm not in ("rms", "spectral") or anchor not in _PROFILES:
-        raise ValueError(
-            f"norm is rms or spectral and anchor is end or start, got norm={norm!r}, "
-            f"anchor={anchor!r}"
-        )
-    # a lag is a number of steps: of which?
-    stepper = as_map(
-        as_system(system, Map if dt is None else System), dt, x0, example_input(system, u)
-    )
-    wanted = lag_axis(lags)
-    if samples < 1 or samples != int(samples):
-        raise ValueError(f"samples = {samples}: must be a whole number of at least 1")
-    seeds = np.random.default_rng(rng).spawn(samples)
-    # _rescaled refuses what is not finite
+    choice("norm", norm, ("rms", "spectral"))
+    choice("anchor", anchor, _SWEEPS)
+    # lags count steps: a Flow needs the length of one
+    system = as_system(system, Map if dt is None else System)
+    stepper = as_map(system, dt, x0, example_input(system, drive))
+    wanted = read_lags(lags)
+    longest = int(wanted[-1])
+    transient, samples = read_transient(transient, longest), integer("samples", samples)
+    sweep = _SWEEPS[anchor]
+    # _rescaled raises where a gradient is not finite
     with one_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         runs = [
-            _PROFILES[anchor](
-                stepper, *_orbit(stepper, u, x0, transient, int(wanted[-1]), seed), wanted, norm
-            )
-            for seed in seeds
+            sweep(stepper, *_orbit(stepper, x0, drive, transient, longest, seed), wanted, norm)
+            for seed in generator(rng).spawn(samples)
         ]
-    label = {}
-    for name, kind in (("state", "d state_T / d state_(T-lag)"), ("input", "d y_T / d u_(T-lag)")):
-        logs = np.array([run[name] for run in runs]) if name in runs[0] else None
-        if logs is None:
-            continue
-        mean = logs.mean(axis=0)
-        label[f"log_{name}_gradient"] = ("lag", mean, "1", f"ln |{kind}|")
-        with np.errstate(over="ignore"):  # the logarithm is there for what overflows
-            label[f"{name}_gradient"] = ("lag", np.exp(mean), "1", f"|{kind}|")
-        if samples > 1:
-            with np.errstate(invalid="ignore"):
-                error = logs.std(axis=0, ddof=1) / np.sqrt(samples)
-            label[f"log_{name}_gradient_error"] = (
-                "lag",
-                error,
-                "1",
-                f"standard error of ln |{kind}|",
-            )
+    options = {
+        "norm": norm,
+        "anchor": anchor,
+        "samples": samples,
+        "transient": transient,
+        "drive": drive_name(drive),
+    }
     return dataset(
-        label,
+        _gradient_variables(runs),
         {"lag": ("lag", wanted, "step", "lag")},
         title=f"gradient norms of {type(system).__name__}",
         source=SOURCE,
-        parameters=describe_system(system)
-        | {
-            "norm": norm,
-            "anchor": anchor,
-            "samples": samples,
-            "transient": transient,
-            "u": u if u is None or np.isscalar(u) else type(u).__name__,
-        },
+        parameters=describe_system(system) | options,
         seed=rng,
     )
 
 
-def lag_axis(lags):
-    values = np.atleast_1d(np.asarray(lags))
-    if (
-        values.dtype.kind not in "iuf"
-        or values.ndim != 1
-        or not values.size
-        or not (values >= 0).all()
-        or (values % 1 != 0).any()
-    ):
-        raise ValueError(f"lags = {lags!r}: must be whole numbers of steps of at least 0")
-    return np.arange(int(values[0]) + 1) if np.ndim(lags) == 0 else np.unique(values.astype(int))
+def _gradient_variables(runs):
+    """Means over runs of the logarithms, their exponentials and errors."""
+    variables = {}
+    for name, kind in (("state", "d state_T / d state_(T-lag)"), ("input", "d y_T / d u_(T-lag)")):
+        if name not in runs[0]:
+            continue
+        logs = np.array([run[name] for run in runs])
+        mean = logs.mean(axis=0)
+        variables[f"log_{name}_gradient"] = ("lag", mean, "1", f"ln |{kind}|")
+        with np.errstate(over="ignore"):  # the logarithm holds what overflows
+            variables[f"{name}_gradient"] = ("lag", np.exp(mean), "1", f"|{kind}|")
+        if len(runs) > 1:
+            with np.errstate(invalid="ignore"):
+                error = logs.std(axis=0, ddof=1) / np.sqrt(len(runs))
+            long_name = f"standard error of ln |{kind}|"
+            variables[f"log_{name}_gradient_error"] = ("lag", error, "1", long_name)
+    return variables
 
 
-def window(system, u, x0, transient, longest, rng):
-    """A start (n,) and the inputs u_1 .. u_T (or None) of the last ``transient`` + ``longest`` + 1
-    steps."""
-    if transient != int(transient) or transient < 0:
-        raise ValueError(f"transient = {transient}: must be a whole number of steps of at least 0")
-    steps = int(transient) + longest
-    inputs = read_drive(system, u, steps + 1, rng, least=longest + 1).array()
-    x = system.initial(rng) if x0 is None else as_state(system, x0, "x0")
-    if x.ndim != 1:
-        raise ShapeError(f"x0 has shape {x.shape}: pass one start of shape (n,)")
-    return x, inputs
-
-
-def _orbit(system, u, x0, transient, longest, rng):
+def _orbit(system, x0, drive, transient, longest, rng):
     """States x_0 .. x_T and inputs u_1 .. u_T (or None) of the last ``longest`` + 1 steps."""
-    x, inputs = window(system, u, x0, transient, longest, rng)
-    states = trajectory(
-        system, x, int(transient) + longest + 1 if inputs is None else len(inputs), inputs
-    )
+    x, inputs = read_window(system, x0, drive, transient, longest, rng)
+    steps = transient + longest + 1 if inputs is None else len(inputs)
+    states = trajectory(system, x, steps, inputs)
     keep = longest + 2
     return states[-keep:], None if inputs is None else inputs[-(keep - 1) :]
 
@@ -164,9 +189,10 @@ def _from_end(system, states, inputs, lags, norm):
             found["state"].append(log_scale + _log_norm(product, norm, n))
         if lag == lags[-1] and not driven:
             break
-        pulled = _back(system, states[end - lag - 1], inputs[end - lag - 1] if driven else None)(
-            product
+        pull_back = _pull_back(
+            system, states[end - lag - 1], inputs[end - lag - 1] if driven else None
         )
+        pulled = pull_back(product)
         if driven and wanted:
             found["input"].append(
                 log_scale + _log_norm(observe(pulled[:, n:], lag), norm, system.inputs)
@@ -177,12 +203,12 @@ def _from_end(system, states, inputs, lags, norm):
 
 def _from_start(system, states, inputs, lags, norm):
     """The same for gradients of later states with respect to the first, from one sweep forwards;
-    the directions of u_1, one step ahead of those of the state, go through the same steps."""
+    the directions of u_1 are one step ahead of those of the state."""
     n, driven = states.shape[-1], inputs is not None
     found, product, log_scale = _empty(driven), np.eye(n), 0.0
-    rows, log_rows = (
-        (jacobian(system, states[0], inputs[0], wrt="input").T, 0.0) if driven else (None, 0.0)
-    )
+    rows, log_rows = None, 0.0
+    if driven:
+        rows = jacobian(system, states[0], inputs[0], wrt="input").T
     for lag in range(int(lags[-1]) + 1):
         product, log_scale = _rescaled(product, log_scale, lag, system)
         if lag in lags:
@@ -190,16 +216,16 @@ def _from_start(system, states, inputs, lags, norm):
         if driven:
             rows, log_rows = _rescaled(rows, log_rows, lag, system)
             if lag in lags:
-                seen = _observer(system, states[lag + 1], inputs[lag])(rows.T, lag)
-                found["input"].append(log_rows + _log_norm(seen, norm, system.inputs))
-            rows = (
-                push(system, states[lag + 1], rows, inputs[lag + 1])[1] if lag < lags[-1] else rows
-            )
+                observe = _observer(system, states[lag + 1], inputs[lag])
+                by_input = observe(rows.T, lag)
+                found["input"].append(log_rows + _log_norm(by_input, norm, system.inputs))
+            if lag < lags[-1]:
+                rows = push(system, states[lag + 1], rows, inputs[lag + 1])[1]
         product = push(system, states[lag], product, inputs[lag] if driven else None)[1]
     return found
 
 
-_PROFILES = {"end": _from_end, "start": _from_start}
+_SWEEPS: dict[str, Callable] = {"end": _from_end, "start": _from_start}
 
 
 def _empty(driven):
@@ -207,8 +233,8 @@ def _empty(driven):
 
 
 def _rescaled(product, log_scale, lag, system):
-    """The product brought back to size one where its square would under- or overflow, its logarithm
-    kept."""
+    """The product rescaled to size one where its square would under- or overflow, and its
+    logarithmic scale."""
     size = np.sqrt(np.vdot(product, product))
     if not np.isfinite(size) and np.isfinite(product).all():  # only the squares overflow
         largest = np.abs(product).max()
@@ -222,9 +248,9 @@ def _rescaled(product, log_scale, lag, system):
     return product, log_scale
 
 
-def _back(system, x, u):
-    """Pull-back of one step: cotangents of the next state to those of the state, or of state and
-    input side by side."""
+def _pull_back(system, x, u):
+    """Reverse mode of one step: cotangents of the next state to those of the state, or of state and
+    input concatenated."""
     if u is None:
         return linearise_rule(lambda p: system.rule(p, None), x)[1]
     n = len(x)
@@ -236,20 +262,19 @@ def _observer(system, x, u):
     state, plus dy/du at lag 0."""
     C = jacobian(system, x, u, of="output")
     D = jacobian(system, x, u, wrt="input", of="output")
-    plain = C.shape[0] == C.shape[1] and (np.eye(len(C)) == C).all()
+    is_state = C.shape[0] == C.shape[1] and (np.eye(len(C)) == C).all()
 
     def observe(by_input, lag):
-        seen = by_input if plain else C @ by_input
-        return seen + D if lag == 0 else seen
+        of_output = by_input if is_state else C @ by_input
+        return of_output + D if lag == 0 else of_output
 
     return observe
 
 
 def _log_norm(matrix, norm, directions):
-    size = (
-        np.linalg.norm(matrix, 2)
-        if norm == "spectral"
-        else np.sqrt(np.vdot(matrix, matrix) / directions)
-    )
+    if norm == "spectral":
+        size = np.linalg.norm(matrix, 2)
+    else:
+        size = np.sqrt(np.vdot(matrix, matrix) / directions)
     with np.errstate(divide="ignore"):
         return np.log(size)

@@ -1,5 +1,9 @@
 """Receptive fields: which inputs an output depends on, and how the gradient is spread over them."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ...autodiff.jacobian import linearise_rule
@@ -7,44 +11,105 @@ from ...errors import ConvergenceError, NotFiniteError, ShapeError
 from ...labels import dataset, describe_system
 from ...orbits import trajectory
 from ...runtime.threads import one_thread
-from ...system import Map, as_input, as_state, as_system
-from ..drive import read_drive
+from ...runtime.validation import generator, integer, is_real, public
+from ...system import Map, as_system
+from ...typing import ArrayLike, Drive, Rng
+from ..drive import drive_name, drive_values, read_drive
+from .window import read_start, read_transient
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 SOURCE = "Luo, Li, Urtasun and Zemel (2016), arXiv:1701.04128, for the effective field"
-# steps of the first window tried; numbers that the states of a window may take (a gigabyte)
-FIRST, LARGEST = 64, 2**27
-FADED = 1e-6  # of the largest share: below it the rest of a gradient no longer counts
-PROBES = 8  # outputs, or random mixtures of them, pulled back
+FIRST_WINDOW_STEPS = 64
+MAX_WINDOW_STATES = 2**27  # numbers that the states of a window may hold: a gigabyte
+MIN_LAST_SHARE = 1e-6  # of the largest share, below which the rest of a gradient is negligible
+MAX_COTANGENTS = 8  # outputs, or random mixtures of them
 
 
-def receptive_field(system, u=1.0, *, lags=200, x0=None, transient=50, samples=8, rng=0):
-    """Which inputs u_(T-lag) the output y_T depends on, from exact derivatives along driven orbits,
-    and how the gradient is spread over them.
+@public
+def receptive_field(
+    system: Map,
+    x0: ArrayLike | None = None,
+    *,
+    drive: Drive = 1.0,
+    lags: int = 200,
+    transient: int | None = None,
+    samples: int = 8,
+    rng: Rng = 0,
+) -> Dataset:
+    """Find the inputs u_(T-lag) that the output y_T depends on, and how its gradient is spread.
 
-    Rows of d y_T are pulled back through the rule until nothing is left of them: past that lag no
-    input reaches y_T. A path of n or more steps through n components passes one of them twice and
-    can be drawn out for ever: where the gradient is still there, the field is infinite. What a dead
-    unit hides in one orbit (a relu's derivative is exactly 0) another may show: a lag counts as
-    reached if any of ``samples`` orbits reaches it. A change of rounding size is not a zero: shift
-    registers make exact ones, a matrix with nearly dependent rows does not.
+    Rows of d y_T are pulled back through the rule along driven orbits until they are exactly zero:
+    no input beyond that lag reaches y_T. A path of n or more steps through n components passes one
+    of them twice and can be extended without end: where the gradient is still there after n steps,
+    the field is infinite. A lag counts as reached if any of ``samples`` orbits reaches it, since a
+    ReLU at rest has a derivative of exactly 0. The effective field is the width of the box with the
+    spread of the shares,
 
-    Parameters: system, a Map with inputs; u, its input: None (zero), a number (standard deviation
-    of white noise), a function (rng, steps) -> array, or sequences (steps, inputs) or (samples,
-    steps, inputs), whose last step is T; lags, how far to follow an infinite field; x0, start (n,).
+        effective field = sqrt(1 + 12 var(lag)).
 
-    Returns over ``lag``: ``reached``, ``share`` of the squared gradient |d y_T / d u_(T-lag)|^2,
-    its mean over samples; and ``receptive_field``, 1 + the largest lag reached (inf for
-    recurrences, 0 where no input is seen); ``mean_lag``, of the shares; ``effective_field`` =
-    sqrt(1 + 12 variance of the lag), the width of the box with the spread of the shares (inf where
-    these have not faded to a millionth within ``lags``). Twin: ``dm.theory.receptive_field``.
+    Theory: ``dm.theory.receptive_field``.
 
-    Raises ShapeError for a system without inputs and for sequences shorter than the field,
-    ConvergenceError where the states of the window would outgrow memory.
+    Parameters
+    ----------
+    system : Map
+        A system with inputs.
+    x0 : array_like (n,), optional
+        Start; by default ``system.initial``.
+    drive : float, array_like (steps, inputs) or callable, optional
+        Input: None (zero), a number (standard deviation of white noise), a function (rng, steps) ->
+        array, or sequences (steps, inputs) or (samples, steps, inputs), whose last step is T.
+    lags : int
+        Largest lag to which an infinite field is followed.
+    transient : int, optional
+        Steps before the window; by default a tenth of ``lags``, at least 100; of sequences, a tenth
+        of their steps.
+    samples : int
+        Orbits with other noise.
+    rng : int, Generator or None
+        Of start and noise.
 
+    Returns
+    -------
+    xarray.Dataset
+        reached : (lag,), 1
+            Whether the output depends on the input of that lag.
+        share : (lag,), 1
+            Share of the squared gradient |d y_T / d u_(T-lag)|^2, its mean over samples.
+        receptive_field : (), step
+            1 + the largest lag reached; infinite for recurrences, 0 where no input is reached.
+        effective_field : (), step
+            Width of the box with the spread of the shares; infinite where the last share is more
+            than a millionth of the largest within ``lags``.
+        mean_lag : (), step
+            Mean lag of the shares; infinite in the same case.
+
+    Raises
+    ------
+    ShapeError
+        If the system has no input, or a sequence is shorter than the field.
+    ConvergenceError
+        If the states of the window would need more than a gigabyte.
+    NotFiniteError
+        If a gradient becomes infinite or NaN.
+
+    Notes
+    -----
+    A gradient of rounding size is not zero: shift registers have exact zeros, a matrix with nearly
+    dependent rows does not.
+
+    References
+    ----------
+    Luo, Li, Urtasun and Zemel (2016), arXiv:1701.04128.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> found = receptive_field(dm.models.get("tcn", units=4, inputs=1, layers=3, kernel=3))
-    >>> int(found.receptive_field), float(receptive_field(dm.models.get("gru", units=3, inputs=1)).receptive_field)
-    (29, inf)
+    >>> tcn = dm.models.get("tcn", units=4, inputs=1, layers=3, kernel=3)
+    >>> gru = dm.models.get("gru", units=3, inputs=1)
+    >>> [float(dm.analysis.receptive_field(model).receptive_field) for model in (tcn, gru)]
+    [29.0, inf]
     """
     system = as_system(system, Map)
     if not system.inputs:
@@ -52,73 +117,52 @@ def receptive_field(system, u=1.0, *, lags=200, x0=None, transient=50, samples=8
             f"{type(system).__name__} takes no input, so it has no receptive field: "
             "pass a driven Map"
         )
-    for name, value, least in (
-        ("lags", lags, 1),
-        ("samples", samples, 1),
-        ("transient", transient, 0),
-    ):
-        if not isinstance(value, (int, np.integer)) or value < least:
-            raise ValueError(f"{name} = {value!r:.60}: must be a whole number of at least {least}")
-    seeds = np.random.default_rng(rng).spawn(2)
-    x = system.initial(seeds[0]) if x0 is None else as_state(system, x0, "x0")
-    if x.ndim != 1:
-        raise ShapeError(f"x0 has shape {x.shape}: pass one start of shape (n,)")
-    seeds = seeds[1].integers(2**32, size=samples)
-    # what is not finite is refused
+    lags, samples = integer("lags", lags), integer("samples", samples)
+    name = drive_name(drive)
+    if not (drive is None or is_real(drive) or callable(drive)):
+        drive = sequences = _sequences(system, drive)
+        transient = sequences.shape[1] // 10 if transient is None else transient
+    transient = read_transient(transient, lags)
+    seeds = generator(rng).spawn(2)
+    x = read_start(system, x0, seeds[0])
+    orbit_seeds = seeds[1].integers(2**32, size=samples)
+    # _pull_back_rows raises where a gradient is not finite
     with one_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        logs, infinite = _followed(system, u, x, transient, lags, seeds)
+        logs, infinite = _squared_gradients(system, x, drive, transient, lags, orbit_seeds)
+    options = {"samples": samples, "transient": transient, "lags": lags, "drive": name}
+    reached, share = _shares(logs)
     return field_report(
-        *_shares(logs),
+        reached,
+        share,
         infinite,
         title=f"receptive field of {type(system).__name__}",
         source=SOURCE,
         seed=rng,
-        parameters=describe_system(system)
-        | {
-            "samples": samples,
-            "transient": transient,
-            "lags": lags,
-            "u": u if u is None or np.isscalar(u) else type(u).__name__,
-        },
+        parameters=describe_system(system) | options,
     )
 
 
 def field_report(reached, share, infinite, **attributes):
-    """Dataset of a receptive field from what is reached (lags,) and the share of the squared
+    """Dataset of a receptive field, from the lags reached (lags,) and the share of the squared
     gradient (lags,)."""
     lag = np.arange(len(share))
     mean = float(lag @ share)
-    faded = not infinite or share[-1] <= FADED * share.max()
+    faded = not infinite or share[-1] <= MIN_LAST_SHARE * share.max()
     effective = np.sqrt(1.0 + 12.0 * max((lag - mean) ** 2 @ share, 0.0)) if faded else np.inf
-    seen = reached.any()
-    made = {
-        "reached": (
-            "lag",
-            reached,
-            "1",
-            "whether the output depends on the input so many steps ago",
-        ),
-        "share": (
-            "lag",
-            share,
-            "1",
-            "share of the squared gradient of the output by the input so many steps ago",
-        ),
-        "receptive_field": (
-            (),
-            np.inf if infinite else float(lag[reached].max() + 1 if seen else 0),
-            "step",
-            "receptive field",
-        ),
+    field = float(lag[reached].max() + 1) if reached.any() else 0.0
+    variables = {
+        "reached": ("lag", reached, "1", "whether the output depends on the input of that lag"),
+        "share": ("lag", share, "1", "share of the squared gradient of the output by that input"),
+        "receptive_field": ((), np.inf if infinite else field, "step", "receptive field"),
         "effective_field": (
             (),
-            float(effective) if seen else 0.0,
+            float(effective) if reached.any() else 0.0,
             "step",
             "effective receptive field",
         ),
         "mean_lag": ((), mean if faded else np.inf, "step", "mean lag of the squared gradient"),
     }
-    return dataset(made, {"lag": ("lag", lag, "step", "lag")}, **attributes)
+    return dataset(variables, {"lag": ("lag", lag, "step", "lag")}, **attributes)
 
 
 def _shares(logs):
@@ -129,70 +173,74 @@ def _shares(logs):
     return (logs > -np.inf).any(axis=0), power / max(power.sum(), 1e-300)
 
 
-def _followed(system, u, x, transient, lags, seeds):
+def _squared_gradients(system, x, drive, transient, lags, seeds):
     """ln |d y_T / d u_(T-lag)|^2 of each orbit, (samples, lags), as far as they go, and whether
-    they go on for ever."""
-    n, window = len(x), FIRST
-    longest = max(2 * n, lags + 1)  # an endless field shows at one of the lags n .. 2n - 1
-    if given := u is not None and not np.isscalar(u) and not callable(u):
-        u = _sequences(system, u, transient)
-    samples = len(u) if given else len(seeds)
+    they never end."""
+    n, window = len(x), FIRST_WINDOW_STEPS
+    longest = max(2 * n, lags + 1)  # an infinite field shows at one of the lags n .. 2n - 1
+    given = isinstance(drive, np.ndarray) and drive.ndim == 3
+    samples = len(drive) if given else len(seeds)
+    available = longest
+    if given:
+        available = drive.shape[1] - transient
+        if available < 1:
+            raise ShapeError(
+                f"drive has shape {drive.shape}: pass (steps, inputs) or (samples, steps, "
+                f"inputs), of more steps than the transient of {transient}"
+            )
     while True:
-        window = min(window, longest, u.shape[1] - transient if given else longest)
-        if window * n * samples > LARGEST and window > FIRST:
+        window = min(window, longest, available)
+        if window * n * samples > MAX_WINDOW_STATES and window > FIRST_WINDOW_STEPS:
             raise ConvergenceError(
                 f"the receptive field of {type(system).__name__} goes on "
                 f"beyond {window // 2} steps, and the states of a longer "
                 f"window take {window * n * samples * 8e-9:.1f} GB: pass fewer "
                 "samples, or a model of fewer units"
             )
-        logs, endless, ended = _pulled(
-            system, *_orbits(system, u, x, transient + window, seeds), window, lags
-        )
+        states, inputs = _orbits(system, x, drive, transient + window, seeds)
+        logs, infinite, ended = _pull_back_rows(system, states, inputs, window, lags)
         if ended or window == longest:
-            return logs[:, : lags + 1] if endless else logs, endless
-        if given and window == u.shape[1] - transient:
+            return logs[:, : lags + 1] if infinite else logs, infinite
+        if given and window == available:
             raise ShapeError(
-                f"u has {u.shape[1]} steps, {transient} of them transient, and the "
+                f"drive has {drive.shape[1]} steps, {transient} of them transient, and the "
                 "field goes on beyond their start: pass longer "
                 "sequences, or a number for white noise"
             )
         window *= 2
 
 
-def _orbits(system, u, x, steps, seeds):
-    """States x_0 .. x_T, (T + 1, samples, n), and inputs u_1 .. u_T, of orbits from one start under
+def _orbits(system, x, drive, steps, seeds):
+    """States x_0 .. x_T, (T + 1, samples, n), and inputs u_1 .. u_T, of orbits from one start with
     inputs of their own."""
-    if isinstance(u, np.ndarray):
-        inputs = np.moveaxis(u[:, -steps:], 0, 1)
+    if isinstance(drive, np.ndarray):
+        inputs = np.moveaxis(drive[:, -steps:], 0, 1)
     else:
-        drives = [read_drive(system, u, steps, np.random.default_rng(seed)) for seed in seeds]
-        inputs = np.stack([[drive(t) for drive in drives] for t in range(steps)])
+        each = [read_drive(system, drive, steps, np.random.default_rng(s)).array() for s in seeds]
+        inputs = np.stack(each, axis=1)
     return trajectory(system, np.tile(x, (inputs.shape[1], 1)), steps, inputs), inputs
 
 
-def _sequences(system, u, transient):
-    """Sequences (samples, steps, inputs) handed in."""
-    u = as_input(system, u, "u")
-    u = u[None] if u.ndim == 2 else u
-    if u.ndim != 3 or u.shape[1] <= transient:
+def _sequences(system, drive):
+    """Sequences (samples, steps, inputs)."""
+    values = drive_values(system, drive)
+    values = values[None] if values.ndim == 2 else values
+    if values.ndim != 3:
         raise ShapeError(
-            f"u has shape {u.shape}: pass (steps, inputs) or (samples, steps, "
-            "inputs), of more steps than the transient of "
-            f"{transient}"
+            f"drive has shape {values.shape}: pass (steps, inputs) or (samples, steps, inputs)"
         )
-    return u
+    return values
 
 
-def _pulled(system, states, inputs, window, lags):
-    """Logs of the squared gradients, whether a field is endless, and whether that is settled."""
-    n, rows = states.shape[-1], _rows(system.outputs)
-    pulled = _back(system.output, states[-1], inputs[-1])(
-        np.repeat(rows[:, None], states.shape[1], axis=1)
-    )
-    direct, rows, log_scale, found = pulled[..., n:], pulled[..., :n], np.zeros(states.shape[1]), []
+def _pull_back_rows(system, states, inputs, window, lags):
+    """Logs of the squared gradients, whether a field is infinite, and whether that is settled."""
+    n, rows = states.shape[-1], _cotangents(system.outputs)
+    start = np.repeat(rows[:, None], states.shape[1], axis=1)
+    pulled = _pull_back(system.output, states[-1], inputs[-1])(start)
+    direct, rows = pulled[..., n:], pulled[..., :n]
+    log_scale, found = np.zeros(states.shape[1]), []
     for lag in range(window):
-        pulled = _back(system.rule, states[-lag - 2], inputs[-lag - 1])(rows)
+        pulled = _pull_back(system.rule, states[-lag - 2], inputs[-lag - 1])(rows)
         by_input = pulled[..., n:] if lag else pulled[..., n:] + direct
         found.append(2.0 * log_scale + np.log((by_input * by_input).sum(axis=(0, 2))))
         size = np.sqrt(np.square(pulled).sum(axis=(0, 2)))
@@ -209,20 +257,21 @@ def _pulled(system, states, inputs, window, lags):
     return np.array(found).T, False, False
 
 
-def _rows(outputs):
+def _cotangents(outputs):
     """The outputs, or random mixtures of them with the same mean squared gradient where they are
     many."""
-    return (
-        np.eye(outputs)
-        if outputs <= PROBES
-        else np.random.default_rng(0).standard_normal((PROBES, outputs)) / np.sqrt(PROBES)
-    )
+    if outputs <= MAX_COTANGENTS:
+        return np.eye(outputs)
+    draws = np.random.default_rng(0)
+    return draws.standard_normal((MAX_COTANGENTS, outputs)) / np.sqrt(MAX_COTANGENTS)
 
 
-def _back(function, x, u):
-    """Pull-back of function(x, u): cotangents (k, samples, m) to those of x and u side by side, (k,
-    samples, n + inputs)."""
+def _pull_back(function, x, u):
+    """Reverse mode of function(x, u): cotangents (k, samples, m) to those of x and u concatenated,
+    (k, samples, n + inputs)."""
     n = x.shape[-1]
-    return linearise_rule(
-        lambda p: function(p[..., :n], p[..., n:]), np.concatenate([x, u], axis=-1)
-    )[1]
+
+    def joined(p):
+        return function(p[..., :n], p[..., n:])
+
+    return linearise_rule(joined, np.concatenate([x, u], axis=-1))[1]

@@ -1,11 +1,18 @@
-"""What a vocabulary does to memory: steps between characters, the gradient left there, the
-characters that a window holds; measured on text."""
+"""Steps between characters of a text, the gradient left there, and the characters in a window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...errors import ShapeError
 from ...labels import dataset
-from ...runtime.validation import integer, number
+from ...runtime.validation import integer, number, public
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 SOURCE = (
     "characters per token of byte-pair encoding (Sennrich, Haddow and Birch 2016); gradient "
@@ -13,30 +20,72 @@ SOURCE = (
 )
 
 
-def token_paths(lengths, *, characters=100, spectral_radius=0.9, window=1024):
-    """Steps between characters a fixed number apart, the gradient rho^steps that is left there, and
-    the characters that a window holds.
+@public
+def token_paths(
+    lengths: Mapping[int, Any],
+    *,
+    characters: int = 100,
+    spectral_radius: float = 0.9,
+    window: int = 1024,
+) -> Dataset:
+    """Measure on text what a vocabulary does to memory.
 
-    Every pair of characters of the text at this distance is asked: k tokens lie between them, the
-    gradient is the mean of rho^k, and the window the mean number of characters in so many tokens
-    one after another.
+    For every pair of characters at a fixed distance, k tokens lie between them, and
 
-    lengths: {vocabulary: lengths of the tokens in characters, one array or a list of them, one for
-    each text}; characters: the distance; spectral_radius: rho, per token; window: in tokens, NaN
-    where no text is as long. Returns over ``vocabulary``: characters_per_token, path_length,
-    gradient, log_gradient, window_covered. ``dm.theory.token_paths`` predicts them from
-    characters_per_token alone. Raises ShapeError where no text is as long as the distance.
+        path length = mean of k,    gradient = mean of rho^k.
 
-    >>> found = token_paths({256: np.ones(500, int), 512: np.full(250, 2)}, characters=100, window=50)
-    >>> found.path_length.values.tolist(), found.window_covered.values.tolist(), f"{float(found.gradient[0]):.6e}"
-    ([100.0, 50.0], [50.0, 100.0], '2.656140e-05')
+    Theory: ``dm.theory.token_paths``, from the characters per token alone.
+
+    Parameters
+    ----------
+    lengths : dict of {int: array_like of int}
+        Lengths of the tokens in characters by size of the vocabulary: one array, or a list of them,
+        one for each text.
+    characters : int
+        Distance in characters.
+    spectral_radius : float
+        rho, per token.
+    window : int
+        Length of a window, in tokens.
+
+    Returns
+    -------
+    xarray.Dataset
+        characters_per_token : (vocabulary,), character/token
+            Mean characters per token.
+        path_length : (vocabulary,), token
+            Mean number of tokens between characters that far apart.
+        gradient : (vocabulary,), 1
+            Mean of rho^k.
+        log_gradient : (vocabulary,), 1
+            Its natural logarithm.
+        window_covered : (vocabulary,), character
+            Mean number of characters in a window; NaN where no text is as long.
+
+    Raises
+    ------
+    ShapeError
+        If lengths are no whole numbers, or no text is as long as the distance.
+
+    References
+    ----------
+    Sennrich, Haddow and Birch (2016), ACL. Bengio, Simard and Frasconi (1994), IEEE Trans. Neural
+    Netw. 5, 157.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> lengths = {256: np.ones(500, int), 512: np.full(250, 2)}
+    >>> found = dm.analysis.token_paths(lengths, characters=100, window=50)
+    >>> found.path_length.values.tolist(), found.window_covered.values.tolist()
+    ([100.0, 50.0], [50.0, 100.0])
     """
     characters, window, rho = (
         integer("characters", characters, 0),
-        integer("window", window, 1),
+        integer("window", window),
         number("spectral_radius", spectral_radius),
     )
-    rows = [_measured(key, texts, characters, rho, window) for key, texts in lengths.items()]
+    rows = [_measure(key, texts, characters, rho, window) for key, texts in lengths.items()]
     return token_report(
         list(lengths),
         *np.array(rows).T,
@@ -46,7 +95,7 @@ def token_paths(lengths, *, characters=100, spectral_radius=0.9, window=1024):
     )
 
 
-def _measured(name, texts, characters, rho, window):
+def _measure(name, texts, characters, rho, window):
     """Characters per token, path, gradient and window of one vocabulary."""
     texts = [np.asarray(text) for text in ([texts] if np.ndim(texts[0]) == 0 else texts)]
     if any(
@@ -84,32 +133,14 @@ def token_report(vocabulary, ratio, path, gradient, covered, *, characters, titl
     """Dataset of a measurement or of its theory."""
     with np.errstate(divide="ignore"):
         log_gradient = np.log(gradient)
-    variables = {
-        "characters_per_token": (
-            ("vocabulary",),
-            ratio,
-            "character/token",
-            "mean characters per token",
-        ),
-        "path_length": (
-            ("vocabulary",),
-            path,
-            "token",
-            f"steps between characters {characters} apart",
-        ),
-        "gradient": (("vocabulary",), gradient, "1", f"gradient left over {characters} characters"),
-        "log_gradient": (
-            ("vocabulary",),
-            log_gradient,
-            "1",
-            f"ln of the gradient left over {characters} characters",
-        ),
-        "window_covered": (
-            ("vocabulary",),
-            covered,
-            "character",
-            "characters that the window holds",
-        ),
+    distance = f"{characters} characters"
+    columns = {
+        "characters_per_token": (ratio, "character/token", "mean characters per token"),
+        "path_length": (path, "token", f"steps between characters {characters} apart"),
+        "gradient": (gradient, "1", f"gradient left over {distance}"),
+        "log_gradient": (log_gradient, "1", f"ln of the gradient left over {distance}"),
+        "window_covered": (covered, "character", "characters that the window holds"),
     }
+    variables = {name: (("vocabulary",), *entry) for name, entry in columns.items()}
     coords = {"vocabulary": (("vocabulary",), vocabulary, "entry", "entries of the vocabulary")}
     return dataset(variables, coords, title=title, source=SOURCE, parameters=parameters)

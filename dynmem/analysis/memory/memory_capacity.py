@@ -1,76 +1,147 @@
-"""How much of its past input a state holds: memory capacity, lag by lag, measured by linear
-readouts and exactly for linear systems."""
+"""Memory capacity: how much of its past input a state holds, by linear readouts of a run, and for
+linear systems exactly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import NotFiniteError, ShapeError
 from ...labels import dataset, describe_system
 from ...linear import LinearSystem
-from ...runtime.validation import integer, number
+from ...runtime.validation import choice, generator, integer, number, public
 from ...system import Map, as_state, as_system
+from ...typing import ArrayLike, Rng
+from ..drive import default_transient
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 SOURCE = (
     "Jaeger (2002), GMD report 152; Dambre, Verstraeten, Schrauwen and Massar (2012), Sci. "
     "Rep. 2, 514"
 )
-DRAWS = {
+DISTRIBUTIONS = {
     "uniform": lambda rng, shape: rng.uniform(-np.sqrt(3), np.sqrt(3), shape),
     "normal": lambda rng, shape: rng.standard_normal(shape),
 }
-# u^2 - 1 times it has unit variance: Legendre's and Hermite's second polynomial
-SQUARES = {"uniform": np.sqrt(1.25), "normal": np.sqrt(0.5)}
+# factors that give u^2 - 1 unit variance: Legendre's and Hermite's second polynomial
+SQUARE_FACTORS = {"uniform": np.sqrt(1.25), "normal": np.sqrt(0.5)}
+
+LONG_NAMES = {
+    "capacity": "capacity of a linear readout for the input of that lag",
+    "total": "memory capacity, the sum over the lags",
+    "rank": "independent outputs, to rounding",
+}
 
 
+@public
 def memory_capacity(
-    system,
+    system: Map,
+    x0: ArrayLike | None = None,
     *,
-    lags,
-    steps=20_000,
-    transient=1000,
-    drive=1.0,
-    distribution="uniform",
-    degree=1,
-    blocks=10,
-    x0=None,
-    rng=0,
-):
-    """Memory capacity of a driven system: how well a linear readout of its output gives back the
-    input of each lag.
+    lags: int,
+    drive: float = 1.0,
+    steps: int = 20_000,
+    transient: int | None = None,
+    distribution: str = "uniform",
+    degree: int = 1,
+    blocks: int = 10,
+    rng: Rng = 0,
+) -> Dataset:
+    """Measure how well a linear readout of a driven system reconstructs its input of each lag.
 
-    C(k) = R^2 of the best readout w . y_t + a of u_(t-k), between 0 and 1; total sum_k C(k), at
-    most the number of outputs. Lag 0 is the input that has just entered (Jaeger's lags begin with
-    the one after). Inputs are independent, of mean 0 and standard deviation ``drive``; of several
-    inputs each has its own capacity, and C(k) is their sum.
+    The capacity of lag k is the coefficient of determination of the best readout,
 
-    A readout of N numbers fits T samples of pure noise with R^2 = N/T: this is taken off, 1 - (1 -
-    R^2) (T - 1) / (T - N - 1), so that lags beyond the memory add nothing to the total on average.
-    Errors come from a jackknife over ``blocks``, true for the total, up to 1.5 times too large for
-    a single lag beyond the memory.
+        C(k) = R^2 of w . y_t + a for u_(t-k),    0 <= C(k) <= 1,
 
-    Parameters: system, a Map; lags, the largest lag; steps after the transient; distribution,
-    "uniform" or "normal"; degree 2 adds the capacities of the second polynomials, Legendre's or
-    Hermite's (Dambre et al. 2012): of u_(t-k)^2 and of u_(t-k) u_(t-l), of a system with one input.
+    and the memory capacity is sum_k C(k), at most the number of outputs. Lag 0 is the input that
+    has just entered (Jaeger's lags begin with the one after). The inputs are independent; of
+    several inputs each has its own capacity, and C(k) is their sum.
 
-    Returns a Dataset: capacity(lag), capacity_error(lag), total, total_error, rank (of the outputs,
-    to rounding), and for degree 2 quadratic_capacity(lag, second_lag), for second_lag >= lag and 0
-    elsewhere, quadratic_total, quadratic_total_error. Raises ValueError where there is no input or
-    too few steps, NotFiniteError where the run blows up.
+    Parameters
+    ----------
+    system : Map
+        A system with inputs.
+    x0 : array_like (n,), optional
+        Start.
+    lags : int
+        Largest lag, in steps.
+    drive : float
+        Standard deviation of the input, whose mean is 0.
+    steps : int
+        Steps of the regression, after the transient.
+    transient : int, optional
+        Steps before; by default a tenth of ``steps``, at least 100.
+    distribution : {"uniform", "normal"}
+        Of the input.
+    degree : {1, 2}
+        2 adds the capacities of the second polynomials, Legendre's or Hermite's (Dambre et al.
+        2012): of u_(t-k)^2 and of u_(t-k) u_(t-l), of a system with one input.
+    blocks : int
+        Blocks of the jackknife.
+    rng : int, Generator or None
+        Of the input, and of the start where none is given.
 
+    Returns
+    -------
+    xarray.Dataset
+        capacity : (lag,), 1
+            C(k), its bias removed.
+        capacity_error : (lag,), 1
+            Standard error.
+        total : (), 1
+            Memory capacity, the sum over the lags.
+        total_error : (), 1
+            Standard error.
+        rank : (), 1
+            Number of independent outputs, to rounding: the bound of the total.
+        quadratic_capacity : (lag, second_lag), 1 [optional]
+            Capacity of degree 2 for second_lag >= lag, 0 elsewhere.
+        quadratic_total : (), 1 [optional]
+            Its sum over all pairs.
+        quadratic_total_error : (), 1 [optional]
+            Standard error.
+
+    Raises
+    ------
+    ValueError
+        If the system has no input, or if there are too few steps.
+    NotFiniteError
+        If the outputs become infinite or NaN.
+
+    Notes
+    -----
+    A readout of N numbers fits T samples of noise with R^2 = N/T. This bias is removed, 1 - (1 -
+    R^2) (T - 1)/(T - N - 1), so that lags beyond the memory add nothing to the total on average.
+    The errors come from a jackknife over ``blocks``: correct for the total, up to 1.5 times too
+    large for a single lag beyond the memory.
+
+    References
+    ----------
+    Jaeger (2002), GMD report 152. Dambre, Verstraeten, Schrauwen and Massar (2012), Sci. Rep. 2,
+    514.
+
+    Examples
+    --------
     >>> import dynmem as dm
     >>> cell = dm.models.get("linear", units=10, inputs=1, gain=0.9, init="orthogonal")
-    >>> bool(abs(memory_capacity(cell, lags=200).total - 10) < 0.2)
+    >>> bool(abs(dm.analysis.memory_capacity(cell, lags=200).total - 10) < 0.2)
     True
     """
-    system, longest, steps = (
-        as_system(system, Map),
-        integer("lags", lags, 0),
-        integer("steps", steps, 1),
-    )
+    system = as_system(system, Map)
+    longest, steps = integer("lags", lags, 0), integer("steps", steps)
+    if transient is None:
+        transient = round(default_transient(steps, 1.0))
     transient, blocks = integer("transient", transient, 0), integer("blocks", blocks, 2)
-    _check(system, drive, distribution, degree)
-    draws = np.random.default_rng(rng)
-    noise = DRAWS[distribution](draws, (transient + longest + steps, system.inputs))
-    outputs = _outputs(system, float(drive) * noise, x0, draws)[-steps:]
+    drive = number("drive", drive, above=0)
+    choice("distribution", distribution, DISTRIBUTIONS)
+    choice("degree", degree, (1, 2))
+    _check_inputs(system, degree)
+    draws = generator(rng)
+    noise = DISTRIBUTIONS[distribution](draws, (transient + longest + steps, system.inputs))
+    outputs = _outputs(system, drive * noise, x0, draws)[-steps:]
     targets, pairs = _targets(noise, longest, steps, distribution, degree)
     needed = blocks * (outputs.shape[1] + 2)
     if steps < needed:
@@ -79,46 +150,35 @@ def memory_capacity(
             f"blocks needs at least {needed} steps"
         )
     capacity, left_out, rank = _jackknife(outputs, targets, blocks)
-    linear = (longest + 1) * system.inputs
-    return _report(
-        system,
-        capacity,
-        left_out,
-        rank,
-        linear,
-        pairs,
-        longest,
-        {
-            "steps": steps,
-            "transient": transient,
-            "drive": drive,
-            "distribution": distribution,
-            "degree": degree,
-            "blocks": blocks,
-        },
-        rng,
+    options = {
+        "steps": steps,
+        "transient": transient,
+        "drive": drive,
+        "distribution": distribution,
+        "degree": degree,
+        "blocks": blocks,
+    }
+    variables, coords = _capacity_variables(capacity, left_out, rank, pairs, longest, system.inputs)
+    return dataset(
+        variables,
+        coords,
+        title=f"memory capacity of {type(system).__name__}",
+        source=SOURCE,
+        parameters=describe_system(system) | options,
+        seed=rng,
     )
 
 
-def _check(system, drive, distribution, degree):
+def _check_inputs(system, degree):
     if not system.inputs:
         raise ValueError(
-            f"{type(system).__name__} takes no inputs, so it remembers none: give it "
+            f"{type(system).__name__} takes no inputs, so it has no memory capacity: give it "
             "some (inputs=1)"
         )
-    if not (np.isfinite(number("drive", drive)) and drive > 0):
-        raise ValueError(
-            f"drive = {drive!r:.60}: the standard deviation of the input must be a "
-            "finite number above 0"
-        )
-    if distribution not in DRAWS:
-        raise ValueError(f"distribution = {distribution!r}: must be uniform or normal")
-    if degree not in (1, 2):
-        raise ValueError(f"degree = {degree!r}: must be 1 or 2")
     if degree == 2 and system.inputs > 1:
         raise ValueError(
             f"degree 2 is measured for one input, {type(system).__name__} has "
-            f"{system.inputs}: take degree=1"
+            f"{system.inputs}: pass degree=1"
         )
 
 
@@ -132,13 +192,13 @@ def _outputs(system, inputs, x0, rng):
     if not np.isfinite(outputs).all():
         raise NotFiniteError(
             f"the outputs of {type(system).__name__} are not finite: lower "
-            "drive, or take a stable system"
+            "drive, or pass a stable system"
         )
     return outputs
 
 
 def _targets(noise, longest, steps, distribution, degree):
-    """What is to be remembered (steps, targets), of unit variance: u_(t-k) of each lag and input,
+    """Targets of the readouts (steps, targets), of unit variance: u_(t-k) of each lag and input,
     then the second polynomials of the pairs."""
     end = len(noise)
     late = np.stack([noise[end - steps - lag : end - lag] for lag in range(longest + 1)], axis=1)
@@ -147,7 +207,9 @@ def _targets(noise, longest, steps, distribution, degree):
         late = late[..., 0]
         pairs = [(k, l) for k in range(longest + 1) for l in range(k, longest + 1)]
         targets += [
-            SQUARES[distribution] * (late[:, k] ** 2 - 1) if k == l else late[:, k] * late[:, l]
+            SQUARE_FACTORS[distribution] * (late[:, k] ** 2 - 1)
+            if k == l
+            else late[:, k] * late[:, l]
             for k, l in pairs
         ]
         targets = [targets[0], np.stack(targets[1:], axis=1)]
@@ -161,10 +223,8 @@ def _jackknife(outputs, targets, blocks):
     Each block keeps the triangle of its QR decomposition, so that regressions over any of them lose
     no more digits than one over all.
     """
-    n, joined = (
-        outputs.shape[1],
-        np.concatenate([outputs - outputs.mean(axis=0), targets - targets.mean(axis=0)], axis=1),
-    )
+    n, centred = outputs.shape[1], (outputs - outputs.mean(axis=0), targets - targets.mean(axis=0))
+    joined = np.concatenate(centred, axis=1)
     parts = np.array_split(joined, blocks)
     triangles = [np.linalg.qr(part, mode="r") for part in parts]
     whole, rank = _capacities(triangles, n, len(joined))
@@ -179,46 +239,37 @@ def _capacities(triangles, n, steps):
     """Adjusted R^2 of every target on the first n columns, from the triangles of their blocks."""
     triangle = np.linalg.qr(np.concatenate(triangles), mode="r")
     left, sizes, _ = np.linalg.svd(triangle[:n, :n])
-    rank = (
-        int((sizes > sizes[0] * np.finfo(float).eps * max(steps, n)).sum()) if sizes[0] > 0 else 0
-    )
+    floor = sizes[0] * np.finfo(float).eps * max(steps, n)
+    rank = int((sizes > floor).sum()) if sizes[0] > 0 else 0
     explained = ((left[:, :rank].T @ triangle[:n, n:]) ** 2).sum(axis=0)
     total = (triangle[:, n:] ** 2).sum(axis=0)
     return 1 - (1 - explained / total) * (steps - 1) / (steps - rank - 1), rank
 
 
-def _report(system, capacity, left_out, rank, linear, pairs, longest, told, seed):
-    """The Dataset, the errors from the capacities with one block left out."""
-    blocks = len(left_out)
+def _capacity_variables(capacity, left_out, rank, pairs, longest, inputs):
+    """Variables and coordinates, the errors from the capacities with one block left out."""
+    blocks, linear = len(left_out), (longest + 1) * inputs
 
     def error(values):
         return np.sqrt((blocks - 1) / blocks * ((values - values.mean(axis=0)) ** 2).sum(axis=0))
 
-    by_lag = [
-        values[..., :linear].reshape(*values.shape[:-1], longest + 1, system.inputs).sum(axis=-1)
+    by_lag, by_lag_left_out = (
+        values[..., :linear].reshape(*values.shape[:-1], longest + 1, inputs).sum(axis=-1)
         for values in (capacity, left_out)
-    ]
+    )
+    total_error = error(by_lag_left_out.sum(axis=-1))
     variables = {
-        "capacity": (
-            "lag",
-            by_lag[0],
-            "1",
-            "capacity of a linear readout for the input of that lag, bias taken off",
-        ),
-        "capacity_error": ("lag", error(by_lag[1]), "1", "standard error of the capacity"),
-        "total": ((), by_lag[0].sum(), "1", "memory capacity, the sum over the lags"),
-        "total_error": (
-            (),
-            error(by_lag[1].sum(axis=-1)),
-            "1",
-            "standard error of the memory capacity",
-        ),
-        "rank": ((), rank, "1", "independent outputs, to rounding: the bound of the total"),
+        "capacity": ("lag", by_lag, "1", LONG_NAMES["capacity"]),
+        "capacity_error": ("lag", error(by_lag_left_out), "1", "standard error of the capacity"),
+        "total": ((), by_lag.sum(), "1", LONG_NAMES["total"]),
+        "total_error": ((), total_error, "1", "standard error of the memory capacity"),
+        "rank": ((), rank, "1", LONG_NAMES["rank"]),
     }
     coords = {"lag": ("lag", np.arange(longest + 1), "step", "lag")}
     if pairs:
         square = np.zeros((longest + 1, longest + 1))
         square[tuple(np.transpose(pairs))] = capacity[linear:]
+        quadratic_error = error(left_out[:, linear:].sum(axis=-1))
         variables |= {
             "quadratic_capacity": (
                 ("lag", "second_lag"),
@@ -234,48 +285,66 @@ def _report(system, capacity, left_out, rank, linear, pairs, longest, told, seed
             ),
             "quadratic_total_error": (
                 (),
-                error(left_out[:, linear:].sum(axis=-1)),
+                quadratic_error,
                 "1",
                 "standard error of the capacity of degree 2",
             ),
         }
-        coords["second_lag"] = (
-            "second_lag",
-            np.arange(longest + 1),
-            "step",
-            "lag of the other input",
-        )
-    return dataset(
-        variables,
-        coords,
-        title=f"memory capacity of {type(system).__name__}",
-        source=SOURCE,
-        parameters=describe_system(system) | told,
-        seed=seed,
-    )
+        second = np.arange(longest + 1)
+        coords["second_lag"] = ("second_lag", second, "step", "lag of the other input")
+    return variables, coords
 
 
-def linear_capacity(system, *, lags, noise=0.0):
-    """Memory capacity of a linear system, exactly, from its Gramian: the limit of
-    ``memory_capacity`` for endless runs.
+@public
+def linear_capacity(system: LinearSystem, *, lags: int, noise: float = 0.0) -> Dataset:
+    """Memory capacity of a linear system from its Gramian, exactly.
 
-    C(k) = trace K_k^T (S + noise^2 I)^-1 K_k,  K_k = C A^k B (+ D at k = 0),  S = sum_k K_k K_k^T =
-    C (P - B B^T) C^T + K_0 K_0^T,
+    The limit of ``memory_capacity`` for endless runs,
+
+        C(k) = trace K_k^T (S + noise^2 I)^-1 K_k,    K_k = C A^k B (+ D at k = 0),
+        S = sum_k K_k K_k^T = C (P - B B^T) C^T + K_0 K_0^T,
 
     with the controllability Gramian P. Without noise the sum over all lags is the number of
-    outputs, as far as these are independent (White, Lee and Sompolinsky 2004; Jaeger 2002, theorem
-    1).
+    independent outputs.
 
-    Parameters: system, a discrete, stable LinearSystem (``dm.linearize``); lags, the largest lag;
-    noise, standard deviation of white noise on each output, in units of the input's.
+    Parameters
+    ----------
+    system : LinearSystem
+        Discrete and stable, say of ``dm.linearize``.
+    lags : int
+        Largest lag, in steps.
+    noise : float
+        Standard deviation of white noise on each output, in units of the input's.
 
-    Returns capacity(lag), total (over these lags), limit (over all), rank. What is below rounding
-    in S counts as missing: ``rank``. Raises ValueError where the system is continuous or not
-    stable, or has no input.
+    Returns
+    -------
+    xarray.Dataset
+        capacity : (lag,), 1
+            C(k).
+        total : (), 1
+            Sum over these lags.
+        limit : (), 1
+            Sum over all lags.
+        rank : (), 1
+            Number of independent outputs; what is below rounding in S counts as dependent.
 
+    Raises
+    ------
+    TypeError
+        If the system is no LinearSystem.
+    ValueError
+        If it is continuous or not stable, or has no input.
+
+    References
+    ----------
+    White, Lee and Sompolinsky (2004), Phys. Rev. Lett. 92, 148102. Jaeger (2002), GMD report 152,
+    theorem 1.
+
+    Examples
+    --------
     >>> import dynmem as dm
     >>> line = dm.LinearSystem(np.diag([0.9]), np.ones((1, 1)), dt=1.0)
-    >>> linear_capacity(line, lags=3).capacity.values.round(4).tolist()
+    >>> dm.analysis.linear_capacity(line, lags=3).capacity.values.round(4).tolist()
     [0.19, 0.1539, 0.1247, 0.101]
     """
     if not isinstance(system, LinearSystem):
@@ -283,47 +352,36 @@ def linear_capacity(system, *, lags, noise=0.0):
             f"linear_capacity takes a LinearSystem, got {type(system).__name__}: pass "
             "dm.linearize(system, x)"
         )
-    if not system.B.shape[1]:
-        raise ValueError("the system takes no inputs, so it remembers none")
-    longest = integer("lags", lags, 0)
-    if not (np.isfinite(number("noise", noise)) and noise >= 0):
-        raise ValueError(f"noise = {noise!r:.60}: must be a finite number of at least 0")
-    kernel, C = system.kernel(longest + 1), system.C
-    first = C @ system.B + system.D
-    P = system.gramian()
-    variance = C @ (P - system.B @ system.B.conj().T) @ C.conj().T + first @ first.conj().T
+    if not np.asarray(system.B).shape[1]:
+        raise ValueError("the system takes no inputs, so it has no memory capacity")
+    longest, noise = integer("lags", lags, 0), number("noise", noise, least=0)
+    kernel, P = system.kernel(longest + 1), system.gramian()
+    B, C = np.asarray(system.B), np.asarray(system.C)
+    first = C @ B + system.D
+    variance = C @ (P - B @ B.conj().T) @ C.conj().T + first @ first.conj().T
     scale = np.sqrt(np.diagonal(variance).real.clip(0.0))
-    scale = np.where(scale > 0, scale, 1.0)  # an output that hears nothing
+    scale = np.where(scale > 0, scale, 1.0)  # an output that no input reaches
     sizes, modes = np.linalg.eigh(variance / np.outer(scale, scale))
     kept = (sizes > np.finfo(float).eps * len(sizes) * sizes[-1]) & (sizes > 0)
     noisy = variance + noise**2 * np.eye(len(variance))
-    sizes, modes = (
-        (sizes[kept], modes[:, kept])
-        if not noise
-        else np.linalg.eigh(noisy / np.outer(scale, scale))
-    )
-    whitened = (
-        np.einsum("om,koi->kmi", (modes / scale[:, None]).conj(), kernel) / np.sqrt(sizes)[:, None]
-    )
-    capacity = (np.abs(whitened) ** 2).sum(axis=(1, 2))
-    limit = (
-        float(kept.sum()) if not noise else float(np.trace(np.linalg.solve(noisy, variance)).real)
-    )
+    if noise:
+        limit = float(np.trace(np.linalg.solve(noisy, variance)).real)
+        sizes, modes = np.linalg.eigh(noisy / np.outer(scale, scale))
+    else:
+        limit = float(kept.sum())
+        sizes, modes = sizes[kept], modes[:, kept]
+    whitened = np.einsum("om,koi->kmi", (modes / scale[:, None]).conj(), kernel)
+    capacity = (np.abs(whitened / np.sqrt(sizes)[:, None]) ** 2).sum(axis=(1, 2))
     variables = {
-        "capacity": (
-            "lag",
-            capacity,
-            "1",
-            "capacity of a linear readout for the input of that lag",
-        ),
-        "total": ((), capacity.sum(), "1", "memory capacity, the sum over the lags"),
+        "capacity": ("lag", capacity, "1", LONG_NAMES["capacity"]),
+        "total": ((), capacity.sum(), "1", LONG_NAMES["total"]),
         "limit": ((), limit, "1", "memory capacity, the sum over all lags"),
-        "rank": ((), int(kept.sum()), "1", "independent outputs, to rounding"),
+        "rank": ((), int(kept.sum()), "1", LONG_NAMES["rank"]),
     }
     return dataset(
         variables,
         {"lag": ("lag", np.arange(longest + 1), "step", "lag")},
         title="memory capacity of a linear system",
         source=SOURCE,
-        parameters={"A": system.A, "noise": float(noise)},
+        parameters={"A": system.A, "noise": noise},
     )

@@ -1,5 +1,9 @@
-"""What a noisy memory still tells: a readout of many trials, synaptic traces and their lifetimes,
-retrieved patterns."""
+"""Memory in noise: readouts over trials, traces in synapses and their lifetimes, and retrieval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -7,76 +11,134 @@ from ...errors import ConvergenceError, NotFiniteError, ShapeError
 from ...labels import dataset, describe_system
 from ...orbits import not_finite, whole_steps
 from ...runtime.threads import one_thread
+from ...runtime.validation import generator, integer, number, public
 from ...system import Map, as_state, as_system
+from ...typing import ArrayLike, Rng
+
+if TYPE_CHECKING:
+    from xarray import Dataset
+
+    from ...systems.attractors import Hopfield
 
 
+@public
 def noisy_recall(
-    system, x0=None, *, duration, trials=200, readout=None, period=None, drive=1.0, points=50, rng=0
-):
-    """Mean and variance of a readout over trials that start alike and hear different noise: what a
-    memory in noise forgets, and how fast.
+    system: Map,
+    x0: ArrayLike | None = None,
+    *,
+    duration: float,
+    drive: float = 1.0,
+    trials: int = 200,
+    readout: Callable[[np.ndarray], ArrayLike] | None = None,
+    period: float | None = None,
+    points: int = 50,
+    rng: Rng = 0,
+) -> Dataset:
+    """Measure the mean and variance of a readout over trials with one start and different noise.
 
-    diffusion = var(T)/(2 T) at the last time T, var(0) taken off. Twins:
-    ``dm.theory.line_attractor``, ``ring_diffusion``, ``flip_flop``.
+    The diffusion is the growth of the variance over the run,
 
-    system: a Map with inputs, such as ``Noisy(flow, dt)``; x0: start (n,), or one for each trial
-    (trials, n); duration in its time unit; readout: function of states (trials, n) to numbers
-    (trials,), or (trials, m), averaged over m (default: the mean over components); period: of a
-    readout that is an angle, which is then followed round the circle; drive: standard deviation of
-    the white noise. Returns mean_readout(time), variance(time), their errors mean_readout_error and
-    variance_error (the latter for Gaussian readouts), diffusion, diffusion_error. Raises
-    NotFiniteError with the step where a trial is lost.
+        D = (var(T) - var(0)) / (2 T).
 
+    Theory: ``dm.theory.line_attractor``, ``ring_diffusion``, ``flip_flop``.
+
+    Parameters
+    ----------
+    system : Map
+        With inputs, such as ``Noisy(flow, dt)``.
+    x0 : array_like (n,) or (trials, n), optional
+        Start, or one for each trial.
+    duration : float
+        In the system's unit of time.
+    drive : float
+        Standard deviation of the white noise.
+    trials : int
+        At least 2.
+    readout : callable, optional
+        Function of states (trials, n) that returns (trials,), or (trials, m), averaged over m. By
+        default the mean over components.
+    period : float, optional
+        Period of a readout that is an angle; it is then unwrapped at every step.
+    points : int
+        Number of times at which the readout is stored.
+    rng : int, Generator or None
+        Of the noise, and of the start where none is given.
+
+    Returns
+    -------
+    xarray.Dataset
+        mean_readout : (time,), 1
+            Mean of the readout.
+        mean_readout_error : (time,), 1
+            Standard error.
+        variance : (time,), 1
+            Variance over trials.
+        variance_error : (time,), 1
+            Standard error, for Gaussian readouts.
+        diffusion : (), 1/time unit
+            D.
+        diffusion_error : (), 1/time unit
+            Standard error.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two trials, no input, or less than one step.
+    NotFiniteError
+        If a state becomes infinite or NaN; the message gives the step.
+
+    Examples
+    --------
+    >>> import dynmem as dm
     >>> from dynmem.systems.noise import Noisy
     >>> from dynmem.systems.attractors import LineAttractor
-    >>> d = noisy_recall(Noisy(LineAttractor(), dt=1.0, diffusion=0.01), [1.0], duration=20, trials=400)
-    >>> bool(abs(d.diffusion - 0.01) < 3 * d.diffusion_error)
+    >>> line = Noisy(LineAttractor(), dt=1.0, diffusion=0.01)
+    >>> found = dm.analysis.noisy_recall(line, [1.0], duration=20, trials=400)
+    >>> bool(abs(found.diffusion - 0.01) < 3 * found.diffusion_error)
     True
     """
     system = as_system(system, Map)
-    if trials < 2 or not system.inputs:
-        raise ValueError(
-            f"trials = {trials}, inputs = {system.inputs}: noise needs at least two "
-            "trials and a system with inputs"
-        )
-    seeds = np.random.default_rng(rng).spawn(2)
+    trials = integer("trials", trials, 2)
+    if not system.inputs:
+        raise ValueError(f"{type(system).__name__} takes no inputs: trials would be equal")
+    drive = number("drive", drive, least=0)
+    seeds = generator(rng).spawn(2)
     x = as_state(system, system.initial(seeds[0]) if x0 is None else x0, "x0")
     x = np.array(np.broadcast_to(x, (trials, x.shape[-1])))
-    marks = np.unique(
-        np.linspace(0, whole_steps(duration, system.dt), points + 1).round().astype(int)
-    )
+    last = whole_steps(duration, system.dt)
+    marks = np.unique(np.linspace(0, last, integer("points", points) + 1).round().astype(int))
     if len(marks) < 2:
         raise ValueError(f"duration = {duration} is less than one step of {system.dt}")
-    values = _follow(
-        system, x, marks, readout or (lambda states: states.mean(-1)), period, drive, seeds[1]
-    )
-    return _recall_report(
-        system,
-        values,
-        marks * system.dt,
-        {"duration": duration, "trials": trials, "drive": drive},
-        rng,
+    readout = readout or (lambda states: states.mean(-1))
+    values = _readouts(system, x, marks, readout, period, drive, seeds[1])
+    return dataset(
+        _recall_variables(values, marks * system.dt),
+        {"time": ("time", marks * system.dt, "time unit", "time since the start")},
+        title="recall in noise",
+        source="mean and variance over trials",
+        parameters=describe_system(system)
+        | {"duration": duration, "trials": trials, "drive": drive},
+        seed=rng,
     )
 
 
-def _follow(system, x, marks, readout, period, drive, rng):
+def _readouts(system, x, marks, readout, period, drive, rng):
     """Readouts (times, trials, m) at the steps ``marks``, unwrapped at every step where they have a
     period."""
     value = _columns(readout(x), len(x))
-    kept = [value]
+    kept, wanted = [value], set(marks.tolist())
     with one_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for step in range(1, marks[-1] + 1):
             x = system.rule(x, drive * rng.standard_normal((len(x), system.inputs)))
-            if period is not None or step in marks:
-                if not np.isfinite(x).all():
-                    raise not_finite(system, step, marks[-1])
-                new = _columns(readout(x), len(x))
-                value = (
-                    new
-                    if period is None
-                    else value + (new - value + 0.5 * period) % period - 0.5 * period
-                )
-            if step in marks:
+            if period is None and step not in wanted:
+                continue
+            if not np.isfinite(x).all():
+                raise not_finite(system, step, marks[-1])
+            new = _columns(readout(x), len(x))
+            if period is not None:
+                new = value + (new - value + 0.5 * period) % period - 0.5 * period
+            value = new
+            if step in wanted:
                 kept.append(value)
     return np.array(kept)
 
@@ -91,95 +153,125 @@ def _columns(values, trials):
     return values.reshape(trials, -1)
 
 
-def _recall_report(system, values, times, parameters, rng):
+def _recall_variables(values, times):
     trials, repeats = values.shape[1], values.shape[2]
-    mean, spread = values.mean((1, 2)), values.var(1, ddof=1).mean(-1)
+    mean, variance = values.mean((1, 2)), values.var(1, ddof=1).mean(-1)
     samples = trials * repeats
-    variance_error = spread * np.sqrt(2.0 / max(samples - repeats, 1))
+    mean_error = np.sqrt(variance / samples)
+    variance_error = variance * np.sqrt(2.0 / max(samples - repeats, 1))
     span = times[-1] - times[0]
-    made = {
+    diffusion = (variance[-1] - variance[0]) / (2 * span)
+    diffusion_error = np.hypot(variance_error[-1], variance_error[0]) / (2 * span)
+    per_time = "1/time unit"
+    return {
         "mean_readout": ("time", mean, "1", "mean of the readout"),
-        "mean_readout_error": (
-            "time",
-            np.sqrt(spread / samples),
-            "1",
-            "standard error of the mean",
-        ),
-        "variance": ("time", spread, "1", "variance of the readout over trials"),
+        "mean_readout_error": ("time", mean_error, "1", "standard error of the mean"),
+        "variance": ("time", variance, "1", "variance of the readout over trials"),
         "variance_error": ("time", variance_error, "1", "standard error of the variance"),
-        "diffusion": (
-            (),
-            (spread[-1] - spread[0]) / (2 * span),
-            "1/time unit",
-            "half the growth of the variance per unit of time",
-        ),
-        "diffusion_error": (
-            (),
-            np.hypot(variance_error[-1], variance_error[0]) / (2 * span),
-            "1/time unit",
-            "standard error of the diffusion",
-        ),
+        "diffusion": ((), diffusion, per_time, "half the growth of the variance per unit of time"),
+        "diffusion_error": ((), diffusion_error, per_time, "standard error of the diffusion"),
     }
-    return dataset(
-        made,
-        {"time": ("time", times, "time unit", "time since the start")},
-        title="recall in noise",
-        seed=rng,
-        source="mean and variance over trials",
-        parameters=describe_system(system) | parameters,
-    )
 
 
-def memory_trace(system, *, lags, synapses=10_000, stored=None, repeats=10, binary=False, rng=0):
-    """Trace of a memory in synapses that go on storing others: the mean of weight times the entry,
-    +-1, of the memory ``lag`` ago.
+@public
+def memory_trace(
+    system: Map,
+    *,
+    lags: ArrayLike,
+    synapses: int = 10_000,
+    stored: int | None = None,
+    repeats: int = 10,
+    binary: bool = False,
+    rng: Rng = 0,
+) -> Dataset:
+    """Measure the trace of a memory in synapses that store further memories.
 
-    All synapses hear independent random memories, one a step; after ``stored`` of them (default
-    five times the largest lag) the trace is read, ``repeats`` times in a row, a step apart. Twins:
+    Each step all synapses store an independent random memory of entries +-1. The trace is
+
+        trace(lag) = mean over synapses of weight * entry of the memory ``lag`` ago,
+
+    read ``repeats`` times, a step apart, after ``stored`` memories. Twin:
     ``dm.theory.memory_trace``.
 
-    system: a Map with one input and one output, the weight, such as ``Impulses(BennaFusi())``,
-    started at the origin, or at ``balanced()``; binary: single stochastic synapses instead, of a
-    system that has ``jump`` and ``weight``; lags: whole numbers of memories. Returns trace(lag),
-    trace_error(lag), signal_to_noise(lag) of one synapse, noise (standard deviation of the
-    weights).
+    Parameters
+    ----------
+    system : Map
+        With one input and one output, the weight, such as ``Impulses(BennaFusi())``; started at the
+        origin, or at ``balanced()``.
+    lags : array_like of int
+        Lags wanted, in memories.
+    synapses : int
+        Number of synapses.
+    stored : int, optional
+        Memories stored before the first reading; by default five times the largest lag, plus one.
+    repeats : int
+        Number of readings.
+    binary : bool
+        Whether to simulate single stochastic synapses, of a system that has ``jump`` and
+        ``weight``.
+    rng : int, Generator or None
+        Of the memories.
 
+    Returns
+    -------
+    xarray.Dataset
+        trace : (lag,), 1
+            Mean of weight times entry.
+        trace_error : (lag,), 1
+            Standard error.
+        signal_to_noise : (lag,), 1
+            Trace over noise, of one synapse: times sqrt(N) for N.
+        noise : (), 1
+            Standard deviation of the weights.
+
+    Raises
+    ------
+    ValueError
+        If a lag is no whole number, or more than the memories stored.
+    ShapeError
+        If the system has not one input and one output.
+    NotFiniteError
+        If a weight becomes infinite or NaN.
+
+    References
+    ----------
+    Fusi, Drew and Abbott (2005), Neuron 45, 599, for the ideal observer.
+
+    Examples
+    --------
+    >>> import dynmem as dm
     >>> from dynmem.systems.synapses import LeakySynapse
-    >>> d = memory_trace(LeakySynapse(0.1), lags=[0, 10], rng=1)
-    >>> bool((abs(d.trace - [0.1, 0.1 * 0.9**10]) < 4 * d.trace_error).all())
+    >>> found = dm.analysis.memory_trace(LeakySynapse(0.1), lags=[0, 10], rng=1)
+    >>> bool((abs(found.trace - [0.1, 0.1 * 0.9**10]) < 4 * found.trace_error).all())
     True
     """
     system = as_system(system, Map)
-    lags = np.atleast_1d(np.asarray(lags))
-    if lags.dtype.kind not in "iu" or (lags < 0).any() or not lags.size:
+    given = np.atleast_1d(np.asarray(lags))
+    if given.dtype.kind not in "iu" or given.ndim != 1 or (given < 0).any() or not given.size:
         raise ValueError(
-            f"lags = {lags.tolist()!s:.60}: pass whole numbers of memories, at least 0"
+            f"lags = {given.tolist()!s:.60}: must be whole numbers of memories, at least 0"
         )
     if system.inputs != 1 or system.outputs != 1:
         raise ShapeError(
             f"{type(system).__name__} has {system.inputs} inputs and "
             f"{system.outputs} outputs: a synapse has one of each"
         )
-    stored = 5 * int(lags.max()) + 1 if stored is None else stored
-    if stored <= lags.max():
+    synapses, repeats = integer("synapses", synapses), integer("repeats", repeats)
+    longest = int(given.max())
+    stored = 5 * longest + 1 if stored is None else integer("stored", stored)
+    if stored <= longest:
         raise ValueError(
-            f"stored = {stored}: a memory of lag {lags.max()} needs at least "
-            f"{lags.max() + 1} memories stored"
+            f"stored = {stored}: a memory of lag {longest} needs at least {longest + 1} memories "
+            "stored"
         )
-    generator = np.random.default_rng(rng)
-    events, weights = _store(system, synapses, stored, repeats, int(lags.max()), binary, generator)
+    events, weights = _store(system, synapses, stored, repeats, longest, binary, generator(rng))
     products = np.array(
-        [[weights[r] * events[r + int(lags.max()) - lag] for lag in lags] for r in range(repeats)]
+        [[weights[r] * events[r + longest - lag] for lag in given] for r in range(repeats)]
     )
     noise = float(np.sqrt(np.mean([w.var() for w in weights])))
     trace, error = products.mean((0, 2)), products.std((0, 2)) / np.sqrt(repeats * synapses)
-    made = {
-        "trace": (
-            "lag",
-            trace,
-            "1",
-            "mean of weight times entry of the memory that came lag memories ago",
-        ),
+    variables = {
+        "trace": ("lag", trace, "1", "mean of weight times entry of the memory lag memories ago"),
         "trace_error": ("lag", error, "1", "standard error of the trace"),
         "signal_to_noise": (
             "lag",
@@ -190,20 +282,23 @@ def memory_trace(system, *, lags, synapses=10_000, stored=None, repeats=10, bina
         "noise": ((), noise, "1", "standard deviation of a weight"),
     }
     return dataset(
-        made,
-        {"lag": ("lag", lags, "step", "memories stored since")},
+        variables,
+        {"lag": ("lag", given, "step", "memories stored since")},
         title=f"trace of a memory in {type(system).__name__}",
         source="Fusi, Drew and Abbott (2005), Neuron 45, 599, for the ideal observer",
-        seed=rng,
         parameters=describe_system(system)
         | {"synapses": synapses, "stored": stored, "repeats": repeats, "binary": binary},
+        seed=rng,
     )
 
 
 def _store(system, synapses, stored, repeats, oldest, binary, rng):
-    """The events of the last steps, oldest + repeats of them, and the weights after each of the
-    last ``repeats``."""
-    x = rng.integers(0, 2 * system.levels, synapses) if binary else _blank(system, synapses)
+    """The memories of the last oldest + repeats steps, and the weights after each of the last
+    ``repeats``."""
+    if binary:
+        x = rng.integers(0, 2 * system.levels, synapses)
+    else:
+        x = _blank(system, synapses)
     events, weights = [], []
     with one_thread():
         for step in range(stored + repeats - 1):
@@ -230,37 +325,63 @@ def _blank(system, synapses):
     return np.tile(start, (synapses, 1))
 
 
-def memory_lifetime(trace, synapses, *, threshold=1.0):
-    """How long N synapses keep a memory: the lag at which sqrt(N) times the signal-to-noise ratio
-    of one falls to the threshold.
+@public
+def memory_lifetime(trace: Dataset, synapses: ArrayLike, *, threshold: float = 1.0) -> Dataset:
+    """Lag at which the signal-to-noise ratio of N synapses falls to a threshold.
 
-    trace: a Dataset with signal_to_noise(lag), of ``memory_trace`` or of its twins in
-    ``dm.theory``; synapses: N, a number or a vector. Between lags ln(ratio) is interpolated over
-    ln(1 + lag). Returns lifetime(synapses), 0 where the ratio is too small from the start and
-    infinite where it is not yet down at the last lag; slope(synapses) = d ln lifetime/d ln N, by
-    differences. Source: Fusi, Drew and Abbott (2005); Benna and Fusi (2016).
+    The ratio of N synapses is sqrt(N) times that of one. Between lags ln(ratio) is interpolated
+    over ln(1 + lag).
 
+    Parameters
+    ----------
+    trace : xarray.Dataset
+        With signal_to_noise(lag), of ``memory_trace`` or of its theory.
+    synapses : float or array_like
+        N, one or several.
+    threshold : float
+        Ratio at which a memory counts as lost.
+
+    Returns
+    -------
+    xarray.Dataset
+        lifetime : (synapses,), step
+            Lag; 0 where the ratio is below the threshold from the start, infinite where it is
+            still above at the last lag.
+        slope : (synapses,), 1
+            d ln lifetime / d ln N, by differences.
+
+    Raises
+    ------
+    ValueError
+        If N is below 1, or if the Dataset has no signal_to_noise.
+
+    References
+    ----------
+    Fusi, Drew and Abbott (2005), Neuron 45, 599. Benna and Fusi (2016), Nat. Neurosci. 19, 1697.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> synapse = dm.systems.LeakySynapse(0.1)
+    >>> synapse = dm.systems.get("leaky_synapse", rate=0.1)
     >>> trace = dm.theory.memory_trace(synapse, lags=range(200), binary=True)
-    >>> made = memory_lifetime(trace, [1e4, 1e6])
-    >>> made.lifetime.values.round(1).tolist()
+    >>> dm.analysis.memory_lifetime(trace, [1e4, 1e6]).lifetime.values.round(1).tolist()
     [21.9, 43.7]
     """
     sizes = np.atleast_1d(np.asarray(synapses, dtype=float))
     if not (np.isfinite(sizes) & (sizes >= 1)).all():
-        raise ValueError(f"synapses = {sizes.tolist()!s:.60}: pass numbers of at least 1")
+        raise ValueError(f"synapses = {sizes.tolist()!s:.60}: must be numbers of at least 1")
+    threshold = number("threshold", threshold, above=0)
     if "signal_to_noise" not in trace:
         raise ValueError(
-            f"the Dataset holds no signal_to_noise: it has {', '.join(map(str, trace.data_vars))}"
+            f"the Dataset has no signal_to_noise: it has {', '.join(map(str, trace.data_vars))}"
         )
     trace = trace.sortby("lag")
     x, ratio = np.log1p(trace.lag.values), trace.signal_to_noise.values
-    lifetimes = np.array([_last(x, ratio * np.sqrt(n) / threshold) for n in sizes])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        slope = (
-            np.gradient(np.log(lifetimes), np.log(sizes)) if len(sizes) > 1 else np.full(1, np.nan)
-        )
+    lifetimes = np.array([_last_lag(x, ratio * np.sqrt(n) / threshold) for n in sizes])
+    slope = np.full(1, np.nan)
+    if len(sizes) > 1:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slope = np.gradient(np.log(lifetimes), np.log(sizes))
     return dataset(
         {
             "lifetime": ("synapses", lifetimes, "step", "memories after which one is lost"),
@@ -273,7 +394,7 @@ def memory_lifetime(trace, synapses, *, threshold=1.0):
     )
 
 
-def _last(x, ratio):
+def _last_lag(x, ratio):
     """exp(x) - 1 where the ratio first falls below 1."""
     below = np.flatnonzero(ratio < 1.0)
     if not below.size:
@@ -285,67 +406,105 @@ def _last(x, ratio):
     return float(np.expm1(x[j - 1] + (x[j] - x[j - 1]) * low / (low - high)))
 
 
-def retrieved_overlap(network, *, probes=None, start_overlap=1.0, sweeps=100, burn=20, rng=0):
-    """Overlap with its pattern of the state that a Hopfield network comes to, its units updated one
-    by one in random order.
+@public
+def retrieved_overlap(
+    system: Hopfield,
+    *,
+    probes: int | None = None,
+    start_overlap: float = 1.0,
+    sweeps: int = 100,
+    burn_in: int = 20,
+    rng: Rng = 0,
+) -> Dataset:
+    """Measure the overlap of the state that a Hopfield network retrieves with its pattern.
 
-    At temperature 0 the energy falls with every change, so that each probe comes to rest; above,
-    the heat bath runs for ``burn`` sweeps and then for as many as ``sweeps`` - burn, over which the
-    overlap is averaged. Twin: ``dm.theory.hopfield``.
+    The units are updated one by one in random order. At temperature 0 the energy falls with every
+    change, and each probe runs until no unit changes. Above, the heat bath runs for ``sweeps``
+    sweeps, and the overlap is averaged over those after ``burn_in``. Twin:
+    ``dm.theory.hopfield``.
 
-    network: a ``Hopfield``; probes: number of patterns tried, each from a state of
-    ``start_overlap`` with it (default: all, up to 20). Returns overlap(probe), mean_overlap,
-    mean_overlap_error, load. Raises ConvergenceError where a probe is not at rest after ``sweeps``.
+    Parameters
+    ----------
+    system : Hopfield
+        The network.
+    probes : int, optional
+        Number of patterns tried; by default all, up to 20.
+    start_overlap : float
+        Overlap of the start with the pattern, from -1 to 1.
+    sweeps : int
+        Sweeps over all units, at most at temperature 0.
+    burn_in : int
+        Sweeps before the average, above temperature 0.
+    rng : int, Generator or None
+        Of the starts, the order and the heat bath.
 
+    Returns
+    -------
+    xarray.Dataset
+        overlap : (probe,), 1
+            Overlap of the retrieved state with its pattern.
+        mean_overlap : (), 1
+            Its mean.
+        mean_overlap_error : (), 1
+            Standard error; NaN for one probe.
+        load : (), 1
+            Patterns per unit.
+
+    Raises
+    ------
+    ValueError
+        If there are more probes than patterns, or an overlap beyond [-1, 1].
+    ConvergenceError
+        If a probe still changes after ``sweeps`` at temperature 0.
+
+    References
+    ----------
+    Hopfield (1982), PNAS 79, 2554.
+
+    Examples
+    --------
+    >>> import dynmem as dm
     >>> from dynmem.systems.attractors import Hopfield
-    >>> retrieved_overlap(Hopfield.random(200, 3), start_overlap=0.7).overlap.values.tolist()
+    >>> net = Hopfield.random(200, 3)
+    >>> dm.analysis.retrieved_overlap(net, start_overlap=0.7).overlap.values.tolist()
     [1.0, 1.0, 1.0]
     """
-    generator, patterns = np.random.default_rng(rng), network.patterns
+    draws, patterns = generator(rng), system.patterns
     probes = min(20, len(patterns)) if probes is None else probes
-    if not 1 <= probes <= len(patterns) or not -1 <= start_overlap <= 1:
-        raise ValueError(
-            f"probes = {probes}, start_overlap = {start_overlap}: 1 to "
-            f"{len(patterns)} patterns, and overlaps in [-1, 1]"
-        )
-    own = patterns[:probes].T.copy()  # (N, probes)
-    turned = generator.permuted(np.tile(np.arange(len(own))[:, None], probes), axis=0) < round(
-        0.5 * (1 - start_overlap) * len(own)
-    )
-    states = np.where(turned, -own, own)
-    overlaps = _sweeps(network.weights, states, own, network.temperature, sweeps, burn, generator)
-    made = {
+    probes = integer("probes", probes, 1, len(patterns))
+    start_overlap = number("start_overlap", start_overlap, least=-1, most=1)
+    sweeps, burn_in = integer("sweeps", sweeps), integer("burn_in", burn_in, 0)
+    targets = patterns[:probes].T.copy()  # (N, probes)
+    order = draws.permuted(np.tile(np.arange(len(targets))[:, None], probes), axis=0)
+    flipped = order < round(0.5 * (1 - start_overlap) * len(targets))
+    states = np.where(flipped, -targets, targets)
+    overlaps = _sweep(system.weights, states, targets, system.temperature, sweeps, burn_in, draws)
+    error = overlaps.std(ddof=1) / np.sqrt(probes) if probes > 1 else np.nan
+    variables = {
         "overlap": ("probe", overlaps, "1", "overlap of the retrieved state with its pattern"),
         "mean_overlap": ((), overlaps.mean(), "1", "mean overlap"),
-        "mean_overlap_error": (
-            (),
-            overlaps.std(ddof=1) / np.sqrt(probes) if probes > 1 else np.nan,
-            "1",
-            "standard error of the mean",
-        ),
-        "load": ((), len(patterns) / len(own), "1", "patterns per unit"),
+        "mean_overlap_error": ((), error, "1", "standard error of the mean"),
+        "load": ((), len(patterns) / len(targets), "1", "patterns per unit"),
     }
-    parameters = describe_system(network) | {"start_overlap": start_overlap, "sweeps": sweeps}
     return dataset(
-        made,
+        variables,
         {"probe": ("probe", np.arange(probes), "1", "index of the pattern")},
         title="retrieval in a Hopfield network",
         source="Hopfield (1982), PNAS 79, 2554",
-        parameters=parameters,
+        parameters=describe_system(system) | {"start_overlap": start_overlap, "sweeps": sweeps},
         seed=rng,
     )
 
 
-def _sweeps(weights, states, own, temperature, sweeps, burn, rng):
-    """Final overlaps (probes,) at temperature 0, means over the sweeps after ``burn`` above it."""
+def _sweep(weights, states, targets, temperature, sweeps, burn_in, rng):
+    """Final overlaps (probes,) at temperature 0, means over the sweeps after ``burn_in`` above."""
+    if temperature and burn_in >= sweeps:
+        raise ValueError(f"burn_in = {burn_in}: must be less than sweeps = {sweeps}")
     fields, total = weights @ states, np.zeros(states.shape[1])
     for sweep in range(sweeps):
-        changed = False
-        noise = (
-            0.5 * temperature * rng.logistic(size=states.shape)
-            if temperature
-            else np.zeros(states.shape)
-        )
+        changed, noise = False, np.zeros(states.shape)
+        if temperature:
+            noise = 0.5 * temperature * rng.logistic(size=states.shape)
         for i in rng.permutation(len(states)):
             h = fields[i] + noise[i]
             flips = np.flatnonzero(h * states[i] < 0)
@@ -354,8 +513,8 @@ def _sweeps(weights, states, own, temperature, sweeps, burn, rng):
                 states[i, flips] *= -1.0
                 fields[:, flips] += weights[i][:, None] * (2.0 * states[i, flips])
         if not temperature and not changed:
-            return (own * states).mean(0)
-        total += (own * states).mean(0) * (sweep >= burn)
+            return (targets * states).mean(0)
+        total += (targets * states).mean(0) * (sweep >= burn_in)
     if not temperature:
-        raise ConvergenceError(f"a probe is not at rest after {sweeps} sweeps: pass more")
-    return total / (sweeps - burn)
+        raise ConvergenceError(f"a probe still changes after sweeps = {sweeps}: pass more")
+    return total / (sweeps - burn_in)

@@ -264,8 +264,8 @@ def test_the_study_is_measured_summed_up_and_drawn(tmp_path):
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    from figures.bifurcation import draw
-    from studies.bifurcation import STUDY
+    from dynmem.figures.bifurcation import draw
+    from dynmem.studies.bifurcation import STUDY
 
     tiny = {"system": ["logistic", "neurons"], "values": 12, "side": 3, "units": 70, "doublings": 3}
     results = STUDY.run(output=tmp_path, quick=True, overrides=tiny, progress=False)

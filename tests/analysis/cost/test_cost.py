@@ -253,8 +253,8 @@ def test_against_the_counter_of_torch():
     assert counter.get_total_flops() == plain
 
 
-def test_machine_code_is_counted_by_the_rule():
-    """A run that takes the numbers out of numpy's hands does what the rule does at each step."""
+def test_a_compiled_run_is_counted_by_the_rule():
+    """A run that converts its input to a plain array does what the rule does at each step."""
 
     class Compiled(dm.models.Tanh):
         def run(self, x, u):
@@ -284,8 +284,8 @@ SCANS = {  # multiply-adds of a layer in a step, on paper
 
 @pytest.mark.parametrize("name", SCANS)
 def test_a_stack_of_scans_costs_each_layer_once(name):
-    """Also where the layers' run is machine code: none is gone through twice, and above a layer
-    none waits for its last step."""
+    """Also where the layers' run is compiled: no layer is counted twice, and no layer waits for the
+    last step of the one below."""
     stack = dm.models.get(name, units=WIDTH, inputs=WIDTH, outputs=2, layers=2, rng=0)
     found, alone = (
         counted_cost(stack, lengths=[5, 50]),
@@ -297,7 +297,7 @@ def test_a_stack_of_scans_costs_each_layer_once(name):
         and (found.sequential_steps <= sum(each.sequential_steps for each in alone) + 2).all()
     )
     one = dm.models.get(name, units=WIDTH, inputs=WIDTH, outputs=2, rng=0)
-    # the rule of a stack does not ask its last layer for an output
+    # the rule of a stack does not compute the output of its last layer
     assert counted_cost(one).step_multiply_adds == SCANS[name] + 2 * WIDTH
 
 
@@ -312,19 +312,19 @@ def test_cost_of_a_system_of_nature():
 
 def test_matched_widths():
     """Each within half a step of its width, on each of the three."""
-    for on, budget in (("parameters", 20_000), ("state", 100), ("operations", 1e6)):
+    for quantity, budget in (("parameters", 20_000), ("state", 100), ("operations", 1e6)):
         found = match(
             ["tanh", "lstm", "gru", "orthogonal"],
             budget=budget,
-            on=on,
+            quantity=quantity,
             inputs=4,
             outputs=2,
             length=20,
         )
         assert abs(found.deviation).max() < 0.03 and found.units.dims == ("model",)
     assert (
-        match("lstm", budget=100, on="state").units == 50
-        and match("tanh", budget=100, on="state").units == 100
+        match("lstm", budget=100, quantity="state").units == 50
+        and match("tanh", budget=100, quantity="state").units == 100
     )
     against = match(["lstm", "gru"], budget=("lstm", 32), inputs=3, multiple=4)
     assert against.units[0] == 32 and against.units[1] % 4 == 0 and against.deviation[0] == 0
@@ -382,8 +382,8 @@ class Sleeping(nn.Module):
 
 
 def test_measured_cost(monkeypatch):
-    """L seconds against L^2 / 100: the second is dearer above 100 steps, and stopped by the
-    limit."""
+    """L seconds against L^2 / 100: the second costs more above 100 steps, and the
+    limit stops it."""
     monkeypatch.setitem(CLOCKS, "wall", lambda: Sleeping.now)
     models = {"line": Sleeping(lambda L: 1.0 * L), "square": Sleeping(lambda L: 0.01 * L * L)}
     found = measured_cost(
@@ -446,11 +446,15 @@ class Foreign(dm.Map):
             "steps does not fit into memory .*count shorter ones",
         ),
         (
-            lambda: match("tanh", budget=100, on="width"),
+            lambda: match("tanh", budget=100, quantity="width"),
             ValueError,
-            "on = 'width': must be parameters, state or operations",
+            "quantity = 'width': must be one of 'parameters', 'state', 'operations'",
         ),
-        (lambda: match("rnn", budget=100), UnknownNameError, "no model is called 'rnn'"),
+        (
+            lambda: match("perceptron", budget=100),
+            UnknownNameError,
+            "no model is called 'perceptron'",
+        ),
         (
             lambda: match("tanh", budget=100, options={"lstm": {}}),
             UnknownNameError,
@@ -458,7 +462,11 @@ class Foreign(dm.Map):
         ),
         (lambda: match("tanh", budget=0), ValueError, "budget = 0"),
         (lambda: match("lstm", budget=3, inputs=9), ValueError, "lstm of 1 units costs 44"),
-        (lambda: match("tanh", budget=1e9, on="state", most=64), ValueError, "raise most = 64"),
+        (
+            lambda: match("tanh", budget=1e9, quantity="state", max_units=64),
+            ValueError,
+            "raise max_units = 64",
+        ),
         (lambda: measured_cost([CELL], lengths=[4, 8]), TypeError, "dict of models"),
         (
             lambda: measured_cost({}, lengths=[4, 8]),
@@ -470,7 +478,7 @@ class Foreign(dm.Map):
         (
             lambda: measured_cost({"a": CELL}, lengths=[4, 8], clock="sun"),
             ValueError,
-            "clock is wall or processor",
+            "clock = 'sun': must be one of 'wall', 'processor'",
         ),
         (
             lambda: measured_cost({"a": CELL}, lengths=[4, 8], dtype="float16"),

@@ -25,7 +25,7 @@ def test_paths_are_their_closed_form(positions, window, steps):
     attention, u = build(positions, window), noise(steps)
     lags = np.arange(min(window, steps))
     measured, predicted = (
-        attention_paths(attention, u, lags=lags),
+        attention_paths(attention, drive=u, lags=lags),
         dm.theory.attention_paths(attention, drive=u, lags=lags),
     )
     for part in PARTS:
@@ -38,9 +38,11 @@ def test_paths_are_those_of_the_rule():
     """The total is d y_T / d u_(T-lag) of gradient_norms, by the products of Jacobians of the
     cache."""
     attention, u = build("rotary", 8, heads=1), noise(8)
-    expected = dm.gradient_norms(attention, u, lags=6, x0=attention.initial(), transient=1)
+    expected = dm.gradient_norms(attention, drive=u, lags=6, x0=attention.initial(), transient=1)
     np.testing.assert_allclose(
-        attention_paths(attention, u, lags=6).total_gradient, expected.input_gradient, rtol=1e-10
+        attention_paths(attention, drive=u, lags=6).total_gradient,
+        expected.input_gradient,
+        rtol=1e-10,
     )
 
 
@@ -48,7 +50,7 @@ def test_uniform_attention_has_the_direct_path_alone():
     """Scores of zero: nothing flows through them but what moves the values about, alpha = 1/t, and
     d y / d u_j = Wo Wv / t for each j."""
     attention = Attention.random(6, 6, rng=0, window=20, sharpness=0.0)
-    paths = attention_paths(attention, noise(20), lags=19)
+    paths = attention_paths(attention, drive=noise(20), lags=19)
     np.testing.assert_allclose(
         paths.direct_gradient,
         np.linalg.norm(attention.Wo @ attention.Wv) / 20 / np.sqrt(6),
@@ -62,7 +64,7 @@ def test_paths_through_a_stack_hold_the_weights_and_nothing_else():
     are differentiated in either part."""
     mixer = build(window=6, heads=1)
     plain, u = Block(mixer, None, (), "none"), noise(6)
-    inside, whole = attention_paths(mixer, u, lags=5), attention_paths(plain, u, lags=5)
+    inside, whole = attention_paths(mixer, drive=u, lags=5), attention_paths(plain, drive=u, lags=5)
     for part in PARTS:
         np.testing.assert_allclose(whole[part][1:], inside[part][1:], atol=1e-13)
     np.testing.assert_allclose(whole.score_gradient, inside.score_gradient, atol=1e-13)
@@ -127,7 +129,7 @@ def test_what_a_sharp_score_changes():
     attention = Attention(np.eye(1), np.eye(1), np.eye(1), np.eye(1), window=50)
     u = np.zeros((50, 1))
     u[-1] = np.sqrt(gap)  # its own key is the one it looks for: the score is gap, all others 0
-    found = attention_dilution(attention, u).isel(step=-1, head=0)
+    found = attention_dilution(attention, drive=u).isel(step=-1, head=0)
     predicted = dm.theory.attention_dilution([50], gap=gap).isel(step=0)
     for name in ("largest_weight", "entropy", "effective_slots"):
         assert found[name].item() == pytest.approx(predicted[name].item(), rel=1e-12)
@@ -293,7 +295,7 @@ def test_norms_do_not_hide_the_scores():
         (Norm.plain(6),),
         "pre",
     )
-    paths = attention_paths(block, np.ones((4, 6)), lags=3)
+    paths = attention_paths(block, drive=np.ones((4, 6)), lags=3)
     assert not paths.score_gradient.values.round(12).any() and paths.direct_gradient[0] > 0
 
 
@@ -303,8 +305,8 @@ def test_the_study_is_run_and_drawn(tmp_path):
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    from figures.attention_path import draw
-    from studies.attention_path import STUDY
+    from dynmem.figures.attention_path import draw
+    from dynmem.studies.attention_path import STUDY
 
     small = {"units": 6, "lags": 8, "samples": 1, "model": ["attention", "hybrid"]}
     results = STUDY.run(output=tmp_path, quick=True, overrides=small, workers=1, progress=False)
@@ -319,13 +321,13 @@ def test_the_study_is_run_and_drawn(tmp_path):
     "make, error, text",
     [
         (
-            lambda: attention_paths(build(), noise(3), lags=5),
+            lambda: attention_paths(build(), drive=noise(3), lags=5),
             ShapeError,
             r"lags up to 5 need at least "
             r"\(6, 6\)",
         ),
         (
-            lambda: attention_paths(build(), 1.0, lags=-1),
+            lambda: attention_paths(build(), drive=1.0, lags=-1),
             ValueError,
             "whole numbers of steps of at least 0",
         ),
@@ -342,7 +344,7 @@ def test_the_study_is_run_and_drawn(tmp_path):
         (
             lambda: path_length(Tanh.random(3), lags=2),
             ShapeError,
-            "takes no input: a path begins at one",
+            "takes no input",
         ),
         (
             lambda: dm.theory.attention_paths(build("rotary"), lags=1),

@@ -52,7 +52,7 @@ def neighbours(exponents, count=10):
 def test_spectrum_of_diagonal_blocks_is_exact():
     rng = np.random.default_rng(0)
     entries = rng.uniform(-0.9, 2.0, 4)
-    found = depth_spectrum(linear_stack([np.diag(entries)] * 60), np.ones((1, 4)))
+    found = depth_spectrum(linear_stack([np.diag(entries)] * 60), drive=np.ones((1, 4)))
     np.testing.assert_allclose(
         found.growth[30:].mean("layer"), np.sort(np.log1p(entries))[::-1], atol=1e-6
     )
@@ -65,7 +65,7 @@ def test_the_sum_of_the_exponents_is_the_volume():
         stack("pre", 3, width=5, mixer="tanh"),
         np.random.default_rng(1).standard_normal((2, 5)),
     )
-    found, x, logs = depth_spectrum(net, u), net.layers[0].output(None, u).reshape(-1), []
+    found, x, logs = depth_spectrum(net, drive=u), net.layers[0].output(None, u).reshape(-1), []
     for block in net.layers[1:-1]:
         twin = map_arrays(Depth(block, 2), torch.tensor)
         logs.append(
@@ -146,7 +146,7 @@ def test_gradients_are_those_of_autograd(placement):
         )
 
     found, whole = (
-        layer_gradients(net, task.encode(inputs, np.float64), loss),
+        layer_gradients(net, drive=task.encode(inputs, np.float64), loss=loss),
         Trainable(net, torch.float64),
     )
     loss(whole(torch.tensor(task.encode(inputs, np.float64)))).backward()
@@ -166,7 +166,7 @@ def test_gradients_are_those_of_autograd(placement):
 
 def test_the_gradient_of_the_stream_by_differences():
     net, u = stack("post", 2, width=4), np.random.default_rng(2).standard_normal((1, 3, 4))
-    found = layer_gradients(net, u, lambda y: y[0, -1, 0] ** 2)
+    found = layer_gradients(net, drive=u, loss=lambda y: y[0, -1, 0] ** 2)
     before, blocks, after = parts(net)
     x = before[0].output(None, u)
 
@@ -431,28 +431,19 @@ def test_the_same_laws_on_paper():
         (lambda: depth_spectrum(stack("pre", 2, 4), steps=0), ValueError, "steps = 0"),
         (lambda: stream_variance(stack("pre", 2, 4), samples=1.5), ValueError, "samples = 1.5"),
         (
-            lambda: stream_variance(stack("pre", 2, 4), -1.0),
+            lambda: stream_variance(stack("pre", 2, 4), drive=-1.0),
             ValueError,
-            "u = -1.0: the standard deviation",
+            "drive = -1.0",
         ),
         (
-            lambda: stream_variance(stack("pre", 2, 4), None),
+            lambda: layer_gradients(stack("pre", 2, 4), drive=np.ones(4)),
             ShapeError,
-            r"u must be a number, or an "
-            r"array \(steps, 4\) .* got "
-            r"None",
+            r"drive must be a number, or an array .* got shape \(4,\)",
         ),
         (
-            lambda: layer_gradients(stack("pre", 2, 4), np.ones(4)),
+            lambda: layer_gradients(stack("pre", 2, 4), drive=np.ones((3, 5))),
             ShapeError,
-            r"u must be a number, "
-            r"or an array .* got "
-            r"shape \(4,\)",
-        ),
-        (
-            lambda: layer_gradients(stack("pre", 2, 4), np.ones((3, 5))),
-            ShapeError,
-            "u has 5 inputs",
+            "drive has 5 inputs",
         ),
         (
             lambda: stream_variance(linear_stack([1e200 * np.eye(2)] * 3)),

@@ -78,14 +78,14 @@ def test_against_autograd_at_every_lag(name, norm, anchor):
         rng.standard_normal((longest + 1 + transient, system.inputs)),
     )
     found = gradient_norms(
-        system, u, x0=x, lags=longest, transient=transient, norm=norm, anchor=anchor
+        system, drive=u, x0=x, lags=longest, transient=transient, norm=norm, anchor=anchor
     )
     expected = autograd(system, x, u, list(range(longest + 1)), norm, anchor)
     for kind in ("state", "input"):
         np.testing.assert_allclose(found[f"log_{kind}_gradient"], expected[kind], atol=1e-9)
         np.testing.assert_allclose(found[f"{kind}_gradient"], np.exp(expected[kind]), rtol=1e-9)
     sparse = gradient_norms(
-        system, u, x0=x, lags=[9, 2, 5, 2], transient=transient, norm=norm, anchor=anchor
+        system, drive=u, x0=x, lags=[9, 2, 5, 2], transient=transient, norm=norm, anchor=anchor
     )
     assert sparse.lag.values.tolist() == [2, 5, 9]
     np.testing.assert_allclose(
@@ -97,7 +97,7 @@ def test_isometries():
     """The ratio stays 1 after 1000 steps, from either end; the input keeps its first norm."""
     cell = Orthogonal.random(50, 3, rng=0)
     for anchor in ("end", "start"):
-        found = gradient_norms(cell, 1.0, lags=1000, anchor=anchor)
+        found = gradient_norms(cell, drive=1.0, lags=1000, anchor=anchor)
         np.testing.assert_allclose(found.state_gradient, 1.0, atol=1e-12)
         np.testing.assert_allclose(
             found.input_gradient, np.linalg.norm(cell.V) / np.sqrt(3), rtol=1e-11
@@ -112,7 +112,7 @@ def test_no_underflow_and_no_overflow(factor):
     x = np.zeros(2)
     for anchor in ("end", "start"):
         found = gradient_norms(
-            Linear(factor * np.eye(2), np.ones((2, 1))), 0.0, x0=x, lags=5000, anchor=anchor
+            Linear(factor * np.eye(2), np.ones((2, 1))), drive=0.0, x0=x, lags=5000, anchor=anchor
         )
         np.testing.assert_allclose(
             found.log_state_gradient, np.arange(5001) * np.log(factor), atol=1e-8
@@ -126,14 +126,14 @@ def test_no_underflow_and_no_overflow(factor):
 def test_slope_is_the_first_exponent():
     """Per step, over a long orbit, driven and free, from either end."""
     cells = (
-        Tanh.random(40, 1, rng=0, gain=2.0),
-        LSTM.random(20, 1, rng=1, gain=2.0),
-        GRU.random(20, 1, rng=1),
+        Tanh.random(20, 1, rng=0, gain=2.0),
+        LSTM.random(8, 1, rng=1, gain=2.0),
+        GRU.random(8, 1, rng=1),
     )
     for cell, drive in zip(cells, (0.5, 1.0, 1.0), strict=True):
         exponent = lyapunov_spectrum(cell, duration=4000, exponents=1, drive=drive)
         for anchor in ("end", "start"):
-            law = forgetting(gradient_norms(cell, drive, lags=3000, anchor=anchor))
+            law = forgetting(gradient_norms(cell, drive=drive, lags=1200, anchor=anchor))
             error = float(np.hypot(law.slope_error, exponent.lyapunov_error.item()))
             assert law.slope == pytest.approx(exponent.lyapunov.item(), abs=4 * error + 2e-3)
 
@@ -161,26 +161,27 @@ def test_undriven_orthogonal_tanh_forgets_by_a_power():
     fall with the amplitude itself, as n^(-1/2)."""
     lags = np.append(0, np.unique(np.geomspace(1, 10_000, 80).astype(int)))
     for W in (np.eye(1), np.roll(np.eye(5), 1, axis=0)):
-        law = forgetting(undriven(W, lags), least=1500)
+        law = forgetting(undriven(W, lags), min_lag=1500)
         assert law.law == "power law" and law.power == pytest.approx(1.5, abs=1e-2)
-    mixing = forgetting(undriven(haar(100, 1), lags[lags < 3000]), least=400)
+    mixing = forgetting(undriven(haar(100, 1), lags[lags < 3000]), min_lag=400)
     assert mixing.law == "power law" and mixing.power == pytest.approx(0.5, abs=2e-2)
 
 
 def test_samples_average_logarithms():
     cell = Tanh.random(15, 1, rng=0, gain=1.5)
-    together = gradient_norms(cell, 0.5, lags=40, samples=4, rng=3)
+    together = gradient_norms(cell, drive=0.5, lags=40, samples=4, rng=3)
     apart = [
-        gradient_norms(cell, 0.5, lags=40, rng=seed) for seed in np.random.default_rng(3).spawn(4)
+        gradient_norms(cell, drive=0.5, lags=40, rng=seed)
+        for seed in np.random.default_rng(3).spawn(4)
     ]
     assert (
         together.log_state_gradient_error.sizes == {"lag": 41}
         and not together.log_state_gradient_error[0]
     )
     assert together.log_state_gradient[-1] != apart[0].log_state_gradient[-1]
-    again = gradient_norms(cell, 0.5, lags=40, samples=4, rng=3)
+    again = gradient_norms(cell, drive=0.5, lags=40, samples=4, rng=3)
     assert together.identical(again) and together.attrs["seed"] == 3
-    many = gradient_norms(cell, 0.5, lags=40, samples=40, rng=4)
+    many = gradient_norms(cell, drive=0.5, lags=40, samples=40, rng=4)
     assert (
         abs(many.log_state_gradient - together.log_state_gradient).max()
         < 6 * together.log_state_gradient_error.max()
@@ -190,21 +191,22 @@ def test_samples_average_logarithms():
 def test_drives():
     cell = Tanh.random(5, 2, rng=0)
     function = gradient_norms(
-        cell, lambda rng, steps: 0.3 * rng.standard_normal((steps, 2)), lags=20, rng=1
+        cell, drive=lambda rng, steps: 0.3 * rng.standard_normal((steps, 2)), lags=20, rng=1
     )
     assert function.log_input_gradient.equals(
-        gradient_norms(cell, 0.3, lags=20, rng=1).log_input_gradient
+        gradient_norms(cell, drive=0.3, lags=20, rng=1).log_input_gradient
     )
     for number in (1, np.int64(1), np.float32(1.0)):
-        assert gradient_norms(cell, number, lags=3).sizes["lag"] == 4
+        assert gradient_norms(cell, drive=number, lags=3).sizes["lag"] == 4
     free = gradient_norms(cell, x0=np.zeros(5), lags=20)
     assert free.log_input_gradient.equals(
-        gradient_norms(cell, np.zeros((200, 2)), x0=np.zeros(5), lags=20).log_input_gradient
+        gradient_norms(cell, drive=np.zeros((200, 2)), x0=np.zeros(5), lags=20).log_input_gradient
     )
     assert "log_input_gradient" not in gradient_norms(Tanh.random(5, rng=0), lags=20)
     long = np.random.default_rng(0).standard_normal((500, 2))
     a, b = (
-        gradient_norms(cell, u, x0=np.zeros(5), lags=20, transient=50) for u in (long, long[-71:])
+        gradient_norms(cell, drive=u, x0=np.zeros(5), lags=20, transient=50)
+        for u in (long, long[-71:])
     )
     assert a.log_input_gradient.equals(b.log_input_gradient)
 
@@ -221,11 +223,11 @@ def test_drives():
         ({"transient": 0.5}, "transient = 0.5"),
         ({"samples": 0}, "samples = 0"),
         ({"samples": 1.5}, "samples = 1.5"),
-        ({"norm": "nuclear"}, "norm is rms or spectral"),
-        ({"anchor": "middle"}, "anchor is end or start"),
-        ({"u": -0.1}, "drive = -0.1"),
-        ({"u": np.zeros((5, 2))}, r"need at least \(11, 2\)"),
-        ({"u": np.zeros((50, 3))}, "Tanh takes 2"),
+        ({"norm": "nuclear"}, "norm = 'nuclear': must be one of 'rms', 'spectral'"),
+        ({"anchor": "middle"}, "anchor = 'middle': must be one of 'end', 'start'"),
+        ({"drive": -0.1}, "drive = -0.1"),
+        ({"drive": np.zeros((5, 2))}, r"need at least \(11, 2\)"),
+        ({"drive": np.zeros((50, 3))}, "Tanh takes 2"),
         ({"x0": np.zeros(3)}, "Tanh has 4 states"),
         ({"x0": np.zeros((2, 4))}, "one start"),
     ],
@@ -239,7 +241,7 @@ def test_what_is_not_finite():
     with pytest.raises(NotFiniteError, match="state not finite at step"):
         gradient_norms(Henon(), x0=[10.0, 0.0], lags=10)
     with pytest.raises(NotFiniteError, match="drive holds NaN"):
-        gradient_norms(Tanh.random(2, 1), np.full((200, 1), np.nan), lags=10)
+        gradient_norms(Tanh.random(2, 1), drive=np.full((200, 1), np.nan), lags=10)
 
     class Root(dm.Map):
         states = ("x",)
@@ -250,4 +252,4 @@ def test_what_is_not_finite():
     with pytest.raises(NotFiniteError, match="gradient not finite at lag 1"):
         gradient_norms(Root(), x0=[0.0], lags=10)
     with pytest.raises(ShapeError, match="Henon takes no input: leave drive out"):
-        gradient_norms(Henon(), np.zeros((200, 1)), x0=[0.1, 0.1], lags=10)
+        gradient_norms(Henon(), drive=np.zeros((200, 1)), x0=[0.1, 0.1], lags=10)

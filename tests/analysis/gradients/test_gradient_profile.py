@@ -35,8 +35,8 @@ def test_as_many_probes_as_outputs_are_exact(name):
     over cuts and several runs."""
     system = MODELS[name]()
     u = np.random.default_rng(4).standard_normal((20, system.inputs))
-    for options in ({"lags": 280}, {"lags": 12, "samples": 3}, {"lags": 12, "u": u}):
-        options = {"u": 0.7, "transient": 9, "rng": 2} | options
+    for options in ({"lags": 280}, {"lags": 12, "samples": 3}, {"lags": 12, "drive": u}):
+        options = {"drive": 0.7, "transient": 9, "rng": 2} | options
         found, expected = gradient_profile(system, **options), gradient_norms(system, **options)
         np.testing.assert_allclose(found.log_input_gradient, expected.log_input_gradient, atol=1e-9)
         assert ("log_input_gradient_error" in found) == ("samples" in options)
@@ -44,10 +44,10 @@ def test_as_many_probes_as_outputs_are_exact(name):
             np.testing.assert_allclose(
                 found.log_input_gradient_error, expected.log_input_gradient_error, atol=1e-9
             )
-    assert gradient_profile(system, 0.7, lags=0, rng=2).log_input_gradient == pytest.approx(
-        gradient_norms(system, 0.7, lags=0, rng=2).log_input_gradient.item(), abs=1e-9
+    assert gradient_profile(system, drive=0.7, lags=0, rng=2).log_input_gradient == pytest.approx(
+        gradient_norms(system, drive=0.7, lags=0, rng=2).log_input_gradient.item(), abs=1e-9
     )
-    sparse = gradient_profile(system, 0.7, lags=[9, 2, 5, 2], transient=9, rng=2)
+    sparse = gradient_profile(system, drive=0.7, lags=[9, 2, 5, 2], transient=9, rng=2)
     assert sparse.lag.values.tolist() == [2, 5, 9] and sparse.log_floor == -np.inf
 
 
@@ -90,7 +90,7 @@ def test_a_memory_that_ends_is_zero():
 
 def test_a_layer_without_a_state():
     dense = dm.models.Dense.random(3, 2)
-    found = gradient_profile(dense, 1.0, lags=300)
+    found = gradient_profile(dense, drive=1.0, lags=300)
     assert (
         found.input_gradient[0] == pytest.approx(np.linalg.norm(dense.V) / np.sqrt(2))
         and (found.input_gradient[1:] == 0).all()
@@ -101,8 +101,10 @@ def test_float32_where_autograd_gives_zero():
     """An ordinary network of 0.28 nats a step: plain autograd in float32 keeps about a third of
     1,000 lags, the profile all of them."""
     cell = Tanh.random(32, 4, rng=0, gain=0.8)
-    rounded = gradient_profile(cell, 0.3, lags=1000, probes=32, dtype="float32").log_input_gradient
-    exact = gradient_profile(cell, 0.3, lags=1000, probes=32).log_input_gradient
+    rounded = gradient_profile(
+        cell, drive=0.3, lags=1000, probes=32, dtype="float32"
+    ).log_input_gradient
+    exact = gradient_profile(cell, drive=0.3, lags=1000, probes=32).log_input_gradient
     assert exact[-1] < -200 and np.isfinite(rounded).all()
     assert abs(rounded - exact).max() < 0.02
 
@@ -113,9 +115,9 @@ def test_the_error_of_the_probes_is_true():
     cell = Tanh.random(40, 3, rng=0, gain=1.2)
     lags = [0, 1, 3, 10, 100]
     u = 0.5 * np.random.default_rng(0).standard_normal((150, 3))
-    exact = gradient_norms(cell, u, lags=lags, x0=np.zeros(40)).log_input_gradient.values
+    exact = gradient_norms(cell, drive=u, lags=lags, x0=np.zeros(40)).log_input_gradient.values
     draws = [
-        gradient_profile(cell, u, lags=lags, x0=np.zeros(40), probes=12, rng=seed)
+        gradient_profile(cell, drive=u, lags=lags, x0=np.zeros(40), probes=12, rng=seed)
         for seed in range(40)
     ]
     z = np.array([(d.log_input_gradient - exact) / d.log_input_gradient_error for d in draws])
@@ -128,13 +130,17 @@ def test_the_error_of_the_probes_is_true():
     assert abs(found.mean(axis=0) - exact).max() < 4 * found.std(axis=0).max() / np.sqrt(40) + 0.01
     slopes = [
         forgetting(
-            gradient_profile(cell, u, lags=100, x0=np.zeros(40), rng=s), of="input", least=40
+            gradient_profile(cell, drive=u, lags=100, x0=np.zeros(40), rng=s),
+            of="input",
+            min_lag=40,
         ).slope.item()
         for s in range(3)
     ]
     np.testing.assert_allclose(
         slopes,
-        forgetting(gradient_norms(cell, u, lags=100, x0=np.zeros(40)), of="input", least=40).slope,
+        forgetting(
+            gradient_norms(cell, drive=u, lags=100, x0=np.zeros(40)), of="input", min_lag=40
+        ).slope,
         atol=2e-3,
     )
 
@@ -143,12 +149,15 @@ def test_ends_of_one_run_stand_for_many_runs():
     """A linear network has one profile wherever it ends; a driven one the same law within the
     scatter."""
     line = Linear.random(4, 2, rng=0, gain=0.9)
-    one, many = gradient_profile(line, 1.0, lags=40), gradient_profile(line, 1.0, lags=40, ends=5)
+    one, many = (
+        gradient_profile(line, drive=1.0, lags=40),
+        gradient_profile(line, drive=1.0, lags=40, ends=5),
+    )
     np.testing.assert_allclose(one.log_input_gradient, many.log_input_gradient, atol=1e-9)
     assert many.log_input_gradient_error.max() < 1e-9
     cell = Tanh.random(20, 2, rng=0, gain=1.3)
     ends, samples = (
-        gradient_profile(cell, 0.8, lags=60, probes=20, rng=1, **{name: 24})
+        gradient_profile(cell, drive=0.8, lags=60, probes=20, rng=1, **{name: 24})
         for name in ("ends", "samples")
     )
     error = np.hypot(ends.log_input_gradient_error, samples.log_input_gradient_error)
@@ -157,9 +166,12 @@ def test_ends_of_one_run_stand_for_many_runs():
 
 def test_several_sequences():
     cell, u = Tanh.random(5, 2, rng=0), np.random.default_rng(1).standard_normal((3, 80, 2))
-    together = gradient_profile(cell, u, lags=30, x0=np.zeros(5))
+    together = gradient_profile(cell, drive=u, lags=30, x0=np.zeros(5))
     apart = np.mean(
-        [gradient_norms(cell, each, lags=30, x0=np.zeros(5)).log_input_gradient for each in u],
+        [
+            gradient_norms(cell, drive=each, lags=30, x0=np.zeros(5)).log_input_gradient
+            for each in u
+        ],
         axis=0,
     )
     np.testing.assert_allclose(together.log_input_gradient, apart, atol=1e-10)
@@ -237,7 +249,7 @@ def test_from_outside(name):
     torch.manual_seed(0)
     module, u = MODULES[name](), np.random.default_rng(3).standard_normal((12, 4))
     before = {k: v.clone() for k, v in module.state_dict().items()}
-    found = gradient_profile(module, u, lags=11, transient=0)
+    found = gradient_profile(module, drive=u, lags=11, transient=0)
     assert module.training and all(
         torch.equal(v, before[k]) and v.dtype == torch.float32
         for k, v in module.state_dict().items()
@@ -260,10 +272,10 @@ def test_a_module_that_cannot_be_cut_says_where_it_ends():
     with torch.no_grad():
         cell.weight_hh_l0.copy_(torch.tensor(Tanh.random(32, gain=0.8).W))
     u = 0.3 * np.random.default_rng(0).standard_normal((1001, 4))
-    cut = gradient_profile(cell, u, lags=1000, transient=0, probes=32)
-    whole = gradient_profile(First(cell), u, lags=1000, probes=32)
+    cut = gradient_profile(cell, drive=u, lags=1000, transient=0, probes=32)
+    whole = gradient_profile(First(cell), drive=u, lags=1000, probes=32)
     np.testing.assert_allclose(whole.log_input_gradient, cut.log_input_gradient, atol=1e-6)
-    small = gradient_profile(First(cell), u, lags=1000, probes=32, dtype="float32")
+    small = gradient_profile(First(cell), drive=u, lags=1000, probes=32, dtype="float32")
     assert small.log_floor < -100 and (small.log_input_gradient == -np.inf).sum() > 300
     kept = np.isfinite(small.log_input_gradient)
     assert (
@@ -276,22 +288,23 @@ def test_trained_models_and_drives():
     model = dm.models.get("gru", units=4, inputs=2, outputs=1, rng=0)
     trained = dm.Trainable(model, "float64")
     np.testing.assert_allclose(
-        gradient_profile(trained, 1.0, lags=20).log_input_gradient,
-        gradient_norms(model, 1.0, lags=20, x0=np.zeros(4)).log_input_gradient,
+        gradient_profile(trained, drive=1.0, lags=20).log_input_gradient,
+        gradient_norms(model, drive=1.0, lags=20, x0=np.zeros(4)).log_input_gradient,
         atol=1e-10,
     )
     found = gradient_profile(
         First(nn.GRU(2, 3, batch_first=True)),
-        lambda rng, steps: rng.standard_normal((steps, 2)),
+        drive=lambda rng, steps: rng.standard_normal((steps, 2)),
         lags=20,
         samples=3,
     )
     assert found.log_input_gradient_error.min() > 0 and np.isfinite(found.log_input_gradient).all()
     assert (
-        found.identical(gradient_profile(model, 1.0, lags=2)) is False and found.attrs["seed"] == 0
+        found.identical(gradient_profile(model, drive=1.0, lags=2)) is False
+        and found.attrs["seed"] == 0
     )
     assert dm.gradient_profile is gradient_profile
-    isometry = gradient_profile(Orthogonal.random(30, 2, rng=0), 1.0, lags=500, probes=10)
+    isometry = gradient_profile(Orthogonal.random(30, 2, rng=0), drive=1.0, lags=500, probes=10)
     np.testing.assert_allclose(
         isometry.log_input_gradient,
         isometry.log_input_gradient[0],
@@ -335,15 +348,15 @@ ARRAY = np.ones((20, 2))
             Tanh.random(3, 1),
             {"dtype": "float16"},
             ValueError,
-            "dtype = 'float16': must be float64 or float32",
+            "dtype = 'float16'",
         ),
-        (Tanh.random(3, 1), {"u": np.ones((4, 1))}, ShapeError, r"need at least \(11, 1\)"),
-        (Tanh.random(3, 1), {"u": ARRAY}, ShapeError, "u has 2 inputs, Tanh takes 1"),
+        (Tanh.random(3, 1), {"drive": np.ones((4, 1))}, ShapeError, r"need at least \(11, 1\)"),
+        (Tanh.random(3, 1), {"drive": ARRAY}, ShapeError, "drive has 2 inputs, Tanh takes 1"),
         (
             Tanh.random(3, 1),
-            {"u": np.ones((2, 20, 1)), "samples": 3},
+            {"drive": np.ones((2, 20, 1)), "samples": 3},
             ValueError,
-            "u holds 2 sequences",
+            "drive has 2 sequences",
         ),
         (Tanh.random(3, 1), {"x0": np.zeros(2)}, ShapeError, "Tanh has 3 states"),
         (
@@ -356,46 +369,46 @@ ARRAY = np.ones((20, 2))
             First(nn.GRU(2, 3, batch_first=True)),
             {},
             ShapeError,
-            r"u of a torch module must be an "
+            r"drive of a torch module must be an "
             r"array .* at least 11 steps, got "
             r"None",
         ),
         (
             First(nn.GRU(2, 3, batch_first=True)),
-            {"u": ARRAY[:5]},
+            {"drive": ARRAY[:5]},
             ShapeError,
             r"got shape \(5, 2\)",
         ),
         (
             First(nn.GRU(2, 3, batch_first=True)),
-            {"u": ARRAY, "x0": np.zeros(3)},
+            {"drive": ARRAY, "x0": np.zeros(3)},
             ValueError,
             "x0 and dt belong to systems",
         ),
         (
             First(nn.GRU(2, 3, batch_first=True)),
-            {"u": np.nan * ARRAY},
+            {"drive": np.nan * ARRAY},
             NotFiniteError,
-            "u holds NaN",
+            "drive holds NaN",
         ),
         (
             First(nn.GRU(2, 3)),
-            {"u": np.random.default_rng(0).standard_normal((20, 2))},
+            {"drive": np.random.default_rng(0).standard_normal((20, 2))},
             ShapeError,
             "batch_first=True",
         ),
-        (Time(), {"u": ARRAY}, ShapeError, r"Time gave shape \(1, 2\)"),
-        (Mixing(), {"u": ARRAY}, ShapeError, "Mixing mixes the sequences of a batch"),
-        (Broken(), {"u": ARRAY}, NotFiniteError, "output of Broken is not finite"),
+        (Time(), {"drive": ARRAY}, ShapeError, r"Time gave shape \(1, 2\)"),
+        (Mixing(), {"drive": ARRAY}, ShapeError, "Mixing mixes the sequences of a batch"),
+        (Broken(), {"drive": ARRAY}, NotFiniteError, "output of Broken is not finite"),
         (
             nn.Linear(3, 2),
-            {"u": ARRAY},
+            {"drive": ARRAY},
             ShapeError,
             r"Linear does not take an input \(1, 20, 2\), "
             r"\(batch, time, features\): mat1",
         ),
-        (nn.Conv1d(2, 2, 3), {"u": ARRAY}, ShapeError, "Conv1d does not take an input"),
-        (Named(), {"u": ARRAY}, TypeError, "Named returned dict: it must return a tensor"),
+        (nn.Conv1d(2, 2, 3), {"drive": ARRAY}, ShapeError, "Conv1d does not take an input"),
+        (Named(), {"drive": ARRAY}, TypeError, "Named returned dict: it must return a tensor"),
     ],
 )
 def test_bad_input(model, options, error, text):

@@ -27,11 +27,11 @@ def test_exponentials(factor):
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.5])
 def test_power_laws(power):
-    found = kernel_tail(np.arange(1.0, 1001.0) ** -power, least=100)
+    found = kernel_tail(np.arange(1.0, 1001.0) ** -power, min_lag=100)
     assert (
         found.law == "power law"
         and found.power == pytest.approx(power, rel=0.01)
-        and found.greatest == 999
+        and found.max_lag == 999
     )
     assert found.misfit_power < 0.01 * power
 
@@ -52,14 +52,14 @@ def test_an_oscillation_is_seen_by_its_peaks():
 def test_the_slowest_mode_of_several_inputs_and_outputs():
     cell = Linear.random(8, 3, rng=2, gain=0.9)
     radius = dm.spectral_radius(cell.W)
-    found = kernel_tail(dm.linearize(cell, np.zeros(8)), lags=600, least=100)
+    found = kernel_tail(dm.linearize(cell, np.zeros(8)), lags=600, min_lag=100)
     assert found.law == "exponential" and found.rate == pytest.approx(-np.log(radius), rel=5e-3)
 
 
 def test_kernels_that_end():
     shift = dm.LinearSystem(np.diag(np.ones(4), -1), np.eye(5)[:, :1], dt=1.0)
     found = kernel_tail(shift, lags=50)
-    assert found.law == "finite" and found.support == 5 and found.greatest == 4
+    assert found.law == "finite" and found.support == 5 and found.max_lag == 4
     found = kernel_tail(Linear(shift.A, shift.B), lags=50)
     assert found.law == "finite" and found.support == 5
     assert kernel_tail(np.zeros(20)).support == 0
@@ -79,10 +79,10 @@ def test_many_exponentials_are_a_power_law_up_to_the_longest():
     far beyond it the slowest alone."""
     tau = np.geomspace(1, 1e5, 4000)
     kernel = lambda lag: (np.exp(-lag[:, None] / tau) / tau).sum(axis=1)  # noqa: E731
-    found = kernel_tail(kernel(np.arange(1, 2001)), least=50)
+    found = kernel_tail(kernel(np.arange(1, 2001)), min_lag=50)
     assert found.law == "power law" and found.power == pytest.approx(1, abs=0.02)
     tau = np.geomspace(1, 20, 400)
-    assert kernel_tail(kernel(np.arange(1, 2001)), least=200).law == "exponential"
+    assert kernel_tail(kernel(np.arange(1, 2001)), min_lag=200).law == "exponential"
 
 
 def test_noise_is_undecided():
@@ -97,9 +97,9 @@ def test_noise_is_undecided():
 
 def test_of_models_and_profiles():
     cell = Tanh.random(20, 2, rng=0, gain=0.8)
-    by_model = kernel_tail(cell, 0.3, lags=300, probes=20, rng=1)
-    profile = gradient_profile(cell, 0.3, lags=300, probes=20, rng=1)
-    exact = gradient_norms(cell, 0.3, lags=300, rng=1)
+    by_model = kernel_tail(cell, drive=0.3, lags=300, probes=20, rng=1)
+    profile = gradient_profile(cell, drive=0.3, lags=300, probes=20, rng=1)
+    exact = gradient_norms(cell, drive=0.3, lags=300, rng=1)
     assert by_model.identical(kernel_tail(profile)) and by_model.law == "exponential"
     assert by_model.rate == pytest.approx(kernel_tail(exact, of="state").rate.item(), rel=0.05)
     assert by_model.rate.attrs["units"] == "1/step"
@@ -109,7 +109,11 @@ def test_of_models_and_profiles():
     "make, error, text",
     [
         (lambda: kernel_tail(0.9 ** np.arange(5)), ValueError, "only 4 lags from 1 on"),
-        (lambda: kernel_tail(0.9 ** np.arange(50), least=48), ValueError, "only 2 lags from 48 on"),
+        (
+            lambda: kernel_tail(0.9 ** np.arange(50), min_lag=48),
+            ValueError,
+            "only 2 lags from 48 on",
+        ),
         (lambda: kernel_tail(np.full(50, np.nan)), NotFiniteError, "finite numbers"),
         (lambda: kernel_tail(["a"] * 50), NotFiniteError, "finite numbers"),
         (
@@ -125,7 +129,7 @@ def test_of_models_and_profiles():
         (
             lambda: kernel_tail(gradient_norms(Tanh.random(2), lags=20)),
             ValueError,
-            "holds no log_input_gradient",
+            "has no log_input_gradient",
         ),
         (lambda: kernel_tail(Tanh.random(2, 1)), ValueError, "the tail of Tanh needs lags"),
     ],

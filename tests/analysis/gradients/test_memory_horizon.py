@@ -61,7 +61,7 @@ def test_input_horizon_of_a_gate():
     """An LSTM of zero weights but for the candidate: d h_T / d u_(T-lag) falls as f^lag."""
     b = np.repeat([0.0, 2.0, 0.0, 0.0], 3)
     cell = LSTM(np.zeros((12, 3)), np.repeat([0.0, 0.0, 1.0, 0.0], 3)[:, None], b)
-    found = memory_horizon(cell, 1e-9, of="input", lags=60, transient=0, x0=np.zeros(6))
+    found = memory_horizon(cell, drive=1e-9, of="input", lags=60, transient=0, x0=np.zeros(6))
     assert found.horizon == pytest.approx(-1 / np.log(1 / (1 + np.exp(-2.0))), rel=1e-6)
 
 
@@ -69,7 +69,7 @@ def test_error_from_samples():
     """The scatter over samples, over the slope; it covers the truth of independent runs."""
     cell = Tanh.random(20, 1, rng=0, gain=0.95)
     options = {"lags": 60, "samples": 8}
-    found, again = (memory_horizon(cell, 0.3, rng=rng, **options) for rng in (1, 2))
+    found, again = (memory_horizon(cell, drive=0.3, rng=rng, **options) for rng in (1, 2))
     assert 0 < found.horizon_error < 1
     assert abs(found.horizon - again.horizon) < 5 * np.hypot(
         found.horizon_error, again.horizon_error
@@ -95,7 +95,7 @@ def test_laws_of_forgetting():
         and exponential.residual_exponential < 1e-9
     )
     assert exponential.slope_error < 1e-9
-    power = forgetting(profile(-1.5 * np.log1p(lags)), least=40)
+    power = forgetting(profile(-1.5 * np.log1p(lags)), min_lag=40)
     assert (
         power.law == "power law"
         and power.power == pytest.approx(1.5, abs=0.02)
@@ -114,18 +114,14 @@ def test_slope_is_the_first_exponent():
 
 
 def test_what_cannot_be_measured():
-    with pytest.raises(ValueError, match="drive the system for 'input'"):
+    with pytest.raises(ValueError, match="'input' needs a system with inputs"):
         memory_horizon(gradient_norms(Linear(np.eye(2)), lags=5), of="input")
-    with pytest.raises(ValueError, match="needs lag 0"):
+    with pytest.raises(ValueError, match="needed at lag 0"):
         memory_horizon(gradient_norms(Linear(np.eye(2)), lags=[3, 5]))
-    with pytest.raises(ValueError, match="needs lag 0"):
+    with pytest.raises(ValueError, match="needed at lag 0"):
         memory_horizon(Linear(np.eye(2)), lags=0)
-    with pytest.raises(
-        ValueError,
-        match=r"input gradient at lag 0 is 0\.0: there is nothing to "
-        r"forget",
-    ):
-        memory_horizon(Tanh.zeros(3, 1), 0.1, lags=5, of="input")
+    with pytest.raises(ValueError, match=r"input gradient at lag 0 is 0\.0"):
+        memory_horizon(Tanh.zeros(3, 1), drive=0.1, lags=5, of="input")
     with pytest.raises(ValueError, match="only 0 finite gradients"):
         forgetting(gradient_norms(Linear(np.zeros((2, 2))), lags=20))
     with pytest.raises(TypeError, match=r"expected a dynmem (System|Map), got ndarray"):

@@ -12,7 +12,7 @@ from dynmem.theory import memory_capacity as predicted_capacity, ring_capacity
 
 
 def ring(units, decay):
-    """A cyclic shift of which one unit hears the input."""
+    """A cyclic shift whose first unit has the input."""
     return Linear(decay * np.roll(np.eye(units), 1, axis=0), np.eye(units)[:, :1])
 
 
@@ -78,15 +78,15 @@ def test_outputs_and_a_direct_path():
         assert found.limit == pytest.approx(expected.sum(), abs=1e-10)
 
 
-def test_outputs_that_hear_nothing():
+def test_outputs_that_no_input_reaches():
     """Two of three units have no input: a rank of one, or of none, and no more capacity than
     that."""
     system = dm.LinearSystem(0.5 * np.eye(3), np.eye(3)[:, :1], dt=1.0)
     assert linear_capacity(system, lags=50)["rank"] == 1 and linear_capacity(
         system, lags=50
     ).total == pytest.approx(1, abs=1e-12)
-    deaf = linear_capacity(dm.LinearSystem(0.5 * np.eye(3), np.zeros((3, 1)), dt=1.0), lags=5)
-    assert deaf["rank"] == 0 and (deaf.capacity == 0).all() and deaf.limit == 0
+    unreached = linear_capacity(dm.LinearSystem(0.5 * np.eye(3), np.zeros((3, 1)), dt=1.0), lags=5)
+    assert unreached["rank"] == 0 and (unreached.capacity == 0).all() and unreached.limit == 0
     silent = memory_capacity(Linear(0.5 * np.eye(3), np.zeros((3, 1))), lags=5, steps=500)
     assert silent["rank"] == 0 and abs(silent.total) < 0.1
 
@@ -128,13 +128,13 @@ def test_the_error_of_the_total_is_true():
 def test_the_bias_is_taken_off():
     """Outputs that know nothing: R^2 = N/T at each lag, 0.6 in all, and 0 once corrected."""
 
-    class Deaf(dm.Map):
+    class Autonomous(dm.Map):
         inputs, states = 1, tuple(f"x{i}" for i in range(8))
 
         def rule(self, x, u):
             return dm.sin(1.7 * x + np.arange(8.0)) * 2.9
 
-    found = [memory_capacity(Deaf(), lags=99, steps=2000, rng=seed) for seed in range(6)]
+    found = [memory_capacity(Autonomous(), lags=99, steps=2000, rng=seed) for seed in range(6)]
     totals, errors = (
         np.array([f[name].item() for f in found]) for name in ("total", "total_error")
     )
@@ -224,7 +224,7 @@ CELL = Tanh.random(3, 1)
         (
             lambda: memory_capacity(CELL, lags=5, distribution="cauchy"),
             ValueError,
-            "must be uniform or normal",
+            "distribution = 'cauchy': must be one of 'uniform', 'normal'",
         ),
         (lambda: memory_capacity(CELL, lags=5, degree=3), ValueError, "degree = 3"),
         (

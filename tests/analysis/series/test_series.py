@@ -8,11 +8,11 @@ import dynmem as dm
 from dynmem.analysis import series_exponent, zero_one_test
 from dynmem.analysis.series.embedding import (
     decorrelation_lag,
-    delay_of,
     delay_vectors,
-    false_neighbours,
+    embedding_dimension,
     mean_period,
-    neighbours,
+    mutual_information_delay,
+    nearest_neighbours,
 )
 from dynmem.analysis.series.series_exponent import surrogate
 from tests.reference import Henon, Lorenz
@@ -61,7 +61,7 @@ def test_zero_one_on_quasiperiodic_and_constant_series():
     assert abs(zero_one_test(np.sin(0.7 * t) + np.cos(np.sqrt(3) * t)).K.item()) < 0.05
     constant = zero_one_test(np.full(500, 2.5))
     assert constant.K.item() == 0.0 and "constant" in constant.attrs["note"]
-    # no test against noise: said in its docstring
+    # no test against noise
     assert zero_one_test(np.random.default_rng(0).standard_normal(2000)).K.item() > 0.95
 
 
@@ -96,7 +96,7 @@ def test_maps(series, exponent):
     found = series_exponent(series(), surrogates=9)
     assert bool(found.reliable) and found.lyapunov.item() == pytest.approx(exponent, rel=0.1)
     assert abs(found.lyapunov.item() - exponent) < 2 * found.lyapunov_error.item() < 0.4 * exponent
-    assert "weaker way" in found.attrs["weaker"]
+    assert "more accurate" in found.attrs["caution"]
 
 
 def test_errors_cover():
@@ -123,7 +123,7 @@ def test_lorenz(lorenz):
 
 
 def test_kantz_agrees():
-    found = series_exponent(henon(3000), count=8, surrogates=5)
+    found = series_exponent(henon(3000), neighbours=8, surrogates=5)
     assert found.lyapunov.item() == pytest.approx(0.41922, rel=0.1)
 
 
@@ -155,19 +155,26 @@ def test_regular_series_are_not_chaotic():
         )
 
 
-def test_linear_noise_that_looks_straight_is_held_against_surrogates():
+def test_linear_noise_that_looks_straight_is_compared_with_surrogates():
     """With every other guard passed, the surrogates still decide: a series whose surrogates
     separate alike gets no exponent."""
-    from dynmem.analysis.series.series_exponent import UNLIKE, _unlike, divergence
+    from dynmem.analysis.series.series_exponent import (
+        MIN_SURROGATE_DISTANCE,
+        _surrogate_distance,
+        divergence,
+    )
 
-    x, options = noise("narrow", 3), {"delay": 2, "theiler": 20, "horizon": 40, "count": 1}
+    x, options = noise("narrow", 3), {"delay": 2, "theiler": 20, "lags": 40, "neighbours": 1}
     rng = np.random.default_rng(0)
-    assert _unlike(x, divergence(x, 3, rng, **options), (5, 15), 9, 3, options, rng) < UNLIKE
-    chaos = logistic(4.0, 1500)
-    options = {"delay": 1, "theiler": 2, "horizon": 30, "count": 1}
     assert (
-        _unlike(chaos, divergence(chaos, 2, rng, **options), (1, 6), 9, 2, options, rng)
-        > 4 * UNLIKE
+        _surrogate_distance(x, divergence(x, 3, rng, **options), (5, 15), 9, 3, options, rng)
+        < MIN_SURROGATE_DISTANCE
+    )
+    chaos = logistic(4.0, 1500)
+    options = {"delay": 1, "theiler": 2, "lags": 30, "neighbours": 1}
+    assert (
+        _surrogate_distance(chaos, divergence(chaos, 2, rng, **options), (1, 6), 9, 2, options, rng)
+        > 4 * MIN_SURROGATE_DISTANCE
     )
 
 
@@ -186,11 +193,18 @@ def test_embedding():
         series, 3, 2
     ).shape == (6, 3)
     sine = np.sin(2 * np.pi * np.arange(2000) / 40)
-    assert mean_period(sine) == 40 and decorrelation_lag(sine) in (8, 9) and delay_of(sine) <= 10
-    assert false_neighbours(henon(2000), 1, 3) == 2 and false_neighbours(logistic(4.0), 1, 2) == 1
+    assert (
+        mean_period(sine) == 40
+        and decorrelation_lag(sine) in (8, 9)
+        and mutual_information_delay(sine) <= 10
+    )
+    assert (
+        embedding_dimension(henon(2000), 1, 3) == 2
+        and embedding_dimension(logistic(4.0), 1, 2) == 1
+    )
     rng = np.random.default_rng(0)
     points = rng.standard_normal((300, 2))
-    near, distance = neighbours(points, np.arange(300), 5, count=3)
+    near, distance = nearest_neighbours(points, np.arange(300), 5, neighbours=3)
     gaps = np.linalg.norm(points[:, None] - points, axis=-1)
     gaps[np.abs(np.subtract.outer(np.arange(300), np.arange(300))) <= 5] = np.inf
     np.testing.assert_allclose(distance, np.sort(gaps, axis=1)[:, :3])
@@ -212,8 +226,8 @@ def test_errors():
         {"dt": 0},
         {"delay": 0},
         {"dimension": 1.5},
-        {"horizon": -1},
-        {"count": 0},
+        {"lags": -1},
+        {"neighbours": 0},
         {"theiler": -1},
     ):
         with pytest.raises(ValueError):

@@ -220,7 +220,7 @@ def test_bounds_hold(name):
             np.abs(states[lag - 1][:, :6]).max() <= amplitude
             and np.abs(states[lag - 1][:, 6:]).max() <= velocity
         )
-    gradients = dm.gradient_norms(model, 1.0, lags=[10, 100, 400])
+    gradients = dm.gradient_norms(model, drive=1.0, lags=[10, 100, 400])
     assert (gradients.log_state_gradient <= bounds.log_state_gradient_bound).all()
     spectrum = dm.lyapunov_spectrum(model, duration=1000, drive=1.0)
     assert (

@@ -71,7 +71,8 @@ def _ring(axis, results):
     import dynmem as dm
 
     fine = np.linspace(2.02, float(results.modulation.max()), 120)
-    bump = np.array([dm.theory.ring_bump(modulation=J1).lyapunov.values[:2] for J1 in fine])
+    rings = [dm.systems.RingAttractor(modulation=J1) for J1 in fine]
+    bump = np.array([dm.theory.ring_bump(ring).lyapunov.values[:2] for ring in rings])
     flat = np.linspace(float(results.modulation.min()), 2.0, 20)
     for i, colour in enumerate(CYCLE[:2]):
         axis.plot(fine, bump[:, i], color=colour, lw=1.1)
@@ -163,8 +164,8 @@ def _wong_wang(axis, results):
     for background in np.linspace(
         float(results.background.min()), float(results.background.max()), 151
     ):
-        found = dm.theory.wong_wang(background=background)
-        for point, stable in zip(found.fixed_point.values, found.stable.values, strict=True):
+        found = dm.theory.wong_wang(dm.systems.WongWang(background=background))
+        for point, stable in zip(found.x.values, found.stable.values, strict=True):
             axis.plot(
                 background,
                 point[0],

@@ -47,7 +47,7 @@ def measure(model, delay, seed, units, steps):
         ),
         trained=(after.lyapunov.values[0], "1/step", "first exponent, trained"),
         predicted_horizon=(
-            dm.theory.memory_horizon(theory).horizon.item(),
+            dm.theory.time_scale(theory).time_scale.item(),
             "step",
             "memory horizon, predicted at the start",
         ),

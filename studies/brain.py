@@ -65,7 +65,7 @@ def line(seed, trials, duration):
         found = noisy_recall(
             noisy, [1.0], duration=duration, trials=10 * trials, points=20, rng=seed
         )
-        theory = dm.theory.line_attractor(found.time.values, feedback=feedback, diffusion=NOISE)
+        theory = dm.theory.line_attractor(noisy, time=found.time.values)
         made.append(_twins(found, theory, "line", ("variance", "mean_readout")))
     return xr.concat(
         made, xr.Variable("feedback", list(FEEDBACKS), {"units": "1", "long_name": "feedback w"})
@@ -90,9 +90,7 @@ def ring(seed, trials, duration):
     )
     return _twins(
         found,
-        dm.theory.ring_diffusion(
-            found.time.values, diffusion=RING_NOISE, start=system.phase(start)
-        ),
+        dm.theory.ring_diffusion(noisy, time=found.time.values, start=system.phase(start)),
         "ring",
         ("variance",),
     )
@@ -107,11 +105,7 @@ def ring_spectrum(seed):
         found = dm.lyapunov_spectrum(
             system, start, duration=30, transient=40, exponents=3, dt=0.1, rng=seed
         )
-        theory = (
-            dm.theory.ring_flat(modulation=modulation)
-            if modulation <= 2
-            else dm.theory.ring_bump(modulation=modulation)
-        )
+        theory = dm.theory.ring_flat(system) if modulation <= 2 else dm.theory.ring_bump(system)
         made.append(_twins(found, theory.isel(exponent=slice(3)), "ring", ("lyapunov",)))
     return xr.concat(
         made,
@@ -146,28 +140,16 @@ def hopfield(seed, units):
 
 
 RULES = {
-    "exponential": (
-        LeakySynapse(RATE),
-        True,
-        lambda lags: dm.theory.leaky_synapse(lags, rate=RATE, binary=True),
-    ),
-    "cascade": (
-        CascadeSynapse(LEVELS),
-        True,
-        lambda lags: dm.theory.cascade_synapse(lags, levels=LEVELS),
-    ),
-    "power law": (
-        Impulses(BennaFusi(VARIABLES), dt=1.0),
-        False,
-        lambda lags: dm.theory.benna_fusi(lags, variables=VARIABLES, stored=LAGS[-1] + 1),
-    ),
+    "exponential": (LeakySynapse(RATE), True),
+    "cascade": (CascadeSynapse(LEVELS), True),
+    "power law": (Impulses(BennaFusi(VARIABLES), dt=1.0), False),
 }
 
 
 def synapses_of(seed, synapses):
     """Traces of three kinds of synapses, and how long N of them remember."""
     made = []
-    for system, binary, twin in RULES.values():
+    for system, binary in RULES.values():
         found = memory_trace(
             system,
             lags=LAGS,
@@ -177,7 +159,10 @@ def synapses_of(seed, synapses):
             binary=binary,
             rng=seed,
         )
-        theory, fine = twin(LAGS), twin(np.unique(np.logspace(0, 5, 300).astype(int)))
+        theory, fine = (
+            dm.theory.memory_trace(system, lags=lags, stored=LAGS[-1] + 1, binary=binary)
+            for lags in (LAGS, np.unique(np.logspace(0, 5, 300).astype(int)))
+        )
         part = _twins(found, theory, "synapse", ("signal_to_noise", "trace"))
         part["lifetime"], part["lifetime_theory"] = (
             memory_lifetime(found, SIZES).lifetime,
@@ -218,10 +203,11 @@ def flip_flop(seed, trials):
     """How long a bit stays, over the noise."""
     system = FlipFlop(bits=20)
     start = np.random.default_rng(seed).choice([-0.9575, 0.9575], 20)
-    kept, theory = [], [dm.theory.flip_flop([0.0], diffusion=D) for D in BIT_NOISES]
-    for D, twin in zip(BIT_NOISES, theory, strict=True):
+    units = [Noisy(system, dt=0.2, diffusion=D) for D in BIT_NOISES]
+    kept, theory = [], [dm.theory.flip_flop(noisy, time=[0.0]) for noisy in units]
+    for noisy, twin in zip(units, theory, strict=True):
         found = noisy_recall(
-            Noisy(system, dt=0.2, diffusion=D),
+            noisy,
             start,
             duration=float(twin.escape_time.round()),
             trials=max(trials // 4, 10),

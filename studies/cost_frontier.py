@@ -165,10 +165,15 @@ def operations(name, lengths, budget):
     for length in lengths:
         units = units_of(name, length, budget)
         if name in ("lstm", "attention"):
-            found.append(2 * int(dm.theory.layer_cost(name, units, [length]).operations[0]))
+            found.append(
+                2
+                * int(dm.theory.layer_cost(name, width=units, lengths=length).product_operations[0])
+            )
         elif name == "tcn":
             each = int(
-                dm.theory.layer_cost("convolution", units, [length], kernel=KERNEL).operations[0]
+                dm.theory.layer_cost(
+                    "convolution", width=units, lengths=length, kernel=KERNEL
+                ).product_operations[0]
             )
             found.append(2 * shape(name, length)["layers"] * each)
         else:

@@ -35,12 +35,12 @@ def measure(model, delay, seed, units, steps):
     best = int(np.argmin(history.held_out_loss.values))
     return single(
         predicted_horizon=(
-            dm.theory.memory_horizon(theory).horizon.item(),
+            dm.theory.time_scale(theory).time_scale.item(),
             "step",
             "memory horizon -1/lambda_1 by theory, untrained",
         ),
         measured_horizon=(
-            dm.theory.memory_horizon(before).horizon.item(),
+            dm.theory.time_scale(before).time_scale.item(),
             "step",
             "memory horizon -1/lambda_1 measured, untrained",
         ),

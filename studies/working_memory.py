@@ -148,7 +148,7 @@ def predicted(name, bits):
     or a stable point a symbol, and no more said."""
     if name == "delayed_match":
         return np.array([2.0**bits] + [np.nan] * (DIRECTIONS - 1))
-    unit = dm.theory.flip_flop([0.0])
+    unit = dm.theory.flip_flop(dm.systems.FlipFlop(), time=[0.0])
     ridges = int((unit.eigenvalue > 0).sum())
     rests = unit.sizes["point"] - ridges
     return np.array(

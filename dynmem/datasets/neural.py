@@ -156,7 +156,7 @@ def ring_attractor_delay(
         reals={"strength": (-np.inf, np.inf)} | TIMES,
         positive=["dt"],
     )
-    from ..theory.brain import ring_diffusion
+    from ..theory import ring_diffusion
 
     time, epoch = _epochs(
         dt, trials * units, fixation=fixation, cue=cue, delay=delay, choice=choice
@@ -187,7 +187,7 @@ def ring_attractor_delay(
         "unit": ("unit", network.angles, "rad", "angle that the unit prefers"),
         "angle": ("trial", angle, "rad", "angle that was cued"),
     }
-    drift = ring_diffusion([delay + choice], diffusion=diffusion, units=units)
+    drift = ring_diffusion(Noisy(network, diffusion=diffusion), time=delay + choice)
     facts = {
         "floor": float(np.sqrt(drift.variance[0])),
         "floor_meaning": "root mean square error in rad after the delay, by the bump's diffusion",
@@ -240,7 +240,7 @@ def hopfield_recall(
     >>> float(hopfield_recall(stored=5, trials=20).overlap[:, -1].min())
     1.0
     """
-    from ..theory.associative import hopfield
+    from ..theory import hopfield
 
     refuse(
         locals(),
@@ -320,7 +320,7 @@ def synapse_traces(*, lags=100, synapses=1000, repeats=10, rate=0.1, levels=5, v
     >>> bool((abs(d.trace - d.theory) < 5 * d.trace_error).all())
     True
     """
-    from ..theory import benna_fusi, cascade_synapse, leaky_synapse
+    from ..theory import memory_trace as predicted_trace
 
     refuse(
         locals(),
@@ -334,16 +334,13 @@ def synapse_traces(*, lags=100, synapses=1000, repeats=10, rate=0.1, levels=5, v
     )
     axis, seeds = np.arange(lags + 1), np.random.default_rng(rng).spawn(3)
     kinds = {
-        "exponential": (LeakySynapse(rate), leaky_synapse(axis, rate=rate)),
-        "cascade": (CascadeSynapse(levels), cascade_synapse(axis, levels=levels)),
-        "benna_fusi": (
-            Impulses(BennaFusi(variables), dt=1.0),
-            benna_fusi(axis, variables=variables),
-        ),
+        "exponential": LeakySynapse(rate),
+        "cascade": CascadeSynapse(levels),
+        "benna_fusi": Impulses(BennaFusi(variables), dt=1.0),
     }
     measured = [
         memory_trace(system, lags=axis, synapses=synapses, repeats=repeats, rng=seed)
-        for (system, _), seed in zip(kinds.values(), seeds, strict=True)
+        for system, seed in zip(kinds.values(), seeds, strict=True)
     ]
     dims = ("synapse", "lag")
     made = {
@@ -357,7 +354,7 @@ def synapse_traces(*, lags=100, synapses=1000, repeats=10, rate=0.1, levels=5, v
     }
     made["theory"] = (
         dims,
-        np.stack([theory.trace.values for _, theory in kinds.values()]),
+        np.stack([predicted_trace(system, lags=axis).trace.values for system in kinds.values()]),
         "1",
         "exact trace",
     )

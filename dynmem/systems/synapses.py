@@ -17,7 +17,7 @@ class LeakySynapse(Map):
 
     It is the mean weight of binary synapses that switch with probability q. A memory of age t has
     left q (1 - q)^t: exponential forgetting, so that N synapses remember for ln(N)/(2 |ln(1 - q)|)
-    steps only (``dm.theory.leaky_synapse``). Exponent: ln(1 - q).
+    steps only (``dm.theory.memory_trace``). Exponent: ln(1 - q).
 
     rate q in (0, 1); state w; input u. Source: Amit and Fusi (1994), Neural Comput. 6, 957.
 
@@ -61,7 +61,7 @@ class CascadeSynapse(Map):
     a depressing event mirrors this. x' = x M(u), M(u) = (1+u)/2 M(1) + (1-u)/2 M(-1), linear in the
     share of potentiating events; all 2n states are equally occupied under random events (u = 0).
     The output is the mean weight, strong less weak. A memory fades by a power law over b^-n events,
-    then exponentially (``dm.theory.cascade_synapse``).
+    then exponentially (``dm.theory.memory_trace``).
 
     levels n >= 2; base b in (0, 1/2]; input u in [-1, 1]. State: strong 1..n, weak 1..n. Exponents
     at u = 0: ln of the eigenvalues of M(0). Source: Fusi, Drew and Abbott (2005), Neuron 45, 599.
@@ -152,7 +152,7 @@ class BennaFusi(Flow):
 
     The last variable leaks through g_m to 0. What an impulse wrote fades as t^(-1/2), up to about
     C_m/g_m: N synapses remember for a time in proportion to N, the most that is known
-    (``dm.theory.benna_fusi``). As a train of memories: ``Impulses(BennaFusi(), dt=1.0)``.
+    (``dm.theory.memory_trace``). As a train of memories: ``Impulses(BennaFusi(), dt=1.0)``.
     Exponents: the eigenvalues of the chain, all real and negative.
 
     variables m; base b > 1; coupling c > 0; input I. Output: the weight u_1.

@@ -1,5 +1,5 @@
-"""Answers on paper: each function returns the variables, dims and coordinates of the analysis it
-predicts."""
+"""Predictions in closed form or by mean field: each twin of an analysis takes the system first and
+returns its variables, dims, coordinates and units."""
 
 import lazy_loader as lazy
 

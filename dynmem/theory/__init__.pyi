@@ -1,8 +1,3 @@
-from .associative import (
-    hopfield as hopfield,
-    hopfield_capacity as hopfield_capacity,
-    hopfield_first_step as hopfield_first_step,
-)
 from .attention import (
     attention_dilution as attention_dilution,
     attention_paths as attention_paths,
@@ -13,19 +8,21 @@ from .attention import (
     softmax_jacobian as softmax_jacobian,
     stochastic_spectrum as stochastic_spectrum,
 )
-from .brain import (
-    ctrnn_bistability as ctrnn_bistability,
-    flip_flop as flip_flop,
-    line_attractor as line_attractor,
+from .brain.bistability import ctrnn_bistability as ctrnn_bistability, wong_wang as wong_wang
+from .brain.flip_flop import flip_flop as flip_flop
+from .brain.hopfield_network import (
+    hopfield as hopfield,
+    hopfield_capacity as hopfield_capacity,
+    hopfield_first_step as hopfield_first_step,
+)
+from .brain.line_attractor import line_attractor as line_attractor
+from .brain.ring_attractor import (
     ring_bump as ring_bump,
     ring_diffusion as ring_diffusion,
     ring_flat as ring_flat,
-    wong_wang as wong_wang,
 )
-from .capacity import (
-    linear_reservoir_capacity as linear_reservoir_capacity,
-    ring_capacity as ring_capacity,
-)
+from .brain.synapses import memory_trace as memory_trace
+from .capacity import memory_capacity as memory_capacity, ring_capacity as ring_capacity
 from .chaos import (
     kaplan_yorke_map_spectrum as kaplan_yorke_map_spectrum,
     lorenz_onset as lorenz_onset,
@@ -64,11 +61,11 @@ from .linear import (
 from .mean_field import (
     critical_gain as critical_gain,
     critical_line as critical_line,
-    memory_horizon as memory_horizon,
     orthogonal_tanh_gradient as orthogonal_tanh_gradient,
     orthogonal_tanh_spectrum as orthogonal_tanh_spectrum,
     tanh_gradient as tanh_gradient,
     tanh_spectrum as tanh_spectrum,
+    time_scale as time_scale,
     unit_tanh_gradient as unit_tanh_gradient,
 )
 from .planets import (
@@ -80,9 +77,8 @@ from .planets import (
 )
 from .predict import gradient_norms as gradient_norms, lyapunov_spectrum as lyapunov_spectrum
 from .receptive import receptive_field as receptive_field
+from .state_space.delays import hippo_memory as hippo_memory, pade_delay as pade_delay
 from .state_space.kernels import (
-    hippo_memory as hippo_memory,
-    pade_delay as pade_delay,
     precision_budget as precision_budget,
     sampled_spectrum as sampled_spectrum,
     state_space_gradient as state_space_gradient,
@@ -96,11 +92,6 @@ from .state_space.spectra import (
     ring_spectrum as ring_spectrum,
     selective_gradient as selective_gradient,
     selective_spectrum as selective_spectrum,
-)
-from .synaptic import (
-    benna_fusi as benna_fusi,
-    cascade_synapse as cascade_synapse,
-    leaky_synapse as leaky_synapse,
 )
 from .tanh_moments import tanh_susceptibility as tanh_susceptibility, tanh_variance as tanh_variance
 from .tokens import token_paths as token_paths

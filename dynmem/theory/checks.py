@@ -1,78 +1,50 @@
-"""What the formulas of this folder may be asked for, and what an asker is told otherwise."""
+"""Check arguments that belong to theory: lags, gates, leaks, gains, square matrices.
+
+Plain numbers and arrays are checked by ``runtime.validation``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from ..errors import NotFiniteError, ShapeError
+from ..runtime.validation import array, is_real, number
 
 # gain or standard deviation; beyond it nearly every unit is saturated to double precision
-SATURATED = 1e4
-LATEST = 2**53  # lag; beyond it floats skip whole numbers
+MAX_GAIN = 1e4
+MAX_LAG = 2**53  # steps; beyond it floats skip whole numbers
 
 
-def number(name, value):
-    """One real number, as a float.
+def vector(name: str, values: Any) -> np.ndarray:
+    """One or several finite real numbers, as a vector in float64.
 
-    >>> number("drive", np.float32(0.5))
-    0.5
+    >>> vector("load", 2).tolist()
+    [2.0]
     """
-    try:
-        if (
-            np.ndim(value) == 0
-            and not isinstance(value, (str, bytes))
-            and not np.iscomplexobj(value)
-        ):
-            return float(value)
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise ValueError(f"{_told(name, value)}: pass one real number")
+    found = np.atleast_1d(array(name, values))
+    if found.ndim > 1:
+        raise ShapeError(f"{name} has shape {found.shape}, expected a number or a vector")
+    return found
 
 
-def numbers(name, values):
-    """Real numbers, as an array in float64."""
-    try:
-        array = np.asarray(values)
-    except ValueError:  # rows of unequal length
-        array = np.asarray(None)
-    if array.dtype.kind not in "biuf":
-        what = (
-            f"{name} of shape {array.shape} holds {array.dtype}"
-            if array.ndim
-            else _told(name, values)
-        )
-        raise ValueError(f"{what}: pass real numbers")
-    return array.astype(float)
+def extended_real(name: str, value: Any) -> float:
+    """One real number; infinity is allowed, NaN is not.
 
-
-def vector(name, values):
-    """Real numbers, one or a list of them, as a vector in float64."""
-    array = numbers(name, values)
-    if array.ndim > 1:
-        raise ValueError(f"{_told(name, values)}: pass a number or a vector")
-    return np.atleast_1d(array)
-
-
-def _told(name, value):
-    """What came, in a few words: the shape of an array, the value of anything else."""
-    shape = getattr(value, "shape", ())
-    return f"{name} has shape {tuple(shape)}" if shape else f"{name} = {value!r:.60}"
-
-
-def not_negative(name, value):
-    """The number itself if it is finite and at least 0.
-
-    >>> not_negative("gain", 2)
-    2.0
+    >>> extended_real("lyapunov", -np.inf)
+    -inf
     """
-    value = number(name, value)
-    if not (np.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} = {value}: pass a finite number of at least 0")
-    return value
+    if not is_real(value):
+        raise ValueError(f"{name} = {value!r:.60}: must be one real number")
+    if np.isnan(value):
+        raise NotFiniteError(f"{name} is NaN")
+    return float(value)
 
 
-def spread(name, value, most=SATURATED):
-    """A gain or a standard deviation: at least 0, and so small that not nearly every unit
-    saturates."""
-    value = not_negative(name, value)
+def below_saturation(name: str, value: Any, most: float = MAX_GAIN) -> float:
+    """A gain or standard deviation of at least 0, so small that not nearly every unit saturates."""
+    value = number(name, value, least=0)
     if value > most:
         raise ValueError(
             f"{name} = {value:g}: nearly every unit saturates, pass a smaller "
@@ -81,64 +53,51 @@ def spread(name, value, most=SATURATED):
     return value
 
 
-def positive(name, value):
-    """The number itself if it is finite and above 0."""
-    value = number(name, value)
-    if not (np.isfinite(value) and value > 0):
-        raise ValueError(f"{name} = {value}: pass a finite number above 0")
-    return value
-
-
-def finite(name, value):
-    """The number itself if it is finite."""
-    value = number(name, value)
-    if not np.isfinite(value):
-        raise NotFiniteError(f"{name} = {value}: pass a finite number")
-    return value
-
-
-def fraction(name, values):
+def gate_values(name: str, values: Any) -> np.ndarray:
     """Numbers strictly between 0 and 1, as a vector."""
-    values = vector(name, values)
-    if not ((values > 0) & (values < 1)).all():
-        raise ValueError(f"{name} = {values.tolist()}: a gate lies strictly between 0 and 1")
-    return values
+    found = vector(name, values)
+    if not ((found > 0) & (found < 1)).all():
+        raise ValueError(f"{name} = {found.tolist()!s:.60}: must lie strictly between 0 and 1")
+    return found
 
 
-def leak_rate(leak):
-    """A leak in (0, 1]; 0 stands for the limit of continuous time."""
-    leak = number("leak", leak)
-    if not 0 <= leak <= 1:
-        raise ValueError(
-            f"leak = {leak}: pass a number in (0, 1], or 0 for the limit of continuous time"
-        )
-    return leak
+def leak_rate(leak: Any) -> float:
+    """A leak in (0, 1]; 0 stands for the limit of continuous time.
+
+    >>> leak_rate(1)
+    1.0
+    """
+    return number("leak", leak, least=0, most=1)
 
 
-def count(name, value):
-    """A whole number of at least 1."""
-    value = number(name, value)
-    if not (np.isfinite(value) and value >= 1 and value == int(value)):
-        raise ValueError(f"{name} = {value:g}: pass a whole number of at least 1")
-    return int(value)
+def lag_vector(lags: Any) -> np.ndarray:
+    """One or several lags as a vector of integers, in the order given.
 
-
-def lag_axis(lags):
-    """Lags as a vector of integers, in steps, none negative."""
-    found = vector("lags", lags)
-    if not (found.size and np.all((found >= 0) & (found <= LATEST)) and np.all(found % 1 == 0)):
-        raise ValueError(f"lags = {found.tolist()!s:.60}: pass whole numbers of steps, at least 0")
+    >>> lag_vector(3).tolist(), lag_vector([5, 0]).tolist()
+    ([3], [5, 0])
+    """
+    try:
+        found = vector("lags", lags)
+    except (TypeError, ValueError, ArithmeticError):
+        found = np.empty(0)
+    if not (found.size and ((found >= 0) & (found <= MAX_LAG) & (found % 1 == 0)).all()):
+        raise ValueError(f"lags = {lags!r:.60}: must be whole numbers of steps of at least 0")
     return found.astype(int)
 
 
-def square_matrix(matrix):
+def lag_axis(lags: Any) -> np.ndarray:
+    """The lags of an analysis: all up to a single number, or those of a list, in rising order.
+
+    >>> lag_axis(3).tolist(), lag_axis([5, 0]).tolist()
+    ([0, 1, 2, 3], [0, 5])
+    """
+    found = lag_vector(lags)
+    return np.arange(found[0] + 1) if np.ndim(lags) == 0 else np.unique(found)
+
+
+def square_matrix(matrix: Any, name: str = "matrix") -> np.ndarray:
     """A finite matrix of shape (N, N), in float64."""
-    matrix = numbers("the matrix", matrix)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
-        raise ShapeError(
-            f"the matrix has shape {matrix.shape}: the recurrent weights of N units "
-            "are square, pass shape (N, N)"
-        )
-    if not np.isfinite(matrix).all():
-        raise NotFiniteError("the matrix holds NaN or infinity: no spectrum is defined")
-    return matrix
+    found = array(name, matrix)
+    if found.ndim != 2 or found.shape[0] != found.shape[1] or not found.size:
+        raise ShapeError(f"{name} has shape {found.shape}, expected a square matrix (N, N)")
+    return found

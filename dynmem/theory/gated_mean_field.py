@@ -11,7 +11,11 @@ weights drawn anew at each step ("untied", the usual simplification) only lag 0 
 gate's coherent growth is missed.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,14 +24,21 @@ from ..autodiff.dual import Dual
 from ..autodiff.tangents import Forward
 from ..errors import ConvergenceError
 from ..models.gated import gru_candidate, gru_state, lstm_gates, lstm_state
-from .checks import count, finite, positive, spread
+from ..runtime.validation import choice, generator, integer, number, public
+from ..typing import Array, Rng
+from .checks import below_saturation
 from .gates import gru_origin, log_sigmoid, lstm_origin
-from .results import horizon_entry, lyapunov_report
+from .results import lyapunov_report, time_scale_entry
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 SOURCE = (
     "Can, Krishnamurthy and Schwab (2020); Krishnamurthy, Can and Schwab (2022); untied "
     "weights: Gilboa et al. (2019)"
 )
+
+MAX_GATED_GAIN = 1e3
 
 
 @dataclass(frozen=True)
@@ -37,58 +48,107 @@ class Fields:
 
     gain: float
     input_sd: float
-    bias_mean: tuple
-    bias_sd: tuple
+    bias_mean: tuple[float, ...]
+    bias_sd: tuple[float, ...]
     tied: bool = True
 
 
-def lstm_unit(c, recurrent, drive):
+def lstm_unit(c: Array, recurrent: Any, drive: Any) -> tuple[Array, Array]:
     """Cell state and output of one LSTM unit from the fields of its gates i, f, g, o."""
     return lstm_state(c, *lstm_gates(*(recurrent[k] + drive[k] for k in range(4))))
 
 
-def gru_unit(h, recurrent, drive):
+def gru_unit(h: Array, recurrent: Any, drive: Any) -> tuple[Array, Array]:
     """State and output of one GRU unit from the fields of r, z and n."""
     n = gru_candidate(sigmoid(recurrent[0] + drive[0]), drive[2], recurrent[2])
     h = gru_state(h, sigmoid(recurrent[1] + drive[1]), n)
     return h, h
 
 
+@public
 def lstm_spectrum(
-    gain,
-    input_sd=0.0,
+    gain: float,
+    input_sd: float = 0.0,
     *,
-    forget_bias=None,
-    input_bias=None,
-    output_bias=None,
-    bias_sd=0.0,
-    weights="tied",
-    population=256,
-    samples=4,
-    rng=0,
-):
-    """First Lyapunov exponent of a random LSTM driven by noise, per step, in the limit of many
-    units.
+    forget_bias: float | None = None,
+    input_bias: float | None = None,
+    output_bias: float | None = None,
+    bias_sd: float = 0.0,
+    weights: str = "tied",
+    population: int = 256,
+    samples: int = 4,
+    rng: Rng = 0,
+) -> Dataset:
+    """First Lyapunov exponent of a random LSTM of many units driven by noise, per step.
 
-    c_t = f c_(t-1) + i g, h_t = o tanh(c_t), each gate in Gaussian fields of covariance gain^2 <h
-    h>(lag) (+ drive and bias); lambda_1 = ln mu, the growth of a difference in the state (h, c). At
-    rest (no drive, no bias spread, below the critical gain) it is exactly that of ``lstm_origin``.
+    c_t = f c_(t-1) + i g, h_t = o tanh(c_t), each gate in Gaussian fields of covariance
+    gain^2 E[h h](lag) (+ drive and bias); lambda_1 = ln mu, the growth of a difference in the state
+    (h, c). At rest (no drive, no bias spread, below the critical gain) it is exactly that of
+    ``lstm_origin``.
 
-    gain: W ~ N(0, gain^2/N); input_sd: sd of (V u)_i, inputs independent from step to step and
-    many; forget_bias, input_bias, output_bias: one value for all units, or None for N(0, bias_sd^2)
-    as for the candidate; weights: "tied" as in a network, or "untied" (redrawn each step, the
-    approximation of Gilboa et al.: off by 0.05 to 0.15 where a slow gate adds coherently);
-    population: units sampled over 256 steps, fewer over the longer times of a slow gate; samples:
-    independent populations, whose spread gives the error; rng: seed. Returns lyapunov(exponent),
-    lyapunov_error(exponent), state_variance E[h^2], horizon (steps). Raises ValueError for gain 0
-    (see ``zero_weight_lstm_spectrum``) and negative or NaN numbers. Tied: within 0.02 of networks
-    of 300 to 400 units at gain 0.5 to 10 and forget bias -5 to 5, 0.025 at drive 3; undriven chaos
-    at gain 4 lies 0.02 above N = 400 and 0.015 above N = 1000, finite size; a bias spread of 0.5
-    moved one network of 200 units by 0.02. Source: Can, Krishnamurthy and Schwab (2020);
-    Krishnamurthy, Can and Schwab (2022); Gilboa et al. (2019).
+    Parameters
+    ----------
+    gain : float
+        W ~ N(0, gain^2/N), above 0 (for 0 see ``zero_weight_lstm_spectrum``) and at most 1000.
+    input_sd : float, default 0.0
+        Standard deviation of (V u)_i, inputs independent from step to step and many.
+    forget_bias, input_bias, output_bias : float, optional
+        One value for all units, or None for N(0, bias_sd^2) as for the candidate.
+    bias_sd : float, default 0.0
+        Standard deviation of the biases that are drawn.
+    weights : str, default "tied"
+        "tied" as in a network, or "untied": redrawn at each step, the usual approximation, off by
+        0.05 to 0.15 where a slow gate adds coherently.
+    population : int, default 256
+        Units sampled over 256 steps, fewer over the longer times of a slow gate.
+    samples : int, default 4
+        Independent populations, whose spread gives the error.
+    rng : int, Generator or None, default 0
+        Seed.
 
-    >>> d = lstm_spectrum(1.0, 1.0, population=128, samples=2)  # networks of 400 units: -0.440
-    >>> bool(abs(d.lyapunov.item() + 0.440) < 0.02)
+    Returns
+    -------
+    xarray.Dataset
+        lyapunov : (exponent,), 1/step
+            First Lyapunov exponent.
+        lyapunov_error : (exponent,), 1/step
+            Standard error over the samples; NaN for one.
+        kaplan_yorke_dimension : (), 1
+            0 where lambda_1 < 0, else NaN: one exponent does not settle it.
+        entropy_rate : (), nats/step
+            0 where lambda_1 <= 0, else NaN.
+        time_scale : (), step
+            -1/lambda_1, infinite where lambda_1 >= 0.
+        state_variance : (), 1
+            Mean square of the output h; not at rest, where ``lstm_origin`` is returned [optional].
+        spectral_radius : (), 1
+            Of the Jacobian, at rest [optional].
+        critical_gain : (), 1
+            Gain at which rest becomes unstable, at rest [optional].
+
+    Raises
+    ------
+    ValueError
+        For a gain of 0, and numbers that are negative or so large that every unit saturates.
+    ConvergenceError
+        Where the growth of differences does not settle.
+
+    Notes
+    -----
+    Tied: within 0.02 of networks of 300 to 400 units at gain 0.5 to 10 and forget bias -5 to 5,
+    0.025 at drive 3; undriven chaos at gain 4 lies 0.02 above N = 400 and 0.015 above N = 1000,
+    finite size; a bias spread of 0.5 moved one network of 200 units by 0.02.
+
+    References
+    ----------
+    Can, Krishnamurthy and Schwab (2020), PMLR 107, 476; Krishnamurthy, Can and Schwab (2022), Phys.
+    Rev. X 12, 011011; Gilboa et al. (2019), arXiv:1901.08987, for untied weights.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> found = dm.theory.lstm_spectrum(1.0, 1.0, population=128, samples=2)
+    >>> bool(abs(found.lyapunov.item() + 0.440) < 0.02)  # networks of 400 units: -0.440
     True
     """
     biases = (input_bias, forget_bias, None, output_bias)
@@ -117,31 +177,85 @@ def lstm_spectrum(
     )
 
 
+@public
 def gru_spectrum(
-    gain,
-    input_sd=0.0,
+    gain: float,
+    input_sd: float = 0.0,
     *,
-    update_bias=None,
-    reset_bias=None,
-    bias_sd=0.0,
-    weights="tied",
-    population=256,
-    samples=4,
-    rng=0,
-):
-    """First Lyapunov exponent of a random GRU driven by noise, per step, in the limit of many
-    units.
+    update_bias: float | None = None,
+    reset_bias: float | None = None,
+    bias_sd: float = 0.0,
+    weights: str = "tied",
+    population: int = 256,
+    samples: int = 4,
+    rng: Rng = 0,
+) -> Dataset:
+    """First Lyapunov exponent of a random GRU of many units driven by noise, per step.
 
-    h_t = (1-z) n + z h_(t-1), n = tanh(V u + b + r (W h)), each field Gaussian of covariance gain^2
-    <h h>(lag). At rest exactly ``gru_origin``.
+    h_t = (1-z) n + z h_(t-1), n = tanh(V u + b + r (W h)), each field Gaussian of covariance
+    gain^2 E[h h](lag). At rest exactly ``gru_origin``.
 
-    update_bias (of z, which keeps), reset_bias: one value for all units, or None for N(0,
-    bias_sd^2) as for the candidate, whose bias inside the reset gate is 0. Other arguments,
-    returns, errors and sources as for ``lstm_spectrum``. Tied: within 0.006 of networks of 400
-    units at gain 1 to 6, driven; 0.05 of 0.98 at gain 20.
+    Parameters
+    ----------
+    gain : float
+        W ~ N(0, gain^2/N), above 0 (for 0 see ``zero_weight_gru_spectrum``) and at most 1000.
+    input_sd : float, default 0.0
+        Standard deviation of (V u)_i, inputs independent from step to step and many.
+    update_bias, reset_bias : float, optional
+        Bias of z, which keeps, and of r: one value for all units, or None for N(0, bias_sd^2) as
+        for the candidate, whose bias inside the reset gate is 0.
+    bias_sd : float, default 0.0
+        Standard deviation of the biases that are drawn.
+    weights : str, default "tied"
+        "tied" as in a network, or "untied": redrawn at each step.
+    population : int, default 256
+        Units sampled over 256 steps, fewer over the longer times of a slow gate.
+    samples : int, default 4
+        Independent populations, whose spread gives the error.
+    rng : int, Generator or None, default 0
+        Seed.
 
-    >>> d = gru_spectrum(2.0, 1.0, update_bias=1.0, population=128, samples=2)  # networks of 400 units: -0.117
-    >>> bool(abs(d.lyapunov.item() + 0.117) < 0.02)
+    Returns
+    -------
+    xarray.Dataset
+        lyapunov : (exponent,), 1/step
+            First Lyapunov exponent.
+        lyapunov_error : (exponent,), 1/step
+            Standard error over the samples; NaN for one.
+        kaplan_yorke_dimension : (), 1
+            0 where lambda_1 < 0, else NaN: one exponent does not settle it.
+        entropy_rate : (), nats/step
+            0 where lambda_1 <= 0, else NaN.
+        time_scale : (), step
+            -1/lambda_1, infinite where lambda_1 >= 0.
+        state_variance : (), 1
+            Mean square of the output h; not at rest, where ``gru_origin`` is returned [optional].
+        spectral_radius : (), 1
+            Of the Jacobian, at rest [optional].
+        critical_gain : (), 1
+            Gain at which rest becomes unstable, at rest [optional].
+
+    Raises
+    ------
+    ValueError
+        For a gain of 0, and numbers that are negative or so large that every unit saturates.
+    ConvergenceError
+        Where the growth of differences does not settle.
+
+    Notes
+    -----
+    Tied: within 0.006 of networks of 400 units at gain 1 to 6, driven; 0.05 of 0.98 at gain 20.
+
+    References
+    ----------
+    Can, Krishnamurthy and Schwab (2020), PMLR 107, 476; Krishnamurthy, Can and Schwab (2022), Phys.
+    Rev. X 12, 011011.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> found = dm.theory.gru_spectrum(2.0, 1.0, update_bias=1.0, population=128, samples=2)
+    >>> bool(abs(found.lyapunov.item() + 0.117) < 0.02)  # networks of 400 units: -0.117
     True
     """
 
@@ -165,28 +279,25 @@ def gru_spectrum(
 
 
 def _spectrum(
-    unit,
-    name,
-    gain,
-    input_sd,
-    biases,
-    bias_sd,
-    keep_bias,
-    at_rest,
-    weights,
-    population,
-    samples,
-    rng,
-):
+    unit: Callable,
+    name: str,
+    gain: float,
+    input_sd: float,
+    biases: tuple[float | None, ...],
+    bias_sd: float,
+    keep_bias: float | None,
+    at_rest: Callable[[], Dataset],
+    weights: str,
+    population: int,
+    samples: int,
+    rng: Rng,
+) -> Dataset:
     """Report of the first exponent over several populations."""
-    if weights not in ("tied", "untied"):
-        raise ValueError(f"weights = {weights!r}: choose tied or untied")
-    gain, input_sd, bias_sd = (
-        spread("gain", positive("gain", gain), 1e3),
-        spread("input_sd", input_sd),
-        spread("bias_sd", bias_sd),
-    )
-    means = tuple(0.0 if b is None else finite("bias", b) for b in biases)
+    choice("weights", weights, ("tied", "untied"))
+    gain = below_saturation("gain", number("gain", gain, above=0), MAX_GATED_GAIN)
+    input_sd = below_saturation("input_sd", input_sd)
+    bias_sd = below_saturation("bias_sd", bias_sd)
+    means = tuple(0.0 if b is None else number("bias", b) for b in biases)
     spreads = tuple(bias_sd if b is None else 0.0 for b in biases)
     fields = Fields(gain, input_sd, means, spreads, weights == "tied")
     parameters = {
@@ -196,7 +307,7 @@ def _spectrum(
         "bias_sd": bias_sd,
         "weights": weights,
     }
-    given = {
+    given: dict = {
         "title": f"mean field of the random {name}",
         "source": SOURCE,
         "parameters": parameters,
@@ -206,8 +317,8 @@ def _spectrum(
     if rest is not None and gain <= float(rest.critical_gain) and fields.tied:
         return rest
     window = _window(0.0 if keep_bias is None else keep_bias)
-    size = max(48, count("population", population) * 256 // window)
-    seeds = np.random.default_rng(rng).spawn(count("samples", samples))
+    size = max(48, integer("population", population) * 256 // window)
+    seeds = generator(rng).spawn(integer("samples", samples))
     found = np.array(
         [first_exponent(unit, fields, units=size, window=window, rng=seed) for seed in seeds]
     )
@@ -217,26 +328,28 @@ def _spectrum(
         first,
         lyapunov_error=error[:1],
         seed=rng,
-        horizon=horizon_entry(first),
+        time_scale=time_scale_entry(first),
         state_variance=((), found[:, 1].mean(), "1", "mean square of the output h"),
         **given,
     )
 
 
-def _window(keep_bias):
+def _window(keep_bias: float) -> int:
     """Length of the periodic time: a power of two, at least ten time scales of the gate that keeps,
     at most 4096 steps."""
     scale = -10.0 / float(log_sigmoid(keep_bias))
     return int(2 ** np.clip(np.ceil(np.log2(scale)), 8, 12))
 
 
-def first_exponent(unit, fields, *, units, window, rng):
+def first_exponent(
+    unit: Callable, fields: Fields, *, units: int, window: int, rng: Rng
+) -> tuple[float, float]:
     """First exponent per step and mean square of the output, from one population.
 
     unit: rule of one unit; units, window: size M of the population and length T of its periodic
     time.
     """
-    rng = np.random.default_rng(rng)
+    rng = generator(rng)
     shape = window, len(fields.bias_mean), units
     bias = np.reshape(fields.bias_mean, (-1, 1)) + np.reshape(
         fields.bias_sd, (-1, 1)
@@ -344,7 +457,7 @@ def _growth(slopes, noise, fields, rounds=150, tolerance=2e-5):
     late = history[rounds // 2 :]
     if not np.ptp(late) < 0.01:  # a small cycle is averaged
         raise ConvergenceError(
-            f"the growth of differences wanders by {np.ptp(late):.2g} a step: "
+            f"the growth of differences does not settle, it varies by {np.ptp(late):.2g} a step: "
             "pass a larger population"
         )
     return float(np.mean(late))

@@ -1,19 +1,30 @@
-"""Gated networks on paper: time scales of gates, and spectra in the cases that have closed forms.
+"""Gated networks: time scales of gates, and spectra in the cases that have closed forms.
 
-Gates in torch's sense: the LSTM's forget gate f and the GRU's update gate z keep, c_t = f c_(t-1) +
-i g, h_t = z h_(t-1) + (1-z) n.
+Gates in torch's sense: the LSTM's forget gate f and the GRU's update gate z keep,
+c_t = f c_(t-1) + i g, h_t = z h_(t-1) + (1-z) n.
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import NotFiniteError, ShapeError
 from ..labels import dataset
-from .checks import count, finite, fraction, not_negative, numbers, square_matrix, vector
-from .results import horizon_entry, lyapunov_report
+from ..runtime.validation import integer, number, public
+from ..typing import ArrayLike
+from .checks import gate_values, square_matrix, vector
+from .results import complex_entries, lyapunov_report, time_scale_entry
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 CAN = "Can, Krishnamurthy and Schwab (2020)"
 
 
-def log_sigmoid(x):
+def log_sigmoid(x: ArrayLike) -> np.ndarray:
     """ln sigma(x) = -ln(1 + exp(-x)), without overflow.
 
     >>> round(float(log_sigmoid(5.0)), 7)
@@ -22,22 +33,42 @@ def log_sigmoid(x):
     return -np.logaddexp(0.0, -np.asarray(x, float))
 
 
-def sigmoid(x) -> float:
+def sigmoid(x: float) -> float:
     """1/(1 + exp(-x)) as a float, without overflow."""
     return float(np.exp(log_sigmoid(x)))
 
 
-def gate_time_scale(forget):
+@public
+def gate_time_scale(forget: ArrayLike) -> Dataset:
     """Time scale of a leaky memory whose gate is held at f: -1/ln f.
 
-    forget: f in (0, 1), a number or a vector. Returns time_scale (steps) over the dimension forget.
-    Raises ValueError outside (0, 1). Source: Gers, Schmidhuber and Cummins (2000); Tallec and
-    Ollivier (2018).
+    Parameters
+    ----------
+    forget : float or array_like (gates,)
+        Value f of the forget gate, strictly between 0 and 1.
 
-    >>> gate_time_scale([0.9, 0.99]).time_scale.values.round(4).tolist()
+    Returns
+    -------
+    xarray.Dataset
+        time_scale : (forget,), step
+            Time in which the memory falls to 1/e.
+
+    Raises
+    ------
+    ValueError
+        Outside (0, 1).
+
+    References
+    ----------
+    Gers, Schmidhuber and Cummins (2000), Neural Comput. 12, 2451; Tallec and Ollivier (2018), ICLR.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.theory.gate_time_scale([0.9, 0.99]).time_scale.values.round(4).tolist()
     [9.4912, 99.4992]
     """
-    forget = fraction("forget", forget)
+    forget = gate_values("forget", forget)
     return dataset(
         {
             "time_scale": (
@@ -54,20 +85,44 @@ def gate_time_scale(forget):
     )
 
 
-def chrono_bias(time):
+@public
+def chrono_bias(time: ArrayLike) -> Dataset:
     """Forget bias b = ln(T - 1) for a memory of T steps: then 1/(1 - sigma(b)) = T exactly.
 
-    time: T > 1, in steps, a number or a vector. Returns bias(time), forget(time), time_scale(time)
-    = -1/ln f (about T - 1/2). Raises ValueError where T <= 1. Source: Tallec and Ollivier (2018),
-    section 2.
+    Parameters
+    ----------
+    time : float or array_like (times,)
+        T > 1, in steps.
 
-    >>> d = chrono_bias([2.0, 100.0])
-    >>> d.bias.values.round(4).tolist(), (1 / (1 - d.forget.values)).round(9).tolist()
+    Returns
+    -------
+    xarray.Dataset
+        bias : (time,), 1
+            Forget bias.
+        forget : (time,), 1
+            Value f of the forget gate.
+        time_scale : (time,), step
+            -1/ln f, about T - 1/2.
+
+    Raises
+    ------
+    ValueError
+        Where T <= 1.
+
+    References
+    ----------
+    Tallec and Ollivier (2018), ICLR, section 2.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> found = dm.theory.chrono_bias([2.0, 100.0])
+    >>> found.bias.values.round(4).tolist(), (1 / (1 - found.forget.values)).round(9).tolist()
     ([0.0, 4.5951], [2.0, 100.0])
     """
     time = vector("time", time)
-    if not (np.isfinite(time) & (time > 1)).all():
-        raise ValueError(f"time = {time.tolist()}: a memory lasts more than 1 step, pass T > 1")
+    if not (time > 1).all():
+        raise ValueError(f"time = {time.tolist()!s:.60}: must be above 1 step")
     return dataset(
         {
             "bias": ("time", np.log(time - 1), "1", "forget bias"),
@@ -86,86 +141,198 @@ def chrono_bias(time):
     )
 
 
-def zero_weight_lstm_spectrum(units, forget_bias=0.0):
-    """Spectrum of an LSTM whose recurrent weights are zero, whatever drives it through its biases:
-    N times ln sigma(b), N times -inf.
+@public
+def zero_weight_lstm_spectrum(units: int, forget_bias: ArrayLike = 0.0) -> Dataset:
+    """Spectrum of an LSTM whose recurrent weights are zero: N times ln sigma(b), N times -inf.
 
-    d c_t / d c_(t-1) = f, and h_t is a function of c_t, so the 2N-dimensional Jacobian has rank N.
-    The h-only block would give -inf alone: it leaves out the constant error carousel.
+    d c_t / d c_(t-1) = f, and h_t is a function of c_t, so the 2N-dimensional Jacobian has rank N,
+    whatever the input adds to the biases' part. The h-only block would give -inf alone: it leaves
+    out the constant error carousel.
 
-    units: N; forget_bias: b, a number or a vector of N. Returns lyapunov(exponent) of 2N,
-    kaplan_yorke_dimension, entropy_rate, horizon. Source: Hochreiter and Schmidhuber (1997); Gers,
-    Schmidhuber and Cummins (2000).
+    Parameters
+    ----------
+    units : int
+        N.
+    forget_bias : float or array_like (N,), default 0.0
+        Forget bias b; may be infinite.
 
-    >>> zero_weight_lstm_spectrum(2, 1.0).lyapunov.values.round(7).tolist()
+    Returns
+    -------
+    xarray.Dataset
+        lyapunov : (exponent,), 1/step
+            Lyapunov exponents, largest first.
+        lyapunov_error : (exponent,), 1/step
+            0: the formula is exact.
+        kaplan_yorke_dimension : (), 1
+            Kaplan-Yorke dimension.
+        entropy_rate : (), nats/step
+            Sum of the positive exponents.
+        time_scale : (), step
+            -1/lambda_1, infinite where lambda_1 >= 0.
+
+    Raises
+    ------
+    ShapeError
+        Where the biases are not one or N numbers.
+    ValueError
+        Where units is not a whole number of at least 1.
+
+    References
+    ----------
+    Hochreiter and Schmidhuber (1997), Neural Comput. 9, 1735; Gers, Schmidhuber and Cummins (2000),
+    Neural Comput. 12, 2451.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.theory.zero_weight_lstm_spectrum(2, 1.0).lyapunov.values.round(7).tolist()
     [-0.3132617, -0.3132617, -inf, -inf]
     """
-    n = count("units", units)
+    n = integer("units", units)
     exponents = np.concatenate((_gate_rates("forget_bias", forget_bias, n), np.full(n, -np.inf)))
     return _gate_report(
         exponents, "LSTM without recurrent weights", {"units": n, "forget_bias": forget_bias}
     )
 
 
-def zero_weight_gru_spectrum(units, update_bias=0.0):
+@public
+def zero_weight_gru_spectrum(units: int, update_bias: ArrayLike = 0.0) -> Dataset:
     """Spectrum of a GRU whose recurrent weights are zero: N times ln sigma(b_z).
 
-    h' = z h + (1-z) n with gates and candidate that do not see h, so d h'/d h = z.
+    h' = z h + (1-z) n with gates and candidate that do not depend on h, so d h'/d h = z.
 
-    units: N; update_bias: b_z, a number or a vector of N. Returns lyapunov(exponent) of N,
-    kaplan_yorke_dimension, entropy_rate, horizon. Source: Cho et al. (2014), with torch's
-    convention that z keeps.
+    Parameters
+    ----------
+    units : int
+        N.
+    update_bias : float or array_like (N,), default 0.0
+        Bias b_z of the update gate; may be infinite.
 
-    >>> zero_weight_gru_spectrum(1, 0.0).lyapunov.values.round(7).tolist()
+    Returns
+    -------
+    xarray.Dataset
+        lyapunov : (exponent,), 1/step
+            Lyapunov exponents, largest first.
+        lyapunov_error : (exponent,), 1/step
+            0: the formula is exact.
+        kaplan_yorke_dimension : (), 1
+            Kaplan-Yorke dimension.
+        entropy_rate : (), nats/step
+            Sum of the positive exponents.
+        time_scale : (), step
+            -1/lambda_1, infinite where lambda_1 >= 0.
+
+    Raises
+    ------
+    ShapeError
+        Where the biases are not one or N numbers.
+    ValueError
+        Where units is not a whole number of at least 1.
+
+    References
+    ----------
+    Cho et al. (2014), EMNLP, with torch's convention that z keeps.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.theory.zero_weight_gru_spectrum(1, 0.0).lyapunov.values.round(7).tolist()
     [-0.6931472]
     """
-    n = count("units", units)
+    n = integer("units", units)
     exponents = _gate_rates("update_bias", update_bias, n)
     return _gate_report(
         exponents, "GRU without recurrent weights", {"units": n, "update_bias": update_bias}
     )
 
 
-def _gate_rates(name, bias, units):
-    bias = numbers(name, bias)
-    if bias.ndim > 1 or (bias.ndim == 1 and bias.size != units):
-        raise ValueError(f"{name} has shape {bias.shape}: pass a number or a vector of {units}")
-    if np.isnan(bias).any():
-        raise ValueError(f"{name} holds NaN")
-    return log_sigmoid(np.broadcast_to(bias, (units,)))
+def _gate_rates(name: str, bias: ArrayLike, units: int) -> np.ndarray:
+    """ln sigma of the biases, which may be infinite: a gate that is fully open or shut."""
+    found = np.asarray(bias)
+    if found.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got {bias!r:.60}")
+    if found.ndim > 1 or (found.ndim == 1 and found.size != units):
+        raise ShapeError(f"{name} has shape {found.shape}, expected a number or ({units},)")
+    if np.isnan(found).any():
+        raise NotFiniteError(f"{name} holds NaN")
+    return log_sigmoid(np.broadcast_to(found, (units,)))
 
 
 def _gate_report(
-    exponents,
-    title,
-    parameters,
-    source="Hochreiter and Schmidhuber (1997); Cho et al. (2014)",
-    **variables,
-):
-    horizon = horizon_entry(exponents.max())
+    exponents: np.ndarray,
+    title: str,
+    parameters: Mapping,
+    source: str = "Hochreiter and Schmidhuber (1997); Cho et al. (2014)",
+    **variables: Any,
+) -> Dataset:
     return lyapunov_report(
-        exponents, title=title, source=source, parameters=parameters, horizon=horizon, **variables
+        exponents,
+        title=title,
+        source=source,
+        parameters=parameters,
+        time_scale=time_scale_entry(exponents.max()),
+        **variables,
     )
 
 
-def lstm_origin(gain, *, forget_bias=0.0, input_bias=0.0, output_bias=0.0):
+@public
+def lstm_origin(
+    gain: float,
+    *,
+    forget_bias: float = 0.0,
+    input_bias: float = 0.0,
+    output_bias: float = 0.0,
+) -> Dataset:
     """First exponent of a random LSTM at rest, and the gain at which rest becomes unstable.
 
-    At h = c = 0 (no input, no bias on the candidate) the gates are constants f, i, o and c' = f c +
-    i tanh(W h), h' = o tanh(c'), so the Jacobian has N eigenvalues f + o i w, w those of W (a disc
-    of radius gain), and N zeros: lambda_1 = ln(f + o i gain), g_c = (1 - f)/(o i). The other gates'
-    weights drop out: they multiply c or g, which are 0.
+    At h = c = 0 (no input, no bias on the candidate) the gates are constants f, i, o and
+    c' = f c + i tanh(W h), h' = o tanh(c'), so the Jacobian has N eigenvalues f + o i w, w those of
+    W (a disc of radius gain), and N zeros: lambda_1 = ln(f + o i gain), g_c = (1 - f)/(o i). The
+    other gates' weights drop out: they multiply c or g, which are 0.
 
-    gain: W ~ N(0, gain^2/N); biases of the gates. Returns lyapunov(exponent), spectral_radius,
-    critical_gain, horizon (steps). Source: Can, Krishnamurthy and Schwab (2020); the disc is the
-    circular law (Girko 1984).
+    Parameters
+    ----------
+    gain : float
+        W ~ N(0, gain^2/N).
+    forget_bias, input_bias, output_bias : float, default 0.0
+        Biases of the gates.
 
-    >>> d = lstm_origin(1.0)
-    >>> float(d.spectral_radius), float(d.critical_gain)
+    Returns
+    -------
+    xarray.Dataset
+        lyapunov : (exponent,), 1/step
+            First Lyapunov exponent.
+        lyapunov_error : (exponent,), 1/step
+            0: the formula is exact for many units.
+        kaplan_yorke_dimension : (), 1
+            0 below the critical gain, NaN above: one exponent does not settle it.
+        entropy_rate : (), nats/step
+            0 below the critical gain, NaN above.
+        time_scale : (), step
+            -1/lambda_1, infinite where lambda_1 >= 0.
+        spectral_radius : (), 1
+            Spectral radius of the Jacobian at the origin.
+        critical_gain : (), 1
+            Gain at which the origin becomes unstable.
+
+    Raises
+    ------
+    ValueError
+        For a negative gain, or a bias that is not finite.
+
+    References
+    ----------
+    Can, Krishnamurthy and Schwab (2020), PMLR 107, 476; the disc is the circular law (Girko 1984).
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> found = dm.theory.lstm_origin(1.0)
+    >>> float(found.spectral_radius), float(found.critical_gain)
     (0.75, 2.0)
     """
-    f = sigmoid(finite("forget_bias", forget_bias))
-    scale = sigmoid(finite("input_bias", input_bias)) * sigmoid(finite("output_bias", output_bias))
+    f = sigmoid(number("forget_bias", forget_bias))
+    scale = sigmoid(number("input_bias", input_bias)) * sigmoid(number("output_bias", output_bias))
     parameters = {
         "gain": gain,
         "forget_bias": forget_bias,
@@ -177,63 +344,139 @@ def lstm_origin(gain, *, forget_bias=0.0, input_bias=0.0, output_bias=0.0):
     )
 
 
-def gru_origin(gain, *, update_bias=0.0, reset_bias=0.0):
+@public
+def gru_origin(gain: float, *, update_bias: float = 0.0, reset_bias: float = 0.0) -> Dataset:
     """First exponent of a random GRU at rest, and the gain at which rest becomes unstable.
 
-    At h = 0 (no input, no bias on the candidate) the Jacobian is z + (1-z) r W: eigenvalues z +
-    (1-z) r w, lambda_1 = ln(z + (1-z) r gain), g_c = 1/r whatever z: the update gate sets how fast,
-    the reset gate whether.
+    At h = 0 (no input, no bias on the candidate) the Jacobian is z + (1-z) r W: eigenvalues
+    z + (1-z) r w, lambda_1 = ln(z + (1-z) r gain), g_c = 1/r whatever z: the update gate sets how
+    fast, the reset gate whether.
 
-    gain: W ~ N(0, gain^2/N); biases of the gates. Returns lyapunov(exponent), spectral_radius,
-    critical_gain, horizon (steps). Source: Can, Krishnamurthy and Schwab (2020).
+    Parameters
+    ----------
+    gain : float
+        W ~ N(0, gain^2/N).
+    update_bias, reset_bias : float, default 0.0
+        Biases of the gates.
 
-    >>> d = gru_origin(1.0)
-    >>> float(d.spectral_radius), float(d.critical_gain)
+    Returns
+    -------
+    xarray.Dataset
+        lyapunov : (exponent,), 1/step
+            First Lyapunov exponent.
+        lyapunov_error : (exponent,), 1/step
+            0: the formula is exact for many units.
+        kaplan_yorke_dimension : (), 1
+            0 below the critical gain, NaN above: one exponent does not settle it.
+        entropy_rate : (), nats/step
+            0 below the critical gain, NaN above.
+        time_scale : (), step
+            -1/lambda_1, infinite where lambda_1 >= 0.
+        spectral_radius : (), 1
+            Spectral radius of the Jacobian at the origin.
+        critical_gain : (), 1
+            Gain at which the origin becomes unstable.
+
+    Raises
+    ------
+    ValueError
+        For a negative gain, or a bias that is not finite.
+
+    References
+    ----------
+    Can, Krishnamurthy and Schwab (2020), PMLR 107, 476.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> found = dm.theory.gru_origin(1.0)
+    >>> float(found.spectral_radius), float(found.critical_gain)
     (0.75, 2.0)
     """
-    z, r = sigmoid(finite("update_bias", update_bias)), sigmoid(finite("reset_bias", reset_bias))
+    z, r = sigmoid(number("update_bias", update_bias)), sigmoid(number("reset_bias", reset_bias))
     parameters = {"gain": gain, "update_bias": update_bias, "reset_bias": reset_bias}
     return _origin_report(
         z, sigmoid(-update_bias) * r, gain, _ratio(1.0, r), "random GRU at rest", parameters
     )
 
 
-def _ratio(top, bottom):
-    """top/bottom, infinite where a shut gate leaves nothing to divide by."""
+def _ratio(top: float, bottom: float) -> float:
+    """top/bottom, infinite where the bottom is 0."""
     return top / bottom if bottom else np.inf
 
 
 def _origin_report(keep, scale, gain, critical, title, parameters):
-    radius = keep + scale * not_negative("gain", gain)
+    radius = keep + scale * number("gain", gain, least=0)
     return lyapunov_report(
         np.log(radius),
         title=title,
         source=CAN,
         parameters=parameters,
         partial=True,
-        horizon=horizon_entry(np.log(radius)),
+        time_scale=time_scale_entry(np.log(radius)),
         spectral_radius=((), radius, "1", "spectral radius of the Jacobian at the origin"),
         critical_gain=((), critical, "1", "gain at which the origin becomes unstable"),
     )
 
 
-def lstm_origin_spectrum(candidate_weights, *, forget_bias=0.0, input_bias=0.0, output_bias=0.0):
-    """Whole spectrum of a given LSTM at rest: ln |f + o i w| over the eigenvalues w of the
-    candidate's block W_g, and N times -inf.
+@public
+def lstm_origin_spectrum(
+    candidate_weights: ArrayLike,
+    *,
+    forget_bias: float = 0.0,
+    input_bias: float = 0.0,
+    output_bias: float = 0.0,
+) -> Dataset:
+    """Whole spectrum of a given LSTM at rest: ln abs(f + o i w), and N times -inf.
 
-    Exact while the origin attracts (no input, no bias on the candidate, lambda_1 < 0); see
-    ``lstm_origin``.
+    w are the eigenvalues of the candidate's block W_g. Exact while the origin attracts (no input,
+    no bias on the candidate, lambda_1 < 0); see ``lstm_origin``.
 
-    candidate_weights: W_g, (N, N); biases of the gates, the same for all units. Returns
-    lyapunov(exponent) of 2N, eigenvalue, horizon. Raises ShapeError where W_g is not square.
-    Source: Can, Krishnamurthy and Schwab (2020).
+    Parameters
+    ----------
+    candidate_weights : array_like (N, N)
+        W_g.
+    forget_bias, input_bias, output_bias : float, default 0.0
+        Biases of the gates, the same for all units.
 
-    >>> lstm_origin_spectrum(np.eye(1)).lyapunov.values.round(6).tolist()
+    Returns
+    -------
+    xarray.Dataset
+        lyapunov : (exponent,), 1/step
+            Lyapunov exponents, largest first.
+        lyapunov_error : (exponent,), 1/step
+            0: the formula is exact.
+        kaplan_yorke_dimension : (), 1
+            Kaplan-Yorke dimension.
+        entropy_rate : (), nats/step
+            Sum of the positive exponents.
+        time_scale : (), step
+            -1/lambda_1, infinite where lambda_1 >= 0.
+        eigenvalue_real : (exponent,), 1
+            Real part of the eigenvalue of the Jacobian.
+        eigenvalue_imag : (exponent,), 1
+            Imaginary part.
+
+    Raises
+    ------
+    ShapeError
+        Where W_g is not square.
+    ValueError
+        For a bias that is not finite.
+
+    References
+    ----------
+    Can, Krishnamurthy and Schwab (2020), PMLR 107, 476.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.theory.lstm_origin_spectrum(np.eye(1)).lyapunov.values.round(6).tolist()
     [-0.287682, -inf]
     """
-    w = np.linalg.eigvals(square_matrix(candidate_weights))
-    f = sigmoid(finite("forget_bias", forget_bias))
-    scale = sigmoid(finite("input_bias", input_bias)) * sigmoid(finite("output_bias", output_bias))
+    w = np.linalg.eigvals(square_matrix(candidate_weights, "candidate_weights"))
+    f = sigmoid(number("forget_bias", forget_bias))
+    scale = sigmoid(number("input_bias", input_bias)) * sigmoid(number("output_bias", output_bias))
     parameters = {
         "candidate_weights": candidate_weights,
         "forget_bias": forget_bias,
@@ -245,22 +488,59 @@ def lstm_origin_spectrum(candidate_weights, *, forget_bias=0.0, input_bias=0.0, 
     )
 
 
-def gru_origin_spectrum(candidate_weights, *, update_bias=0.0, reset_bias=0.0):
-    """Whole spectrum of a given GRU at rest: ln |z + (1-z) r w| over the eigenvalues w of the
-    candidate's block W_n.
+@public
+def gru_origin_spectrum(
+    candidate_weights: ArrayLike, *, update_bias: float = 0.0, reset_bias: float = 0.0
+) -> Dataset:
+    """Whole spectrum of a given GRU at rest: ln abs(z + (1-z) r w).
 
-    Exact while the origin attracts (no input, no bias on the candidate, lambda_1 < 0); see
-    ``gru_origin``.
+    w are the eigenvalues of the candidate's block W_n. Exact while the origin attracts (no input,
+    no bias on the candidate, lambda_1 < 0); see ``gru_origin``.
 
-    candidate_weights: W_n, (N, N); biases of the gates, the same for all units. Returns
-    lyapunov(exponent) of N, eigenvalue, horizon. Raises ShapeError where W_n is not square. Source:
-    Can, Krishnamurthy and Schwab (2020).
+    Parameters
+    ----------
+    candidate_weights : array_like (N, N)
+        W_n.
+    update_bias, reset_bias : float, default 0.0
+        Biases of the gates, the same for all units.
 
-    >>> gru_origin_spectrum(np.eye(1)).lyapunov.values.round(6).tolist()
+    Returns
+    -------
+    xarray.Dataset
+        lyapunov : (exponent,), 1/step
+            Lyapunov exponents, largest first.
+        lyapunov_error : (exponent,), 1/step
+            0: the formula is exact.
+        kaplan_yorke_dimension : (), 1
+            Kaplan-Yorke dimension.
+        entropy_rate : (), nats/step
+            Sum of the positive exponents.
+        time_scale : (), step
+            -1/lambda_1, infinite where lambda_1 >= 0.
+        eigenvalue_real : (exponent,), 1
+            Real part of the eigenvalue of the Jacobian.
+        eigenvalue_imag : (exponent,), 1
+            Imaginary part.
+
+    Raises
+    ------
+    ShapeError
+        Where W_n is not square.
+    ValueError
+        For a bias that is not finite.
+
+    References
+    ----------
+    Can, Krishnamurthy and Schwab (2020), PMLR 107, 476.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.theory.gru_origin_spectrum(np.eye(1)).lyapunov.values.round(6).tolist()
     [-0.287682]
     """
-    w = np.linalg.eigvals(square_matrix(candidate_weights))
-    z, r = sigmoid(finite("update_bias", update_bias)), sigmoid(finite("reset_bias", reset_bias))
+    w = np.linalg.eigvals(square_matrix(candidate_weights, "candidate_weights"))
+    z, r = sigmoid(number("update_bias", update_bias)), sigmoid(number("reset_bias", reset_bias))
     scale = sigmoid(-update_bias) * r
     parameters = {
         "candidate_weights": candidate_weights,
@@ -279,5 +559,5 @@ def _eigenvalue_report(eigenvalues, title, parameters):
         title,
         parameters,
         CAN,
-        eigenvalue=("exponent", eigenvalues, "1", "eigenvalue of the Jacobian"),
+        **complex_entries("eigenvalue", "exponent", eigenvalues, "1", "eigenvalue of the Jacobian"),
     )

@@ -1,17 +1,24 @@
 """Two-time mean field of the leaky tanh network: with memory in each unit, the correlation over
 time decides the first exponent.
 
-x' = (1-d) x + d tanh(W x + V u + b). The correlation C(t) of a state and Delta(t) = g^2 C(t) + bias
-variance (+ input variance at t = 0) of its input solve, with a = 1 - d and T(t) = E[tanh tanh] at
-correlation Delta(t)/Delta(0),
+x' = (1-d) x + d tanh(W x + V u + b). The correlation C(t) of a state and
+Delta(t) = g^2 C(t) + bias variance (+ input variance at t = 0) of its input solve, with a = 1 - d
+and T(t) = E[tanh tanh] at correlation Delta(t)/Delta(0),
+
     (1 + a^2) C(t) - a [C(t+1) + C(t-1)] = d^2 T(t).
+
 The correlation of a small difference grows as mu^(2 t) psi(lag), and mu is the largest root of
-    a mu [psi(t+1) + psi(t-1)] + d^2 g^2 E[tanh' tanh'](t) psi(t) = (mu^2 + a^2) psi(t),   lambda_1
-    = ln(mu)/d.
-d -> 0 gives Delta'' = Delta - g^2 T and the Schroedinger equation -psi'' - g^2 E[tanh' tanh'] psi =
--(1 + lambda_1)^2 psi. Source: Sompolinsky, Crisanti and Sommers (1988), eqs. 8-14; in discrete time
-derived here along the same lines.
+
+    a mu [psi(t+1) + psi(t-1)] + d^2 g^2 E[tanh' tanh'](t) psi(t) = (mu^2 + a^2) psi(t),
+
+lambda_1 = ln(mu)/d. d -> 0 gives Delta'' = Delta - g^2 T and the Schroedinger equation
+-psi'' - g^2 E[tanh' tanh'] psi = -(1 + lambda_1)^2 psi. Source: Sompolinsky, Crisanti and Sommers
+(1988), eqs. 8-14; in discrete time derived here along the same lines.
 """
+
+from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
@@ -19,27 +26,27 @@ from scipy.optimize import brentq
 
 from ..errors import ConvergenceError
 from . import gaussian
-from .checks import spread
+from .checks import below_saturation
 from .tanh_moments import tanh_susceptibility, tanh_variance
 
-LONGEST = 200_000  # lags
-STRONGEST = 100.0  # gain; the grids of two-time means grow as its square, here to half a minute
+MAX_LAGS = 200_000
+MAX_LEAKY_GAIN = 100.0  # the grids of two-time means grow as its square, here to half a minute
 
 
-def leaky_exponent(gain, bias_sd, input_sd, leak):
-    """First exponent per unit time, variance of a unit's input and correlation time, as entries of
-    a report.
+def leaky_exponent(gain: float, bias_sd: float, input_sd: float, leak: float) -> dict[str, Any]:
+    """First exponent per unit of time, a number, and the variance of a unit's input, an entry of a
+    report.
 
     >>> round(leaky_exponent(2.0, 0.0, 0.0, 0.0)["lyapunov"], 6)
     0.112458
     """
-    gain = spread("gain", gain, STRONGEST)
+    gain = below_saturation("gain", gain, MAX_LEAKY_GAIN)
     static = tanh_variance(gain, bias_sd)
     rest = tanh_susceptibility(gain, static)
     if leak == 0 and (input_sd or bias_sd):
         raise ValueError(
-            "leak = 0, continuous time, is solved without input and bias: pass a "
-            "small leak, such as 0.05, instead"
+            "leak = 0, continuous time, is solved without input and bias: expected a "
+            "small leak, such as 0.05"
         )
     if not input_sd and rest <= 1:  # a stable fixed point: the largest eigenvalue of 1 - d + d D W
         growth = 1 - leak + leak * np.sqrt(rest)
@@ -115,14 +122,14 @@ def _shoot(start, gain, bias, drive, leak):
     for _ in range(500 if bias else 0):
         limit = mean_tanh(limit)
     values = [start, ((1 + a * a) * start - leak**2 * float(curve(np.pi / 2))) / (2 * a)]
-    while len(values) < LONGEST:
+    while len(values) < MAX_LAGS:
         if values[-1] <= limit:
             return np.array(values[:-1]), True
         if values[-1] >= values[-2]:
             return np.array(values[:-1]), False
         values.append(((1 + a * a) * values[-1] - leak**2 * mean_tanh(values[-1])) / a - values[-2])
     raise ConvergenceError(
-        f"the correlation has not decayed after {LONGEST} steps: the gain "
+        f"the correlation has not decayed after {MAX_LAGS} steps: the gain "
         f"{gain} is too close to the onset of chaos"
     )
 

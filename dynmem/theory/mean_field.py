@@ -6,24 +6,30 @@ input_sd: the standard deviation of (V u)_i, with inputs independent from step t
 that it is the same at every step.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.special import expit
 
-from ..errors import NotFiniteError
+from ..labels import dataset
+from ..runtime.validation import integer, number, public
+from ..typing import ArrayLike
 from . import gaussian
-from .checks import (
-    count,
-    finite,
-    lag_axis,
-    leak_rate,
-    not_negative,
-    number,
-    positive,
-    spread,
-    vector,
+from .checks import below_saturation, extended_real, lag_vector, leak_rate, vector
+from .leaky import leaky_exponent
+from .results import gradient_report, lyapunov_report, time_scale_entry
+from .tanh_moments import (
+    constant_variance,
+    mean_sech4,
+    positive_root,
+    tanh_susceptibility,
+    tanh_variance,
 )
-from .results import gradient_report, horizon_entry, lyapunov_report
-from .tanh_moments import _constant, _root, _sech4, tanh_susceptibility, tanh_variance
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 SOURCES = {
     "chaos": "Sompolinsky, Crisanti and Sommers (1988); Engelken, Wolf and Abbott (2023)",
@@ -32,35 +38,93 @@ SOURCES = {
 }
 
 
-def tanh_spectrum(gain, bias_sd=0.0, input_sd=0.0, *, leak=1.0, units=None):
-    """Lyapunov exponents of the random tanh network x' = (1-d) x + d tanh(W x + V u + b), N to
-    infinity, per unit time (a step lasts d).
+@public
+def tanh_spectrum(
+    gain: float,
+    bias_sd: float = 0.0,
+    input_sd: float = 0.0,
+    *,
+    leak: float = 1.0,
+    units: int | None = None,
+) -> Dataset:
+    """Lyapunov exponents of the random tanh network x' = (1-d) x + d tanh(W x + V u + b).
 
-    d = 1: lambda_1 = 1/2 ln chi, and the whole spectrum at the fraction i/N = x of its index is
-        lambda(x) = 1/2 ln(gain^2 tau x),  E[D/(tau + D)] = x,  D = sech(sqrt(q) z)^4.
-    It follows because the volume of a frame of k = x N vectors grows each step by det(Z^T D
-    Z)^(1/2) with Z Gaussian, whose resolvent is deterministic for large N; D = 1 gives Newman's
-    triangle law. 0 < d < 1 and d = 0 (continuous time): lambda_1 alone, see ``leaky``.
+    N to infinity, per unit of time (a step lasts d). At d = 1 lambda_1 = 1/2 ln chi, and the whole
+    spectrum at the fraction i/N = x of its index is
 
-    gain, bias_sd, input_sd: standard deviations, see the module; leak d; units: N, for the N
-    exponents at x = (i - 1/2)/N (d = 1 only). Returns lyapunov(exponent), field_variance q,
-    susceptibility chi, horizon (steps); for d = 1 also mean_exponent and, per unit,
-    kaplan_yorke_density and entropy_density. Raises ValueError for a negative or overflowing
-    parameter. Checked against networks of 400 units with fixed weights: whole spectrum within 0.015
-    for the upper quarter and 3 % below, with bias and drive (d = 1); lambda_1 within 0.03 at d < 1,
-    N = 500, mostly above the measurement: finite size lowers it. Source: Sompolinsky, Crisanti and
-    Sommers (1988); Engelken, Wolf and Abbott (2023); Newman (1986); Kargin (2008).
+        lambda(x) = 1/2 ln(gain^2 tau x),   E[D/(tau + D)] = x,   D = sech(sqrt(q) z)^4.
 
-    >>> d = tanh_spectrum(3.0)
-    >>> round(d.lyapunov.item(), 8), round(d.mean_exponent.item(), 6), round(d.kaplan_yorke_density.item(), 4)
-    (0.31024932, -2.272805, 0.2877)
+    It follows because the volume of a frame of k = x N vectors grows each step by
+    det(Z^T D Z)^(1/2) with Z Gaussian, whose resolvent is deterministic for large N; D = 1 gives
+    Newman's triangle law. For 0 < d < 1 and d = 0 (continuous time) lambda_1 alone is known.
+
+    Parameters
+    ----------
+    gain : float
+        W ~ N(0, gain^2/N).
+    bias_sd : float, default 0.0
+        Standard deviation of the biases.
+    input_sd : float, default 0.0
+        Standard deviation of the input (V u)_i of a unit.
+    leak : float, default 1.0
+        Leak d in [0, 1].
+    units : int, optional
+        N, for the N exponents at x = (i - 1/2)/N; d = 1 only.
+
+    Returns
+    -------
+    xarray.Dataset
+        lyapunov : (exponent,), 1/step or 1/time unit
+            Lyapunov exponents, largest first; the first alone without ``units``.
+        lyapunov_error : (exponent,), 1/step or 1/time unit
+            0.
+        kaplan_yorke_dimension : (), 1
+            Kaplan-Yorke dimension, NaN where one exponent does not settle it.
+        entropy_rate : (), nats/step or nats/time unit
+            Sum of the positive exponents, NaN where not known.
+        field_variance : (), 1
+            Variance q of a unit's input.
+        susceptibility : (), 1
+            Mean squared growth chi of a difference per step [optional].
+        time_scale : (), step
+            -1/lambda_1, infinite where lambda_1 >= 0; in time units at d = 0.
+        mean_exponent : (), nats/step
+            Mean of all exponents [optional].
+        kaplan_yorke_density : (), 1
+            Kaplan-Yorke dimension per unit [optional].
+        entropy_density : (), nats/step
+            Sum of the positive exponents per unit [optional].
+
+    Raises
+    ------
+    ValueError
+        For a parameter that is negative or so large that every unit saturates, and for ``units``
+        with a leak below 1.
+
+    Notes
+    -----
+    Checked against networks of 400 units with fixed weights: whole spectrum within 0.015 for the
+    upper quarter and 3 % below, with bias and drive (d = 1); lambda_1 within 0.03 at d < 1,
+    N = 500, mostly above the measurement: finite size lowers it.
+
+    References
+    ----------
+    Sompolinsky, Crisanti and Sommers (1988), Phys. Rev. Lett. 61, 259; Engelken, Wolf and Abbott
+    (2023), Phys. Rev. Research 5, 043044; Newman (1986), Commun. Math. Phys. 103, 121; Kargin
+    (2008), Probab. Theory Relat. Fields 140, 297.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> found = dm.theory.tanh_spectrum(3.0)
+    >>> round(found.lyapunov.item(), 8), round(found.mean_exponent.item(), 6)
+    (0.31024932, -2.272805)
+    >>> round(found.kaplan_yorke_density.item(), 4)
+    0.2877
     """
-    leak, gain, bias_sd, input_sd = (
-        leak_rate(leak),
-        spread("gain", gain),
-        spread("bias_sd", bias_sd),
-        spread("input_sd", input_sd),
-    )
+    leak, gain = leak_rate(leak), below_saturation("gain", gain)
+    bias_sd = below_saturation("bias_sd", bias_sd)
+    input_sd = below_saturation("input_sd", input_sd)
     parameters = {
         "gain": gain,
         "bias_sd": bias_sd,
@@ -68,7 +132,7 @@ def tanh_spectrum(gain, bias_sd=0.0, input_sd=0.0, *, leak=1.0, units=None):
         "leak": leak,
         "units": units,
     }
-    given = {
+    given: dict = {
         "title": "mean field of the random tanh network",
         "source": SOURCES["chaos"],
         "parameters": parameters,
@@ -76,39 +140,86 @@ def tanh_spectrum(gain, bias_sd=0.0, input_sd=0.0, *, leak=1.0, units=None):
     if leak < 1:
         if units is not None:
             raise ValueError(
-                f"units = {units} with leak = {leak}: beyond leak 1 theory knows "
-                "only the first exponent, leave units out"
+                f"units = {units} with leak = {leak}: only the first exponent is known, "
+                "leave units out"
             )
-        from .leaky import leaky_exponent
-
         found = leaky_exponent(gain, bias_sd, input_sd, leak)
         # in units of time where time is continuous
-        found["horizon"] = horizon_entry(found["lyapunov"], leak or 1.0)
+        found["time_scale"] = time_scale_entry(found["lyapunov"], leak or 1.0)
         return lyapunov_report(
             found.pop("lyapunov"), partial=True, per="1/time unit", **found, **given
         )
     return _step_spectrum(tanh_variance(gain, bias_sd, input_sd), gain, False, units, given)
 
 
-def orthogonal_tanh_spectrum(input_sd=0.0, bias_sd=0.0, *, units=None):
-    """Lyapunov exponents of x' = tanh(O x + V u + b) with O a random orthogonal matrix, N to
-    infinity, per step.
+@public
+def orthogonal_tanh_spectrum(
+    input_sd: float = 0.0, bias_sd: float = 0.0, *, units: int | None = None
+) -> Dataset:
+    """Lyapunov exponents of x' = tanh(O x + V u + b) with O a random orthogonal matrix, per step.
 
-    lambda_1 = 1/2 ln E[sech(sqrt(q) z)^4],  q = E[tanh(sqrt(q) z)^2] + input_sd^2 + bias_sd^2;
-    undriven: 0, forgetting is a power law (see ``orthogonal_tanh_gradient``). Whole spectrum:
+    N to infinity:
+
+        lambda_1 = 1/2 ln E[sech(sqrt(q) z)^4],
+        q = E[tanh(sqrt(q) z)^2] + input_sd^2 + bias_sd^2;
+
+    undriven 0, and forgetting is a power law (see ``orthogonal_tanh_gradient``). Whole spectrum:
     lambda(x) = 1/2 ln(tau x/(1-x)), tau as for ``tanh_spectrum``: the volume of a frame under D O,
     from the free compression of D. Saturation, not the weights, makes an orthogonal tanh network
     forget.
 
-    Returns as ``tanh_spectrum``. Source: Pennington, Schoenholz and Ganguli (2017); Nica and
-    Speicher (1996) for the compression.
+    Parameters
+    ----------
+    input_sd : float, default 0.0
+        Standard deviation of the input (V u)_i of a unit.
+    bias_sd : float, default 0.0
+        Standard deviation of the biases.
+    units : int, optional
+        N, for the N exponents at x = (i - 1/2)/N.
 
-    >>> [round(orthogonal_tanh_spectrum(s).lyapunov.item(), 4) for s in (0.1, 0.5, 1.0)]
+    Returns
+    -------
+    xarray.Dataset
+        lyapunov : (exponent,), 1/step
+            Lyapunov exponents, largest first; the first alone without ``units``.
+        lyapunov_error : (exponent,), 1/step
+            0.
+        kaplan_yorke_dimension : (), 1
+            Kaplan-Yorke dimension, NaN where one exponent does not settle it.
+        entropy_rate : (), nats/step
+            Sum of the positive exponents, NaN where not known.
+        field_variance : (), 1
+            Variance q of a unit's input.
+        susceptibility : (), 1
+            Mean squared growth chi of a difference per step.
+        time_scale : (), step
+            -1/lambda_1, infinite where lambda_1 >= 0.
+        mean_exponent : (), nats/step
+            Mean of all exponents.
+        kaplan_yorke_density : (), 1
+            Kaplan-Yorke dimension per unit.
+        entropy_density : (), nats/step
+            Sum of the positive exponents per unit.
+
+    Raises
+    ------
+    ValueError
+        For a parameter that is negative or so large that every unit saturates.
+
+    References
+    ----------
+    Pennington, Schoenholz and Ganguli (2017), NeurIPS 30; Nica and Speicher (1996), Am. J. Math.
+    118, 799, for the compression.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> [round(dm.theory.orthogonal_tanh_spectrum(s).lyapunov.item(), 4) for s in (0.1, 0.5, 1.0)]
     [-0.0661, -0.2725, -0.4595]
     """
     q = tanh_variance(1.0, bias_sd, input_sd)
     parameters = {"input_sd": float(input_sd), "bias_sd": float(bias_sd), "units": units}
-    given = {
+    given: dict = {
         "title": "mean field of the orthogonal tanh network",
         "source": SOURCES["orthogonal"],
         "parameters": parameters,
@@ -116,21 +227,23 @@ def orthogonal_tanh_spectrum(input_sd=0.0, bias_sd=0.0, *, units=None):
     return _step_spectrum(q, 1.0, True, units, given)
 
 
-def _step_spectrum(q, gain, orthogonal, units, given):
+def _step_spectrum(
+    q: float, gain: float, orthogonal: bool, units: int | None, given: dict
+) -> Dataset:
     """Report of the spectrum of one step D W from the variance q of the units' input."""
-    n = None if units is None else count("units", units)
+    n = None if units is None else integer("units", units)
     chi = tanh_susceptibility(gain, q)
     first = 0.5 * np.log(chi) if chi else -np.inf
-    made = {
+    variables = {
         "field_variance": ((), q, "1", "variance of a unit's input"),
         "susceptibility": ((), chi, "1", "mean squared growth of a difference per step"),
-        "horizon": horizon_entry(first),
+        "time_scale": time_scale_entry(first),
         **_densities(q, gain, orthogonal),
     }
     if n is None:
-        return lyapunov_report(first, partial=True, **made, **given)
+        return lyapunov_report(first, partial=True, **variables, **given)
     return lyapunov_report(
-        _spectrum_at((np.arange(n) + 0.5) / n, q, gain, orthogonal), **made, **given
+        _spectrum_at((np.arange(n) + 0.5) / n, q, gain, orthogonal), **variables, **given
     )
 
 
@@ -185,21 +298,54 @@ def _attractor(q, gain, orthogonal):
     )
 
 
-def tanh_gradient(lags, gain, bias_sd=0.0, input_sd=0.0):
+@public
+def tanh_gradient(
+    lags: ArrayLike, gain: float, bias_sd: float = 0.0, input_sd: float = 0.0
+) -> Dataset:
     """Gradient of the random tanh network over the lag: chi^(lag/2), in the limit of many units.
 
     The mean squared singular value of a product of independent D W is the product of the means, so
-    ln of its root is lag lambda_1.
+    ln of its root is lag lambda_1. At N units it holds for lags far below N: beyond, fluctuations
+    lower the typical logarithm towards N's own first exponent.
 
-    lags: steps; other arguments as for ``tanh_spectrum`` (leak 1). Returns log_state_gradient(lag),
-    state_gradient(lag), horizon (steps). At N units it holds for lags far below N: beyond,
-    fluctuations lower the typical logarithm towards N's own first exponent. Source: Schoenholz et
-    al. (2017), section 4.
+    Parameters
+    ----------
+    lags : int or array_like of int
+        Lags in steps, in the order given.
+    gain : float
+        W ~ N(0, gain^2/N).
+    bias_sd : float, default 0.0
+        Standard deviation of the biases.
+    input_sd : float, default 0.0
+        Standard deviation of the input (V u)_i of a unit.
 
-    >>> tanh_gradient([0, 10], 0.5).log_state_gradient.values.round(4).tolist()
+    Returns
+    -------
+    xarray.Dataset
+        log_state_gradient : (lag,), 1
+            Natural logarithm of the root mean square singular value of d x_T / d x_(T-lag).
+        state_gradient : (lag,), 1
+            Its exponential.
+        time_scale : (), step
+            -1/lambda_1, infinite where lambda_1 >= 0.
+
+    Raises
+    ------
+    ValueError
+        For a parameter that is negative or so large that every unit saturates, and for lags that
+        are not whole numbers of at least 0.
+
+    References
+    ----------
+    Schoenholz, Gilmer, Ganguli and Sohl-Dickstein (2017), ICLR, section 4.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.theory.tanh_gradient([0, 10], 0.5).log_state_gradient.values.round(4).tolist()
     [0.0, -6.9315]
     """
-    lags, q = lag_axis(lags), tanh_variance(gain, bias_sd, input_sd)
+    lags, q = lag_vector(lags), tanh_variance(gain, bias_sd, input_sd)
     chi = tanh_susceptibility(gain, q)
     rate = 0.5 * np.log(chi) if chi else -np.inf
     growth = np.where(lags == 0, 0.0, rate * np.maximum(lags, 1))
@@ -210,39 +356,81 @@ def tanh_gradient(lags, gain, bias_sd=0.0, input_sd=0.0):
         title="mean-field gradient of the random tanh network",
         source=SOURCES["line"],
         parameters=parameters,
-        horizon=horizon_entry(rate),
+        time_scale=time_scale_entry(rate),
     )
 
 
-def orthogonal_tanh_gradient(lags, input_sd=0.0, *, initial_variance=1.0, duration=None):
-    """Gradient of the orthogonal tanh network over the lag before the last step, from a state of
-    given mean square.
+@public
+def orthogonal_tanh_gradient(
+    lags: ArrayLike,
+    input_sd: float = 0.0,
+    *,
+    initial_variance: float = 1.0,
+    duration: int | None = None,
+) -> Dataset:
+    """Gradient of the orthogonal tanh network over the lag before the last step.
 
-    q_n = E[tanh(sqrt(q_(n-1) + s^2) z)^2];  ln gradient(lag) = 1/2 sum over the last ``lag`` steps
-    of ln E[sech(sqrt(q + s^2) z)^4]. Driven: lag lambda_1. Undriven: q_n -> 1/(2 n), each factor ->
-    1 - 1/(2 n), so the gradient from step 0 falls as n^(-1/2): a power law. That is the root mean
-    square over directions. The direction of the state itself falls as n^(-3/2), like a single unit
-    x' = tanh(x), where q_n -> 3/(2 n): see ``unit_tanh_gradient``.
+    From a state of given mean square q_n = E[tanh(sqrt(q_(n-1) + s^2) z)^2], and
+    ln gradient(lag) = 1/2 sum over the last ``lag`` steps of ln E[sech(sqrt(q + s^2) z)^4]. Driven:
+    lag lambda_1. Undriven: q_n -> 1/(2 n), each factor -> 1 - 1/(2 n), so the gradient from step 0
+    falls as n^(-1/2): a power law. That is the root mean square over directions. The direction of
+    the state itself falls as n^(-3/2), like a single unit x' = tanh(x), where q_n -> 3/(2 n): see
+    ``unit_tanh_gradient``.
 
-    lags: steps; input_sd: s; initial_variance: mean square of the first state; duration: steps T of
-    the run, by default the largest lag. Returns log_state_gradient(lag), state_gradient(lag),
-    state_variance. Source: derived here, after Pennington et al. (2017); slopes checked by
-    simulation at N = 64 and 256 (-0.499, -0.503; smallest singular value -1.495, -1.508).
+    Parameters
+    ----------
+    lags : int or array_like of int
+        Lags in steps, in the order given.
+    input_sd : float, default 0.0
+        Standard deviation s of the input (V u)_i of a unit.
+    initial_variance : float, default 1.0
+        Mean square of the first state.
+    duration : int, optional
+        Steps T of the run, by default the largest lag.
 
-    >>> short, long = (orthogonal_tanh_gradient([n]).log_state_gradient.item() for n in (1000, 2000))
-    >>> round(float((long - short) / np.log(2)), 2)
+    Returns
+    -------
+    xarray.Dataset
+        log_state_gradient : (lag,), 1
+            Natural logarithm of the root mean square singular value of d x_T / d x_(T-lag).
+        state_gradient : (lag,), 1
+            Its exponential.
+        state_variance : (), 1
+            Mean square of the last state.
+
+    Raises
+    ------
+    ValueError
+        For lags beyond ``duration``, and parameters that are negative or so large that every unit
+        saturates.
+
+    Notes
+    -----
+    Slopes checked by simulation at N = 64 and 256: -0.499, -0.503; smallest singular value -1.495,
+    -1.508.
+
+    References
+    ----------
+    Derived here, after Pennington, Schoenholz and Ganguli (2017), NeurIPS 30.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> short, long = (dm.theory.orthogonal_tanh_gradient([n]) for n in (1000, 2000))
+    >>> fall = long.log_state_gradient.item() - short.log_state_gradient.item()
+    >>> round(float(fall / np.log(2)), 2)
     -0.5
     """
-    lags, drive = lag_axis(lags), spread("input_sd", input_sd) ** 2
-    duration = int(lags.max()) if duration is None else count("duration", duration)
+    lags, noise = lag_vector(lags), below_saturation("input_sd", input_sd) ** 2
+    duration = int(lags.max()) if duration is None else integer("duration", duration)
     if duration < lags.max():
         raise ValueError(
-            f"lags up to {lags.max()} need a run at least as long: duration = {duration}"
+            f"duration = {duration}: must be at least as long as the largest lag, {lags.max()}"
         )
-    q, rates = not_negative("initial_variance", initial_variance), np.zeros(duration)
+    q, rates = number("initial_variance", initial_variance, least=0), np.zeros(duration)
     for step in range(duration):
-        rates[step] = 0.5 * np.log(_sech4(q + drive))
-        q = gaussian.mean(lambda x: np.tanh(x) ** 2, q + drive)
+        rates[step] = 0.5 * np.log(mean_sech4(q + noise))
+        q = gaussian.mean(lambda x: np.tanh(x) ** 2, q + noise)
     from_start = np.concatenate(([0.0], np.cumsum(rates)))
     parameters = {
         "input_sd": float(input_sd),
@@ -259,19 +447,45 @@ def orthogonal_tanh_gradient(lags, input_sd=0.0, *, initial_variance=1.0, durati
     )
 
 
-def unit_tanh_gradient(lags, initial_state=1.0):
-    """Gradient of one unit x' = tanh(x) from its start: d x_n / d x_0 = product of (1 - x_k^2),
-    which falls as n^(-3/2).
+@public
+def unit_tanh_gradient(lags: ArrayLike, initial_state: float = 1.0) -> Dataset:
+    """Gradient of one unit x' = tanh(x) from its start: d x_n / d x_0 = product of (1 - x_k^2).
 
-    x_n -> sqrt(3/(2 n)), for x' - x -> -x^3/3. The same law holds for identity weights, and for the
-    direction of the state itself under orthogonal weights. lags: steps n from the start. Returns
-    log_state_gradient(lag), state_gradient(lag). Source: elementary.
+    x_n -> sqrt(3/(2 n)), for x' - x -> -x^3/3, so that the gradient falls as n^(-3/2). The same law
+    holds for identity weights, and for the direction of the state itself under orthogonal weights.
 
-    >>> a, b = unit_tanh_gradient([50_000, 100_000]).log_state_gradient.values
-    >>> round(float((b - a) / np.log(2)), 2)
+    Parameters
+    ----------
+    lags : int or array_like of int
+        Steps n from the start, in the order given.
+    initial_state : float, default 1.0
+        x_0.
+
+    Returns
+    -------
+    xarray.Dataset
+        log_state_gradient : (lag,), 1
+            Natural logarithm of the root mean square singular value of d x_T / d x_(T-lag).
+        state_gradient : (lag,), 1
+            Its exponential.
+
+    Raises
+    ------
+    ValueError
+        For lags that are not whole numbers of at least 0.
+
+    References
+    ----------
+    Elementary: the product of the slopes.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> near, far = dm.theory.unit_tanh_gradient([50_000, 100_000]).log_state_gradient.values
+    >>> round(float((far - near) / np.log(2)), 2)
     -1.5
     """
-    lags, x = lag_axis(lags), finite("initial_state", initial_state)
+    lags, x = lag_vector(lags), number("initial_state", initial_state)
     growth = np.zeros(int(lags.max()) + 1)
     for step in range(1, growth.size):
         growth[step] = growth[step - 1] + float(gaussian.log_sech2(x))
@@ -285,46 +499,90 @@ def unit_tanh_gradient(lags, initial_state=1.0):
     )
 
 
-def critical_gain(bias_sd=0.0, input_sd=0.0) -> float:
-    """Gain at which lambda_1 = 0: order below, chaos above.
+@public
+def critical_gain(bias_sd: float = 0.0, input_sd: float = 0.0) -> float:
+    """Gain at which lambda_1 = 0 in a random tanh network: order below, chaos above.
 
     gain^2 E[sech(sqrt(q) z)^4] = 1 together with q = gain^2 E[tanh^2] + bias_sd^2 + input_sd^2.
-    Drive and bias raise it above 1. Source: Schoenholz et al. (2017), figure 1; Molgedey,
-    Schuchhardt and Schuster (1992) for the drive.
+    Drive and bias raise it above 1.
 
-    >>> round(critical_gain(bias_sd=np.sqrt(0.05)) ** 2, 6)
+    Parameters
+    ----------
+    bias_sd : float, default 0.0
+        Standard deviation of the biases.
+    input_sd : float, default 0.0
+        Standard deviation of the input (V u)_i of a unit.
+
+    Returns
+    -------
+    float
+        The critical gain.
+
+    Raises
+    ------
+    ValueError
+        For a parameter that is negative or so large that every unit saturates.
+
+    References
+    ----------
+    Schoenholz, Gilmer, Ganguli and Sohl-Dickstein (2017), ICLR, figure 1; Molgedey, Schuchhardt and
+    Schuster (1992), Phys. Rev. Lett. 69, 3717, for the drive.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> round(dm.theory.critical_gain(bias_sd=np.sqrt(0.05)) ** 2, 6)
     1.760955
     """
-    constant = _constant(bias_sd, input_sd)
+    constant = constant_variance(bias_sd, input_sd)
     if constant == 0:
         return 1.0
 
     def excess(q):  # the equation for q times E sech^4, with gain^2 E sech^4 = 1
-        return (q - constant) * _sech4(q) - gaussian.mean(lambda x: np.tanh(x) ** 2, q)
+        return (q - constant) * mean_sech4(q) - gaussian.mean(lambda x: np.tanh(x) ** 2, q)
 
     high = 2.0 * constant + 1.0
     while excess(high) < 0:
         high *= 2.0
-    return float(_sech4(_root(excess, constant, high)) ** -0.5)
+    return float(mean_sech4(positive_root(excess, constant, high)) ** -0.5)
 
 
-def critical_line(bias_variance):
-    """Critical weight variance sigma_w^2 as a function of the bias variance sigma_b^2: the line
-    between order and chaos.
+@public
+def critical_line(bias_variance: ArrayLike) -> Dataset:
+    """The line between order and chaos: critical weight variance over the bias variance.
 
-    bias_variance: sigma_b^2, a vector of numbers >= 0. Returns
-    critical_weight_variance(bias_variance). Source: Poole et al. (2016); Schoenholz et al. (2017),
+    Parameters
+    ----------
+    bias_variance : float or array_like (biases,)
+        sigma_b^2, at least 0.
+
+    Returns
+    -------
+    xarray.Dataset
+        critical_weight_variance : (bias_variance,), 1
+            Weight variance sigma_w^2 at which lambda_1 = 0.
+
+    Raises
+    ------
+    ValueError
+        For a negative variance.
+
+    References
+    ----------
+    Poole et al. (2016), NeurIPS 29; Schoenholz, Gilmer, Ganguli and Sohl-Dickstein (2017), ICLR,
     figure 1.
 
-    >>> critical_line([0.01, 0.05, 0.2]).critical_weight_variance.values.round(6).tolist()
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> line = dm.theory.critical_line([0.01, 0.05, 0.2])
+    >>> line.critical_weight_variance.values.round(6).tolist()
     [1.424205, 1.760955, 2.285152]
     """
-    from ..labels import dataset
-
     values = vector("bias_variance", bias_variance)
     line = [
-        critical_gain(bias_sd=np.sqrt(not_negative("bias_variance", value))) ** 2
-        for value in values
+        critical_gain(bias_sd=np.sqrt(number("bias_variance", value, least=0))) ** 2
+        for value in values.tolist()
     ]
     return dataset(
         {
@@ -341,36 +599,56 @@ def critical_line(bias_variance):
     )
 
 
-def memory_horizon(lyapunov, *, dt=1.0):
-    """Memory horizon from the first Lyapunov exponent, in steps: -1/(lambda_1 dt), infinite where
-    lambda_1 >= 0.
+@public
+def time_scale(lyapunov: float | Dataset, *, dt: float = 1.0) -> Dataset:
+    """Time scale of forgetting from the first Lyapunov exponent, in steps: -1/(lambda_1 dt).
 
-    A gradient falls as exp(lambda_1 dt lag), so this is the lag where it has fallen to 1/e. At
-    lambda_1 = 0 forgetting is no exponential; above, gradients explode.
+    A gradient falls as exp(lambda_1 dt lag), so at large lags it falls to 1/e in that many steps;
+    infinite where lambda_1 >= 0: at 0 forgetting is no exponential, above it gradients explode. The
+    lag at which a gradient has fallen to 1/e of its start is its ``dm.memory_horizon``.
 
-    lyapunov: lambda_1 per unit time, or a Dataset with lyapunov(exponent); dt: time of one step.
-    Returns horizon, decay. Raises ArithmeticError where lambda_1 is NaN. Source: definition.
+    Parameters
+    ----------
+    lyapunov : float or xarray.Dataset
+        lambda_1 per unit of time, or a Dataset with lyapunov(exponent).
+    dt : float, default 1.0
+        Time of one step.
 
-    >>> float(memory_horizon(-0.01).horizon), float(memory_horizon(0.0).horizon)
+    Returns
+    -------
+    xarray.Dataset
+        time_scale : (), step
+            -1/(lambda_1 dt).
+        law : (), 1
+            Law of forgetting: "exponential", "power law" or "none".
+
+    Raises
+    ------
+    NotFiniteError
+        Where lambda_1 is NaN.
+    ValueError
+        For a step that is not above 0.
+
+    References
+    ----------
+    Definition.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> float(dm.theory.time_scale(-0.01).time_scale), float(dm.theory.time_scale(0.0).time_scale)
     (100.0, inf)
     """
-    from ..labels import dataset
-
-    first = (
-        float(lyapunov.lyapunov.max())
-        if hasattr(lyapunov, "lyapunov")
-        else number("lyapunov", lyapunov)
-    )
-    if np.isnan(first):
-        raise NotFiniteError("the first exponent is NaN: no horizon follows")
-    first = 0.0 if abs(first) < 1e-12 else first  # an isometry measured: zero to rounding
-    decay = "exponential" if first < 0 else "power law" if first == 0 else "none"
+    exponent = lyapunov.lyapunov.max() if hasattr(lyapunov, "lyapunov") else lyapunov
+    first = extended_real("lyapunov", exponent)
+    first = 0.0 if abs(first) < 1e-12 else first  # a measured isometry: zero to rounding
+    law = "exponential" if first < 0 else "power law" if first == 0 else "none"
     return dataset(
         {
-            "horizon": horizon_entry(first, positive("dt", dt)),
-            "decay": ((), decay, "1", "law of forgetting"),
+            "time_scale": time_scale_entry(first, number("dt", dt, above=0)),
+            "law": ((), law, "1", "law of forgetting"),
         },
-        title="memory horizon",
+        title="time scale of forgetting",
         source="definition",
         parameters={"lyapunov": first, "dt": dt},
     )

@@ -1,41 +1,88 @@
-"""Celestial mechanics on paper: Kepler's orbit, the points of Lagrange with their exponents,
-Routh's mass ratio, Sitnikov's periods."""
+"""Celestial mechanics: orbits of Kepler, points of Lagrange, Routh's ratio, Sitnikov's periods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import ConvergenceError
 from ..labels import dataset
-from .checks import number, numbers, positive
-from .results import lyapunov_report
+from ..runtime.validation import array, choice, number, public
+from ..typing import ArrayLike
+from .checks import vector
+from .results import complex_entries, lyapunov_report
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 POINTS = ("L1", "L2", "L3", "L4", "L5")
 SZEBEHELY = "Szebehely (1967), Theory of Orbits, ch. 4 and 5"
 
 
-def routh_mass_ratio():
-    """Routh's mass ratio (1 - sqrt(23/27))/2: below it the triangular points L4 and L5 are linearly
-    stable, 27 mu (1 - mu) < 1.
+@public
+def routh_mass_ratio() -> float:
+    """Routh's mass ratio (1 - sqrt(23/27))/2.
 
-    Source: Routh (1875), Proc. London Math. Soc. 6, 86; Szebehely (1967), 5.4.
+    Below it the triangular points L4 and L5 are linearly stable, 27 mu (1 - mu) < 1.
 
-    >>> round(routh_mass_ratio(), 10)
+    Returns
+    -------
+    float
+        The mass ratio.
+
+    References
+    ----------
+    Routh (1875), Proc. London Math. Soc. 6, 86; Szebehely (1967), Theory of Orbits, 5.4.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> round(dm.theory.routh_mass_ratio(), 10)
     0.0385208965
     """
     return 0.5 * (1.0 - np.sqrt(23.0 / 27.0)).item()
 
 
-def lagrange_points(mu):
-    """The five points of rest of the restricted three bodies of mass ratio mu in (0, 1), by Euler's
-    quintics.
+@public
+def lagrange_points(mu: float) -> Dataset:
+    """The five equilibria of the restricted three-body problem, by Euler's quintics.
 
-    With the distance g to the nearer primary: L1 g^5 - (3-mu) g^4 + (3-2 mu) g^3 - mu g^2 + 2 mu g
-    - mu = 0, L2 the same with + (3-mu), + (3-2 mu), - mu, - 2 mu, - mu; L3, from the larger
-    primary, with mu -> 1 - mu as L2. L4 and L5 close equilateral triangles.
+    With the distance g to the nearer primary: L1
+    g^5 - (3-mu) g^4 + (3-2 mu) g^3 - mu g^2 + 2 mu g - mu = 0, L2 the same with + (3-mu),
+    + (3-2 mu), - mu, - 2 mu, - mu; L3, from the larger primary, with mu -> 1 - mu as L2. L4 and L5
+    close equilateral triangles.
 
-    Returns a Dataset over ``point``: ``x``, ``y``, ``jacobi`` (the Jacobi constant 2 U),
-    ``growth``, the largest real part of the eigenvalues. Source: Szebehely (1967), 4.4 and 5.2.
+    Parameters
+    ----------
+    mu : float
+        Mass ratio, strictly between 0 and 1.
 
-    >>> round(float(lagrange_points(0.012150585).x.sel(point="L1")), 8)
+    Returns
+    -------
+    xarray.Dataset
+        x : (point,), distance of the primaries
+            Coordinate along the line of the primaries.
+        y : (point,), distance of the primaries
+            Coordinate across it.
+        jacobi : (point,), 1
+            Jacobi constant 2 U of the point at rest.
+        growth : (point,), 1/time unit
+            Largest real part of the eigenvalues.
+
+    Raises
+    ------
+    ValueError
+        For a mass ratio outside (0, 1).
+
+    References
+    ----------
+    Szebehely (1967), Theory of Orbits, 4.4 and 5.2.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> round(float(dm.theory.lagrange_points(0.012150585).x.sel(point="L1")), 8)
     0.83691513
     """
     mu = _mass_ratio(mu)
@@ -71,22 +118,54 @@ def lagrange_points(mu):
     )
 
 
-def lagrange_spectrum(mu, point="L1"):
-    """Exponents of the restricted three bodies at rest on a point of Lagrange: the real parts of
-    the four eigenvalues.
+@public
+def lagrange_spectrum(mu: float, point: str = "L1") -> Dataset:
+    """Exponents of the restricted three-body problem at rest on a point of Lagrange.
 
-    lambda^4 + (4 - Uxx - Uyy) lambda^2 + Uxx Uyy - Uxy^2 = 0; at L4 and L5 lambda^4 + lambda^2 + 27
-    mu (1 - mu)/4 = 0.
+    The real parts of the four eigenvalues,
+    lambda^4 + (4 - Uxx - Uyy) lambda^2 + Uxx Uyy - Uxy^2 = 0; at L4 and L5
+    lambda^4 + lambda^2 + 27 mu (1 - mu)/4 = 0.
 
-    Returns the variables of ``dm.lyapunov_spectrum`` and ``eigenvalue(mode)``, largest real part
-    first. Source: Szebehely (1967), ch. 5.
+    Parameters
+    ----------
+    mu : float
+        Mass ratio, strictly between 0 and 1.
+    point : str, default "L1"
+        "L1", "L2", "L3", "L4" or "L5".
 
-    >>> lagrange_spectrum(0.012150585).lyapunov.values.round(6).tolist()
+    Returns
+    -------
+    xarray.Dataset
+        lyapunov : (exponent,), 1/time unit
+            Lyapunov exponents, largest first.
+        lyapunov_error : (exponent,), 1/time unit
+            0: the formula is exact.
+        kaplan_yorke_dimension : (), 1
+            Kaplan-Yorke dimension.
+        entropy_rate : (), nats/time unit
+            Sum of the positive exponents.
+        eigenvalue_real : (mode,), 1/time unit
+            Real part of the eigenvalues, the largest first.
+        eigenvalue_imag : (mode,), 1/time unit
+            Imaginary part.
+
+    Raises
+    ------
+    ValueError
+        For a mass ratio outside (0, 1), and for another point.
+
+    References
+    ----------
+    Szebehely (1967), Theory of Orbits, ch. 5.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.theory.lagrange_spectrum(0.012150585).lyapunov.values.round(6).tolist()
     [2.932056, 0.0, 0.0, -2.932056]
     """
     mu = _mass_ratio(mu)
-    if point not in POINTS:
-        raise ValueError(f"point = {point!r}: must be one of {', '.join(POINTS)}")
+    choice("point", point, POINTS)
     place = lagrange_points(mu).sel(point=point)
     values = _eigenvalues(mu, float(place.x), float(place.y))
     return lyapunov_report(
@@ -95,15 +174,12 @@ def lagrange_spectrum(mu, point="L1"):
         source=SZEBEHELY,
         parameters={"mu": mu, "point": point},
         per="1/time unit",
-        eigenvalue=("mode", values, "1/time unit", "eigenvalue"),
+        **complex_entries("eigenvalue", "mode", values, "1/time unit", "eigenvalue"),
     )
 
 
-def _mass_ratio(mu):
-    mu = number("mu", mu)
-    if not 0.0 < mu < 1.0:
-        raise ValueError(f"mu = {mu}: the mass ratio lies strictly between 0 and 1")
-    return mu
+def _mass_ratio(mu: float) -> float:
+    return number("mu", mu, above=0, below=1)
 
 
 def _quintic(mu, sign):
@@ -136,25 +212,47 @@ def _eigenvalues(mu, x, y):
     return values[np.lexsort((values.imag, -values.real))]
 
 
-def sitnikov_period(amplitude):
-    """Period of Sitnikov's problem on circles (e = 0) with the amplitude A, exactly: total mass and
-    distance of the primaries are 1.
+@public
+def sitnikov_period(amplitude: ArrayLike) -> np.ndarray:
+    """Period of Sitnikov's problem on circles (e = 0) with the amplitude A, exactly.
 
-    T = sqrt(2) int_0^(pi/2) dphi / [(1 - 2 k^2 sin^2 phi)^2 sqrt(1 - k^2 sin^2 phi)],  k =
-    sin(theta/2), tan(theta) = 2 A: complete elliptic integrals K, E and Pi. T = pi/sqrt(2) at rest,
-    and T grows as A^(3/2).
+    Total mass and distance of the primaries are 1.
 
-    amplitude: numbers of at least 0, any shape. Source: Belbruno, Llibre and Olle (1994), Celest.
-    Mech. 60, 99; here from z = tan(theta)/2.
+        T = sqrt(2) int_0^(pi/2) dphi / [(1 - 2 k^2 sin^2 phi)^2 sqrt(1 - k^2 sin^2 phi)],
 
-    >>> sitnikov_period([0.0, 1.0]).round(7).tolist()
+    k = sin(theta/2), tan(theta) = 2 A: complete elliptic integrals K, E and Pi. T = pi/sqrt(2) at
+    rest, and T grows as A^(3/2).
+
+    Parameters
+    ----------
+    amplitude : float or array_like
+        Amplitudes of at least 0, of any shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        Periods, of the shape of the amplitudes.
+
+    Raises
+    ------
+    ValueError
+        For a negative amplitude.
+
+    References
+    ----------
+    Belbruno, Llibre and Olle (1994), Celest. Mech. 60, 99; here from z = tan(theta)/2.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.theory.sitnikov_period([0.0, 1.0]).round(7).tolist()
     [2.2214415, 6.000819]
     """
     from scipy.special import ellipe, ellipk, elliprf, elliprj
 
-    amplitude = numbers("amplitude", amplitude)
-    if not (np.isfinite(amplitude) & (amplitude >= 0)).all():
-        raise ValueError("amplitude: pass finite numbers of at least 0")
+    amplitude = array("amplitude", amplitude)
+    if not (amplitude >= 0).all():
+        raise ValueError(f"amplitude = {amplitude.tolist()!s:.60}: must be at least 0")
     cosine = 1.0 / np.sqrt(1.0 + 4.0 * amplitude**2)
     # k^2 = (1 - cos)/2 without cancellation; 1 - n = cos
     m, rest = 0.5 * 4.0 * amplitude**2 * cosine**2 / (1.0 + cosine), cosine
@@ -168,24 +266,55 @@ def sitnikov_period(amplitude):
     return np.sqrt(2.0) * (third + slope)
 
 
-def kepler_orbit(times, axis=1.0, eccentricity=0.3, *, mu=1.0):
-    """Exact orbit of Kepler's problem in the plane from the pericentre on the x axis: E - e sin E =
-    n t, n = sqrt(mu/a^3).
+@public
+def kepler_orbit(
+    times: ArrayLike, axis: float = 1.0, eccentricity: float = 0.3, *, mu: float = 1.0
+) -> Dataset:
+    """Exact orbit of Kepler's problem in the plane, from the pericentre on the x axis.
 
-    Returns a Dataset as ``dm.orbit``: ``x(time, state)`` with the states of ``dm.systems.Kepler``.
-    Source: Murray and Dermott (1999), 2.4.
+    E - e sin E = n t, n = sqrt(mu/a^3). The twin of ``dm.orbit`` of ``dm.systems.Kepler``.
 
-    >>> float(kepler_orbit([0.0, np.pi]).x[1, 0])
+    Parameters
+    ----------
+    times : float or array_like (times,)
+        Times.
+    axis : float, default 1.0
+        Semi-major axis a.
+    eccentricity : float, default 0.3
+        e, at least 0 and below 1.
+    mu : float, default 1.0
+        Gravitational parameter.
+
+    Returns
+    -------
+    xarray.Dataset
+        x : (time, state), 1
+            State (x, y, vx, vy).
+
+    Raises
+    ------
+    ValueError
+        For an eccentricity outside [0, 1), where the orbit is no ellipse; for an axis or mu that is
+        not above 0.
+    ConvergenceError
+        Where Newton's iteration of Kepler's equation does not converge.
+
+    References
+    ----------
+    Murray and Dermott (1999), Solar System Dynamics, 2.4.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> float(dm.theory.kepler_orbit([0.0, np.pi]).x[1, 0])
     -1.3
     """
-    times, axis, mu, e = (
-        np.atleast_1d(numbers("times", times)),
-        positive("axis", axis),
-        positive("mu", mu),
-        number("eccentricity", eccentricity),
+    times, axis, mu = (
+        vector("times", times),
+        number("axis", axis, above=0),
+        number("mu", mu, above=0),
     )
-    if not 0.0 <= e < 1.0:
-        raise ValueError(f"eccentricity = {e}: ellipses have 0 <= e < 1")
+    e = number("eccentricity", eccentricity, least=0, below=1)
     rate = np.sqrt(mu / axis**3)
     E = _eccentric_anomaly(rate * times, e)
     c, s, minor = np.cos(E), np.sin(E), np.sqrt(1.0 - e * e)

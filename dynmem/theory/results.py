@@ -1,83 +1,108 @@
-"""Predictions as Datasets of the same variables and dims as the measurements they are compared
-with."""
+"""Label predictions: Datasets with the variables, dims and units of the analysis they predict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..analysis import kaplan_yorke
 from ..labels import dataset
+from ..typing import ArrayLike
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 
 def lyapunov_report(
-    exponents,
+    exponents: ArrayLike,
     *,
-    title,
-    source,
-    parameters,
-    per="1/step",
-    lyapunov_error=None,
-    seed=None,
-    partial=False,
-    **variables,
-):
+    title: str,
+    source: str,
+    parameters: Mapping,
+    per: str = "1/step",
+    lyapunov_error: ArrayLike | None = None,
+    seed: Any = None,
+    partial: bool = False,
+    **variables: tuple,
+) -> Dataset:
     """Dataset of a predicted spectrum, largest first, with its dimension and entropy rate.
 
-    ``partial`` says that only the leading exponents are known: the two are NaN where these do not
-    settle them. ``per`` is the unit of the exponents. Further variables are entries (dims, values,
-    units, long_name).
+    ``partial``: only the leading exponents are known, and dimension and entropy rate are NaN where
+    these do not settle them. ``per`` is the unit of the exponents. Further variables are entries
+    (dims, values, units, long_name).
     """
-    exponents = np.sort(np.atleast_1d(np.asarray(exponents, float)))[::-1]
+    values = np.sort(np.atleast_1d(np.asarray(exponents, float)))[::-1]
     error = (
-        np.zeros_like(exponents)
+        np.zeros_like(values)
         if lyapunov_error is None
         else np.atleast_1d(np.asarray(lyapunov_error, float))
     )
-    entropy = float(exponents[exponents > 0].sum()) if not partial or exponents[-1] <= 0 else np.nan
-    made = {
-        "lyapunov": ("exponent", exponents, per, "predicted Lyapunov exponent"),
-        "lyapunov_error": ("exponent", error, per, "numerical error of the prediction"),
-        "kaplan_yorke_dimension": (
-            (),
-            float(kaplan_yorke(exponents, not partial)),
-            "1",
-            "Kaplan-Yorke dimension",
-        ),
-        "entropy_rate": ((), entropy, f"nats{per[1:]}", "sum of the positive exponents"),
+    entropy = float(values[values > 0].sum()) if not partial or values[-1] <= 0 else np.nan
+    dimension = float(kaplan_yorke(values, not partial))
+    predicted = {
+        "lyapunov": ("exponent", values, per, "Lyapunov exponent"),
+        "lyapunov_error": ("exponent", error, per, "standard error of the exponent"),
+        "kaplan_yorke_dimension": ((), dimension, "1", "Kaplan-Yorke dimension"),
+        "entropy_rate": ((), entropy, f"nats{per[1:]}", "entropy rate by Pesin's formula"),
     }
-    coords = {
-        "exponent": (
-            "exponent",
-            np.arange(1, exponents.size + 1),
-            "1",
-            "index of the exponent, largest first",
-        )
-    }
+    index = np.arange(1, values.size + 1)
+    coords = {"exponent": ("exponent", index, "1", "index of the exponent, largest first")}
     return dataset(
-        made | variables, coords, title=title, source=source, parameters=parameters, seed=seed
+        predicted | variables,
+        coords,
+        title=title,
+        source=source,
+        parameters=parameters,
+        seed=seed,
     )
 
 
-def gradient_report(lags, log_gradient, *, title, source, parameters, **variables):
-    """Dataset over lag of a predicted gradient d x_T / d x_(T - lag): root mean square singular
-    value, and its logarithm."""
-    log_gradient = np.asarray(log_gradient, float)
+def gradient_report(
+    lags: np.ndarray,
+    log_gradient: ArrayLike,
+    *,
+    title: str,
+    source: str,
+    parameters: Mapping,
+    **variables: tuple,
+) -> Dataset:
+    """Dataset over lag of a predicted gradient d state_T / d state_(T-lag): root mean square
+    singular value, and its logarithm."""
+    logs = np.asarray(log_gradient, float)
     with np.errstate(over="ignore"):  # the logarithm is there for those who need what overflows
-        gradient = np.exp(log_gradient)
-    made = {
-        "log_state_gradient": (
-            "lag",
-            log_gradient,
-            "nat",
-            "logarithm of the rms singular value of d x_T / d x_(T-lag)",
-        ),
-        "state_gradient": ("lag", gradient, "1", "rms singular value of d x_T / d x_(T-lag)"),
+        gradient = np.exp(logs)
+    predicted = {
+        "log_state_gradient": ("lag", logs, "1", "ln |d state_T / d state_(T-lag)|"),
+        "state_gradient": ("lag", gradient, "1", "|d state_T / d state_(T-lag)|"),
     }
-    coords = {"lag": ("lag", lags, "step", "lag")}
-    return dataset(made | variables, coords, title=title, source=source, parameters=parameters)
+    return dataset(
+        predicted | variables,
+        lag_coordinate(lags),
+        title=title,
+        source=source,
+        parameters=parameters,
+    )
 
 
-def horizon_entry(rate, dt=1.0):
-    """Memory horizon -1/lambda_1 in steps as a variable; infinite where the exponent is not
-    negative."""
+def lag_coordinate(lags: np.ndarray) -> dict[str, tuple]:
+    """The coordinate of a Dataset over lags in steps."""
+    return {"lag": ("lag", lags, "step", "lag")}
+
+
+def time_scale_entry(rate: float, dt: float = 1.0) -> tuple:
+    """The time scale -1/lambda_1 in steps, as a variable; infinite where lambda_1 >= 0."""
     with np.errstate(divide="ignore"):
-        horizon = np.where(np.less(rate, 0), -1.0 / np.asarray(rate, float), np.inf) / dt
-    return (), float(horizon), "step", "lag at which the gradient has fallen to 1/e"
+        scale = np.where(np.less(rate, 0), -1.0 / np.asarray(rate, float), np.inf) / dt
+    return (), float(scale), "step", "time scale -1/lambda_1"
+
+
+def complex_entries(
+    name: str, dims: str | tuple, values: np.ndarray, units: str, long_name: str
+) -> dict[str, Any]:
+    """Complex numbers as the variables NAME_real and NAME_imag, which every netCDF reader opens."""
+    return {
+        f"{name}_real": (dims, np.real(values), units, f"{long_name}, real part"),
+        f"{name}_imag": (dims, np.imag(values), units, f"{long_name}, imaginary part"),
+    }

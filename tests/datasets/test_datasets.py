@@ -435,8 +435,8 @@ def test_delayed_decision_depends_on_the_cue():
     assert clear.correct.mean() == 1.0 and clear.attrs["floor"] == 0.0
     # a cue without evidence: chance
     assert abs(float(silent.correct.mean()) - 0.5) < 3 * 0.5 / np.sqrt(120)
-    theory = dm.theory.wong_wang()
-    memory = theory.fixed_point.values[theory.stable.values].max()
+    theory = dm.theory.wong_wang(dm.systems.WongWang())
+    memory = theory.x.values[theory.stable.values].max()
     held = clear.activity.where(clear.epoch == 2, drop=True)[:, -20:].max("population")
     # theory's memory, about which the noise moves it
     assert abs(float(held.mean()) - memory) < 0.05
@@ -451,7 +451,8 @@ def test_ring_forgets_as_theory_says():
     ]
     moved = np.angle(np.exp(1j * (d.decoded[:, ends[1]] - d.decoded[:, ends[0]]).values))
     span = float(d.time[ends[1]] - d.time[ends[0]])
-    expected = float(dm.theory.ring_diffusion([span], diffusion=1e-3, units=64).variance[0])
+    ring = dm.systems.Noisy(dm.systems.RingAttractor(units=64), diffusion=1e-3)
+    expected = float(dm.theory.ring_diffusion(ring, time=span).variance[0])
     # the readout itself jitters by what the silent modes carry: a few per cent; the variance of 300
     # trials errs by 8 %
     assert abs(moved.var() / expected - 1) < 0.35

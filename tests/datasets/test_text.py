@@ -336,7 +336,7 @@ def test_a_network_reads():
             "at least 1",
         ),
         (lambda: dm.theory.token_paths([0.0]), ValueError, "above 0"),
-        (lambda: dm.theory.token_paths([2.0], vocabulary=[1, 2]), ValueError, "one name for each"),
+        (lambda: dm.theory.token_paths([2.0], vocabulary=[1, 2]), ValueError, "2 names"),
         (lambda: dm.theory.token_paths([2.0], spectral_radius=-1), ValueError, "at least 0"),
     ],
 )

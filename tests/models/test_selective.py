@@ -86,7 +86,7 @@ def test_exponents_are_rates_times_the_mean_step():
     """Given inputs, the exponents are A_n times the mean step, never positive: exactly on the
     Jacobians, and as measured."""
     model, u = layer(step_max=1.0, step_min=0.1), drive(steps=3000)
-    predicted = dm.theory.selective_spectrum(model, u)
+    predicted = dm.theory.selective_spectrum(model, drive=u)
     x, growth = np.zeros(model.size), np.zeros(model.size)
     for now in u:
         J = dm.jacobian(model, x, now)
@@ -200,19 +200,12 @@ def test_channels_get_an_encoder_where_widths_differ():
             "b of Selective holds NaN",
         ),
         (
-            lambda: dm.theory.selective_spectrum(layer(), None),
+            lambda: dm.theory.selective_spectrum(layer(), drive=np.ones((4, 2))),
             ShapeError,
-            r"pass the inputs of at "
-            r"least one step, \(steps, "
-            r"5\)",
+            "drive has 2 inputs, Selective takes 5",
         ),
         (
-            lambda: dm.theory.selective_spectrum(layer(), np.ones((4, 2))),
-            ShapeError,
-            "u has 2 inputs, Selective takes 5",
-        ),
-        (
-            lambda: dm.theory.selective_spectrum(get("lru", units=2, inputs=2), np.ones((4, 2))),
+            lambda: dm.theory.selective_spectrum(get("lru", units=2, inputs=2)),
             TypeError,
             "expected a dynmem Selective, got LRU",
         ),

@@ -144,7 +144,9 @@ def test_exponents_of_a_ring_attractor():
     ring = RingAttractor()
     start = settled(ring, 1.0, 100.0)
     found = dm.lyapunov_spectrum(ring, start, duration=40, transient=40, exponents=3, dt=0.1)
-    np.testing.assert_allclose(found.lyapunov, dm.theory.ring_bump().lyapunov[:3], atol=1e-4)
+    np.testing.assert_allclose(
+        found.lyapunov, dm.theory.ring_bump(RingAttractor()).lyapunov[:3], atol=1e-4
+    )
 
 
 # ---- Hopfield
@@ -308,7 +310,7 @@ def test_single_synapses_jump_as_their_occupancies_flow():
 
 def test_the_exponents_of_a_cascade_are_its_eigenvalues():
     found = dm.lyapunov_spectrum(CascadeSynapse(3), duration=400, transient=200)
-    expected = dm.theory.cascade_synapse([0], levels=3).lyapunov
+    expected = dm.theory.memory_trace(CascadeSynapse(3), lags=[0]).lyapunov
     np.testing.assert_allclose(found.lyapunov[:3], expected[:3], atol=1e-3)
 
 
@@ -360,7 +362,7 @@ def test_three_bits_have_eight_stable_states(gain):
     """8 stable fixed points of 27 (Sussillo and Barak 2013, Neural Comput. 25, 626, find as many in
     trained networks)."""
     flip_flop = FlipFlop(gain)
-    m = dm.theory.flip_flop([0.0], gain=gain).fixed_point.values
+    m = dm.theory.flip_flop(flip_flop, time=[0.0]).fixed_point.values
     points = np.stack(np.meshgrid(m, m, m), -1).reshape(-1, 3)
     assert np.abs(flip_flop.rule(points, None)).max() < 1e-12
     stable = (np.linalg.eigvals(dm.jacobian(flip_flop, points)).real < 0).all(-1)
@@ -482,7 +484,10 @@ def test_repulsive_neurons_fire_in_turn():
         (lambda: memory_trace(LeakySynapse(), lags=[-1]), ValueError),
         (lambda: memory_trace(Noisy(WongWang()), lags=[1]), ShapeError),
         (lambda: retrieved_overlap(Hopfield(), probes=50), ValueError),
-        (lambda: memory_lifetime(dm.theory.leaky_synapse([0, 1]), [0]), ValueError),
+        (
+            lambda: memory_lifetime(dm.theory.memory_trace(LeakySynapse(), lags=[0, 1]), [0]),
+            ValueError,
+        ),
     ],
 )
 def test_bad_input_is_refused(make, error):

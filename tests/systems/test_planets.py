@@ -72,10 +72,16 @@ def test_exponents_at_the_points_of_lagrange(point):
     theory = dm.theory.lagrange_spectrum(MOON, f"L{point + 1}")
     measured = np.linalg.eigvals(dm.jacobian(system, system.lagrange_points()[point]))
     key = lambda values: values[np.lexsort((values.imag.round(6), -values.real.round(6)))]  # noqa: E731
-    np.testing.assert_allclose(key(measured), key(theory.eigenvalue.values), atol=1e-7)
+    np.testing.assert_allclose(
+        key(measured),
+        key(theory.eigenvalue_real.values + 1j * theory.eigenvalue_imag.values),
+        atol=1e-7,
+    )
     if point == 0:  # Szebehely (1967), ch. 5
         np.testing.assert_allclose(
-            theory.eigenvalue.values[[0, 2]], [2.9320559, 2.3343859j], atol=1e-6
+            [theory.eigenvalue_real[0], theory.eigenvalue_imag[2]],
+            [2.9320559, 2.3343859],
+            atol=1e-6,
         )
 
 
@@ -415,10 +421,10 @@ def test_bad_input_is_refused():
         (lambda: Symplectic(Sitnikov(), 0.1), "does not split"),
         (lambda: orbit_state(1.0, 1.0), "ellipses"),
         (lambda: RestrictedThreeBody(mu=0.0).lagrange_points(), "0 < mu < 1"),
-        (lambda: dm.theory.lagrange_points(1.5), "strictly between"),
-        (lambda: dm.theory.lagrange_spectrum(0.1, "L6"), "L1, L2"),
+        (lambda: dm.theory.lagrange_points(1.5), "mu = 1.5"),
+        (lambda: dm.theory.lagrange_spectrum(0.1, "L6"), "point = 'L6'"),
         (lambda: dm.theory.sitnikov_period(-1.0), "at least 0"),
-        (lambda: dm.theory.kepler_orbit(1.0, eccentricity=1.0), "ellipses"),
+        (lambda: dm.theory.kepler_orbit(1.0, eccentricity=1.0), "eccentricity = 1.0"),
     ]
     for call, words in cases:
         with pytest.raises((ValueError, TypeError), match=words):

@@ -22,7 +22,7 @@ def test_powers_of_the_spectral_radius():
         and far.state_gradient.item() == np.inf
     )
     assert theory.power_gradient(0.0, [0, 1]).log_state_gradient.values.tolist() == [0.0, -np.inf]
-    assert theory.power_gradient(1.0, [5]).horizon.item() == np.inf
+    assert theory.power_gradient(1.0, [5]).time_scale.item() == np.inf
 
 
 @settings(max_examples=25, deadline=None)
@@ -45,7 +45,7 @@ def test_gradient_survives_what_floats_do_not():
     nilpotent = theory.linear_gradient(np.diag(np.ones(2), 1), [1, 2, 3, 9])
     assert (
         nilpotent.log_state_gradient.values[2:].tolist() == [-np.inf, -np.inf]
-        and nilpotent.horizon.item() == 0
+        and nilpotent.time_scale.item() == 0
     )
 
 
@@ -132,38 +132,37 @@ def test_dimension_stays_within_the_space():
     [
         (lambda: theory.power_gradient(-0.1, [1]), ValueError, "at least 0"),
         (lambda: theory.power_gradient(np.nan, [1]), ValueError, "finite"),
-        (lambda: theory.power_gradient(0.9, [-1]), ValueError, "whole numbers"),
+        (lambda: theory.power_gradient(0.9, [-1]), ValueError, r"lags = \[-1\]: must be whole"),
         (lambda: theory.power_gradient(0.9, [0.5]), ValueError, "whole numbers"),
         (lambda: theory.power_gradient(0.9, [1, np.nan]), ValueError, "whole numbers"),
-        (lambda: theory.power_gradient(0.9, "3"), ValueError, "lags = '3': pass real numbers"),
+        (lambda: theory.power_gradient(0.9, "3"), ValueError, "lags = '3': must be whole numbers"),
         (
             lambda: theory.power_gradient(None, [1]),
             ValueError,
-            "spectral_radius = None: pass one real number",
+            "spectral_radius = None: must be a finite number",
         ),
         (
             lambda: theory.gradient_bounds(np.eye(3), 10),
             ValueError,
-            r"sigma_max has shape \(3, "
-            r"3\): pass one real number",
+            "sigma_max = array",
         ),
         (
             lambda: theory.linear_spectrum(1j * np.eye(2)),
-            ValueError,
-            "holds complex128: pass real numbers",
+            TypeError,
+            "matrix must hold real numbers",
         ),
-        (lambda: theory.linear_spectrum("a"), ValueError, "the matrix = 'a': pass real numbers"),
+        (lambda: theory.linear_spectrum("a"), TypeError, "matrix must hold real numbers, got 'a'"),
         (
             lambda: theory.linear_spectrum([[1, 2], [3]]),
-            ValueError,
-            "the matrix = .*: pass real numbers",
+            TypeError,
+            "matrix must hold real numbers",
         ),
         (lambda: theory.isometry("3", [1]), ValueError, "units = '3'"),
         (lambda: theory.isometry(np.nan, [1]), ValueError, "units = nan"),
         (lambda: theory.linear_spectrum(np.ones((2, 3))), ShapeError, "square"),
         (lambda: theory.linear_gradient(np.full((2, 2), np.nan), [1]), NotFiniteError, "NaN"),
         (lambda: theory.linear_spectrum(np.eye(2), leak=2.0), ValueError, "leak"),
-        (lambda: theory.gradient_bounds(1.0, [1], "swish"), ValueError, "choose"),
+        (lambda: theory.gradient_bounds(1.0, [1], "swish"), ValueError, "nonlinearity = 'swish'"),
         (lambda: theory.gaussian_product_spectrum(0), ValueError, "at least 1"),
         (lambda: theory.gaussian_product_spectrum(4, -1.0), ValueError, "above 0"),
     ],

@@ -191,7 +191,7 @@ def memory_trace(
         trace(lag) = mean over synapses of weight * entry of the memory ``lag`` ago,
 
     read ``repeats`` times, a step apart, after ``stored`` memories. Theory:
-    ``dm.theory.leaky_synapse``, ``cascade_synapse``, ``benna_fusi``.
+    ``dm.theory.memory_trace``.
 
     Parameters
     ----------
@@ -367,7 +367,8 @@ def memory_lifetime(trace: Dataset, synapses: ArrayLike, *, threshold: float = 1
     Examples
     --------
     >>> import dynmem as dm
-    >>> trace = dm.theory.leaky_synapse(range(200), rate=0.1, binary=True)
+    >>> from dynmem.systems.synapses import LeakySynapse
+    >>> trace = dm.theory.memory_trace(LeakySynapse(0.1), lags=range(200), binary=True)
     >>> dm.analysis.memory_lifetime(trace, [1e4, 1e6]).lifetime.values.round(1).tolist()
     [21.9, 43.7]
     """

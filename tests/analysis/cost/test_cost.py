@@ -137,7 +137,7 @@ def test_recurrent_layers_as_on_paper(kind, units, inputs):
     lengths = [1, 7, 300]
     found, paper = (
         counted_cost(dm.models.get(kind, units=units, inputs=inputs), lengths=lengths),
-        layer_cost(kind, units, lengths, inputs=inputs),
+        layer_cost(kind, width=units, lengths=lengths, inputs=inputs),
     )
     np.testing.assert_array_equal(found.multiply_adds, paper.multiply_adds)
     assert (
@@ -159,8 +159,12 @@ def test_other_layers_as_on_paper(kind, options):
     """The same of models whose run takes all steps at once."""
     if kind not in dm.models.names():
         pytest.skip(f"there is no {kind}")
-    found = counted_cost(dm.models.get(kind, units=16, inputs=16, **options), lengths=[1, 64, 256])
-    paper = layer_cost("convolution" if kind == "tcn" else kind, 16, [1, 64, 256])
+    model = dm.models.get(kind, units=16, inputs=16, **options)
+    found = counted_cost(model, lengths=[1, 64, 256])
+    paper = layer_cost("convolution" if kind == "tcn" else kind, width=16, lengths=[1, 64, 256])
+    of_model = layer_cost(model, lengths=[1, 64, 256])
+    for name in ("multiply_adds", "parameters", "state_size"):
+        assert of_model[name].equals(found[name])
     np.testing.assert_array_equal(found.multiply_adds, paper.multiply_adds)
     # weight normalisation's g
     assert found.parameters == paper.parameters + (16 if kind == "tcn" else 0)
@@ -189,7 +193,7 @@ def test_attention_as_on_paper():
         lengths = [1, 4 * width, 8 * width]
         found, paper = (
             counted_cost(attention(width), lengths=lengths),
-            layer_cost("attention", width, lengths),
+            layer_cost("attention", width=width, lengths=lengths),
         )
         np.testing.assert_array_equal(found.multiply_adds, paper.multiply_adds)
         assert len(np.unique(found.sequential_steps)) == 1
@@ -201,7 +205,7 @@ def test_attention_and_lstm_cross_at_four_widths(width):
     on."""
     lengths = [4 * width - 1, 4 * width, 4 * width + 1]
     lstm, scores = (
-        layer_cost(kind, width, lengths, projections=False).operations.values
+        layer_cost(kind, width=width, lengths=lengths, projections=False).product_operations.values
         for kind in ("lstm", "attention")
     )
     assert scores[0] < lstm[0] and scores[1] == lstm[1] == 64 * width**3 and scores[2] > lstm[2]
@@ -498,10 +502,10 @@ class Foreign(dm.Map):
             NotFiniteError,
             "outputs of a",
         ),
-        (lambda: layer_cost("rnn", 4, 4), UnknownNameError, "no layer is called 'rnn'"),
-        (lambda: layer_cost("lstm", 0, 4), ValueError, "width = 0"),
-        (lambda: layer_cost("lstm", 4, 0), ValueError, "lengths = 0"),
-        (lambda: layer_cost("attention", 4, 4, inputs=3), ValueError, "leave inputs out"),
+        (lambda: layer_cost("rnn", width=4), UnknownNameError, "no layer is called 'rnn'"),
+        (lambda: layer_cost("lstm", width=0), ValueError, "width = 0"),
+        (lambda: layer_cost("lstm", width=4, lengths=0), ValueError, "lengths = 0"),
+        (lambda: layer_cost("attention", width=4, inputs=3), ValueError, "leave inputs out"),
         (lambda: cost_crossover("attention", 4), UnknownNameError, "no layer"),
     ],
 )

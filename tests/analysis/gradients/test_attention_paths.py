@@ -26,7 +26,7 @@ def test_paths_are_their_closed_form(positions, window, steps):
     lags = np.arange(min(window, steps))
     measured, predicted = (
         attention_paths(attention, drive=u, lags=lags),
-        dm.theory.attention_paths(attention, u, lags=lags),
+        dm.theory.attention_paths(attention, drive=u, lags=lags),
     )
     for part in PARTS:
         np.testing.assert_allclose(measured[part], predicted[part], atol=1e-12)
@@ -184,7 +184,10 @@ def test_path_lengths(make, kind, given):
     system = make()
     found, predicted = (
         part.path_length.values
-        for part in (path_length(system, lags=lags), dm.theory.path_length(kind, lags, **given))
+        for part in (
+            path_length(system, lags=lags),
+            dm.theory.path_length(kind, lags=lags, **given),
+        )
     )
     if isinstance(system, Network):
         predicted = np.array([0, 1, 1, 1, 1, 2, 2, 2, 2, np.inf])
@@ -212,10 +215,10 @@ def test_path_length_of_dilated_convolutions():
     for taps in product(*((0, 2**i) for i in range(3))):
         shortest[sum(taps)] = min(shortest[sum(taps)], np.count_nonzero(taps))
     np.testing.assert_array_equal(
-        dm.theory.path_length("convolution", np.arange(8)).path_length, shortest
+        dm.theory.path_length("convolution", lags=np.arange(8)).path_length, shortest
     )
     assert (
-        dm.theory.path_length("convolution", np.arange(1, 500), kernel=3).path_length
+        dm.theory.path_length("convolution", lags=np.arange(1, 500), kernel=3).path_length
         <= np.ceil(np.log(np.arange(1, 500) + 1) / np.log(3) - 1e-12)
     ).all()
 
@@ -229,7 +232,7 @@ def test_random_attention_is_diluted_as_its_theory_says():
             Attention.random(48, 48, rng=rng, window=101, sharpness=sharpness) for _ in range(40)
         ]
         runs = [
-            dm.theory.attention_paths(each, rng.standard_normal((101, 48)), lags=lags)
+            dm.theory.attention_paths(each, drive=rng.standard_normal((101, 48)), lags=lags)
             for each in made
         ]
         predicted = dm.theory.diluted_gradient(lags, steps=101, sharpness=sharpness)
@@ -344,12 +347,16 @@ def test_the_study_is_run_and_drawn(tmp_path):
             "takes no input",
         ),
         (
-            lambda: dm.theory.attention_paths(build("rotary"), noise(3), lags=1),
+            lambda: dm.theory.attention_paths(build("rotary"), lags=1),
             ValueError,
             "measure it with dm.analysis.attention_paths",
         ),
-        (lambda: dm.theory.attention_paths(build(), noise(3), lags=3), ShapeError, "need at least"),
-        (lambda: dm.theory.attention_dilution([0]), ValueError, "one slot at least"),
+        (
+            lambda: dm.theory.attention_paths(build(), drive=noise(3), lags=3),
+            ShapeError,
+            "expected at least",
+        ),
+        (lambda: dm.theory.attention_dilution([0]), ValueError, "number of slots = 0"),
         (lambda: dm.theory.attention_dilution([3], gap=-1), ValueError, "gap = -1"),
         (
             lambda: dm.theory.diluted_gradient([0], steps=3),
@@ -362,16 +369,16 @@ def test_the_study_is_run_and_drawn(tmp_path):
             "the first input being that of lag 2",
         ),
         (lambda: dm.theory.hybrid_gradient([1], steps=3, gain=5.0), ValueError, "does not forget"),
-        (lambda: dm.theory.path_length("attention", [1], window=0), ValueError, "window = 0"),
+        (lambda: dm.theory.path_length("attention", lags=[1], window=0), ValueError, "window = 0"),
         (
-            lambda: dm.theory.path_length("rnn", [1]),
+            lambda: dm.theory.path_length("rnn", lags=[1]),
             ValueError,
-            "kind must be one of recurrence, attention, convolution",
+            "system = 'rnn': must be one of",
         ),
         (
-            lambda: dm.theory.path_length("convolution", [1], kernel=1),
+            lambda: dm.theory.path_length("convolution", lags=[1], kernel=1),
             ValueError,
-            "pass at least 2",
+            "kernel = 1",
         ),
         (lambda: stochastic_spectrum(np.eye(2) * 0.5), ValueError, "not row-stochastic"),
         (lambda: softmax_jacobian([0.5, 0.6]), ValueError, "none negative, with sum 1"),

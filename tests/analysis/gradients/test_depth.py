@@ -463,24 +463,24 @@ def test_the_same_laws_on_paper():
         (
             lambda: theory.stream_variance(0),
             ValueError,
-            "layers = 0: pass a whole number of at least 1",
+            "number of blocks = 0",
         ),
         (
             lambda: theory.stream_variance(3, placement="middle"),
             ValueError,
-            "placement must be one of pre, post, deepnorm, none, got 'middle'",
+            "placement = 'middle'",
         ),
         (lambda: theory.layer_gradients(3, width=2.5), ValueError, "width = 2.5"),
         (
-            lambda: theory.depth_spectrum(3, variance=0.0),
+            lambda: theory.depth_spectrum(3, drive=0.0),
             ValueError,
-            "variance = 0.0: pass a finite number above 0",
+            "drive = 0.0",
         ),
         (lambda: theory.depth_spectrum(3, exponents=0), ValueError, "exponents = 0"),
         (
             lambda: update_bound(3, placement="pre"),
             ValueError,
-            "placement must be post or deepnorm, got 'pre'",
+            "placement = 'pre'",
         ),
     ],
 )

@@ -8,7 +8,7 @@ import dynmem as dm
 from dynmem.analysis import linear_capacity, memory_capacity
 from dynmem.errors import NotFiniteError, ShapeError
 from dynmem.models import Linear, Tanh
-from dynmem.theory import linear_reservoir_capacity, ring_capacity
+from dynmem.theory import memory_capacity as predicted_capacity, ring_capacity
 
 
 def ring(units, decay):
@@ -27,7 +27,7 @@ def test_one_unit():
         expected = (1 - l**2) * l ** (2 * np.arange(21))
         for found in (
             linear_capacity(discrete(cell), lags=20),
-            linear_reservoir_capacity(cell.W, cell.V, 20),
+            predicted_capacity(cell, lags=20),
         ):
             np.testing.assert_allclose(found.capacity, expected, rtol=1e-10)
             assert found.limit == 1 and found["rank"] == 1
@@ -36,10 +36,10 @@ def test_one_unit():
 @pytest.mark.parametrize("units, decay", [(1, 0.7), (5, 0.9), (12, 0.97)])
 def test_rings(units, decay):
     cell, lags = ring(units, decay), 6 * units
-    expected = ring_capacity(units, decay, lags)
+    expected = ring_capacity(units, decay, lags=lags)
     for found in (
         linear_capacity(discrete(cell), lags=lags),
-        linear_reservoir_capacity(cell.W, cell.V, lags),
+        predicted_capacity(cell, lags=lags),
     ):
         np.testing.assert_allclose(found.capacity, expected.capacity, atol=1e-10)
         assert found.limit == expected.limit == units
@@ -51,7 +51,7 @@ def test_gramian_and_kernel_agree():
         cell = Linear.random(5, 2, rng=seed, gain=0.9, init="orthogonal")
         exact, paper = (
             linear_capacity(discrete(cell), lags=60),
-            linear_reservoir_capacity(cell.W, cell.V, 60),
+            predicted_capacity(cell, lags=60),
         )
         np.testing.assert_allclose(exact.capacity, paper.capacity, atol=1e-9)
         assert (
@@ -97,7 +97,7 @@ def test_a_linear_reservoir_of_n_units_holds_n(distribution):
     one of 150 lags."""
     cell = Linear.random(20, 1, rng=1, gain=0.95, init="orthogonal")
     found = memory_capacity(cell, lags=150, steps=10_000, distribution=distribution, rng=2)
-    exact = linear_reservoir_capacity(cell.W, cell.V, 150)
+    exact = predicted_capacity(cell, lags=150)
     assert (
         found.total == pytest.approx(20, rel=0.02)
         and found.total_error < 0.4
@@ -260,22 +260,18 @@ CELL = Tanh.random(3, 1)
             "noise = -1",
         ),
         (
-            lambda: linear_reservoir_capacity(np.eye(2), np.ones((2, 1)), 5),
+            lambda: predicted_capacity(Linear(np.eye(2), np.ones((2, 1))), lags=5),
             ValueError,
             "spectral radius is 1",
         ),
+        (lambda: predicted_capacity(Tanh.random(2, 1), lags=5), TypeError, "got Tanh"),
         (
-            lambda: linear_reservoir_capacity(0.5 * np.eye(2), np.ones((3, 1)), 5),
-            ValueError,
-            "2 units need",
-        ),
-        (
-            lambda: linear_reservoir_capacity(0.5 * np.eye(2), np.ones((2, 1)), -5),
+            lambda: predicted_capacity(Linear(0.5 * np.eye(2), np.ones((2, 1))), lags=-5),
             ValueError,
             "lags = -5",
         ),
-        (lambda: ring_capacity(0, 0.5, 5), ValueError, "units = 0"),
-        (lambda: ring_capacity(3, 1.0, 5), ValueError, "decay"),
+        (lambda: ring_capacity(0, 0.5, lags=5), ValueError, "units = 0"),
+        (lambda: ring_capacity(3, 1.0, lags=5), ValueError, "decay"),
     ],
 )
 def test_bad_input(make, error, text):

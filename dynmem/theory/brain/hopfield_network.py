@@ -1,41 +1,79 @@
 """Hopfield's memory in the limit of many units, by the replica-symmetric theory of Amit, Gutfreund
-and Sompolinsky."""
+and Sompolinsky.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.polynomial import Chebyshev
 
-from ..labels import dataset
-from . import gaussian
-from .checks import not_negative, vector
+from ...labels import dataset
+from ...runtime.validation import number, public
+from ...typing import ArrayLike
+from .. import gaussian
+from ..checks import vector
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 SOURCE = (
     "Amit, Gutfreund and Sompolinsky (1985), Phys. Rev. Lett. 55, 1530; (1987), Ann. Phys. 173, 30"
 )
-# temperature below which the state is that of temperature 0 to 1e-6, and the integrals would cost
-# more and more
-COLDEST = 1e-3
+# below it the state is that of temperature 0 to 1e-6, and the integrals would cost more and more
+MIN_TEMPERATURE = 1e-3
 
 
-def hopfield(load, temperature=0.0):
-    """Overlap of the retrieved state with its pattern, p = load N random patterns stored, N to
-    infinity:
+@public
+def hopfield(load: ArrayLike, temperature: float = 0.0) -> Dataset:
+    """Overlap of the retrieved state of a Hopfield network with its pattern.
 
-    m = E[tanh((m + sqrt(a r) z)/T)],  q = E[tanh^2],  r = q/(1 - C)^2,  C = (1 - q)/T,  z ~ N(0,
-    1);  at T = 0 m = erf(m/sqrt(2 a r)).
+    p = load N random patterns are stored, N to infinity:
 
-    load: a >= 0, a number or a vector; temperature T >= 0. The branch of large m; above the
-    capacity no such state exists, and m = 0. Returns overlap(load), retrieved(load),
-    interference(load) r, capacity. Source: Amit, Gutfreund and Sompolinsky (1985, 1987).
+        m = E[tanh((m + sqrt(a r) z)/T)],   q = E[tanh^2],   r = q/(1 - C)^2,   C = (1 - q)/T,
 
-    >>> d = hopfield([0.05, 0.137, 0.14])
-    >>> d.overlap.values.round(4).tolist(), round(float(d.capacity), 7)
+    z ~ N(0, 1); at T = 0 m = erf(m/sqrt(2 a r)). It is the branch of large m; above the capacity no
+    such state exists, and m = 0. ``dm.analysis.retrieved_overlap`` measures it at one load.
+
+    Parameters
+    ----------
+    load : float or array_like (loads,)
+        Patterns per unit a, at least 0.
+    temperature : float, default 0.0
+        Temperature T of Glauber's dynamics, at least 0.
+
+    Returns
+    -------
+    xarray.Dataset
+        overlap : (load,), 1
+            Overlap of the retrieved state with its pattern.
+        retrieved : (load,), 1
+            Whether a state near the pattern exists.
+        interference : (load,), 1
+            Mean squared overlap with the other patterns, over load: r; NaN where none is retrieved.
+        capacity : (), 1
+            Largest load at which patterns are retrieved.
+
+    Raises
+    ------
+    ValueError
+        For a load or a temperature below 0.
+
+    References
+    ----------
+    Amit, Gutfreund and Sompolinsky (1985), Phys. Rev. Lett. 55, 1530; (1987), Ann. Phys. 173, 30.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> found = dm.theory.hopfield([0.05, 0.137, 0.14])
+    >>> found.overlap.values.round(4).tolist(), round(float(found.capacity), 7)
     ([1.0, 0.9754, 0.0], 0.1379056)
     """
-    loads, T = vector("load", load), not_negative("temperature", temperature)
-    if not (np.isfinite(loads) & (loads >= 0)).all():
-        raise ValueError(
-            f"load = {loads.tolist()}: pass finite numbers of at least 0, patterns per unit"
-        )
+    loads, T = vector("load", load), number("temperature", temperature, least=0)
+    if not (loads >= 0).all():
+        raise ValueError(f"load = {loads.tolist()!s:.60}: must be at least 0, patterns per unit")
     critical, ratio = _critical(T)
     found = [_retrieved(value, T, critical, ratio) for value in loads]
     overlap, interference = (np.array([f[i] for f in found]) for i in (0, 1))
@@ -58,22 +96,45 @@ def hopfield(load, temperature=0.0):
     )
 
 
-def hopfield_capacity(temperature=0.0):
+@public
+def hopfield_capacity(temperature: ArrayLike = 0.0) -> Dataset:
     """The line where retrieval ends: the largest load, and the overlap there, over the temperature.
 
-    With the ratio k = m/sqrt(a r) given, M(x, x/k) = T x, M(x, y) = E[tanh(x + y z)], fixes x =
-    m/T, and then the load; its maximum over k is the capacity. At T = 0 load = (erf(y)/y - 2
-    exp(-y^2)/sqrt(pi))^2/2, k = sqrt(2) y. It falls to 0 at T = 1.
+    With the ratio k = m/sqrt(a r) given, M(x, x/k) = T x, M(x, y) = E[tanh(x + y z)], fixes
+    x = m/T, and then the load; its maximum over k is the capacity. At T = 0
+    load = (erf(y)/y - 2 exp(-y^2)/sqrt(pi))^2/2, k = sqrt(2) y. It falls to 0 at T = 1.
 
-    temperature: a number or a vector >= 0. Returns capacity(temperature), overlap(temperature).
-    Source: Amit, Gutfreund and Sompolinsky (1985, 1987).
+    Parameters
+    ----------
+    temperature : float or array_like (temperatures,), default 0.0
+        Temperature of Glauber's dynamics, at least 0.
 
-    >>> d = hopfield_capacity(0.0)
-    >>> d.capacity.values.round(7).tolist(), d.overlap.values.round(7).tolist()
+    Returns
+    -------
+    xarray.Dataset
+        capacity : (temperature,), 1
+            Largest load at which patterns are retrieved.
+        overlap : (temperature,), 1
+            Overlap of the retrieved state at capacity.
+
+    Raises
+    ------
+    ValueError
+        For a temperature below 0.
+
+    References
+    ----------
+    Amit, Gutfreund and Sompolinsky (1985), Phys. Rev. Lett. 55, 1530; (1987), Ann. Phys. 173, 30.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> found = dm.theory.hopfield_capacity(0.0)
+    >>> found.capacity.values.round(7).tolist(), found.overlap.values.round(7).tolist()
     ([0.1379056], [0.9674171])
     """
     values = vector("temperature", temperature)
-    pairs = [_critical(not_negative("temperature", T)) for T in values]
+    pairs = [_critical(number("temperature", T, least=0)) for T in values.tolist()]
     overlap = [
         _state(ratio, T)[0] if capacity else 0.0
         for (capacity, ratio), T in zip(pairs, values, strict=True)
@@ -95,19 +156,43 @@ def hopfield_capacity(temperature=0.0):
     )
 
 
-def hopfield_first_step(overlap, load):
-    """Overlap after one parallel update at temperature 0, from a state otherwise unrelated to the
-    patterns: erf(m/sqrt(2 a)), N to infinity.
+@public
+def hopfield_first_step(overlap: ArrayLike, load: float) -> Dataset:
+    """Overlap of a Hopfield network after one parallel update at temperature 0.
 
-    overlap m, a number or a vector in [-1, 1]; load a > 0. Returns next_overlap(overlap). Source:
+    From a state otherwise unrelated to the patterns it is erf(m/sqrt(2 a)), N to infinity.
+
+    Parameters
+    ----------
+    overlap : float or array_like (overlaps,)
+        Overlap m, in [-1, 1].
+    load : float
+        Patterns per unit a, at least 0.
+
+    Returns
+    -------
+    xarray.Dataset
+        next_overlap : (overlap,), 1
+            Overlap after one update.
+
+    Raises
+    ------
+    ValueError
+        For a load below 0.
+
+    References
+    ----------
     Kinzel (1985), Z. Phys. B 60, 205.
 
-    >>> hopfield_first_step([0.2], 0.1).next_overlap.values.round(6).tolist()
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.theory.hopfield_first_step([0.2], 0.1).next_overlap.values.round(6).tolist()
     [0.472911]
     """
     from scipy.special import erf
 
-    m, load = vector("overlap", overlap), not_negative("load", load)
+    m, load = vector("overlap", overlap), number("load", load, least=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         after = np.where(load > 0, erf(m / np.sqrt(2 * load)), np.sign(m))
     return dataset(
@@ -119,9 +204,9 @@ def hopfield_first_step(overlap, load):
     )
 
 
-def _state(ratio, T):
+def _state(ratio: float, T: float) -> tuple[float, float, float]:
     """(overlap, load, interference) of the state whose m/sqrt(load r) is the ratio."""
-    if T < COLDEST:
+    if T < MIN_TEMPERATURE:
         from scipy.special import erf
 
         y = ratio / np.sqrt(2.0)
@@ -148,9 +233,8 @@ def _means(x, sd):
     return float(weights @ np.tanh(x + nodes)), float(weights @ gaussian.sech2(x + nodes))
 
 
-def _critical(T):
-    """The largest load at a temperature and the ratio at which it is taken; (0, inf) from T = 1
-    on."""
+def _critical(T: float) -> tuple[float, float]:
+    """The largest load at a temperature and its ratio m/sqrt(a r); (0, inf) from T = 1 on."""
     if T >= 1:
         return 0.0, np.inf
     logs = np.linspace(np.log(20.0), np.log(0.3), 80)

@@ -1,0 +1,1 @@
+"""Working memory of neural circuits: line and ring attractors, bistable units, populations."""

@@ -374,7 +374,7 @@ def synapse_traces(*, lags=100, synapses=1000, repeats=10, rate=0.1, levels=5, v
         parameters={
             "synapses": synapses,
             "repeats": repeats,
-            **{name: system for name, (system, _) in kinds.items()},
+            **kinds,
         },
         law="w' = (1 - q) w + q u; cascade of levels b^k; C_k du_k/dt = g_(k-1) "
         "(u_(k-1) - u_k) + g_k (u_(k+1) - u_k)",

@@ -1,5 +1,5 @@
-"""Depth on paper: how the residual stream and its gradients grow from block to block, by where the
-norm stands.
+"""Depth: how the residual stream and its gradients grow from block to block, by the
+place of the norm.
 
 Mean field over wide random weights. The positions t, s of a sequence have the covariance K_ts of
 the stream, per component, and the covariance G_ts of the gradient; a block of attention with scores
@@ -7,12 +7,13 @@ of zero (weights A_ts = 1/t on the past, as in Xiong et al. 2020) and a ReLU lay
 makes of them, with rho = K_ts / sqrt(K_tt K_ss) and K^ the covariance that a branch sees (rho after
 a norm, else K),
 
-    attention     K -> alpha^2 K + a A K^ A^T                         G -> alpha^2 G + a A^T G A / n
-    feed-forward  K -> alpha^2 K + f sqrt(K^_tt K^_ss) k1(rho)          G -> alpha^2 G + f k0(rho) G
-    / n
+    attention     K -> alpha^2 K + a A K^ A^T
+                  G -> alpha^2 G + a A^T G A / n
+    feed-forward  K -> alpha^2 K + f sqrt(K^_tt K^_ss) k1(rho)
+                  G -> alpha^2 G + f k0(rho) G / n
 
 with a = gain^4, f = 2 gain^4 H d / (H + d)^2 (1/2 at H = d), k0 = 1 - arccos(rho)/pi, k1 = rho k0 +
-sqrt(1 - rho^2)/pi (Cho and Saul 2009), and n = sqrt(K_tt K_ss) where a norm stands before the
+sqrt(1 - rho^2)/pi (Cho and Saul 2009), and n = sqrt(K_tt K_ss) where a norm is placed before the
 branch, else 1. A norm after the sum divides K and G by their n (the stream has size one).
 Corrections are of the order of layers/d.
 """
@@ -564,7 +565,7 @@ def update_bound(layers: int, *, placement: str = "deepnorm") -> Dataset:
     layers : int
         Number of blocks.
     placement : str, default "deepnorm"
-        "deepnorm" or "post"; the theorem does not speak of others.
+        "deepnorm" or "post"; the theorem covers no others.
 
     Returns
     -------

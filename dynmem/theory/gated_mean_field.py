@@ -364,7 +364,7 @@ def first_exponent(
 
 def _stationary(unit, fields, drive, noise, rounds=60, tolerance=1e-4):
     """Correlation C over the lag, the fields it makes and the states that precede them, iterated
-    until C stands still."""
+    until C has converged."""
     correlation = 0.25 * 0.9 ** np.minimum(
         np.arange(len(drive)), len(drive) - np.arange(len(drive))
     )

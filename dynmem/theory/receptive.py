@@ -108,14 +108,14 @@ def receptive_field(
                 "layers, dilations and path_power are read from the system: leave them out"
             )
         blocks, path_power = _blocks(system)
-        told: dict[str, Any] = {"system": type(system).__name__}
+        described: dict[str, Any] = {"system": type(system).__name__}
     else:
         if layers is None:
             raise TypeError("a number of taps needs layers: receptive_field(kernel, layers)")
         kernel, layers = integer("kernel", system), integer("layers", layers)
         steps = _dilations(layers, base, dilations)
         blocks = [[(kernel, step)] * integer("convolutions", convolutions) for step in steps]
-        told = {"kernel": kernel, "dilations": steps, "convolutions": convolutions}
+        described = {"kernel": kernel, "dilations": steps, "convolutions": convolutions}
     field = 1 + sum((kernel - 1) * step for block in blocks for kernel, step in block)
     if field > MAX_FIELD:
         raise ValueError(
@@ -132,7 +132,7 @@ def receptive_field(
         False,
         title="receptive field of a stack of convolutions",
         source=SOURCE,
-        parameters=told | {"layers": len(blocks), "path_power": path_power},
+        parameters=described | {"layers": len(blocks), "path_power": path_power},
     )
 
 
@@ -161,7 +161,7 @@ def _path_power(block: ConvolutionBlock) -> float:
 
 def _after(share: np.ndarray, block: list[tuple[int, int]], power: float | None) -> np.ndarray:
     """Shares after one more block: each convolution spreads them over its taps, the skip connection
-    leaves them where they are. Truth values say what is reached."""
+    leaves them where they are. Truth values mark what is reached."""
     spread = share
     for kernel, step in block:
         wide = np.zeros(len(spread) + (kernel - 1) * step, spread.dtype)

@@ -94,8 +94,8 @@ def memory_trace(
     if isinstance(system, CascadeSynapse):
         return _cascade(system, found, parameters | system.parameters)
     if isinstance(system, Impulses) and isinstance(system.flow, BennaFusi):
-        told = parameters | system.flow.parameters | {"dt": system.dt}
-        return _chain(system.flow, system.dt, found, stored, told)
+        described = parameters | system.flow.parameters | {"dt": system.dt}
+        return _chain(system.flow, system.dt, found, stored, described)
     raise TypeError(
         "the trace is known of a LeakySynapse, a CascadeSynapse or Impulses(BennaFusi()), got "
         f"{type(system).__name__}: measure it with dm.analysis.memory_trace"

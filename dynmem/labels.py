@@ -110,3 +110,38 @@ def not_a_seed(rng: Any) -> list[str]:
 def describe_system(system: System) -> dict:
     """Class name and parameters of a system, for the attribute ``parameters`` of a Dataset."""
     return {"system": type(system).__name__, **system.parameters}
+
+
+def complex_parts(name: str, dims, values, units: str, long_name: str) -> dict:
+    """Rows NAME_real and NAME_imag of a complex variable: netCDF-4 has no complex numbers.
+
+    >>> list(complex_parts("eigenvalue", "mode", np.array([1j]), "1", "eigenvalue"))
+    ['eigenvalue_real', 'eigenvalue_imag']
+    """
+    return {
+        f"{name}_real": (dims, np.real(values), units, f"{long_name}, real part"),
+        f"{name}_imag": (dims, np.imag(values), units, f"{long_name}, imaginary part"),
+    }
+
+
+def differing_parameters(systems) -> dict:
+    """Values of each parameter (numbers or strings) in which systems of a list differ, by name;
+    ``system`` holds the names of their classes where these differ.
+
+    A parameter that some of the systems lack is left out; a FlowMap counts by its flow.
+
+    >>> from dynmem.systems import get
+    >>> differing_parameters([get("henon", a=a) for a in (1.0, 1.4)])
+    {'a': array([1. , 1.4])}
+    """
+    inner = [getattr(system, "flow", system) for system in systems]
+    columns = {"system": [type(system).__name__ for system in inner]}
+    for name in inner[0].parameters:
+        if all(name in system.parameters for system in inner):
+            columns[name] = [getattr(system, name) for system in inner]
+    found = {}
+    for name, column in columns.items():
+        values = np.array(column) if all(np.ndim(v) == 0 for v in column) else np.empty(0)
+        if values.dtype.kind in "biufU" and len(set(values.tolist())) > 1:
+            found[name] = values
+    return found

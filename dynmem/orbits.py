@@ -1,7 +1,12 @@
 """Orbits: of maps, of flows by Runge-Kutta steps, and by scipy's adaptive integrators for single
 trajectories."""
 
-from numbers import Real
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,17 +14,34 @@ from .autodiff.jacobian import jacobian
 from .compiler.program import STATE_LOST, program
 from .errors import ConvergenceError, NotFiniteError, ShapeError
 from .integrate.runge_kutta import FlowMap
-from .system import Flow, Map, as_input, as_state, as_system, check_batch, check_rule
+from .runtime.validation import generator, is_real, public
+from .system import Flow, Map, System, as_input, as_state, as_system, check_batch, check_rule
+from .typing import ArrayLike, Rng
 
-FINEST = 100 * np.finfo(float).eps  # relative error that scipy's integrators can keep
-SAMPLE = 16  # flows of an ensemble that a step is tried on first
-ROUGH = 0.02  # error of a step allowed to a rule with corners
+if TYPE_CHECKING:
+    from xarray import Dataset
+
+FINEST_RTOL = 100 * np.finfo(float).eps  # that scipy's integrators can keep
+LONGEST_STEP = 0.1  # units of time, tried first
+SHORTEST_STEP = 1e-7 * LONGEST_STEP
+MAX_TANGENT_ERROR = 5e-6  # per unit of time
+MAX_CORNER_ERROR = 0.02  # per unit of time, of a rule with corners
+ENSEMBLE_SAMPLE = 16  # flows of an ensemble that a step is tried on first
+PROBES = 24  # states of an orbit at which a step is tried
 
 
-def as_map(system, dt=None, x0=None, u=None, duration=0.0):
-    """A Map of any system: maps stay, a flow becomes a FlowMap, of order 4 with the step dt, or of
-    order 8 with one that ``suggest_step`` chooses (by machine code, where the duration is long
-    enough for it)."""
+def as_map(
+    system: System,
+    dt: float | None = None,
+    x0: ArrayLike | None = None,
+    drive: ArrayLike | None = None,
+    duration: float = 0.0,
+) -> Map:
+    """A Map of any system: a Map is returned as it is, a Flow becomes a FlowMap.
+
+    The FlowMap is of order 4 with the step dt, or of order 8 with the step of ``suggest_step``
+    (compiled, where the duration is long enough to pay for the compilation).
+    """
     system = as_system(system)
     if isinstance(system, Map):
         if dt is not None and dt != system.dt:
@@ -28,114 +50,226 @@ def as_map(system, dt=None, x0=None, u=None, duration=0.0):
                 f"is {system.dt}: leave dt out"
             )
         return system
-    return (
-        FlowMap(system, dt)
-        if dt is not None
-        else FlowMap(system, suggest_step(system, x0, u, duration=duration), order=8)
-    )
+    flow: Any = system
+    if dt is not None:
+        return FlowMap(flow, dt)
+    return FlowMap(flow, suggest_step(flow, x0, drive=drive, duration=duration), order=8)
 
 
 def suggest_step(
-    flow,
-    x0=None,
-    u=None,
+    flow: Flow | Sequence[Flow],
+    x0: ArrayLike | None = None,
     *,
-    tolerance=5e-6,
-    largest=0.1,
-    order=8,
-    points=24,
-    duration=0.0,
-    workers=1,
-):
-    """A Runge-Kutta step for which exponents err by less than ``tolerance`` per unit of time.
+    drive: ArrayLike | None = None,
+    tolerance: float = MAX_TANGENT_ERROR,
+    duration: float = 0.0,
+    workers: int = 1,
+) -> float:
+    """Step of the Runge-Kutta scheme of order 8 for which exponents err by less than ``tolerance``.
 
     Along an orbit from x0 the tangent map of one step is compared with that of two half steps; the
     step is halved until their mean difference, relative to the tangent map and per unit of time,
     falls below the tolerance. Where it falls slowly, the rule has corners (a piecewise linear
-    resistor, a rectified rate): no scheme is of high order across one, and 0.02 has to do, whose
-    sign changes from crossing to crossing; pass a shorter dt to be surer. A list of flows of one
-    kind gets the step that all of them need.
+    resistor, a rectified rate): no scheme is of high order across one, and an error of 0.02 is
+    accepted, whose sign changes from crossing to crossing; pass a shorter dt to be surer.
 
-    Raises NotFiniteError where the orbit blows up whatever the step.
+    Parameters
+    ----------
+    flow : Flow or list of Flow
+        A list of flows of one kind gets the step that all of them need.
+    x0 : array_like (n,), optional
+        Start of the orbit; by default ``flow.initial()``.
+    drive : array_like (inputs,) or (steps, inputs), optional
+        Input, of which the first is held; zero by default.
+    tolerance : float, optional
+        Error of the tangent map, 1/time unit.
+    duration : float, optional
+        Time that will be integrated with this step: a long one pays for compilation.
+    workers : int, optional
+        Threads.
+
+    Returns
+    -------
+    float
+        The step, in the system's unit of time.
+
+    Raises
+    ------
+    NotFiniteError
+        Where the orbit diverges whatever the step.
+    ValueError
+        Where no step meets the tolerance.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> suggest_step(dm.systems.get("lorenz63"))
+    0.05
     """
-    flows = [as_system(f, Flow) for f in (flow if isinstance(flow, list) else [flow])]
-    start = np.stack([_start(f, x0) for f in flows])
-    held = (
-        None
-        if not flows[0].inputs
-        else np.zeros(flows[0].inputs)
-        if u is None
-        else as_input(flows[0], u).reshape(-1, flows[0].inputs)[0]
-    )
-    for f, x in zip(flows, start, strict=True):
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            if not np.isfinite(f.rule(x, held)).all():
-                raise NotFiniteError(
-                    f"the velocity of {f} is not finite at the start: start "
-                    "elsewhere, or tame the parameters"
-                )
-    check_batch(flows[0], start[:1], held)
-    made = program(FlowMap(flows[0], largest, order=order), start.shape[1], duration / largest)
-    values = made.parameters(flows) if made else None
-    step, problem, before = largest, None, np.inf
-    many = len(flows) > SAMPLE
-    some, everyone = slice(None, None, -(-len(flows) // SAMPLE)), slice(None)
+    flows = [as_system(f, Flow) for f in (flow if isinstance(flow, (list, tuple)) else [flow])]
+    held = None
+    if flows[0].inputs:
+        held = np.zeros(flows[0].inputs)
+        if drive is not None:
+            held = as_input(flows[0], drive, "drive").reshape(-1, flows[0].inputs)[0]
+    trial = _StepTrial(flows, np.stack([_start(f, x0) for f in flows]), held, duration, workers)
+    trial.check_start()
+    return _halved(trial, tolerance)
 
-    def error_of(part, step):
-        numbers = None if values is None else values[part]
-        return _step_error(
-            flows[part], step, order, start[part], held, points, made, numbers, workers
-        )
 
-    # a smooth rule gains 2^order with each halving, one with corners 2 or so
-    def falls_slowly(error, before):
-        return error > before / 8 and step < largest / 8
-
-    while step > 1e-7 * largest:
+def _halved(trial, tolerance):
+    """The longest of the steps 0.1, 0.05 ... whose error is below the tolerance."""
+    step, problem, before = LONGEST_STEP, None, np.inf
+    while step > SHORTEST_STEP:
         try:
-            error = error_of(some, step)  # what is too long for some is too long for all
-            if error < (ROUGH if falls_slowly(error, before) else tolerance):
-                total = error_of(everyone, step) if many else error
+            error = trial.error_of_some(step)  # what is too long for some is too long for all
+            if error < (MAX_CORNER_ERROR if _falls_slowly(error, before, step) else tolerance):
+                total = trial.error(step) if trial.sampled else error
                 # that of the sample may fall slowly where that of all does not, at rounding for one
                 if total < tolerance or (
-                    total < ROUGH
-                    and falls_slowly(total, error_of(everyone, 2 * step) if many else before)
+                    total < MAX_CORNER_ERROR
+                    and _falls_slowly(
+                        total, trial.error(2 * step) if trial.sampled else before, step
+                    )
                 ):
                     return step
         except NotFiniteError as lost:
             error, problem = np.inf, lost
         step, before = step / 2, error
     raise problem or ValueError(
-        f"no step down to {step:.1e} resolves {type(flows[0]).__name__}: "
+        f"no step down to {step:.1e} resolves {type(trial.flows[0]).__name__}: "
         "its rule may be discontinuous; pass dt"
     )
 
 
-def _step_error(flows, step, order, start, held, points, made, values, workers):
-    """Mean relative difference, per unit of time, between the tangent maps of one step and of two
-    half steps, of the worst of the flows; or a hundredth of the largest, where that is more."""
-    whole, halves = (
-        [FlowMap(f, step, substeps=count, order=order) for f in flows] for count in (1, 2)
-    )
-    found = np.inf
-    if made:  # points cost little, and many members have enough of them together
-        points *= max(1, max(2, min(8, 48 // start.shape[1])) // len(flows))
-    for x in _probes(made, halves, start, held, points, values, workers):
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            coarse, fine = (
-                _tangents(made, systems, x, held, values, workers) for systems in (whole, halves)
-            )
-            error = (
-                np.linalg.norm(coarse - fine, axis=(-2, -1))
-                / np.linalg.norm(fine, axis=(-2, -1))
-                * np.sqrt(x.shape[-1])
-            )
-        found = (
-            np.maximum(error.mean(axis=1), 0.01 * error.max(axis=1)).max() / step / (1 - 0.5**order)
+def _falls_slowly(error, before, step):
+    """Whether the rule has corners: a smooth one gains 2^order with each halving of the step."""
+    return error > before / 8 and step < LONGEST_STEP / 8
+
+
+@dataclass(frozen=True)
+class _StepTrial:
+    """Flows of one kind with their starts (m, n), on which steps are tried."""
+
+    flows: list
+    starts: np.ndarray
+    u: np.ndarray | None
+    duration: float
+    workers: int
+    order: int = 8
+
+    @property
+    def sampled(self):
+        """Whether a sample of the flows is tried first."""
+        return len(self.flows) > ENSEMBLE_SAMPLE
+
+    @cached_property
+    def compiled(self):
+        """The compiled step, or None where numpy is faster."""
+        first = FlowMap(self.flows[0], LONGEST_STEP, order=self.order)
+        return program(first, self.starts.shape[1], self.duration / LONGEST_STEP)
+
+    @cached_property
+    def parameters(self):
+        """Parameters of the flows as the compiled step takes them."""
+        return self.compiled.parameters(self.flows) if self.compiled else None
+
+    def check_start(self):
+        """Refuse flows whose velocity is not finite at the start, or wrong for a batch."""
+        for flow, x in zip(self.flows, self.starts, strict=True):
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                if not np.isfinite(flow.rule(x, self.u)).all():
+                    raise NotFiniteError(
+                        f"the velocity of {flow} is not finite at the start: start "
+                        "elsewhere, or change the parameters"
+                    )
+        check_batch(self.flows[0], self.starts[:1], self.u)
+
+    def error_of_some(self, step):
+        """The error for up to 16 of the flows."""
+        return self.error(step, slice(None, None, -(-len(self.flows) // ENSEMBLE_SAMPLE)))
+
+    def error(self, step, part=slice(None)):
+        """Mean relative difference, per unit of time, between the tangent maps of one step and of
+        two half steps, of the worst of the flows; or a hundredth of the largest, if that is
+        more."""
+        flows, starts = self.flows[part], self.starts[part]
+        values = None if self.parameters is None else self.parameters[part]
+        whole, halves = (
+            [FlowMap(f, step, substeps=count, order=self.order) for f in flows] for count in (1, 2)
         )
-        if found > 1e3 * ROUGH:  # the start alone tells most steps that are too long
-            break
-    return found
+        found = np.inf
+        for x in self._probes(halves, starts, values):
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                coarse, fine = (self._tangents(maps, x, values) for maps in (whole, halves))
+                difference = np.linalg.norm(coarse - fine, axis=(-2, -1))
+                error = difference / np.linalg.norm(fine, axis=(-2, -1)) * np.sqrt(x.shape[-1])
+            found = (
+                np.maximum(error.mean(axis=1), 0.01 * error.max(axis=1)).max()
+                / step
+                / (1 - 0.5**self.order)
+            )
+            if found > 1e3 * MAX_CORNER_ERROR:  # the start alone shows most steps that are too long
+                break
+        return found
+
+    def _probes(self, halves, starts, values):
+        """The start, and then states of an orbit of 20 units of time: (m, points, n)."""
+        yield starts[:, None]
+        points = PROBES
+        if self.compiled:  # points cost little, and many members have enough of them together
+            points *= max(1, max(2, min(8, 48 // starts.shape[1])) // len(halves))
+        steps = max(points, min(2000 if self.compiled else 500, int(20.0 / halves[0].dt)))
+        every = max(1, steps // points)
+        if not self.compiled:
+            yield np.stack(
+                [
+                    trajectory(f, x, steps, self.u)[::every]
+                    for f, x in zip(halves, starts, strict=True)
+                ]
+            )
+            return
+        result = self.compiled.run(
+            halves,
+            starts.copy(),
+            np.zeros((len(starts), 0, starts.shape[1])),
+            steps,
+            inputs=self.u,
+            every=every,
+            keep=("states",),
+            parameters=values,
+            workers=self.workers,
+        )
+        _raise_if_lost(result, halves, steps)
+        yield result.states
+
+    def _tangents(self, maps, x, values):
+        """Transposed tangent maps of one step, (m, points, n, n)."""
+        if not self.compiled:
+            return np.stack(
+                [
+                    np.swapaxes(jacobian(f, states, self.u), -1, -2)
+                    for f, states in zip(maps, x, strict=True)
+                ]
+            )
+        count, n = x.shape[1:]
+        frames = np.tile(np.eye(n), (len(x) * count, 1, 1))
+        result = self.compiled.run(
+            maps,
+            x.reshape(-1, n).copy(),
+            frames,
+            1,
+            inputs=self.u,
+            keep=("factors",),
+            parameters=values.repeat(count, axis=0),
+            workers=self.workers,
+        )
+        if result.status.any():
+            raise NotFiniteError(
+                f"the tangent map of {type(maps[0].flow).__name__} over a step of "
+                f"{maps[0].dt:g} is not finite, or cannot be inverted"
+            )
+        return (result.factors[:, 0] @ frames).reshape(*x.shape, n)
 
 
 def _start(flow, x0):
@@ -143,69 +277,13 @@ def _start(flow, x0):
     return start.reshape(-1, start.shape[-1])[0]
 
 
-def _probes(made, halves, start, held, points, values, workers):
-    """The start, and then ``points`` states of an orbit of 20 units of time: (m, points, n)."""
-    yield start[:, None]
-    steps = max(points, min(2000 if made else 500, int(20.0 / halves[0].dt)))
-    every = max(1, steps // points)
-    if made:
-        course = made.run(
-            halves,
-            start.copy(),
-            np.zeros((len(start), 0, start.shape[1])),
-            steps,
-            inputs=held,
-            every=every,
-            keep=("states",),
-            parameters=values,
-            workers=workers,
-        )
-        _complain(course, halves, steps)
-        yield course.states
-    else:
-        yield np.stack(
-            [trajectory(f, x, steps, held)[::every] for f, x in zip(halves, start, strict=True)]
-        )
+def _raise_if_lost(result, systems, steps):
+    """Raise NotFiniteError for the first orbit that a compiled run has lost."""
+    for i in np.flatnonzero(result.status[:, 0] == STATE_LOST)[:1]:
+        raise not_finite(systems[i], int(result.status[i, 1]), steps)
 
 
-def _complain(course, systems, steps):
-    """Raise what a run of machine code has met."""
-    for i in np.flatnonzero(course.status[:, 0] == STATE_LOST)[:1]:
-        raise not_finite(systems[i], int(course.status[i, 1]), steps)
-
-
-def _tangents(made, systems, x, u, values, workers):
-    """Transposed tangent maps of one step, (m, points, n, n)."""
-    if not made:
-        return np.stack(
-            [
-                np.swapaxes(jacobian(f, states, u), -1, -2)
-                for f, states in zip(systems, x, strict=True)
-            ]
-        )
-    count, n = x.shape[1:]
-    frames = np.tile(np.eye(n), (len(x) * count, 1, 1))
-    states = x.reshape(-1, n).copy()
-    course = made.run(
-        systems,
-        states,
-        frames,
-        1,
-        inputs=u,
-        keep=("factors",),
-        parameters=values.repeat(count, axis=0),
-        workers=workers,
-    )
-    if course.status.any():
-        raise NotFiniteError(
-            f"the tangent map of {type(systems[0].flow).__name__} over a step of "
-            f"{systems[0].dt:g} is not finite, or cannot be "
-            "inverted"
-        )
-    return (course.factors[:, 0] @ frames).reshape(*x.shape, n)
-
-
-def trajectory(system, x, steps, u=None):
+def trajectory(system: Map, x: np.ndarray, steps: int, u: Any = None) -> np.ndarray:
     """States x_0 .. x_steps of a Map, shape (steps + 1, ..., n). u is None, one input held, or an
     array (steps, ..., inputs).
 
@@ -214,11 +292,11 @@ def trajectory(system, x, steps, u=None):
     varied = u is not None and np.ndim(u) > 1
     if x.ndim > 1 and steps:
         check_batch(system, x, u)
-    made = (
+    compiled = (
         None if np.ndim(u) > 2 else program(system, x.shape[-1], steps * (1 + x[..., 0].size // 64))
     )
-    if made:
-        return _by_machine(made, system, x, steps, u)
+    if compiled:
+        return _compiled_trajectory(compiled, system, x, steps, u)
     out = np.empty((steps + 1, *x.shape))
     out[0] = x
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -231,14 +309,14 @@ def trajectory(system, x, steps, u=None):
     return out
 
 
-def _by_machine(made, system, x, steps, u):
-    """The same by machine code, batches as members."""
+def _compiled_trajectory(compiled, system, x, steps, u):
+    """The same by the compiled step, batches as members."""
     if system.inputs and u is None:
         u = np.zeros(system.inputs)
     starts = np.array(x.reshape(-1, x.shape[-1]), dtype=float)
     out = np.empty((steps + 1, *starts.shape))
     out[0] = starts
-    course = made.run(
+    result = compiled.run(
         system,
         starts,
         np.zeros((*starts.shape[:1], 0, starts.shape[1])),
@@ -247,8 +325,8 @@ def _by_machine(made, system, x, steps, u):
         every=1,
         keep=("states",),
     )
-    _complain(course, [system] * len(starts), steps)
-    out[1:] = np.swapaxes(course.states, 0, 1)
+    _raise_if_lost(result, [system] * len(starts), steps)
+    out[1:] = np.swapaxes(result.states, 0, 1)
     return out.reshape(steps + 1, *x.shape)
 
 
@@ -258,7 +336,7 @@ def _check(system, states, start, stop, steps):
         raise not_finite(system, start + int(bad.argmax()), steps)
 
 
-def not_finite(system, step, steps):
+def not_finite(system: System, step: int, steps: int) -> NotFiniteError:
     """The error for a state that was lost, with the step and the parameters."""
     inner = system.flow if isinstance(system, FlowMap) else system
     shown = ", ".join(
@@ -267,33 +345,73 @@ def not_finite(system, step, steps):
     return NotFiniteError(
         f"state not finite at step {step} of {steps} "
         f"({shown or type(inner).__name__}): start elsewhere, take a "
-        "smaller step, or tame the parameters"
+        "smaller step, or change the parameters"
     )
 
 
-def orbit(system, x0=None, *, duration, dt=None, drive=None, rng=0, rtol=None):
-    """Orbit as a Dataset: state(time, state) from x0, for a Map (duration in its time unit) or a
-    Flow.
+@public
+def orbit(
+    system: System,
+    x0: ArrayLike | None = None,
+    *,
+    duration: float,
+    drive: ArrayLike | None = None,
+    dt: float | None = None,
+    rtol: float | None = None,
+    rng: Rng = 0,
+) -> Dataset:
+    """Orbit of a system: states x(t) from x0 over a duration.
 
-    A Flow is integrated by FlowMap with step dt, or, with ``rtol`` given, by scipy's DOP853 with
-    that relative tolerance. ``drive`` is an array (steps, inputs), or one input (inputs,) that is
-    held; without it a driven system is taken at zero input.
+    x_t = rule(x_(t-1), u_t) for a Map. A Flow is integrated by ``FlowMap`` with step dt, or, with
+    ``rtol`` given, by scipy's DOP853 with that relative tolerance.
 
-    Raises NotFiniteError, with the step or the time, where the state is lost.
+    Parameters
+    ----------
+    system : Map or Flow
+        The system.
+    x0 : array_like (..., n), optional
+        Start; leading axes are batch. By default ``system.initial(rng)``.
+    duration : float
+        Time, in the system's unit (steps, for most maps).
+    drive : array_like (inputs,) or (steps, inputs), optional
+        One input that is held, or one row a step; zero by default.
+    dt : float, optional
+        Step of a Flow; by default ``suggest_step`` chooses it. Negative: backwards in time.
+    rtol : float, optional
+        Relative tolerance of the adaptive integrator, for a Flow.
+    rng : int or Generator, optional
+        Seed of the start.
 
+    Returns
+    -------
+    xarray.Dataset
+        x : (time, state), 1
+            States, the start included; with batch axes (time, batch0, ..., state).
+
+    Raises
+    ------
+    NotFiniteError
+        Where the state is lost, with the step or the time.
+    ConvergenceError
+        Where the adaptive integrator needs too many steps.
+    ShapeError
+        For a drive that is too short, or a state of another size.
+
+    References
+    ----------
+    Hairer, Norsett and Wanner (1993), Solving Ordinary Differential Equations I, section II.5.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> orbit(dm.models.Linear(np.array([[0.5]])), [1.0], duration=3).x.values[:, 0].tolist()
+    >>> dm.orbit(dm.models.Linear(np.array([[0.5]])), [1.0], duration=3).x.values[:, 0].tolist()
     [1.0, 0.5, 0.25, 0.125]
     """
-    from .labels import dataset, describe_system
-
     system = as_system(system)
-    x = system.initial(rng) if x0 is None else as_state(system, x0, "x0")
-    inputs = (
-        np.zeros(system.inputs)
-        if drive is None and system.inputs
-        else as_input(system, drive, "drive")
-    )
+    x = system.initial(generator(rng)) if x0 is None else as_state(system, x0, "x0")
+    inputs = np.zeros(system.inputs) if drive is None and system.inputs else None
+    if drive is not None:
+        inputs = as_input(system, drive, "drive")
     if rtol is not None and isinstance(system, Flow):
         times, states = _adaptive(system, x, duration, dt, rtol, inputs)
     else:
@@ -303,16 +421,21 @@ def orbit(system, x0=None, *, duration, dt=None, drive=None, rng=0, rtol=None):
             raise ShapeError(f"drive has {len(inputs)} steps, the orbit needs {steps}")
         states = trajectory(step, x, steps, inputs)
         times = np.arange(steps + 1) * step.dt
+    return _labelled(system, times, states, rng)
+
+
+def _labelled(system, times, states, rng):
+    from .labels import dataset, describe_system
+
     names = list(system.states) or [f"x{i}" for i in range(states.shape[-1])]
     dims = ("time", *(f"batch{i}" for i in range(states.ndim - 2)), "state")
     unit = "step" if isinstance(system, Map) and system.dt == 1 else "time unit"
-    coords = {
-        "time": ("time", times, unit, "time"),
-        "state": ("state", names, "1", "component of the state"),
-    }
     return dataset(
         {"x": (dims, states, "1", "state")},
-        coords,
+        {
+            "time": ("time", times, unit, "time"),
+            "state": ("state", names, "1", "component of the state"),
+        },
         title=f"orbit of {type(system).__name__}",
         source=system.source,
         parameters=describe_system(system),
@@ -320,22 +443,22 @@ def orbit(system, x0=None, *, duration, dt=None, drive=None, rng=0, rtol=None):
     )
 
 
-def whole_steps(duration, dt, name="duration"):
+def whole_steps(duration: Any, dt: float, name: str = "duration") -> int:
     """Number of steps of dt in a duration; an error where the duration is negative, not finite, or
     below one step."""
-    if not isinstance(duration, Real) or not np.isfinite(duration) or duration < 0:
+    if not is_real(duration) or not np.isfinite(duration) or duration < 0:
         raise ValueError(f"{name} = {duration!r}: must be a finite time of at least 0")
-    return round(duration / abs(dt))
+    return round(float(duration) / abs(dt))
 
 
-def _adaptive(flow, x, duration, dt, rtol, u=None, most=1_000_000):
-    """scipy's DOP853 with a cap on evaluations and a check of every velocity: it neither hangs on
-    NaN nor returns it."""
+def _adaptive(flow, x, duration, dt, rtol, u=None, max_evaluations=1_000_000):
+    """scipy's DOP853 with a cap on evaluations and a check of every velocity: it neither hangs
+    on NaN nor returns it."""
     from scipy.integrate import solve_ivp
 
-    if not isinstance(rtol, Real) or not FINEST <= rtol < 1.0:
+    if not is_real(rtol) or not FINEST_RTOL <= rtol < 1.0:
         raise ValueError(
-            f"rtol = {rtol!r}: must be from {FINEST:.1e} to 1, the relative error of a step"
+            f"rtol = {rtol!r}: must be from {FINEST_RTOL:.1e} to 1, the relative error of a step"
         )
     whole_steps(duration, 1.0)
     if x.ndim != 1 or (u is not None and u.ndim != 1):
@@ -351,9 +474,9 @@ def _adaptive(flow, x, duration, dt, rtol, u=None, most=1_000_000):
         nonlocal calls
         calls += 1
         v = np.asarray(flow.rule(y, u))
-        if calls > most:
+        if calls > max_evaluations:
             raise ConvergenceError(
-                f"more than {most} evaluations by t = {t:.6g} of {duration} "
+                f"more than {max_evaluations} evaluations by t = {t:.6g} of {duration} "
                 f"({flow}): the orbit is too stiff for rtol"
             )
         if not np.isfinite(v).all():

@@ -58,7 +58,9 @@ def under_noise(kind, sd, seed, units, duration, lags):
     from dataclasses import replace
 
     cell, drive = replace(cell, **weights), sd or None
-    spectrum = dm.lyapunov_spectrum(cell, duration=duration, exponents=2, drive=drive, rng=seed)
+    spectrum = dm.lyapunov_spectrum(
+        cell, duration=duration, transient=0.1 * duration, exponents=2, drive=drive, rng=seed
+    )
     gradients = dm.gradient_norms(cell, drive=drive, lags=lags, rng=seed)
     result = spectrum[["lyapunov", "lyapunov_error"]].isel(exponent=0, drop=True)
     result["predicted"] = dm.theory.lyapunov_spectrum(cell, drive=sd).lyapunov.isel(

@@ -54,7 +54,7 @@ def measure(task, model, bits, seed, units, steps, starts):
     )
     visited = states(trained, setting, seed)
     points = dm.fixed_points(
-        trained, starts=between(visited, starts, seed), u=silent(setting), rng=seed
+        trained, starts=between(visited, starts, seed), drive=silent(setting), rng=seed
     )
     grow = (
         np.sum(points.exponent.values > 1e-6, axis=1) if points.sizes["point"] else np.zeros(0, int)
@@ -62,9 +62,8 @@ def measure(task, model, bits, seed, units, steps, starts):
     held, ends = kept(trained, setting, visited, seed)
     theory = predicted(task, bits)
     stable = points.x.values[grow == 0]
-    slowest = (
-        np.abs(points.eigenvalue.values[grow == 0]).max(1) if len(stable) else np.array([np.nan])
-    )
+    size = np.hypot(points.eigenvalue_real.values, points.eigenvalue_imag.values)[grow == 0]
+    slowest = size.max(1) if len(stable) else np.array([np.nan])
     count = np.bincount(np.minimum(grow, DIRECTIONS - 1), minlength=DIRECTIONS)
     return xr.Dataset(
         {

@@ -68,7 +68,7 @@ def test_a_linear_flow_is_its_exponential():
 def test_suggest_step_resolves_the_tangent_map():
     for name in ("pendulum", "lorenz", "duffing", "lorenz96"):
         flow, x, u = row(name)
-        step = suggest_step(flow, x, u)
+        step = suggest_step(flow, x, drive=u)
         assert 1e-4 < step <= 0.1
         coarse, fine = (dm.jacobian(FlowMap(flow, step, n, 8), x, u) for n in (1, 4))
         assert np.linalg.norm(coarse - fine) / np.linalg.norm(fine) / step < 1e-6
@@ -162,7 +162,7 @@ class Exploding(Square):
 @pytest.mark.parametrize(
     "options", [{"dt": 0.01}, {}, {"rtol": 1e-9}], ids=["fixed", "suggested", "adaptive"]
 )
-def test_a_lost_orbit_says_where(flow, options):
+def test_a_lost_orbit_reports_where(flow, options):
     start = time.process_time()
     with (
         np.errstate(all="ignore"),
@@ -196,7 +196,7 @@ def test_the_step_at_which_the_state_was_lost():
 def test_the_adaptive_path_has_an_end():
     flow = Lorenz()
     with pytest.raises(ConvergenceError, match="more than 200 evaluations by t = "):
-        _adaptive(flow, np.ones(3), 100.0, 0.1, 1e-10, most=200)
+        _adaptive(flow, np.ones(3), 100.0, 0.1, 1e-10, max_evaluations=200)
 
 
 def test_a_rule_that_forgets_its_axis_is_refused():

@@ -102,7 +102,7 @@ def test_transposed_jacobians_in_forward_order():
 
 def test_a_two_layer_gru_state_taken_for_the_pair_of_an_lstm():
     """The state is (h of layer 1, h of layer 2), not (h, c): against torch, and the lower layer
-    does not hear the upper one."""
+    does not depend on the upper one."""
     torch.manual_seed(0)
     module = torch.nn.GRU(2, 3, num_layers=2, dtype=torch.float64)
     network, x, u = (
@@ -201,7 +201,7 @@ def test_gradients_clipped_before_they_were_computed():
 
 def test_exponents_that_break_the_sum_rule():
     """Every published spectrum of ours that is whole sums to the exact value, where there is one; a
-    measured one says how well it does."""
+    measured one shows how well it does."""
     checked = 0
     for name, kind in table().items():
         known = getattr(kind, "known", None)

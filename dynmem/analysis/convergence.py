@@ -1,15 +1,17 @@
 """Standard errors of rates of growth, and whether a run has settled."""
 
+from __future__ import annotations
+
 import numpy as np
 
 
-def standard_error(durations, growths, frequencies=10):
-    """Standard error of growth (..., m, k) per time, shape (..., k): the fluctuations' spectral
-    density at its low end, over the time; inf for fewer than a dozen records.
+def standard_error(durations: np.ndarray, growths: np.ndarray, frequencies: int = 10) -> np.ndarray:
+    """Standard error (..., k) of growth (..., m, k) per time, from the low end of the spectral
+    density of its fluctuations; inf for fewer than a dozen records.
 
     Growth over a block is that of the exponent, plus noise, plus a difference between the block's
     two ends that the next block takes back. The scatter of blocks counts those ends as noise (for
-    Lorenz, T = 1000, it says twice the truth); the lowest ``frequencies`` of the periodogram leave
+    Lorenz, T = 1000, it gives twice the truth); the lowest ``frequencies`` of the periodogram leave
     them out, and are as good for independent or persistent noise (Heidelberger and Welch 1981).
     """
     frequencies = min(frequencies, len(durations) // 6)
@@ -23,14 +25,14 @@ def standard_error(durations, growths, frequencies=10):
         return np.sqrt(((waves.real @ noise) ** 2 + (waves.imag @ noise) ** 2).mean(axis=-2)) / time
 
 
-def certainty(durations, growths):
+def certainty(durations: np.ndarray, growths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Standard error (..., k) of growth (..., m, k) per time, and whether it has settled: whether
     both halves of the run agree.
 
-    Each half is weighed with sin^2, so that what its ends give and take does not count, and the
-    difference is held against the fluctuations of the second half alone, which a drift from the
-    start spares: by Student's t, so that one run in a thousand is blamed for nothing. A difference
-    of less than two errors does no harm. Where it has not settled (a long transient; a shear, which
+    Each half is weighted with sin^2, so that its ends do not count, and the difference is compared
+    with the fluctuations of the second half alone, which a drift from the start leaves out: by
+    Student's t, with one false alarm in a thousand runs. A difference of less than two errors is
+    accepted. Where it has not settled (a long transient; a shear, which
     grows as t, so that its exponents near 0 as ln(t)/t) the error is half the difference. A
     direction that is lost, of growth -inf, has settled and has no error.
     """
@@ -39,7 +41,7 @@ def certainty(durations, growths):
         lost = np.isneginf(growths).any(axis=-2)
         error = np.where(lost, 0.0, standard_error(durations, growths))
         first, second = (
-            _weighed(durations[part], growths[..., part, :])
+            _weighted(durations[part], growths[..., part, :])
             for part in (slice(half), slice(half, None))
         )
         drift, later = (
@@ -50,7 +52,7 @@ def certainty(durations, growths):
         # the limit below is never less
         settled = np.isfinite(error) & (drift <= np.maximum(3.8 * noise, 2.0 * error) + 1e-9)
         if not (settled | lost).all():
-            from scipy.special import stdtrit  # a tenth of a second to load, and seldom asked
+            from scipy.special import stdtrit  # takes 0.1 s to load, and is seldom needed
 
             limit = stdtrit(2 * max(1, min(10, half // 6)), 1.0 - 5e-4 / growths.shape[-1])
             settled |= np.isfinite(error) & (drift <= limit * noise + 1e-9)
@@ -59,13 +61,13 @@ def certainty(durations, growths):
     ), settled | lost
 
 
-def _weighed(durations, growths):
-    """Mean growth per time over stretches, weighed with sin^2 from the first to the last."""
+def _weighted(durations, growths):
+    """Mean growth per time over stretches, weighted with sin^2 from the first to the last."""
     ends = np.cumsum(durations)
     weights = np.sin(np.pi * (ends - 0.5 * durations) / ends[-1:]) ** 2
     return (weights[:, None] * growths).sum(axis=-2) / (weights * durations).sum()
 
 
-def met(error, settled, tolerance):
-    """Whether all errors are below the tolerance, and mean what they say."""
+def within(tolerance: float, error: np.ndarray, settled: np.ndarray) -> bool:
+    """Whether everything has settled with errors below the tolerance."""
     return bool(np.all(settled & (error < tolerance)))

@@ -106,7 +106,9 @@ def _measured(system, x, speed, rng):
     # who loads a dataset cannot lengthen this run: the source says what came of it
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", ShortRunWarning)
-        found = lyapunov_spectrum(system, x, duration=duration, exponents=count, rng=rng)
+        found = lyapunov_spectrum(
+            system, x, duration=duration, transient=0.1 * duration, exponents=count, rng=rng
+        )
     source = (
         f"measured over {duration:.4g} units of time "
         f"(dm.lyapunov_spectrum){', not settled' if told else ''}"

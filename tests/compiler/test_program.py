@@ -100,9 +100,9 @@ def test_orbits_by_machine_code_are_those_of_the_rule(steps, monkeypatch):
 
 
 def compiled_orbit(made, system, starts, steps):
-    from dynmem.orbits import _by_machine
+    from dynmem.orbits import _compiled_trajectory
 
-    return _by_machine(made, system, starts, steps, None)
+    return _compiled_trajectory(made, system, starts, steps, None)
 
 
 @dataclass(frozen=True, eq=False)

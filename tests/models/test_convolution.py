@@ -222,10 +222,15 @@ def test_fixed_points():
     """One for each input that is held: there is no memory to choose between several;
     superstable."""
     system = tcn(2, 2)
-    found = dm.fixed_points(system, rng=0, u=np.ones(2))
+    found = dm.fixed_points(system, rng=0, drive=np.ones(2))
     _, end = system.run(np.zeros(system.size), np.ones((10, 2)))
     np.testing.assert_allclose(found.x[0], end, atol=1e-9)
-    assert len(found.point) == 1 and not found.eigenvalue.any() and found.kind == "stable"
+    assert (
+        len(found.point) == 1
+        and not found.eigenvalue_real.any()
+        and not found.eigenvalue_imag.any()
+        and found.kind == "stable"
+    )
 
 
 def test_a_register_beside_a_recurrence():

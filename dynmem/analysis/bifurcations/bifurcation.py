@@ -1,9 +1,13 @@
 """Diagrams over parameters: where the orbit goes, and whether it is chaotic there."""
 
+from __future__ import annotations
+
 import warnings
-from dataclasses import fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from itertools import product
 from numbers import Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,105 +17,146 @@ from ...errors import NotFiniteError, ShortRunWarning
 from ...labels import dataset, describe_system
 from ...orbits import FlowMap, as_map, suggest_step, whole_steps
 from ...runtime.threads import one_thread
-from ...runtime.validation import integer, number
-from ...system import Flow, System, as_input, as_state, as_system, component_index
+from ...runtime.validation import generator, integer, number, public
+from ...system import Flow, System, as_state, as_system, component_index
+from ...typing import ArrayLike, Drive, Rng
+from ..drive import constant_drive, default_transient
 from ..lyapunov.lyapunov_spectrum import measured_spectrum
-from .poincare import Section, sampled, settled
+from .poincare import PoincareSection, advance, last_samples
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 SOURCE = "May (1976), Nature 261, 459; Feigenbaum (1978), J. Stat. Phys. 19, 25"
-SAME = 1e-6  # distance, relative to the largest component, within which an orbit has come back
-REST = 1e-6  # speed, relative to 1 + |x|, at which a flow is at rest
+PERIOD_TOLERANCE = 1e-6  # relative to the largest component, within which an orbit has come back
+REST_SPEED = 1e-6  # relative to 1 + |x|, below which a flow is at rest
 
 
+@public
 def bifurcation(
-    system,
-    parameter,
-    values,
+    system: System | Callable[[float], System],
+    parameter: str,
+    values: ArrayLike,
     *,
-    transient,
-    duration=None,
-    samples=200,
-    section=None,
-    x0=None,
-    u=None,
-    dt=None,
-    continuation=False,
-    exponents=0,
-    rng=0,
-):
+    x0: ArrayLike | None = None,
+    drive: Drive = None,
+    duration: float | None = None,
+    transient: float | None = None,
+    samples: int = 200,
+    section: Any = None,
+    dt: float | None = None,
+    continuation: bool = False,
+    exponents: int = 0,
+    rng: Rng = 0,
+) -> Dataset:
     """Bifurcation diagram: samples of the attractor for each value of a parameter.
 
-    A Map gives its last states, a Flow its crossings of a section. Optionally the largest exponents
-    stand beside them.
+    A Map gives its last states, a Flow its crossings of a Poincaré section; with ``exponents`` also
+    its largest Lyapunov exponents.
 
     Parameters
     ----------
-    system : a Map or Flow with a float field of that name (also a FlowMap of such a flow), or a
-    function value -> system.
-    transient, duration : time before sampling starts, and over which samples (at most the last
-        ``samples``) are taken, in the system's unit; for a Map duration is ``samples`` steps by
-        default, for a Flow it must be given.
-    section : for a Flow: a component (name or index), whose maxima are taken (by default the
-        first); or (component, value) for its crossings of that value upwards, (component, value,
-        -1) downwards.
-    continuation : start each value where the last one ended, so that a branch is followed (run the
-        values backwards for the other one of a hysteresis); otherwise each starts at x0, by default
-        ``system.initial(rng)``.
-    exponents : how many Lyapunov exponents to measure at each value, over ``duration`` after
-        ``transient``, or, with continuation, after a tenth of it.
-    u : input (inputs,) that is held.
+    system : Map, Flow or callable
+        A system with a float field of that name (also a FlowMap of such a flow), or a function
+        value -> system.
+    parameter : str
+        Name of the parameter.
+    values : array_like (values,)
+        Its values.
+    x0 : array_like (n,), optional
+        Start at each value; by default ``system.initial(rng)``.
+    drive : array_like (inputs,), optional
+        Input that is held; zero by default.
+    duration : float, optional
+        Time over which samples are taken, in the system's unit; for a Map ``samples`` steps by
+        default, for a Flow required.
+    transient : float, optional
+        Time before sampling starts; by default a tenth of the duration, at least 100 steps.
+    samples : int, optional
+        How many samples, the last ones, are kept.
+    section : str, int or tuple, optional
+        For a Flow: a component (name or index), whose maxima are taken (by default the first); or
+        (component, value) for its crossings of that value upwards, (component, value, -1)
+        downwards.
+    dt : float, optional
+        Step of a Flow, chosen by its tangent map where none is given.
+    continuation : bool, optional
+        Start each value where the last one ended, so that a branch is followed (run the values
+        backwards for the other one of a hysteresis).
+    exponents : int, optional
+        How many Lyapunov exponents to measure at each value, over ``duration`` after ``transient``,
+        or, with continuation, after the default one.
+    rng : int or Generator, optional
+        Seed.
 
-    Returns a Dataset over the parameter's own name: ``x(parameter, sample, state)``, NaN beyond
-    ``count(parameter)`` samples; ``period(parameter)`` in samples, 0 where the orbit does not
-    repeat within half of them; ``escaped(parameter)``: the orbit was lost, all its numbers are NaN,
-    and ``note`` counts these; ``lyapunov(parameter, exponent)`` with ``lyapunov_error`` and
-    ``converged``, of which a ShortRunWarning counts the others. A flow that has come to rest is
-    sampled once, at rest, where maxima are asked for.
+    Returns
+    -------
+    xarray.Dataset
+        x : (parameter, sample, state), 1
+            Samples, NaN beyond ``count``. The dim has the parameter's own name.
+        count : (parameter,), 1
+            Samples taken. A flow at rest is sampled once where maxima are asked for.
+        period : (parameter,), 1
+            Period in samples, 0 where the orbit does not repeat within half of them.
+        escaped : (parameter,), 1
+            Whether the orbit was lost, so that all its numbers are NaN.
+        lyapunov : (parameter, exponent), 1/step or 1/time unit [optional]
+            Largest exponents.
+        lyapunov_error : (parameter, exponent), 1/step or 1/time unit [optional]
+            Standard errors of the exponents.
+        converged : (parameter,), 1 [optional]
+            Whether the exponents have settled.
 
+    Raises
+    ------
+    ValueError
+        For a parameter that the system does not have, or a Flow without duration.
+
+    Warns
+    -----
+    ShortRunWarning
+        With the number of runs that are too short for their exponents.
+
+    References
+    ----------
+    May (1976), Nature 261, 459; Feigenbaum (1978), J. Stat. Phys. 19, 25.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> found = bifurcation(dm.systems.get("logistic"), "r", [2.9, 3.2, 3.5], transient=2000, samples=8)
+    >>> logistic = dm.systems.get("logistic")
+    >>> found = dm.bifurcation(logistic, "r", [2.9, 3.2, 3.5], transient=2000, samples=8)
     >>> found.period.values.tolist()
     [1, 2, 4]
     """
-    make = maker(system, (parameter,))
-    values, samples = numbers(parameter, values), integer("samples", samples, 1)
+    make = system_factory(system, (parameter,))
+    values, samples = parameter_values(parameter, values), integer("samples", samples)
     exponents = integer("exponents", exponents, 0)
-    first = make(**{parameter: values[0]})
+    systems = [make(**{parameter: value}) for value in values]
+    first = systems[0]
     if isinstance(first, Flow) and duration is None:
         raise ValueError(
             f"{type(first).__name__} is a Flow: pass duration, the time over which "
             "to sample its section"
         )
-    start = first.initial(rng) if x0 is None else as_state(first, x0, "x0")
-    systems, rows, x = [make(**{parameter: value}) for value in values], [], start
-    held = as_input(first, u) if u is not None else np.zeros(first.inputs) if first.inputs else None
+    span = samples * abs(getattr(first, "dt", 1.0)) if duration is None else duration
+    start = first.initial(generator(rng)) if x0 is None else as_state(first, x0, "x0")
+    held = constant_drive(first, drive)
     with one_thread():
-        time = transient + (
-            samples * abs(getattr(first, "dt", 1.0)) if duration is None else duration
-        )
-        steppers, made = _steppers(systems, start, _map_step(first, dt), held, time)
-        for system, stepper in zip(systems, steppers, strict=True):
-            kept, period, end = _row(
-                system, stepper, made, x, transient, duration, samples, section, held
-            )
-            rows.append((kept, period, end))
-            x = end if continuation and end is not None else start
-    spectra = _beside(
-        systems,
-        rows,
-        start,
-        continuation,
-        u,
-        {
-            "exponents": exponents,
-            "dt": dt,
-            "rng": rng,
-            "transient": transient,
-            "duration": duration or samples * abs(getattr(first, "dt", 1.0)),
-        },
+        time = (0.1 * span if transient is None else transient) + span
+        steppers, compiled = _steppers(systems, start, _map_step(first, dt), held, time)
+        if transient is None:
+            steps = [abs(stepper.dt) for stepper in steppers if stepper]
+            transient = default_transient(span, max(steps, default=0.0))
+        sampling = _Sampling(compiled, transient, duration, samples, section, held)
+        rows = sampling.rows(systems, steppers, start, continuation)
+    runs = {"exponents": exponents, "dt": dt, "rng": rng}
+    runs |= {"transient": transient, "duration": span}
+    spectra = _exponents_of_rows(
+        systems, rows, start, continuation, None if drive is None else held, runs
     )
     if exponents:
-        _say_short(spectra[:, 2, 0] == 1.0, np.array([end is None for *_, end in rows]))
+        _warn_if_short(spectra[:, 2, 0] == 1.0, np.array([end is None for *_, end in rows]))
     options = {
         "transient": transient,
         "duration": duration,
@@ -121,76 +166,110 @@ def bifurcation(
     return _diagram(first, parameter, values, rows, spectra, samples, len(start), options, rng)
 
 
+@public
 def parameter_map(
-    system, values, *, duration, transient=None, exponents=1, x0=None, u=None, dt=None, rng=0
-):
-    """Largest Lyapunov exponents over a grid of parameters: where in their space the system is
-    chaotic.
+    system: System | Callable[..., System],
+    values: Mapping[str, ArrayLike],
+    *,
+    x0: ArrayLike | None = None,
+    drive: Drive = None,
+    duration: float,
+    transient: float | None = None,
+    exponents: int = 1,
+    dt: float | None = None,
+    rng: Rng = 0,
+) -> Dataset:
+    """Largest Lyapunov exponents over a grid of parameters: where in their space there is chaos.
 
-    ``system`` as in ``bifurcation`` (a function takes the parameters by name); ``values`` is a dict
-    {parameter: values} of one or more; the other options are those of ``lyapunov_spectrum``, with
-    an input u that is held.
+    Parameters
+    ----------
+    system : Map, Flow or callable
+        As in ``bifurcation``; a function takes the parameters by name.
+    values : dict of {str: array_like}
+        Values of one or more parameters.
+    x0 : array_like (n,), optional
+        Start; by default ``system.initial(rng)``.
+    drive : array_like (inputs,), optional
+        Input that is held; zero by default.
+    duration, transient : float
+        As in ``lyapunov_spectrum``.
+    exponents : int, optional
+        How many exponents.
+    dt : float, optional
+        Step of a Flow, chosen by its tangent map where none is given.
+    rng : int or Generator, optional
+        Seed.
 
-    Returns a Dataset over the parameters: ``lyapunov(..., exponent)``, ``lyapunov_error(...,
-    exponent)``, ``converged(...)``, of which a ShortRunWarning counts the others, ``escaped(...)``
-    where the orbit was lost and the numbers are NaN; ``note`` counts these.
+    Returns
+    -------
+    xarray.Dataset
+        lyapunov : (parameter, ..., exponent), 1/step or 1/time unit
+            Largest exponents, one dim for each parameter.
+        lyapunov_error : (parameter, ..., exponent), 1/step or 1/time unit
+            Standard errors of the exponents.
+        converged : (parameter, ...), 1
+            Whether the exponents have settled.
+        escaped : (parameter, ...), 1
+            Whether the orbit was lost, so that the numbers are NaN; the attribute ``note`` counts
+            these.
 
+    Raises
+    ------
+    ValueError
+        For values that are no dict, or a parameter that the system does not have.
+
+    Warns
+    -----
+    ShortRunWarning
+        With the number of runs that are too short for their exponents.
+
+    References
+    ----------
+    Gallas (1993), Phys. Rev. Lett. 70, 2714.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> found = parameter_map(dm.systems.get("henon"), {"a": [0.2, 1.4, 3.0], "b": [0.3]}, duration=300)
+    >>> grid = {"a": [0.2, 1.4, 3.0], "b": [0.3]}
+    >>> found = dm.analysis.parameter_map(dm.systems.get("henon"), grid, duration=300)
     >>> found.escaped.values[:, 0].tolist(), bool(found.lyapunov[1, 0, 0] > 0.3)
     ([False, False, True], True)
     """
-    if not isinstance(values, dict) or not values:
-        raise ValueError(f"values = {values!r}: pass a dict {{parameter: values}}")
-    make, axes = (
-        maker(system, tuple(values)),
-        {name: numbers(name, v) for name, v in values.items()},
-    )
-    exponents = integer("exponents", exponents, 1)
+    if not isinstance(values, Mapping) or not values:
+        raise ValueError(f"values = {values!r:.60}: pass a dict {{parameter: values}}")
+    make = system_factory(system, tuple(values))
+    axes = {name: parameter_values(name, v) for name, v in values.items()}
+    exponents = integer("exponents", exponents)
     shape = tuple(len(v) for v in axes.values())
     systems = [make(**dict(zip(axes, point, strict=True))) for point in product(*axes.values())]
-    first, options = (
-        systems[0],
-        {
-            "duration": duration,
-            "transient": transient,
-            "exponents": exponents,
-            "dt": dt,
-            "rng": rng,
-        },
-    )
-    found, error, settled = np.moveaxis(
-        _spectra(systems, x0, u, options).reshape(*shape, 3, exponents), -2, 0
-    )
+    first = systems[0]
+    options = {"duration": duration, "transient": transient, "exponents": exponents}
+    held = None if drive is None else constant_drive(first, drive)
+    spectra = _spectra(systems, x0, held, options | {"dt": dt, "rng": rng})
+    found, error, settled = np.moveaxis(spectra.reshape(*shape, 3, exponents), -2, 0)
     escaped, dims, converged = np.isnan(found).all(axis=-1), tuple(axes), settled[..., 0] == 1.0
-    _say_short(converged, escaped)
-    per = _per(first)
-    label = {
+    _warn_if_short(converged, escaped)
+    per = _rate_unit(first)
+    rows = {
         "lyapunov": ((*dims, "exponent"), found, per, "Lyapunov exponent"),
         "lyapunov_error": ((*dims, "exponent"), error, per, "standard error of the exponent"),
         "converged": (dims, converged, "1", "whether the exponents have settled"),
         "escaped": (dims, escaped, "1", "whether the orbit was lost"),
     }
     coords = {name: (name, v, "1", f"parameter {name}") for name, v in axes.items()}
-    coords["exponent"] = (
-        "exponent",
-        np.arange(1, exponents + 1),
-        "1",
-        "index of the exponent, largest first",
-    )
     return dataset(
-        label,
-        coords,
+        rows,
+        coords | _exponent_axis(exponents),
         title=f"exponents of {type(first).__name__}",
         source=SOURCE,
         seed=rng,
-        parameters=_others(first, dims) | {"duration": duration, "transient": transient},
+        parameters=_fixed_parameters(first, dims) | {"duration": duration, "transient": transient},
         **_note(escaped),
     )
 
 
-def maker(system, names):
-    """A function that makes the system for given values of the parameters of these names."""
+def system_factory(system: Any, names: tuple[str, ...]) -> Callable[..., System]:
+    """A function of parameter values, by these names, that returns the system."""
     if callable(system) and not isinstance(system, System):
         if isinstance(system, type):
             as_system(system)
@@ -218,7 +297,7 @@ def maker(system, names):
     return lambda **values: replace(system, **values)
 
 
-def numbers(name, values):
+def parameter_values(name: str, values: ArrayLike) -> np.ndarray:
     """Values of a parameter as an array of finite floats."""
     values = np.atleast_1d(np.asarray(values, float))
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
@@ -237,13 +316,13 @@ def _map_step(system, dt):
 
 
 def _steppers(systems, x, dt, u, time):
-    """A map for each system, None where its orbit blows up at once, and machine code for all of
-    them where it pays."""
+    """A map for each system, None where its orbit diverges at once, and the compiled step of all
+    of them where compilation pays."""
     flows = isinstance(systems[0], Flow)
     steppers = []
     try:
         step = (
-            suggest_step(systems, x, u, duration=time * len(systems))
+            suggest_step(systems, x, drive=u, duration=time * len(systems))
             if flows and dt is None
             else dt
         )
@@ -262,27 +341,48 @@ def _steppers(systems, x, dt, u, time):
     first = next((stepper for stepper in steppers if stepper), None)
     if first is None or not same_structure(systems):
         return steppers, None
-    made = program(first, len(x), time * len(systems) / abs(first.dt))
-    return steppers, None if made is None or made.baked else made
+    compiled = program(first, len(x), time * len(systems) / abs(first.dt))
+    return steppers, None if compiled is None or compiled.baked else compiled
 
 
-def _row(system, stepper, made, x, transient, duration, samples, section, u):
-    """One value: samples, their period, and the state at the end; None where the orbit is lost."""
-    if stepper is None:
-        return None, 0, None
-    settle = whole_steps(transient, stepper.dt, "transient")
-    steps = samples if duration is None else whole_steps(duration, stepper.dt)
-    cut = _section(system, section, u, len(x))
-    try:
-        kept, end = sampled(
-            made, stepper, settled(made, stepper, x, settle, u), max(1, steps), cut, u, samples
-        )
-    except NotFiniteError:
-        return None, 0, None
-    # what maxima there were belong to the way to rest
-    if cut is not None and cut.value is None and _at_rest(system, end, u):
-        return end[None], 1, end
-    return kept, _period(kept), end
+@dataclass(frozen=True)
+class _Sampling:
+    """How the attractor is sampled at each value of the parameter."""
+
+    compiled: Any
+    transient: float
+    duration: float | None
+    samples: int
+    section: Any
+    u: np.ndarray | None
+
+    def rows(self, systems, steppers, start, continuation):
+        """(samples, their period, the state at the end) for each system, None where the orbit is
+        lost."""
+        rows, x = [], start
+        for system, stepper in zip(systems, steppers, strict=True):
+            kept, period, end = self._row(system, stepper, x)
+            rows.append((kept, period, end))
+            x = end if continuation and end is not None else start
+        return rows
+
+    def _row(self, system, stepper, x):
+        if stepper is None:
+            return None, 0, None
+        skipped = whole_steps(self.transient, stepper.dt, "transient")
+        steps = self.samples if self.duration is None else whole_steps(self.duration, stepper.dt)
+        section = _section(system, self.section, self.u, len(x))
+        try:
+            x = advance(self.compiled, stepper, x, skipped, self.u)
+            kept, end = last_samples(
+                self.compiled, stepper, x, max(1, steps), section, self.u, self.samples
+            )
+        except NotFiniteError:
+            return None, 0, None
+        # what maxima there were belong to the way to rest
+        if section is not None and section.value is None and _at_rest(system, end, self.u):
+            return end[None], 1, end
+        return kept, _period(kept), end
 
 
 def _section(system, section, u, n):
@@ -301,18 +401,18 @@ def _section(system, section, u, n):
     component, value, direction = (*section, 1)[:3] if plane else (section or 0, None, 1)
     if plane and not np.isfinite(number("section", value)):
         raise ValueError(f"section = {section}: the value of the crossing must be finite")
-    return Section(
+    return PoincareSection(
         system, component_index(system, component, n), value, 1 if direction > 0 else -1, u
     )
 
 
 def _at_rest(system, x, u):
-    return np.linalg.norm(system.rule(x, u)) < REST * (1.0 + np.linalg.norm(x))
+    return np.linalg.norm(system.rule(x, u)) < REST_SPEED * (1.0 + np.linalg.norm(x))
 
 
-def _beside(systems, rows, start, continuation, u, options):
-    """Exponents, errors and whether they have settled (values, 3, k) beside the samples, NaN where
-    the orbit was lost: from one start, or from where each row ended."""
+def _exponents_of_rows(systems, rows, start, continuation, u, options):
+    """Exponents, errors and whether they have settled (values, 3, k), NaN where the orbit was lost:
+    from one start, or from where each row ended."""
     found = np.full((len(systems), 3, options["exponents"]), np.nan)
     kept = [i for i, row in enumerate(rows) if row[2] is not None]
     if not options["exponents"] or not kept:
@@ -328,11 +428,7 @@ def _beside(systems, rows, start, continuation, u, options):
 def _spectra(systems, x, u, options):
     """Exponents, their errors, and 1 where they have settled (systems, 3, k), NaN where the orbit
     is lost: all together, or in halves where one is lost."""
-    drive = (
-        None
-        if u is None
-        else (lambda _, steps: np.broadcast_to(as_input(systems[0], u), (steps, systems[0].inputs)))
-    )
+    drive = None if u is None else (lambda _, steps: np.broadcast_to(u, (steps, len(u))))
     try:
         found = measured_spectrum(systems if len(systems) > 1 else systems[0], x, drive, **options)
     except NotFiniteError:
@@ -353,40 +449,40 @@ def _spectra(systems, x, u, options):
     return rows if len(systems) > 1 else rows[None]
 
 
-def _say_short(converged, escaped):
-    """Warn, once, of the runs that have not settled."""
+def _warn_if_short(converged, escaped):
+    """Warn once, with the number of runs that have not settled."""
     if short := int((~converged & ~escaped).sum()):
         warnings.warn(
             f"{short} of {converged.size} runs are too short for their exponents, or "
             "their step is too long (converged is False there): "
             "pass a longer duration or transient, or a shorter dt",
             ShortRunWarning,
-            stacklevel=3,
+            stacklevel=4,  # the caller of the public function, which @public wraps,
         )
 
 
 def _period(x):
     """Least number of samples after which the orbit repeats, 0 where it does not within half of
     them."""
-    size = SAME * max(np.abs(x).max(initial=0.0), 1e-300)
+    size = PERIOD_TOLERANCE * max(np.abs(x).max(initial=0.0), 1e-300)
     for p in range(1, len(x) // 2 + 1):
         if np.abs(x[p:] - x[:-p]).max() < size:
             return p
     return 0
 
 
-def _diagram(system, parameter, values, rows, spectra, samples, n, options, rng):
+def _diagram(system, parameter, values, sampled, spectra, samples, n, options, rng):
     exponents = spectra.shape[-1]
     x, count, period = (
         np.full((len(values), samples, n), np.nan),
         np.zeros(len(values), int),
         np.zeros(len(values), int),
     )
-    for i, (kept, repeats, _) in enumerate(rows):
+    for i, (kept, repeats, _) in enumerate(sampled):
         if kept is not None:
             x[i, : len(kept)], count[i], period[i] = kept, len(kept), repeats
-    escaped = np.array([kept is None for kept, *_ in rows])
-    label = {
+    escaped = np.array([kept is None for kept, *_ in sampled])
+    rows = {
         "x": ((parameter, "sample", "state"), x, "1", "state on the attractor"),
         "count": (parameter, count, "1", "samples taken"),
         "period": (parameter, period, "1", "period in samples, 0 where none was seen"),
@@ -403,47 +499,36 @@ def _diagram(system, parameter, values, rows, spectra, samples, n, options, rng)
         ),
     }
     if exponents:
-        label["lyapunov"] = (
-            (parameter, "exponent"),
-            spectra[:, 0],
-            _per(system),
-            "Lyapunov exponent",
-        )
-        label["lyapunov_error"] = (
-            (parameter, "exponent"),
-            spectra[:, 1],
-            _per(system),
-            "standard error of the exponent",
-        )
-        label["converged"] = (
-            parameter,
-            spectra[:, 2, 0] == 1.0,
-            "1",
-            "whether the exponents have settled",
-        )
-        coords["exponent"] = (
-            "exponent",
-            np.arange(1, exponents + 1),
-            "1",
-            "index of the exponent, largest first",
-        )
+        per, dims = _rate_unit(system), (parameter, "exponent")
+        settled = spectra[:, 2, 0] == 1.0
+        rows |= {
+            "lyapunov": (dims, spectra[:, 0], per, "Lyapunov exponent"),
+            "lyapunov_error": (dims, spectra[:, 1], per, "standard error of the exponent"),
+            "converged": (parameter, settled, "1", "whether the exponents have settled"),
+        }
+        coords |= _exponent_axis(exponents)
     return dataset(
-        label,
+        rows,
         coords,
         title=f"bifurcation diagram of {type(system).__name__}",
         source=SOURCE,
         seed=rng,
-        parameters=_others(system, (parameter,)) | options,
+        parameters=_fixed_parameters(system, (parameter,)) | options,
         **_note(escaped),
     )
 
 
-def _per(system):
+def _exponent_axis(exponents):
+    index = np.arange(1, exponents + 1)
+    return {"exponent": ("exponent", index, "1", "index of the exponent, largest first")}
+
+
+def _rate_unit(system):
     return "1/time unit" if isinstance(system, Flow) or system.dt != 1 else "1/step"
 
 
-def _others(system, swept):
-    """Name and parameters of a system but for those that are swept."""
+def _fixed_parameters(system, swept):
+    """Name and parameters of a system, without those that are varied."""
     return {name: value for name, value in describe_system(system).items() if name not in swept}
 
 

@@ -1,6 +1,7 @@
-"""Cholesky QR of a frame by BLAS and LAPACK. scipy's own wrappers of these three routines hold on
-to Python's interpreter, so that threads wait for each other; called through the pointers that scipy
-lends to Cython they let go of it."""
+"""Cholesky QR of a frame by BLAS and LAPACK, which releases the GIL: scipy's own wrappers of these
+three routines hold it; the pointers that scipy exports for Cython, called by ctypes, do not."""
+
+from __future__ import annotations
 
 import ctypes
 

@@ -1,33 +1,34 @@
-"""The tangent loop by machine code: what ``growth.Tangents`` does for large systems, for small ones
-and whole ensembles of them."""
+"""The tangent loop, compiled: what ``tangent_growth.Tangents`` does for large systems, for small
+ones and whole ensembles of them."""
+
+from __future__ import annotations
 
 import numpy as np
 
 from ...compiler.program import COLLAPSED, STATE_LOST, TANGENT_LOST
 from ...errors import NotFiniteError
 from ...orbits import not_finite
-from ..convergence import certainty, met
-from .tangent_growth import BLOCKS, CHECK, Growth
+from ..convergence import certainty, within
+from .tangent_growth import CHECKED_SHARE, GROWTH_RECORDS, Growth
 
-# steps in one go: inputs for all of them must fit in memory, and Ctrl-C waits for the end
-MOST = 1 << 22
+# inputs for all of them must fit in memory, and Ctrl-C waits for the end
+MAX_STEPS_PER_RUN = 1 << 22
 
 
-def machine_growth(made, systems, x, frame, drive, skip, steps, tolerance=None, workers=1):
+def compiled_growth(compiled, systems, x, frame, drive, skip, steps, tolerance=None, workers=1):
     """Growth of a frame (k, n) along the orbits of Maps of one equation from states x (m, n), over
     ``steps`` after ``skip``.
 
-    None where a direction has collapsed, whose exponent is -inf: ``Tangents`` knows how to go on
-    from there. One system gives arrays without a leading axis. Raises NotFiniteError where an orbit
-    is lost.
+    None where a direction has collapsed, whose exponent is -inf: that is for ``Tangents``. One
+    system gives arrays without a leading axis. Raises NotFiniteError where an orbit is lost.
     """
     members, (k, n) = len(systems), frame.shape
     system = systems if members > 1 else systems[0]
     frames, clock = np.tile(frame, (members, 1, 1)), np.tile(np.array([1, 0]), (members, 1))
-    start, parts, values = 0, [], made.parameters(systems)
+    start, parts, values = 0, [], compiled.parameters(systems)
     for count, every in _stretches(skip, steps, tolerance, k):
         measuring = start >= skip
-        result = made.run(
+        result = compiled.run(
             system,
             x,
             frames,
@@ -37,9 +38,9 @@ def machine_growth(made, systems, x, frame, drive, skip, steps, tolerance=None, 
             clock=clock,
             parameters=values,
             workers=workers,
-            check_every=round(1 / CHECK) if measuring and k == n else 0,
+            check_every=round(1 / CHECKED_SHARE) if measuring and k == n else 0,
         )
-        if not _sound(result, systems, start, skip + steps):
+        if not _uncollapsed(result, systems, start, skip + steps):
             return None
         start, clock[:, 1] = start + count, np.maximum(clock[:, 1] - count, 0)
         if measuring:
@@ -49,7 +50,7 @@ def machine_growth(made, systems, x, frame, drive, skip, steps, tolerance=None, 
             if (
                 tolerance is not None
                 and sum(len(p[0]) for p in parts) >= 64
-                and met(*certainty(*_joined(parts)[:2]), tolerance)
+                and within(tolerance, *certainty(*_joined(parts)[:2]))
             ):
                 break
     durations, growths, sums = _joined(parts)
@@ -62,14 +63,18 @@ def machine_growth(made, systems, x, frame, drive, skip, steps, tolerance=None, 
 
 
 def _stretches(skip, steps, tolerance, k, points=32):
-    """Runs of machine code as (steps, steps of a block): the transient, then all at once, or part
-    by part where a tolerance may end it."""
-    for done in range(0, skip, MOST):
-        yield min(MOST, skip - done), min(MOST, skip - done)
+    """Compiled runs as (steps, steps of a block): the transient, then all at once, or part by part
+    where a tolerance may end it."""
+    for done in range(0, skip, MAX_STEPS_PER_RUN):
+        yield min(MAX_STEPS_PER_RUN, skip - done), min(MAX_STEPS_PER_RUN, skip - done)
     # a QR ends each block: fewer for large frames
-    every = max(1, steps // max(64, min(BLOCKS, 8 * BLOCKS // k)))
+    every = max(1, steps // max(64, min(GROWTH_RECORDS, 8 * GROWTH_RECORDS // k)))
     whole = max(
-        1, min(steps // every if tolerance is None else steps // every // points, MOST // every)
+        1,
+        min(
+            steps // every if tolerance is None else steps // every // points,
+            MAX_STEPS_PER_RUN // every,
+        ),
     )
     done = 0
     while steps - done >= whole * every:
@@ -79,7 +84,7 @@ def _stretches(skip, steps, tolerance, k, points=32):
         yield steps - done, steps - done
 
 
-def _sound(result, systems, start, total):
+def _uncollapsed(result, systems, start, total):
     """False where a direction collapsed; NotFiniteError where a state or a tangent was lost."""
     bad = np.flatnonzero(result.status[:, 0])
     if not len(bad):

@@ -1,16 +1,25 @@
 """Covariant Lyapunov vectors: the directions that the dynamics carries into each other, and the
 angles between them."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.linalg import lapack
 
 from ...errors import ConvergenceError
 from ...labels import dataset, describe_system
 from ...runtime.threads import one_thread
-from ...runtime.validation import integer
-from ...system import Flow
+from ...runtime.validation import generator, integer, number, public
+from ...system import Flow, System
+from ...typing import ArrayLike, Drive, Rng
 from ..convergence import certainty
-from .tangent_orbit import default_transient, drive_name, rate_unit, start
+from ..drive import drive_name
+from .tangent_orbit import rate_unit, start_orbit
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 SOURCE = (
     "Ginelli et al. (2007), Phys. Rev. Lett. 99, 130601; Ginelli et al. (2013), J. Phys. A "
@@ -18,62 +27,115 @@ SOURCE = (
 )
 
 
+@public
 def covariant_vectors(
-    system,
-    x0=None,
+    system: System,
+    x0: ArrayLike | None = None,
     *,
-    duration,
-    transient=None,
-    backward=None,
-    exponents=None,
-    samples=1000,
-    stride=1,
-    drive=None,
-    dt=None,
-    memory=2.0,
-    rng=0,
-):
-    """Covariant Lyapunov vectors v_i(t): J v_i(t) is parallel to v_i(t + dt), and grows on average
-    with the exponent lambda_i.
+    drive: Drive = None,
+    duration: float,
+    transient: float | None = None,
+    backward: float | None = None,
+    dt: float | None = None,
+    exponents: int | None = None,
+    samples: int = 1000,
+    stride: int = 1,
+    memory: float = 2.0,
+    rng: Rng = 0,
+) -> Dataset:
+    """Covariant Lyapunov vectors v_i(t): J v_i(t) is parallel to v_i(t + dt).
 
-    An orthonormal frame Q goes forward, J Q_t = Q_(t+1) R_t (Ginelli et al. 2007); then triangular
-    coefficients go backward, C_t = R_t^-1 C_(t+1) D_t with D such that each column has length 1,
-    and v = Q C. ``transient`` settles the frame, ``backward`` (a further time at the end, by
-    default as long as the transient) the coefficients.
+    Each grows on average with its exponent lambda_i. An orthonormal frame Q goes forward, J Q_t =
+    Q_(t+1) R_t (Ginelli et al. 2007); then triangular coefficients go backward, C_t = R_t^-1
+    C_(t+1) D_t with D such that each column has length 1, and v = Q C. ``transient`` settles the
+    frame, ``backward`` the coefficients.
 
     Parameters
     ----------
-    system : a Map or Flow. ``x0``, ``exponents``, ``drive``, ``dt``, ``rng`` as in
-    ``lyapunov_spectrum``; all times in the system's unit.
-    transient : default a tenth of the duration.
-    samples : at most so many times, evenly spread, at which vectors are returned; ``local_growth``
-    and ``lyapunov`` use every step.
-    stride : steps between two QRs, each of which keeps a factor of exponents^2 numbers.
-    memory : gigabytes that may be taken.
+    system : Map or Flow
+        The system.
+    x0 : array_like (n,), optional
+        Start; by default ``system.initial(rng)``.
+    drive : float, array_like (steps, inputs) or callable, optional
+        Input, as in ``lyapunov_spectrum``.
+    duration : float
+        Time over which vectors are returned.
+    transient : float, optional
+        Time before that; by default a tenth of the duration, at least 100 steps.
+    backward : float, optional
+        Further time at the end; by default as long as the transient.
+    dt : float, optional
+        Runge-Kutta step of a Flow; chosen by its tangent map where none is given.
+    exponents : int, optional
+        How many vectors; by default all n.
+    samples : int, optional
+        Times, evenly spread, at which vectors are returned, at most; ``local_growth`` and
+        ``lyapunov`` use every step.
+    stride : int, optional
+        Steps between two QRs, each of which keeps a factor of exponents^2 numbers.
+    memory : float, optional
+        Gigabytes that may be allocated.
+    rng : int or Generator, optional
+        Seed.
 
-    Returns a Dataset: ``vector(time, exponent, state)`` of length 1, ``x(time, state)``,
-    ``local_growth(time, exponent)`` over the block that starts there, ``lyapunov(exponent)`` the
-    mean growth with ``lyapunov_error``; ``angle(time, exponent, other)`` and
-    ``subspace_angle(time)``, the smallest angle between a growing and a shrinking direction (NaN,
-    and said so, where either is missing), in radians from 0 to pi/2; for a Flow that runs free
-    ``neutral_angle(time)`` between the velocity and the vector whose exponent is nearest to zero;
-    ``unsettled(exponent)``, the angle between vectors of two backward passes from different ends.
+    Returns
+    -------
+    xarray.Dataset
+        vector : (time, exponent, state), 1
+            Covariant vectors, of length 1.
+        x : (time, state), 1
+            States.
+        local_growth : (time, exponent), 1/step or 1/time unit
+            Growth of the vector over the block that starts there.
+        lyapunov : (exponent,), 1/step or 1/time unit
+            Mean growth of the vector.
+        lyapunov_error : (exponent,), 1/step or 1/time unit
+            Standard error of the mean growth.
+        angle : (time, exponent, other), rad
+            Angle between two vectors, from 0 to pi/2.
+        subspace_angle : (time,), rad
+            Smallest angle between a growing and a shrinking direction; NaN, with the attribute
+            ``note``, where either is missing.
+        unsettled : (exponent,), rad
+            Angle between vectors of two backward passes from different ends.
+        neutral_angle : (time,), rad [optional]
+            For an autonomous Flow: angle between the velocity and the vector whose exponent is
+            nearest to 0.
 
-    Raises MemoryError, before it starts, for what does not fit; ConvergenceError where a direction
-    is lost for good (exponent -inf): there is no way back through such a step.
+    Raises
+    ------
+    MemoryError
+        Before it starts, for what does not fit.
+    ConvergenceError
+        Where a direction is lost for good (exponent -inf): such a step has no inverse.
+    NotFiniteError
+        Where the orbit is lost, with the step.
 
+    References
+    ----------
+    Ginelli et al. (2007), Phys. Rev. Lett. 99, 130601; Ginelli et al. (2013), J. Phys. A 46,
+    254005.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> found = covariant_vectors(dm.models.Linear(np.array([[2.0, 1.0], [0.0, 0.5]])), duration=20, transient=60)
+    >>> linear = dm.models.Linear(np.array([[2.0, 1.0], [0.0, 0.5]]))
+    >>> found = dm.covariant_vectors(linear, duration=20, transient=60)
     >>> abs(found.vector[0]).values.round(6).tolist()  # the eigenvectors (1, 0) and (-2, 3)
     [[1.0, 0.0], [0.5547, 0.83205]]
     """
-    _check(samples, stride)
-    transient = default_transient(duration, transient)
+    samples, stride = integer("samples", samples), integer("stride", stride)
+    memory = number("memory", memory, above=0)
     backward = transient if backward is None else backward
-    times = {"transient": transient, "duration": duration, "backward": backward}
     with one_thread():
-        run, (skip, *counts) = start(
-            system, x0, drive, rng, exponents=exponents, dt=dt, times=times
+        run, (skip, *counts), times = start_orbit(
+            system,
+            x0,
+            drive,
+            rng,
+            exponents=exponents,
+            dt=dt,
+            times={"transient": transient, "duration": duration, "backward": backward},
         )
         blocks, settle = (count // stride for count in counts)
         if blocks < 1:
@@ -83,16 +145,15 @@ def covariant_vectors(
             )
         every = -(-blocks // samples)
         _check_memory(run.frame.shape, blocks, settle, every, memory)
-        run.skip(skip)
+        run.advance(skip)
         states, frames, factors = _forward(run, blocks, every, stride)
-        ends = [factors_of for _, _, factors_of in run.go(settle, stride)]
-        C, unsettled = _settle(ends, run.frame.shape[0], np.random.default_rng(rng))
+        ends = [factors_of for _, _, factors_of in run.advance_blocks(settle, stride)]
+        C, unsettled = _settle(ends, run.frame.shape[0], generator(rng))
         kept, logs = _backward(C, factors, every)
-    vectors = kept @ frames
-    label, notes = _labels(run, states, vectors, logs, every, stride, unsettled)
+    rows, notes = _labels(run, states, kept @ frames, logs, every, stride, unsettled)
     when = np.arange(0, blocks, every) * stride * abs(run.stepper.dt)
     return dataset(
-        label,
+        rows,
         _coordinates(run, when),
         title=f"covariant vectors of {type(run.system).__name__}",
         source=SOURCE,
@@ -102,11 +163,6 @@ def covariant_vectors(
         | {"drive": drive_name(drive), "dt": run.stepper.dt, "stride": stride},
         **notes,
     )
-
-
-def _check(samples, stride):
-    for name, value in (("samples", samples), ("stride", stride)):
-        integer(name, value, 1)
 
 
 def _check_memory(shape, blocks, settle, every, memory):
@@ -125,7 +181,7 @@ def _forward(run, blocks, every, stride):
     """States and frames of every ``every``-th block, factors of all."""
     k = len(run.frame)
     states, frames, factors, done = [], [], np.empty((blocks, k, k)), 0
-    for x, Q, L in run.go(blocks, stride):
+    for x, Q, L in run.advance_blocks(blocks, stride):
         first = -done % every
         states.append(x[first::every].copy())
         frames.append(Q[first::every].copy())
@@ -135,8 +191,8 @@ def _forward(run, blocks, every, stride):
 
 
 def _settle(ends, k, rng):
-    """Coefficients (k, k) that have forgotten where the backward pass began, and the angle (k,) to
-    those of another beginning."""
+    """Coefficients (k, k) that no longer depend on where the backward pass began, and the angle
+    (k,) to those of another beginning."""
     both = np.concatenate([np.eye(k) + np.tril(rng.standard_normal((k, k))) for _ in range(2)])
     both /= np.linalg.norm(both, axis=1, keepdims=True)
     for L in (L for factors in reversed(ends) for L in factors[::-1]):
@@ -175,12 +231,12 @@ def _angle(cosine):
 
 
 def _labels(run, states, vectors, logs, every, stride, unsettled):
-    per, _ = rate_unit(run)
+    per, _ = rate_unit(run.system, run.stepper.dt)
     block = stride * abs(run.stepper.dt)
     durations = np.full(len(logs), block)
     values, error = logs.mean(axis=0) / block, certainty(durations, logs)[0]
     subspace, note = _between(vectors, values, error, durations.sum())
-    label = {
+    rows = {
         "vector": (("time", "exponent", "state"), vectors, "1", "covariant vector"),
         "x": (("time", "state"), states, "1", "state"),
         "local_growth": (
@@ -214,21 +270,21 @@ def _labels(run, states, vectors, logs, every, stride, unsettled):
         velocity = run.system.rule(states, None)
         velocity = velocity / np.maximum(np.linalg.norm(velocity, axis=-1, keepdims=True), 1e-300)
         neutral = vectors[:, int(np.abs(values).argmin())]
-        label["neutral_angle"] = (
+        rows["neutral_angle"] = (
             "time",
             _angle(np.vecdot(neutral, velocity)),
             "rad",
             "angle between the neutral vector and the velocity",
         )
-    return label, {"note": note} if note else {}
+    return rows, {"note": note} if note else {}
 
 
 def _between(vectors, values, error, time):
     """Smallest principal angle between the growing and the shrinking vectors, and a note where
     there is none.
 
-    An exponent counts as neutral where it cannot be told from 0: within three standard errors, or
-    within 2/time, since a neutral direction's length may change by a factor of that order.
+    An exponent counts as neutral within three standard errors of 0, or within 2/time, since the
+    length of a neutral direction may change by a factor of that order.
     """
     doubt = np.maximum(3.0 * np.where(np.isfinite(error), error, 0.0), 2.0 / time)
     up, down = values > doubt, values < -doubt
@@ -246,7 +302,12 @@ def _coordinates(run, when):
     k, n = run.frame.shape
     index = np.arange(1, k + 1)
     return {
-        "time": ("time", when, rate_unit(run)[1], "time since the transient"),
+        "time": (
+            "time",
+            when,
+            rate_unit(run.system, run.stepper.dt)[1],
+            "time since the transient",
+        ),
         "exponent": ("exponent", index, "1", "index of the vector, fastest first"),
         "other": ("other", index, "1", "index of the other vector"),
         "state": (

@@ -1,48 +1,116 @@
 """Finite-time exponents: how the growth over a window scatters about its mean."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ...labels import dataset, describe_system
 from ...orbits import whole_steps
 from ...runtime.threads import one_thread
+from ...runtime.validation import public
+from ...system import System
+from ...typing import ArrayLike, Drive, Rng
 from ..convergence import certainty
-from .tangent_orbit import default_transient, drive_name, rate_unit, start
+from ..drive import drive_name
+from .tangent_orbit import rate_unit, start_orbit
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 SOURCE = (
     "Grassberger, Badii and Politi (1988), J. Stat. Phys. 51, 135; Prasad and Ramaswamy "
     "(1999), Phys. Rev. E 60, 2761"
 )
-FEWEST = 8  # windows from which a variance is still estimated
+MIN_WINDOWS = 8  # from which a variance is still estimated
 
 
+@public
 def finite_time_exponents(
-    system, x0=None, *, duration, window, transient=None, exponents=None, drive=None, dt=None, rng=0
-):
-    """Finite-time Lyapunov exponents: the growth ln R_ii of each direction of the frame over a
-    window of time, divided by the window.
+    system: System,
+    x0: ArrayLike | None = None,
+    *,
+    drive: Drive = None,
+    duration: float,
+    window: float,
+    transient: float | None = None,
+    dt: float | None = None,
+    exponents: int | None = None,
+    rng: Rng = 0,
+) -> Dataset:
+    """Finite-time Lyapunov exponents: growth of each direction over a window, per unit of time.
 
     Their mean is the exponent, and where growth forgets its past their variance falls as 2 D /
     window (central limit; Grassberger et al. 1988). ``diffusion`` is that D, taken from windows
     that are merged 1, 2, 4 ... at a time: it is flat over ``merged_window`` once these are longer
     than the memory of the growth, and falls to 0 where the growth is bounded about its mean.
 
-    Parameters: as in ``lyapunov_spectrum``; ``window`` in the system's own unit, ``duration`` at
-    least two windows.
+    Parameters
+    ----------
+    system : Map or Flow
+        The system.
+    x0 : array_like (n,), optional
+        Start; by default ``system.initial(rng)``.
+    drive : float, array_like (steps, inputs) or callable, optional
+        Input, as in ``lyapunov_spectrum``.
+    duration : float
+        Time that is cut into windows, at least two of them.
+    window : float
+        Length of a window, in the system's unit.
+    transient : float, optional
+        Time before that; by default a tenth of the duration, at least 100 steps.
+    dt : float, optional
+        Runge-Kutta step of a Flow; chosen by its tangent map where none is given.
+    exponents : int, optional
+        How many directions; by default all n.
+    rng : int or Generator, optional
+        Seed.
 
-    Returns a Dataset: ``finite_time_exponent(sample, exponent)`` of consecutive windows,
-    ``lyapunov(exponent)`` their mean with ``lyapunov_error``, ``variance``, ``skewness`` and
-    ``excess_kurtosis`` with the standard errors that Gaussian windows would have
-    (``skewness_error``, ``kurtosis_error``; NaN where the variance is 0), ``positive_share``, and
-    ``diffusion(merged_window, exponent)`` with ``diffusion_error``.
+    Returns
+    -------
+    xarray.Dataset
+        finite_time_exponent : (sample, exponent), 1/step or 1/time unit
+            Growth over consecutive windows, by the window.
+        lyapunov : (exponent,), 1/step or 1/time unit
+            Their mean.
+        lyapunov_error : (exponent,), 1/step or 1/time unit
+            Standard error of the mean.
+        variance : (exponent,), 1/step^2 or 1/time unit^2
+            Variance over windows.
+        skewness, excess_kurtosis : (exponent,), 1
+            Higher moments over windows; NaN where the variance is 0.
+        skewness_error, kurtosis_error : (), 1
+            Standard errors that Gaussian windows would have.
+        positive_share : (exponent,), 1
+            Share of windows in which the direction grows.
+        diffusion : (merged_window, exponent), 1/step or 1/time unit
+            Half the variance times the window.
+        diffusion_error : (merged_window, exponent), 1/step or 1/time unit
+            Standard error of the diffusion.
 
+    Raises
+    ------
+    ValueError
+        For a window of less than a step, or of more than half the duration.
+    NotFiniteError
+        Where the orbit is lost, with the step.
+
+    References
+    ----------
+    Grassberger, Badii and Politi (1988), J. Stat. Phys. 51, 135; Prasad and Ramaswamy (1999), Phys.
+    Rev. E 60, 2761.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> found = finite_time_exponents(dm.models.Linear(np.diag([2.0, 0.5])), duration=100, window=10)
+    >>> linear = dm.models.Linear(np.diag([2.0, 0.5]))
+    >>> found = dm.analysis.finite_time_exponents(linear, duration=100, window=10)
     >>> found.lyapunov.values.round(4).tolist(), bool(found.variance.max() < 1e-20)
     ([0.6931, -0.6931], True)
     """
-    transient = default_transient(duration, transient)
     with one_thread():
-        run, (skip, steps) = start(
+        run, (skip, steps), times = start_orbit(
             system,
             x0,
             drive,
@@ -57,37 +125,27 @@ def finite_time_exponents(
                 f"window = {window}: must be at least one step of {run.stepper.dt} "
                 f"and at most half the duration {duration}"
             )
-        run.skip(skip)
+        run.advance(skip)
         growth = _growths(run, steps // length, length)
     window = length * abs(run.stepper.dt)
-    label, coords = _labels(growth, window, *rate_unit(run))
-    parameters = {
-        "duration": duration,
-        "transient": transient,
-        "window": window,
-        "drive": drive_name(drive),
-        "dt": run.stepper.dt,
-    }
-    notes = (
-        {"note": "directions with growth -inf were lost: their moments are NaN"}
-        if np.isneginf(growth).any()
-        else {}
-    )
+    rows, coords = _labels(growth, window, *rate_unit(run.system, run.stepper.dt))
+    parameters = times | {"window": window, "drive": drive_name(drive), "dt": run.stepper.dt}
+    note = "directions with growth -inf were lost: their moments are NaN"
     return dataset(
-        label,
+        rows,
         coords,
         title=f"finite-time exponents of {type(run.system).__name__}",
         source=SOURCE,
         seed=rng,
         parameters=describe_system(run.system) | parameters,
-        **notes,
+        **({"note": note} if np.isneginf(growth).any() else {}),
     )
 
 
 def _growths(run, windows, length):
     """Growth (windows, k) of each direction over each window."""
     parts = []
-    for _, _, factors in run.go(windows * length):
+    for _, _, factors in run.advance_blocks(windows * length):
         with np.errstate(divide="ignore"):
             parts.append(np.log(np.diagonal(factors, axis1=1, axis2=2)))
     return np.concatenate(parts).reshape(windows, length, -1).sum(axis=1)
@@ -100,7 +158,7 @@ def _labels(growth, window, per, unit):
         mean, variance = values.mean(axis=0), values.var(axis=0, ddof=1)
         third, fourth = _shape(values - mean, variance)
         error = certainty(np.full(count, window), growth)[0]
-        lengths, diffusion, spread = _diffusion(growth, window)
+        lengths, diffusion, diffusion_error = _diffusion(growth, window)
     rows = {
         "finite_time_exponent": (("sample", "exponent"), values, per, "growth over the window"),
         "lyapunov": ("exponent", mean, per, "mean growth"),
@@ -134,7 +192,7 @@ def _labels(growth, window, per, unit):
         ),
         "diffusion_error": (
             ("merged_window", "exponent"),
-            spread,
+            diffusion_error,
             per,
             "standard error of the diffusion",
         ),
@@ -160,7 +218,7 @@ def _diffusion(growth, window):
     """Half the variance times the window, (windows merged, k), for windows merged 1, 2, 4 ... at a
     time, with its standard error."""
     lengths, values, errors, width = [], [], [], 1
-    while len(growth) // width >= FEWEST or width == 1:
+    while len(growth) // width >= MIN_WINDOWS or width == 1:
         used = len(growth) // width * width
         merged = growth[:used].reshape(-1, width, growth.shape[1]).sum(axis=1)
         value = 0.5 * merged.var(axis=0, ddof=1) / (width * window)

@@ -1,5 +1,11 @@
-"""Indicators that tell chaos from order sooner than an exponent does: GALI, the volume of deviation
-vectors, and MEGNO."""
+"""Indicators that separate chaos from order sooner than an exponent does: GALI, the volume of
+deviation vectors, and MEGNO."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,52 +15,107 @@ from ...errors import ShapeError
 from ...labels import dataset, describe_system
 from ...orbits import as_map, not_finite, whole_steps
 from ...runtime.threads import cores, one_thread
-from ...runtime.validation import integer
-from ...system import Flow, as_state, as_system, check_batch
+from ...runtime.validation import generator, integer, public
+from ...system import Map, System, as_state, as_system, check_batch
+from ...typing import ArrayLike, Rng
 from .qr import random_frame
+from .tangent_orbit import rate_unit
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 GALI_SOURCE = "Skokos, Bountis and Antonopoulos (2007), Physica D 231, 30"
 MEGNO_SOURCE = (
     "Cincotta and Simo (2000), Astron. Astrophys. Suppl. 147, 205; Cincotta, Giordano "
     "and Simo (2003), Physica D 182, 151"
 )
-ROOM = 1 << 20  # numbers held at once
+MAX_FACTOR_NUMBERS = 1 << 20  # of the factors of a stretch, 8 MiB
+STEPS_PER_STRETCH = 256  # without compilation
+CONSERVED_CHECKS = 64  # times at which the conserved quantity is compared
+MAX_REGULAR_MEGNO = 2.5  # mean MEGNO below which chaos cannot be separated from order
 
 
-def gali(system, x0=None, *, duration, vectors=2, dt=None, points=500, rng=0, workers=None):
-    """Generalised alignment index GALI_k(t) = |w_1 ^ ... ^ w_k|, the volume of k deviation vectors,
-    each scaled to length 1.
+@public
+def gali(
+    system: System,
+    x0: ArrayLike | None = None,
+    *,
+    duration: float,
+    vectors: int = 2,
+    dt: float | None = None,
+    points: int = 500,
+    rng: Rng = 0,
+    workers: int | None = None,
+) -> Dataset:
+    """Generalised alignment index GALI_k(t) = |w_1 ^ ... ^ w_k|, the volume of k deviation vectors.
 
-    Chaos: it falls as exp(-[(lambda_1 - lambda_2) + ... + (lambda_1 - lambda_k)] t). Order on a
-    torus of N dimensions: it stays for k <= N (in flows) and falls as a power of t beyond. Computed
-    from the triangular factors of an orthonormal frame, in logarithms: it neither underflows nor
-    drowns in rounding at 1e-16.
+    Each vector is scaled to length 1. Chaos: it falls as exp(-[(lambda_1 - lambda_2) + ... +
+    (lambda_1 - lambda_k)] t). Order on a torus of N dimensions: it stays for k <= N (in flows) and
+    falls as a power of t beyond. Computed from the triangular factors of an orthonormal frame, in
+    logarithms: it neither underflows nor is lost in rounding at 1e-16.
 
-    Parameters: x0 (..., n), leading axes are starts, run side by side; ``duration`` in the system's
-    time; ``vectors`` k; ``dt`` the step of a Flow, chosen by its tangent map at the first start
-    where none is given; ``points`` the number of times kept; ``workers`` threads over the starts,
-    by default one a core.
+    Parameters
+    ----------
+    system : Map or Flow
+        An autonomous system.
+    x0 : array_like (..., n), optional
+        Leading axes are starts, run side by side; by default ``system.initial(rng)``.
+    duration : float
+        Time, in the system's unit.
+    vectors : int, optional
+        Number k of vectors.
+    dt : float, optional
+        Runge-Kutta step of a Flow; chosen by its tangent map at the first start where none is
+        given.
+    points : int, optional
+        Times kept.
+    rng : int or Generator, optional
+        Seed of the start and the vectors.
+    workers : int, optional
+        Threads over the starts; by default one a core.
 
-    Returns a Dataset: ``gali(time, ...)``, ``log_gali(time, ...)`` (natural; -inf where vectors
-    coincide exactly), ``lost(...)``, the time at which a start of several became infinite (its
-    values are NaN from there), inf where it did not. Raises NotFiniteError with the step where the
-    orbit (or every orbit) is lost, ShapeError, ValueError. Source: Skokos, Bountis and Antonopoulos
-    (2007), Physica D 231, 30.
+    Returns
+    -------
+    xarray.Dataset
+        gali : (time,), 1
+            The index; with starts (time, batch0, ...).
+        log_gali : (time,), 1
+            Its natural logarithm, -inf where vectors coincide exactly.
+        lost : (), step or time unit
+            Time at which a start of several became infinite, inf where it did not; the values are
+            NaN from there.
 
+    Raises
+    ------
+    NotFiniteError
+        Where the orbit, or every one of several, is lost, with the step.
+    ShapeError
+        For more vectors than states.
+    ValueError
+        For a system with inputs.
+
+    References
+    ----------
+    Skokos, Bountis and Antonopoulos (2007), Physica D 231, 30.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> round(float(gali(dm.models.Linear(np.diag([2.0, 0.5])), np.zeros(2), duration=50).log_gali[-1]) / 50, 1)
+    >>> found = dm.gali(dm.models.Linear(np.diag([2.0, 0.5])), np.zeros(2), duration=50)
+    >>> round(float(found.log_gali[-1]) / 50, 1)
     -1.4
     """
-    run = _Run(system, x0, duration, dt, points, rng, vectors, workers)
+    run = _plan(system, x0, duration, dt, points, rng, vectors)
+    deviations = _Deviations(run, workers or cores())
     # the vectors in the frame, rows of length 1
     C = np.broadcast_to(np.eye(run.k), (len(run.x), run.k, run.k))
-    log = np.zeros(len(run.x))
-    for L in run.factors():
+    log, kept = np.zeros(len(run.x)), _Samples(run.marks)
+    for L in deviations.factors():
         logs = np.empty(L.shape[:2])
         for t, step in enumerate(L):
             C = C @ step
             length = np.sqrt((C * C).sum(axis=-1))
-            # a vector that is gone: its zero on the diagonal says so
+            # a lost vector: the logarithm of its zero on the diagonal is -inf
             length = np.where(length == 0.0, 1.0, length)
             log = (
                 log
@@ -62,76 +123,123 @@ def gali(system, x0=None, *, duration, vectors=2, dt=None, points=500, rng=0, wo
                 - np.log(length).sum(axis=-1)
             )
             C, logs[t] = C / length[..., None], log
-        run.keep(logs)
-    values = np.array(run.kept)
+        kept.add(logs)
+    values = kept.array()
     variables = {
         "gali": (np.exp(values), "1", f"GALI of {run.k} vectors"),
         "log_gali": (values, "1", f"natural logarithm of GALI of {run.k} vectors"),
+        "lost": deviations.lost_row(),
     }
-    return run.report(variables, "generalised alignment index", GALI_SOURCE, {"vectors": run.k})
+    title = "generalised alignment index"
+    return _labelled(run, variables, title, GALI_SOURCE, rng, {"vectors": run.k})
 
 
-def megno(system, x0=None, *, duration, dt=None, points=500, conserved=None, rng=0, workers=None):
-    """Mean exponential growth of nearby orbits: Y(t) = 2/t int_0^t (|w|'/|w|) s ds, and its mean
-    over time.
+@public
+def megno(
+    system: System,
+    x0: ArrayLike | None = None,
+    *,
+    duration: float,
+    dt: float | None = None,
+    points: int = 500,
+    conserved: Callable | None = None,
+    rng: Rng = 0,
+    workers: int | None = None,
+) -> Dataset:
+    """MEGNO: mean exponential growth of nearby orbits, Y(t) = 2/t int_0^t (|w|'/|w|) s ds.
 
-    w is one tangent vector. Order: Y wavers about 2 and the mean tends to 2 (0 for a stable
-    isochronous motion, where w does not grow); chaos: Y grows as lambda_1 t and the mean as
+    w is one tangent vector. Order: Y oscillates about 2 and its mean over time tends to 2 (0 for a
+    stable isochronous motion, where w does not grow); chaos: Y grows as lambda_1 t and the mean as
     lambda_1 t / 2. The integral runs in logarithms, by the middle of each step (for maps Cincotta
-    et al. 2003 weigh with its end: that differs by lambda_1, or by ln(t)/t).
+    et al. 2003 weight with its end: that differs by lambda_1, or by ln(t)/t).
 
-    Parameters: x0 (..., n), leading axes are starts, run side by side: a map of hundreds is one
-    call; ``duration`` in the system's time; ``dt`` the step of a Flow, chosen by its tangent map at
-    the first start where none is given; ``points`` the number of times kept; ``conserved`` a
-    function of the states (m, n) to (m,), such as the energy, whose change tells how far the run
-    can be trusted; ``workers`` threads over the starts, by default one a core.
+    Parameters
+    ----------
+    system : Map or Flow
+        An autonomous system.
+    x0 : array_like (..., n), optional
+        Leading axes are starts, run side by side: a map of hundreds is one call; by default
+        ``system.initial(rng)``.
+    duration : float
+        Time, in the system's unit.
+    dt : float, optional
+        Runge-Kutta step of a Flow; chosen by its tangent map at the first start where none is
+        given.
+    points : int, optional
+        Times kept.
+    conserved : callable, optional
+        Function of the states (m, n) to (m,), such as the energy, whose change shows the accuracy
+        of the run.
+    rng : int or Generator, optional
+        Seed of the start and the vector.
+    workers : int, optional
+        Threads over the starts; by default one a core.
 
-    Returns a Dataset: ``megno(time, ...)``, ``mean_megno(time, ...)``, ``lyapunov(...)`` = growth
-    over time, ``lyapunov_time(...)`` = t / (2 (mean - 2)), inf where the mean ends below 2.5: times
-    longer than the run cannot be told from order; ``lost(...)``, the time at which a start of
-    several became infinite (its values are NaN from there), inf where it did not; with
-    ``conserved``, ``conserved_error(...)``, its largest relative change at 64 times of the run.
-    Raises NotFiniteError with the step where the orbit (or every orbit) is lost, ShapeError,
-    ValueError.
+    Returns
+    -------
+    xarray.Dataset
+        megno : (time,), 1
+            Y; with starts (time, batch0, ...).
+        mean_megno : (time,), 1
+            Its mean over time.
+        lyapunov : (), 1/step or 1/time unit
+            Growth of the vector over the whole time.
+        lyapunov_time : (), step or time unit
+            t / (2 (mean - 2)); inf where the mean ends below 2.5: times longer than the run cannot
+            be separated from order.
+        lost : (), step or time unit
+            Time at which a start of several became infinite, inf where it did not; the values are
+            NaN from there.
+        conserved_error : (), 1 [optional]
+            Largest relative change of ``conserved`` at 64 times of the run.
 
+    Raises
+    ------
+    NotFiniteError
+        Where the orbit, or every one of several, is lost, with the step.
+    ValueError
+        For a system with inputs.
+
+    References
+    ----------
+    Cincotta and Simo (2000), Astron. Astrophys. Suppl. 147, 205; Cincotta, Giordano and Simo
+    (2003), Physica D 182, 151.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> found = megno(dm.models.Linear(np.array([[1.0, 1.0], [0.0, 1.0]])), np.zeros(2), duration=1000)
-    >>> round(float(found.mean_megno[-1]), 1)
+    >>> shear = dm.models.Linear(np.array([[1.0, 1.0], [0.0, 1.0]]))
+    >>> round(float(dm.megno(shear, np.zeros(2), duration=1000).mean_megno[-1]), 1)
     2.0
     """
-    run = _Run(system, x0, duration, dt, points, rng, 1, workers, conserved)
+    run = _plan(system, x0, duration, dt, points, rng, 1)
+    deviations = _Deviations(run, workers or cores(), conserved)
+    kept = _Samples(run.marks)
     time, growth, weighted, summed = 0.0, *np.zeros((3, len(run.x)))
-    for L in run.factors():
+    for L in deviations.factors():
         logs = _log(L[..., 0, 0])
         times = time + run.step * np.arange(1, len(L) + 1)[:, None]
         weighted = weighted + np.cumsum(logs * (2.0 * times - run.step), axis=0)
         values = weighted / times
         sums = summed + run.step * np.cumsum(values, axis=0)
-        run.keep(np.stack((values, sums / times), axis=1))
-        growth, weighted, summed, time = (
-            growth + logs.sum(axis=0),
-            weighted[-1],
-            sums[-1],
-            times[-1, 0],
-        )
-    values = np.array(run.kept)
+        kept.add(np.stack((values, sums / times), axis=1))
+        growth = growth + logs.sum(axis=0)
+        weighted, summed, time = weighted[-1], sums[-1], times[-1, 0]
+    values = kept.array()
+    per, unit = run.units
+    growth_name = "growth of the tangent vector over the whole time"
+    lyapunov_time = _lyapunov_time(time, values[-1, 1])
     variables = {
         "megno": (values[:, 0], "1", "MEGNO"),
         "mean_megno": (values[:, 1], "1", "mean MEGNO"),
-        "lyapunov": (growth / time, run.per, "growth of the tangent vector over the whole time"),
-        "lyapunov_time": (
-            _lyapunov_time(time, values[-1, 1]),
-            run.unit,
-            "Lyapunov time from the mean MEGNO",
-        ),
+        "lyapunov": (growth / time, per, growth_name),
+        "lyapunov_time": (lyapunov_time, unit, "Lyapunov time from the mean MEGNO"),
     }
     if conserved:
-        variables["conserved_error"] = (
-            run.drift,
-            "1",
-            "largest relative change of the conserved quantity",
-        )
-    return run.report(variables, "MEGNO", MEGNO_SOURCE, {})
+        name = "largest relative change of the conserved quantity"
+        variables["conserved_error"] = (deviations.conserved_error, "1", name)
+    variables["lost"] = deviations.lost_row()
+    return _labelled(run, variables, "MEGNO", MEGNO_SOURCE, rng, {})
 
 
 def _log(values):
@@ -140,9 +248,8 @@ def _log(values):
 
 
 def _lyapunov_time(time, mean):
-    """1/lambda from mean MEGNO = 2 + lambda t/2, inf up to 2.5, where it cannot be told from
-    order."""
-    chaotic = mean > 2.5
+    """1/lambda from mean MEGNO = 2 + lambda t/2, inf up to 2.5."""
+    chaotic = mean > MAX_REGULAR_MEGNO
     return np.where(
         np.isnan(mean),
         np.nan,
@@ -150,134 +257,159 @@ def _lyapunov_time(time, mean):
     )
 
 
-class _Run:
-    """Starts, clock and the times kept of an indicator's run."""
+@dataclass(frozen=True)
+class _Plan:
+    """Starts x (m, n), their shape, the frame of tangent vectors (k, n) of all, the map, and the
+    steps that are kept."""
 
-    def __init__(self, system, x0, duration, dt, points, rng, vectors, workers, conserved=None):
-        self.system, self.rng, self.workers = as_system(system), rng, workers or cores()
-        if self.system.inputs:
-            raise ValueError(
-                f"{type(system).__name__} takes an input: indicators are known for "
-                "systems that run free"
-            )
-        generator = np.random.default_rng(rng)
-        start = self.system.initial(generator) if x0 is None else as_state(self.system, x0, "x0")
-        check_batch(self.system, start)
-        self.k, points, n = (
-            integer("vectors", vectors, 1),
-            integer("points", points, 1),
-            start.shape[-1],
-        )
-        if self.k > n:
-            raise ShapeError(
-                f"vectors = {vectors}: a state of {n} components has no more than "
-                f"{n} independent directions"
-            )
-        self.stepper = as_map(self.system, dt, start, duration=duration)
-        self.step, self.steps, self.duration = (
-            abs(self.stepper.dt),
-            whole_steps(duration, self.stepper.dt),
-            duration,
-        )
-        if self.steps < 1:
-            raise ValueError(f"duration = {duration} is less than one step of {self.stepper.dt}")
-        self.marks = np.unique(np.linspace(0, self.steps, min(points, self.steps) + 1).astype(int))[
-            1:
-        ]
-        self.times, self.dims = (
-            self.marks * self.step,
-            ("time", *(f"batch{i}" for i in range(start.ndim - 1))),
-        )
-        self.batch, self.x = start.shape[:-1], start.reshape(-1, start.shape[-1]).astype(float)
-        # the same for all starts
-        self.frame = np.tile(random_frame(self.k, start.shape[-1], generator), (len(self.x), 1, 1))
-        self.conserved, self.drift = conserved, np.zeros(len(self.x))
-        self.level = conserved(self.x) if conserved else None
-        self.lost, self.kept, self.done = np.full(len(self.x), np.inf), [], 0
-        discrete = not isinstance(self.system, Flow) and self.step == 1
-        self.unit, self.per = ("step", "1/step") if discrete else ("time unit", "1/time unit")
+    system: System
+    stepper: Map
+    x: np.ndarray
+    batch: tuple
+    frame: np.ndarray
+    duration: float
+    steps: int
+    marks: np.ndarray
 
-    def factors(self):
+    k = property(lambda self: len(self.frame))
+    step = property(lambda self: abs(self.stepper.dt))
+    units = property(lambda self: rate_unit(self.system, self.step))
+
+
+def _plan(system, x0, duration, dt, points, rng, vectors):
+    system = as_system(system)
+    if system.inputs:
+        raise ValueError(
+            f"{type(system).__name__} takes an input: indicators are defined for autonomous systems"
+        )
+    seeded = generator(rng)
+    start = system.initial(seeded) if x0 is None else as_state(system, x0, "x0")
+    check_batch(system, start)
+    k, points, n = integer("vectors", vectors), integer("points", points), start.shape[-1]
+    if k > n:
+        raise ShapeError(
+            f"vectors = {vectors}: a state of {n} components has no more than "
+            f"{n} independent directions"
+        )
+    stepper = as_map(system, dt, start, duration=duration)
+    steps = whole_steps(duration, stepper.dt)
+    if steps < 1:
+        raise ValueError(f"duration = {duration} is less than one step of {stepper.dt}")
+    marks = np.unique(np.linspace(0, steps, min(points, steps) + 1).astype(int))[1:]
+    x, frame = start.reshape(-1, n).astype(float), random_frame(k, n, seeded)
+    return _Plan(system, stepper, x, start.shape[:-1], frame, duration, steps, marks)
+
+
+@dataclass
+class _Deviations:
+    """Tangent vectors along the orbits of a plan, which starts are lost and when, and the drift of
+    a conserved quantity."""
+
+    plan: _Plan
+    workers: int
+    conserved: Callable | None = None
+    lost: np.ndarray = field(init=False)
+    conserved_error: np.ndarray = field(init=False)
+
+    def __post_init__(self):
+        self.lost = np.full(len(self.plan.x), np.inf)
+        self.conserved_error = np.zeros(len(self.plan.x))
+
+    def factors(self) -> Iterator[np.ndarray]:
         """Triangular factors of consecutive stretches, each of shape (steps, m, k, k); NaN from
         where a start is lost."""
-        made = program(self.stepper, self.x.shape[1], self.steps * len(self.x))
-        stretch = max(1, ROOM // (len(self.x) * self.k**2)) if made else 256
-        stretch = min(stretch, -(-self.steps // 64)) if self.conserved else stretch
-        for start in range(0, self.steps, stretch):
+        plan = self.plan
+        x, frames = plan.x, np.tile(plan.frame, (len(plan.x), 1, 1))
+        level: Any = self.conserved(x) if self.conserved else None
+        compiled = program(plan.stepper, x.shape[1], plan.steps * len(x))
+        stretch = STEPS_PER_STRETCH
+        if compiled:
+            stretch = max(1, MAX_FACTOR_NUMBERS // (len(x) * plan.k**2))
+        if self.conserved:
+            stretch = min(stretch, -(-plan.steps // CONSERVED_CHECKS))
+        for start in range(0, plan.steps, stretch):
+            count = min(stretch, plan.steps - start)
             with one_thread():
-                self.x, self.frame, L = advance(
-                    self.stepper,
-                    self.x,
-                    self.frame,
-                    min(stretch, self.steps - start),
-                    made,
-                    self.workers,
-                )
-            self._watch(L, start)
+                x, frames, L = advance(plan.stepper, x, frames, count, compiled, self.workers)
+            self._note_lost(L, start)
+            x[np.isfinite(self.lost)] = np.nan
             if self.conserved:
                 with np.errstate(invalid="ignore"):
-                    change = np.abs(self.conserved(self.x) - self.level) / np.where(
-                        self.level == 0.0, 1.0, np.abs(self.level)
-                    )
-                self.drift = np.maximum(self.drift, change)
+                    scale = np.where(level == 0.0, 1.0, np.abs(level))
+                    change = np.abs(self.conserved(x) - level) / scale
+                self.conserved_error = np.maximum(self.conserved_error, change)
             yield L
 
-    def _watch(self, L, start):
-        """Note which starts were lost; an error where none is left."""
-        bad = ~np.isfinite(L).all(axis=(-2, -1))
+    def _note_lost(self, L, start):
+        """Record which starts were lost; an error where none is left."""
+        bad, plan = ~np.isfinite(L).all(axis=(-2, -1)), self.plan
         if not bad.any():
             return
         first = np.where(bad.any(axis=0), bad.argmax(axis=0) + start + 1, np.inf)
-        self.lost = np.minimum(self.lost, first * self.step)
-        self.x[np.isfinite(self.lost)] = np.nan
+        self.lost = np.minimum(self.lost, first * plan.step)
         if np.isfinite(self.lost).all():
-            raise not_finite(self.stepper, round(np.max(self.lost) / self.step), self.steps)
+            raise not_finite(plan.stepper, round(np.max(self.lost) / plan.step), plan.steps)
 
-    def keep(self, values):
-        """Of the values (steps, ...) of the steps since the last call, keep those at the marks."""
-        index = (
-            self.marks[(self.marks > self.done) & (self.marks <= self.done + len(values))]
-            - self.done
-            - 1
-        )
-        self.kept += [values[i] for i in index]
+    def lost_row(self):
+        return self.lost, self.plan.units[1], "time at which the orbit became infinite"
+
+
+@dataclass
+class _Samples:
+    """Values at the steps ``marks``, counted from 1, of a sequence that comes in parts."""
+
+    marks: np.ndarray
+    kept: list = field(default_factory=list)
+    done: int = 0
+
+    def add(self, values):
+        """Keep, of the values (steps, ...) of the next steps, those at the marks."""
+        here = (self.marks > self.done) & (self.marks <= self.done + len(values))
+        self.kept += [values[i] for i in self.marks[here] - self.done - 1]
         self.done += len(values)
 
-    def report(self, variables, title, source, parameters):
-        """Dataset of entries (values, units, long_name), of shape (m,) or (time, m)."""
-        variables["lost"] = (self.lost, self.unit, "time at which the orbit became infinite")
-        shaped = {}
-        for name, (values, *rest) in variables.items():
-            dims = self.dims if np.ndim(values) == 2 else self.dims[1:]
-            shaped[name] = (dims, np.reshape(values, (*np.shape(values)[:-1], *self.batch)), *rest)
-        coords = {"time": ("time", self.times, self.unit, "time")}
-        parameters = (
-            describe_system(self.system)
-            | {"duration": self.duration, "dt": self.stepper.dt}
-            | parameters
-        )
-        return dataset(
-            shaped,
-            coords,
-            title=f"{title} of {type(self.system).__name__}",
-            source=source,
-            parameters=parameters,
-            seed=self.rng,
-        )
+    def array(self):
+        return np.array(self.kept)
 
 
-def advance(system, x, frame, steps, made=None, workers=1):
+def _labelled(run, variables, title, source, rng, parameters):
+    """Dataset of entries (values, units, long_name), of shape (m,) or (time, m)."""
+    dims, rows = ("time", *(f"batch{i}" for i in range(len(run.batch)))), {}
+    for name, (values, *label) in variables.items():
+        shape = (*np.shape(values)[:-1], *run.batch)
+        own = dims if np.ndim(values) == 2 else dims[1:]
+        rows[name] = (own, np.reshape(values, shape), *label)
+    options = {"duration": run.duration, "dt": run.stepper.dt}
+    return dataset(
+        rows,
+        {"time": ("time", run.marks * run.step, run.units[1], "time")},
+        title=f"{title} of {type(run.system).__name__}",
+        source=source,
+        parameters=describe_system(run.system) | options | parameters,
+        seed=rng,
+    )
+
+
+def advance(
+    system: Map,
+    x: np.ndarray,
+    frame: np.ndarray,
+    steps: int,
+    compiled: Any = None,
+    workers: int = 1,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """States and orthonormal frames after some steps of a Map, and the triangular factors of each
     step.
 
     x (m, n), frame (m, k, n) with tangent vectors as rows; the factors L, shape (steps, m, k, k),
     lower triangular, hold frame_before J^T = L frame_after, NaN from the step at which a start was
-    lost; that touches no other start. ``made`` is the system's program in machine code, where there
-    is one.
+    lost; that touches no other start. ``compiled`` is the compiled step, where there is one.
     """
-    if made:
+    if compiled:
         after, frames = x.copy(), frame.copy()
-        result = made.run(system, after, frames, steps, every=1, keep=("factors",), workers=workers)
+        result = compiled.run(
+            system, after, frames, steps, every=1, keep=("factors",), workers=workers
+        )
         if not (result.status[:, 0] == COLLAPSED).any():
             L = np.moveaxis(result.factors, 0, 1)
             for i in np.flatnonzero(result.status[:, 0]):
@@ -292,7 +424,7 @@ def advance(system, x, frame, steps, made=None, workers=1):
     return x, np.ascontiguousarray(np.moveaxis(rows, 0, 1)), L
 
 
-def orthonormal(rows, L):
+def orthonormal(rows: np.ndarray, L: np.ndarray) -> np.ndarray:
     """Orthonormal frame of rows (k, ..., n) by Gram and Schmidt, twice; the factor is written to L
     (..., k, k). Lost rows become 0."""
     frame = np.empty_like(rows)

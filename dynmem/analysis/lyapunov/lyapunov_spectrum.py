@@ -1,26 +1,37 @@
 """Lyapunov spectra of maps, flows and driven networks."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...compiler.program import TANGENT, program
 from ...compiler.trace import same_structure
 from ...errors import ShapeError, ShortRunWarning
-from ...labels import dataset, describe_system
+from ...labels import dataset, describe_system, differing_parameters
 from ...orbits import FlowMap, as_map, suggest_step, whole_steps
 from ...runtime.threads import cores, one_thread, over_threads, spread
-from ...runtime.validation import number
-from ...system import Flow, as_state, as_system
-from ..convergence import certainty, met
-from ..drive import example_input, read_drive
-from .compiled import machine_growth
+from ...runtime.validation import generator, number, public
+from ...system import Flow, System, as_state, as_system
+from ...typing import ArrayLike, Drive, Rng
+from ..convergence import certainty, within
+from ..drive import default_transient, drive_name, example_input, read_drive
+from .compiled import compiled_growth
 from .qr import random_frame
-from .tangent_growth import Growth, Tangents, how_many
+from .tangent_growth import Growth, Tangents, check_step, how_many
+from .tangent_orbit import rate_unit
 
-# states below which Python's own work, which threads cannot share, takes most of a step
-THREADED = 128
+if TYPE_CHECKING:
+    from xarray import Dataset
+
+THREADED_STATE_SIZE = 128  # states below which the GIL is held for most of a step
+RUNNING_POINTS = 200  # times at which the running estimate is kept
+MIN_RECORDS = 64  # of growth, before a tolerance may end the run
 TOO_SHORT = (
     "the run is too short: its halves differ by more than its fluctuations explain, or "
     "there are too few records for an error; pass a "
@@ -32,51 +43,95 @@ SOURCE = (
 )
 
 
+@public
 def lyapunov_spectrum(
-    system,
-    x0=None,
+    system: System | Sequence[System],
+    x0: ArrayLike | None = None,
     *,
-    duration,
-    transient=None,
-    exponents=None,
-    drive=None,
-    dt=None,
-    tolerance=None,
-    rng=0,
-    workers=None,
-):
-    """Lyapunov exponents, natural logarithms per unit of time: lambda_i = lim 1/T ln |growth of the
-    i-th direction|.
+    drive: Drive = None,
+    duration: float,
+    transient: float | None = None,
+    dt: float | None = None,
+    exponents: int | None = None,
+    tolerance: float | None = None,
+    rng: Rng = 0,
+    workers: int | None = None,
+) -> Dataset:
+    """Lyapunov exponents: lambda_i = lim 1/T ln |growth of the i-th direction|.
 
-    A frame of ``exponents`` directions (all n by default) goes through the tangent of the rule,
-    orthonormalised as often as its condition asks, for ``transient`` (default a tenth of duration;
-    orbit and frame both) and then for ``duration``. A Flow is integrated by Runge-Kutta with step
-    ``dt``, chosen by its tangent map where none is given; times are in the system's own unit.
+    A frame of ``exponents`` directions goes through the tangent of the rule, orthonormalised as
+    often as its condition requires, for ``transient`` (orbit and frame both) and then for
+    ``duration``. Logarithms are natural; times are in the system's own unit.
 
     Parameters
     ----------
-    system : a Map or Flow, or a list of them, returned along the dim ``model`` and run on
-        ``workers`` threads: by default one a core, and one in all for systems of less than 128
+    system : Map, Flow or list
+        A list is returned along the dim ``model``, with a coordinate for each parameter in which
+        the systems differ.
+    x0 : array_like (n,), optional
+        Start; by default ``system.initial(rng)``.
+    drive : float, array_like (steps, inputs) or callable, optional
+        Input: None (zero), standard deviation of white noise, one row a step, or a function
+        (rng, steps) -> array.
+    duration : float
+        Time over which growth is averaged.
+    transient : float, optional
+        Time before that; by default a tenth of the duration, at least 100 steps.
+    dt : float, optional
+        Runge-Kutta step of a Flow; chosen by its tangent map where none is given.
+    exponents : int, optional
+        How many; by default all n.
+    tolerance : float, optional
+        Stop once the run has settled and every standard error is below it.
+    rng : int or Generator, optional
+        Seed of the start, the frame and the noise.
+    workers : int, optional
+        Threads over a list: by default one a core, and one in all for systems of less than 128
         states, which threads would slow down.
-    x0 : start (n,); by default ``system.initial(rng)``.
-    drive : input: None (zero), a number (standard deviation of white noise), an array (steps,
-    inputs), or a function (rng, steps) -> array.
-    tolerance : stop once the run has settled and every standard error is below it.
 
-    Returns a Dataset: ``lyapunov(exponent)``, ``lyapunov_error(exponent)`` from the slow
-    fluctuations of growth, ``running(time, exponent)``, ``kaplan_yorke_dimension``,
-    ``entropy_rate`` (Pesin: the sum of the positive ones), ``sum_residual`` (their sum less the
-    mean of ln|det J|, or of the divergence; NaN, and said so, where not all exponents were asked
-    for), ``converged``. A direction that falls into the span of those before it, to rounding, has
-    the exponent -inf: a saturated unit, or a rank that is missing. A run that has not settled says
-    so in ``converged``, in the attribute ``warning``, and by a ShortRunWarning.
+    Returns
+    -------
+    xarray.Dataset
+        lyapunov : (exponent,), 1/step or 1/time unit
+            Lyapunov exponents, largest first; -inf for a direction that falls into the span of
+            those before it, to rounding (a saturated unit, or a missing rank).
+        lyapunov_error : (exponent,), 1/step or 1/time unit
+            Standard error of the exponents, from the slow fluctuations of growth.
+        running : (time, exponent), 1/step or 1/time unit
+            Running estimate of the exponents.
+        kaplan_yorke_dimension : (), 1
+            Kaplan-Yorke dimension.
+        entropy_rate : (), nats/step or nats/time unit
+            Sum of the positive exponents (Pesin).
+        sum_residual : (), 1/step or 1/time unit
+            Sum of the exponents less the mean of ln|det J|, or of the divergence; NaN where not all
+            exponents are measured.
+        converged : (), 1
+            Whether the estimate has settled; where not, the attribute ``warning`` has the reason.
 
-    Raises ShapeError, ValueError for bad input, NotFiniteError with the step where the orbit is
-    lost.
+    Raises
+    ------
+    ShapeError, ValueError
+        For wrong arguments.
+    NotFiniteError
+        Where the orbit is lost, with the step.
 
+    Warns
+    -----
+    ShortRunWarning
+        Where the run has not settled.
+
+    References
+    ----------
+    Benettin et al. (1980), Meccanica 15, 9; Geist, Parlitz and Lauterborn (1990), Prog. Theor.
+    Phys. 83, 875; Kaplan and Yorke (1979), Lect. Notes Math. 730, 204.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> result = lyapunov_spectrum(dm.models.Linear(np.diag([1.1, 0.8])), np.zeros(2), duration=100, transient=100)
-    >>> [round(float(v), 6) for v in result.lyapunov]
+    >>> linear = dm.models.Linear(np.diag([1.1, 0.8]))
+    >>> found = dm.lyapunov_spectrum(linear, np.zeros(2), duration=100, transient=100)
+    >>> [round(float(v), 6) for v in found.lyapunov]
     [0.09531, -0.223144]
     """
     found = measured_spectrum(
@@ -92,21 +147,31 @@ def lyapunov_spectrum(
         tolerance=tolerance,
     )
     if "warning" in found.attrs:
-        warnings.warn(found.attrs["warning"], ShortRunWarning, stacklevel=2)
+        warnings.warn(found.attrs["warning"], ShortRunWarning, stacklevel=3)
     return found
 
 
 def measured_spectrum(
-    system, x0, drive, rng, workers=None, *, duration, transient, exponents, dt, tolerance=None
-):
-    """What ``lyapunov_spectrum`` returns, for those who say themselves where it has not settled."""
+    system,
+    x0,
+    drive,
+    rng,
+    workers=None,
+    *,
+    duration,
+    transient,
+    exponents,
+    dt,
+    tolerance=None,
+) -> Dataset:
+    """What ``lyapunov_spectrum`` returns, without its warning."""
     whole_steps(duration, 1.0)
     options = {
         "duration": duration,
         "transient": transient,
         "exponents": exponents,
         "dt": dt,
-        "tolerance": tolerance,
+        "tolerance": None if tolerance is None else number("tolerance", tolerance, above=0),
     }
     if isinstance(system, (list, tuple)):
         return _ensemble(system, x0, drive, options, rng, workers)
@@ -115,19 +180,30 @@ def measured_spectrum(
 
 
 def _ensemble(systems, x0, drive, options, rng, workers):
-    import xarray as xr
-
     if not systems:
         raise ValueError("an empty list of systems: pass at least one")
-    systems = _alike(systems, x0, drive, options, workers)
+    systems = [as_system(system) for system in systems]
+    found = _ensemble_spectra(
+        _of_one_step(systems, x0, drive, options, workers), x0, drive, options, rng, workers
+    )
+    for name, values in differing_parameters(systems).items():
+        if name not in found.variables and name not in found.dims:
+            label = {"units": "1", "long_name": f"parameter {name}"}
+            found = found.assign_coords({name: ("model", values, label)})
+    return found
+
+
+def _ensemble_spectra(systems, x0, drive, options, rng, workers):
+    import xarray as xr
+
     own = (
         [rng] * len(systems)
         if isinstance(rng, (int, np.integer))
-        else np.random.default_rng(rng).spawn(len(systems))
+        else generator(rng).spawn(len(systems))
     )
     if (together := _together(systems, x0, drive, own, workers, **options)) is not None:
         return together
-    if workers is None and max(system.size or 0 for system in systems) < THREADED:
+    if workers is None and max(system.size or 0 for system in systems) < THREADED_STATE_SIZE:
         workers = 1
     parts = spread(
         lambda pair: _spectrum(pair[0], x0, drive, pair[1], **options),
@@ -137,10 +213,9 @@ def _ensemble(systems, x0, drive, options, rng, workers):
     return xr.concat(parts, "model", combine_attrs="drop_conflicts", join="outer")
 
 
-def _alike(systems, x0, drive, options, workers):
-    """The systems of an ensemble, with one number of exponents, and flows with one step, the
-    shortest that any of them wants."""
-    systems = [as_system(system) for system in systems]
+def _of_one_step(systems, x0, drive, options, workers):
+    """The systems of an ensemble, flows as maps of one step, the shortest that any of them
+    needs."""
     sizes = {system.size if x0 is None else np.shape(x0)[-1] for system in systems}
     if options["exponents"] is None and len(sizes) > 1:
         raise ShapeError(
@@ -160,15 +235,15 @@ def _alike(systems, x0, drive, options, workers):
     held, duration = example_input(flows[0], drive), options["duration"] * TANGENT
     if len(sizes) == 1 and same_structure(flows):
         step = suggest_step(
-            flows, x0, held, duration=duration * len(flows), workers=workers or cores()
+            flows, x0, drive=held, duration=duration * len(flows), workers=workers or cores()
         )
     else:
-        step = min(suggest_step(flow, x0, held, duration=duration) for flow in flows)
+        step = min(suggest_step(flow, x0, drive=held, duration=duration) for flow in flows)
     return [FlowMap(flow, step, order=8) for flow in flows]
 
 
 def _together(systems, x0, drive, seeds, workers, *, duration, transient, exponents, dt, tolerance):
-    """An ensemble of one equation by machine code; None where it has to go one by one."""
+    """An ensemble of one equation, compiled; None where each system has to run by itself."""
     if (
         not same_structure(systems)
         or isinstance(seeds[0], np.random.Generator)
@@ -176,51 +251,35 @@ def _together(systems, x0, drive, seeds, workers, *, duration, transient, expone
         or np.isscalar(drive)
     ):
         return None
-    first, spawned = systems[0], np.random.default_rng(seeds[0]).spawn(3)
-    skip, steps = _steps(first, duration, transient)
+    first, spawned = systems[0], generator(seeds[0]).spawn(3)
+    skip, steps, transient = _steps(first, duration, transient)
     x = np.stack(
         [
-            _again(system.initial, spawned[0]) if x0 is None else as_state(system, x0, "x0")
+            _draw_without_advancing(system.initial, spawned[0])
+            if x0 is None
+            else as_state(system, x0, "x0")
             for system in systems
         ]
     )
-    made = (
-        program(first, x.shape[-1], (skip + steps) * len(systems) * TANGENT)
-        if x.ndim == 2
-        else None
-    )
-    if made is None:
+    if x.ndim != 2:
         return None
-    k = how_many(exponents, x.shape[1])
+    n, workers = x.shape[1], workers or cores()
+    compiled = program(first, n, (skip + steps) * len(systems) * TANGENT)
+    if compiled is None:
+        return None
     inputs = read_drive(first, drive, skip + steps, spawned[1])
-    growth = machine_growth(
-        made,
-        systems,
-        x,
-        random_frame(k, x.shape[1], spawned[2]),
-        inputs,
-        skip,
-        steps,
-        tolerance,
-        workers or cores(),
-    )
+    frame = random_frame(how_many(exponents, n), n, spawned[2])
+    growth = compiled_growth(compiled, systems, x, frame, inputs, skip, steps, tolerance, workers)
     if growth is None:
         return None
-    parameters = {"duration": duration, "transient": transient, "drive": drive}
-    return _report(
-        getattr(first, "flow", first),
-        first,
-        growth,
-        x.shape[1],
-        seeds[0],
-        parameters,
-        ("model",),
-        workers or cores(),
-    )
+    parameters = {"duration": duration, "transient": transient, "drive": drive_name(drive)}
+    flow = getattr(first, "flow", first)
+    estimates = _estimates(growth, n, first.dt, workers)
+    return _labelled(flow, first.dt, growth, estimates, seeds[0], parameters, ("model",))
 
 
-def _again(draw, rng):
-    """draw(rng), after which the generator is as it was."""
+def _draw_without_advancing(draw, rng):
+    """draw(rng), with the state of the generator restored."""
     state = rng.bit_generator.state
     drawn = draw(rng)
     rng.bit_generator.state = state
@@ -228,60 +287,45 @@ def _again(draw, rng):
 
 
 def _steps(stepper, duration, transient):
-    """Steps of the transient and of the run."""
+    """Steps of the transient and of the run, and the transient."""
     steps = whole_steps(duration, stepper.dt)
-    skip = whole_steps(0.1 * duration if transient is None else transient, stepper.dt, "transient")
+    if transient is None:
+        transient = default_transient(duration, stepper.dt)
+    skip = whole_steps(transient, stepper.dt, "transient")
     if steps < 1:
         raise ValueError(f"duration = {duration} is less than one step of {stepper.dt}")
-    return skip, steps
+    return skip, steps, transient
 
 
 def _spectrum(system, x0, drive, rng, *, duration, transient, exponents, dt, tolerance):
-    seeds = np.random.default_rng(rng).spawn(3)
+    seeds = generator(rng).spawn(3)
     x = system.initial(seeds[0]) if x0 is None else as_state(system, x0, "x0")
     if x.ndim != 1:
         raise ShapeError(
             f"x0 has shape {x.shape}: pass one start of shape (n,), or a list of "
             "systems for an ensemble"
         )
-    k = how_many(exponents, len(x))
-    if tolerance is not None and not number("tolerance", tolerance) > 0:
-        raise ValueError(
-            f"tolerance = {tolerance}: must be positive, the standard error at which to stop"
-        )
+    n, k = len(x), how_many(exponents, len(x))
     stepper = as_map(system, dt, x, example_input(system, drive), duration * TANGENT)
-    skip, steps = _steps(stepper, duration, transient)
-    inputs, made = (
-        read_drive(stepper, drive, skip + steps, seeds[1]),
-        program(stepper, len(x), (skip + steps) * TANGENT),
-    )
+    skip, steps, transient = _steps(stepper, duration, transient)
+    inputs = read_drive(stepper, drive, skip + steps, seeds[1])
+    check_step(stepper, x, inputs(0))
+    compiled = program(stepper, n, (skip + steps) * TANGENT)
     growth = None
-    if made:
-        growth = machine_growth(
-            made,
-            [stepper],
-            x[None].copy(),
-            random_frame(k, len(x), deepcopy(seeds[2])),
-            inputs,
-            skip,
-            steps,
-            tolerance,
+    if compiled:
+        frame = random_frame(k, n, deepcopy(seeds[2]))
+        growth = compiled_growth(
+            compiled, [stepper], x[None].copy(), frame, inputs, skip, steps, tolerance
         )
     if growth is None:
-        growth = _measure(
-            Tangents(stepper, x, k, inputs, seeds[2], skip + steps), skip, steps, tolerance
-        )
-    return _report(
-        system,
-        stepper,
-        growth,
-        len(x),
-        rng,
-        {"duration": duration, "transient": transient, "drive": drive},
-    )
+        run = Tangents(stepper, x, k, inputs, seeds[2], skip + steps)
+        growth = _measured_growth(run, skip, steps, tolerance)
+    parameters = {"duration": duration, "transient": transient, "drive": drive_name(drive)}
+    estimates = _estimates(growth, n, stepper.dt)
+    return _labelled(system, stepper.dt, growth, estimates, rng, parameters)
 
 
-def _measure(run, skip, steps, tolerance, points=200):
+def _measured_growth(run, skip, steps, tolerance, points=RUNNING_POINTS):
     """Growth over ``steps`` after ``skip``, in up to ``points`` stretches, or until the tolerance
     is met."""
     run.advance(skip)
@@ -292,8 +336,12 @@ def _measure(run, skip, steps, tolerance, points=200):
         run.advance(skip + mark)
         times.append(run.record.time)
         sums.append(run.record.total / run.record.time)
-        enough = tolerance is not None and i >= len(marks) // 10 and len(run.record.durations) >= 64
-        if enough and met(*certainty(*run.record.arrays()), tolerance):
+        may_end = tolerance is not None and i >= len(marks) // 10
+        if (
+            may_end
+            and len(run.record.durations) >= MIN_RECORDS
+            and within(tolerance, *certainty(*run.record.arrays()))
+        ):
             break
     durations, growths = run.record.arrays()
     return Growth(
@@ -322,65 +370,89 @@ def _certainty(growth, workers):
     return error, sure
 
 
-def _report(system, stepper, growth, n, rng, parameters, batch=(), workers=1):
+@dataclass(frozen=True)
+class _Estimates:
+    """Numbers of a spectrum: exponents (..., k) with their errors, the running estimate (...,
+    times, k), and what follows from them (...)."""
+
+    values: np.ndarray
+    error: np.ndarray
+    running: np.ndarray
+    dimension: np.ndarray
+    entropy: np.ndarray
+    residual: np.ndarray
+    settled: np.ndarray
+    broken: np.ndarray  # whether the sum rule is violated
+    complete: bool  # whether all n exponents were measured
+
+
+def _estimates(growth, n, dt, workers=1):
+    """Exponents in falling order from the growth of a frame of n states over steps of dt."""
     values = np.where(growth.lost, -np.inf, growth.running[..., -1, :])
     order = np.argsort(-values, axis=-1, kind="stable")
     error, sure = _certainty(growth, workers)
     values, error = (np.take_along_axis(a, order, axis=-1) for a in (values, error))
-    running = np.take_along_axis(growth.running, order[..., None, :], axis=-1)
-    settled = sure.all(axis=-1)
     complete = values.shape[-1] == n
-    residual = (
-        growth.residual / np.maximum(growth.checked, 1) / abs(stepper.dt)
-        if complete
-        else np.full(growth.residual.shape, np.nan)
-    )
+    residual = np.full(growth.residual.shape, np.nan)
+    if complete:
+        residual = growth.residual / np.maximum(growth.checked, 1) / abs(dt)
     residual = np.where(growth.checked > 0, residual, np.nan)
-    broken = np.abs(residual) > 1e-2 * np.maximum(
-        1.0, np.where(np.isfinite(values), np.abs(values), 0.0).sum(axis=-1)
+    size = np.where(np.isfinite(values), np.abs(values), 0.0).sum(axis=-1)
+    dimensions = [kaplan_yorke(v, complete) for v in values.reshape(-1, values.shape[-1])]
+    known = complete | (values[..., -1] <= 0)
+    return _Estimates(
+        values,
+        error,
+        np.take_along_axis(growth.running, order[..., None, :], axis=-1),
+        np.reshape(dimensions, values.shape[:-1]),
+        np.where(known, np.where(values > 0, values, 0.0).sum(axis=-1), np.nan),
+        residual,
+        sure.all(axis=-1),
+        np.abs(residual) > 1e-2 * np.maximum(1.0, size),
+        complete,
     )
-    dimension = np.reshape(
-        [kaplan_yorke(v, complete) for v in values.reshape(-1, values.shape[-1])], values.shape[:-1]
-    )
-    entropy = (
-        np.where(values > 0, values, 0.0).sum(axis=-1)
-        if complete
-        else np.where(values[..., -1] <= 0, values.clip(0.0).sum(axis=-1), np.nan)
-    )
-    per = "1/step" if not isinstance(system, Flow) and stepper.dt == 1 else "1/time unit"
-    label = {
-        "lyapunov": ((*batch, "exponent"), values, per, "Lyapunov exponent"),
-        "lyapunov_error": ((*batch, "exponent"), error, per, "standard error of the exponent"),
-        "running": ((*batch, "time", "exponent"), running, per, "running estimate of the exponent"),
-        "kaplan_yorke_dimension": (batch, dimension, "1", "Kaplan-Yorke dimension"),
-        "entropy_rate": (batch, entropy, f"nats{per[1:]}", "entropy rate by Pesin's formula"),
+
+
+def _labelled(system, dt, growth, found, rng, parameters, batch=()):
+    per, unit = rate_unit(system, dt)
+    spectrum = (*batch, "exponent")
+    rows = {
+        "lyapunov": (spectrum, found.values, per, "Lyapunov exponent"),
+        "lyapunov_error": (spectrum, found.error, per, "standard error of the exponent"),
+        "running": (
+            (*batch, "time", "exponent"),
+            found.running,
+            per,
+            "running estimate of the exponent",
+        ),
+        "kaplan_yorke_dimension": (batch, found.dimension, "1", "Kaplan-Yorke dimension"),
+        "entropy_rate": (batch, found.entropy, f"nats/{unit}", "entropy rate by Pesin's formula"),
         "sum_residual": (
             batch,
-            residual,
+            found.residual,
             per,
             "sum of the exponents less the mean growth of volume",
         ),
-        "converged": (batch, settled & ~broken, "1", "whether the estimate has settled"),
-    }
-    coords = {
-        "exponent": (
-            "exponent",
-            np.arange(1, values.shape[-1] + 1),
+        "converged": (
+            batch,
+            found.settled & ~found.broken,
             "1",
-            "index of the exponent, largest first",
+            "whether the estimate has settled",
         ),
-        "time": ("time", growth.times, per[2:], "time since the transient"),
     }
-    drive = parameters["drive"]
-    parameters["drive"] = drive if drive is None or np.isscalar(drive) else type(drive).__name__
+    index = np.arange(1, found.values.shape[-1] + 1)
+    coords = {
+        "exponent": ("exponent", index, "1", "index of the exponent, largest first"),
+        "time": ("time", growth.times, unit, "time since the transient"),
+    }
     return dataset(
-        label,
+        rows,
         coords,
         title=f"Lyapunov spectrum of {type(system).__name__}",
         source=SOURCE,
         seed=rng,
-        parameters=describe_system(system) | parameters | {"dt": stepper.dt},
-        **_notes(growth, complete, broken, settled),
+        parameters=describe_system(system) | parameters | {"dt": dt},
+        **_notes(growth, found.complete, found.broken, found.settled),
     )
 
 
@@ -389,7 +461,7 @@ def _notes(growth, complete, broken, settled):
     if not complete:
         notes["note"] = (
             "sum_residual needs all exponents; dimension and entropy are NaN where "
-            "the exponents asked for do not settle them"
+            "the exponents measured do not determine them"
         )
     if broken.any():
         notes["note"] = (
@@ -406,20 +478,42 @@ def _notes(growth, complete, broken, settled):
     return notes
 
 
-def kaplan_yorke(values, complete=True):
-    """Kaplan-Yorke dimension of exponents in falling order: j + (lambda_1 + ... +
-    lambda_j)/|lambda_(j+1)|, at most their number.
+@public
+def kaplan_yorke(values: np.ndarray, complete: bool = True) -> float:
+    """Kaplan-Yorke dimension of exponents in falling order, at most their number.
 
-    NaN where the spectrum is incomplete and its sum has not yet turned negative. (Kaplan and Yorke
-    1979; Frederickson et al. 1983.)
+    j + (lambda_1 + ... + lambda_j) / |lambda_(j+1)|, j the largest number whose sum is not
+    negative.
 
-    >>> round(float(kaplan_yorke(np.array([0.9056, 0.0, -14.5723]))), 4)
+    Parameters
+    ----------
+    values : array_like (exponents,)
+        Lyapunov exponents, largest first.
+    complete : bool, optional
+        Whether these are all exponents of the system.
+
+    Returns
+    -------
+    float
+        The dimension, 1; NaN where the spectrum is incomplete and its sum has not yet turned
+        negative.
+
+    References
+    ----------
+    Kaplan and Yorke (1979), Lect. Notes Math. 730, 204; Frederickson et al. (1983), J. Differ.
+    Equ. 49, 185.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> round(dm.analysis.kaplan_yorke([0.9056, 0.0, -14.5723]), 4)
     2.0621
     """
+    values = np.asarray(values)
     sums = np.cumsum(values)
     if values[0] < 0:
         return 0.0
     if sums[-1] >= 0:
         return float(len(values)) if complete else np.nan
     j = int(np.argmax(sums < 0))
-    return j + (sums[j - 1] / abs(values[j]) if np.isfinite(values[j]) else 0.0)
+    return float(j + (sums[j - 1] / abs(values[j]) if np.isfinite(values[j]) else 0.0))

@@ -10,6 +10,8 @@ length is left once the rows before it are taken out. Rounding is amplified by t
 share.
 """
 
+from __future__ import annotations
+
 from itertools import pairwise
 
 import numpy as np
@@ -20,33 +22,33 @@ from .cholesky import cholesky_qr
 
 # squared shares above which one Cholesky factor, whose error is rounding over them, is enough, or
 # two are
-SAFE, ROUGH = 1e-6, 1e-12
+ONE_FACTOR_SHARE, TWO_FACTORS_SHARE = 1e-6, 1e-12
 # share below which one projection leaves rows too far from orthogonal: twice is enough
-REPEAT = 1e-3
-SMALL = 96  # rows up to which Householder is as fast, and exact to the last digits
-FAINT = 1e-280  # squared length of a row below which its square is too coarse a number
+REPROJECTION_SHARE = 1e-3
+HOUSEHOLDER_ROWS = 96  # rows up to which Householder is as fast, and exact to the last digits
+MIN_SQUARED_LENGTH = 1e-280  # squared length of a row below which its square is too coarse a number
 
 
 class Frame:
-    """Orthonormaliser that remembers how finely the frames of one system want to be cut."""
+    """Orthonormaliser that adapts the number of blocks to the frames of one system."""
 
     def __init__(self, rows):
-        self.rows, self.blocks, self.calm = rows, 1, 0
+        self.rows, self.blocks, self.easy_frames = rows, 1, 0
 
-    def orthonormalise(self, F):
+    def orthonormalise(self, F: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Q (k, n), the log of the growth of each row ln|L_ii| (k,), and the share |L_ii| / |F_i|
         (k,) of each row that was new.
 
         A row that lies in the span of those before it, to rounding, has growth -inf and share 0: no
         digit of it is left. Raises NotFiniteError for a frame that holds NaN or infinity.
         """
-        if self.rows <= SMALL:
+        if self.rows <= HOUSEHOLDER_ROWS:
             return _householder(F)
         edges = np.linspace(0, self.rows, self.blocks + 1).astype(int)
         Q, logs, shares, easy = np.empty_like(F), np.empty(self.rows), np.empty(self.rows), True
         for a, b in pairwise(edges):
             found = _block(F[a:b], Q[:a])
-            # huge or faint rows, or rows that are lost: the whole frame the safe way
+            # huge or tiny rows, or rows that are lost: the whole frame by Householder
             if found is None:
                 self.blocks = min(2 * self.blocks, max(1, self.rows // 64))
                 return _householder(F)
@@ -57,11 +59,11 @@ class Frame:
 
     def _adapt(self, easy):
         """More blocks where Cholesky failed; fewer after many easy frames."""
-        self.calm = self.calm + 1 if easy else 0
+        self.easy_frames = self.easy_frames + 1 if easy else 0
         if not easy:
             self.blocks = min(2 * self.blocks, max(1, self.rows // 64))
-        elif self.calm >= 200 and self.blocks > 1:
-            self.blocks, self.calm = self.blocks // 2, 0
+        elif self.easy_frames >= 200 and self.blocks > 1:
+            self.blocks, self.easy_frames = self.blocks // 2, 0
 
 
 def _block(F, before):
@@ -69,15 +71,15 @@ def _block(F, before):
     lost, to rounding too."""
     with np.errstate(over="ignore"):
         squares = np.vecdot(F, F)
-    if not (np.isfinite(squares).all() and squares.min() > FAINT):
+    if not (np.isfinite(squares).all() and squares.min() > MIN_SQUARED_LENGTH):
         return None
     if not len(before):
         return _finish(F, squares, before)
     F = F - (F @ before.T) @ before
     left = np.vecdot(F, F)
-    if left.min() <= FAINT or (left / squares).min() < (64 * np.finfo(float).eps) ** 2:
+    if left.min() <= MIN_SQUARED_LENGTH or (left / squares).min() < (64 * np.finfo(float).eps) ** 2:
         return None
-    if (left / squares).min() < REPEAT**2:
+    if (left / squares).min() < REPROJECTION_SHARE**2:
         F -= (F @ before.T) @ before
     return _finish(F, squares, before)
 
@@ -85,10 +87,10 @@ def _block(F, before):
 def _finish(F, squares, before):
     """Factor of a block with logs and shares, and whether one Cholesky factor did: else two, or
     Householder."""
-    factors = cholesky_qr(F, ROUGH)
+    factors = cholesky_qr(F, TWO_FACTORS_SHARE)
     if factors is not None:
         Q, diagonal, share = factors
-        logs, easy = np.log(diagonal), share > SAFE
+        logs, easy = np.log(diagonal), share > ONE_FACTOR_SHARE
     else:
         Q, logs, shares = _householder(F)
         easy = False
@@ -131,7 +133,7 @@ def _qr(F):
     lost.
 
     Components that are zero in every row stay exactly zero where they come last: a reflection onto
-    one would leave rounding there, which a shift register would carry on as if it were new.
+    one would leave rounding there, which a shift register would propagate.
     """
     reached = F.any(axis=0)
     if not reached.all() and reached[np.argmin(reached) :].any():
@@ -157,6 +159,6 @@ def _qr(F):
     return Q.T, logs, shares
 
 
-def random_frame(k, n, rng):
+def random_frame(k: int, n: int, rng: np.random.Generator) -> np.ndarray:
     """k random orthonormal rows of length n, the first of them the same whatever k."""
     return np.ascontiguousarray(np.linalg.qr(rng.standard_normal((k, n)).T)[0].T)

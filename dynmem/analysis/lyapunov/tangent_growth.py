@@ -1,5 +1,7 @@
 """The tangent loop: how fast the directions of a frame grow along an orbit, with a QR as often as
-the frame's condition asks."""
+the frame's condition requires."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass, field
 
@@ -8,25 +10,27 @@ import numpy as np
 from ...autodiff.jacobian import divergence, jacobian, push
 from ...errors import NotFiniteError
 from ...orbits import FlowMap, not_finite
-from ...system import check_rule
+from ...runtime.validation import is_real
+from ...system import Map, check_rule
 from .qr import Frame, random_frame
 
 # share of its length that the worst row keeps between two QRs, in large and in small frames:
 # rounding grows by its inverse
-AIM = 1e-6, 1e-4
-LEAST = 1e-8, 1e-6  # below it the steps since the last QR are done again, one by one
-FEW = 96  # rows of a small frame, whose QR costs little beside the calls
-LONGEST = 64  # steps between two QRs at the most
-FAINT = -600.0  # log of the growth since the last QR below which numbers begin to lose digits
-CHECK = 0.02  # share of the steps whose volume growth is computed too
-BLOCKS = 1024  # growth records kept; beyond twice as many, neighbours are merged
-LARGEST = 2**31  # numbers in a frame, 16 GiB
+TARGET_SHARE = 1e-6, 1e-4
+MIN_SHARE = 1e-8, 1e-6  # below it the steps since the last QR are repeated, one by one
+SMALL_FRAME_ROWS = 96  # whose QR costs little next to the calls
+MAX_QR_INTERVAL = 64  # steps
+# log of the growth since the last QR, below which digits are lost to underflow
+LOG_GROWTH_FLOOR = -600.0
+CHECKED_SHARE = 0.02  # share of the steps whose volume growth is computed too
+GROWTH_RECORDS = 1024  # kept; beyond twice as many, neighbours are merged
+MAX_FRAME_NUMBERS = 2**31  # 16 GiB
 
 
 @dataclass
 class Record:
     """Growth of each exponent over consecutive stretches of time, merged so that no more than ``2 *
-    BLOCKS`` are kept."""
+    GROWTH_RECORDS`` are kept."""
 
     durations: list = field(default_factory=list)
     growths: list = field(default_factory=list)
@@ -36,7 +40,7 @@ class Record:
     total: np.ndarray | float = 0.0
 
     def add(self, duration, growth):
-        """Put down the growth (k,) over one more stretch."""
+        """Add the growth (k,) over one more stretch."""
         self.time, self.total = self.time + duration, self.total + growth
         if self.waiting:
             self.durations[-1] += duration
@@ -45,8 +49,8 @@ class Record:
             self.durations.append(duration)
             self.growths.append(growth)
         self.waiting = (self.waiting + 1) % self.width
-        if len(self.durations) == 2 * BLOCKS and not self.waiting:
-            pairs = range(0, 2 * BLOCKS, 2)
+        if len(self.durations) == 2 * GROWTH_RECORDS and not self.waiting:
+            pairs = range(0, 2 * GROWTH_RECORDS, 2)
             self.durations = [self.durations[i] + self.durations[i + 1] for i in pairs]
             self.growths = [self.growths[i] + self.growths[i + 1] for i in pairs]
             self.width *= 2
@@ -74,7 +78,7 @@ class Growth:
 
 
 class Tangents:
-    """State, frame and clock of a run: ``advance`` carries them on; ``record`` collects growth once
+    """State and frame of a run: ``advance`` iterates them; ``record`` collects growth once
     ``measuring`` is set.
 
     A direction that is lost while measuring has the exponent -inf and leaves the frame: what would
@@ -86,21 +90,13 @@ class Tangents:
         self.frame = random_frame(k, x.shape[-1], rng)
         self.qr = Frame(k)
         self.interval, self.step, self.record = 1, 0, Record()
-        self.aim, self.least = AIM[k <= FEW], LEAST[k <= FEW]
+        self.aim, self.least = TARGET_SHARE[k <= SMALL_FRAME_ROWS], MIN_SHARE[k <= SMALL_FRAME_ROWS]
         self.measuring, self.lost = False, np.zeros(k, bool)
         self.complete = k == x.shape[-1]
         self.next_check, self.checked, self.residual = 0, 0, 0.0
-        with np.errstate(all="ignore"):
-            after = np.asarray(system.rule(x, drive(0)))
-        check_rule(system, after.shape, x)
-        if np.iscomplexobj(after):
-            raise TypeError(
-                f"the state of {type(system).__name__} is complex: make its real and "
-                "imaginary parts components of their own"
-            )
 
     def advance(self, until):
-        """Go on to the step ``until``, with as many steps between two QRs as the frame stands."""
+        """Iterate to the step ``until``, with as many steps between two QRs as rounding allows."""
         while self.step < until:
             count = min(self.interval, until - self.step) if len(self.frame) else until - self.step
             check = (
@@ -117,7 +113,7 @@ class Tangents:
             frame, logs, shares = self.qr.orthonormalise(self.frame)
             worst = shares.min()
             # too long since the last QR: again, with shorter steps
-            if (worst < self.least or logs.min() < FAINT) and count > 1:
+            if (worst < self.least or logs.min() < LOG_GROWTH_FLOOR) and count > 1:
                 self.x, self.frame, self.step = before
                 self.interval = max(1, count // 2)
                 continue
@@ -144,7 +140,7 @@ class Tangents:
                         f"{self.steps} ({self.system}): the rule has no "
                         "derivative there, or overflows"
                     )
-                # grown beyond the largest number since the last QR: share 0 sends us back
+                # overflow since the last QR: share 0 repeats these steps, one by one
                 frame = np.zeros_like(frame)
         self.x, self.frame = x, frame
         return volume if check else None
@@ -155,14 +151,14 @@ class Tangents:
         except NotFiniteError:
             if isinstance(self.system, FlowMap):  # half-way through the step
                 raise not_finite(self.system, self.step, self.steps) from None
-            return np.nan  # the frame is lost in the same step, and says so
+            return np.nan  # the frame is lost in the same step, which raises
 
     def _adapt(self, count, worst):
         """The number of steps after which the worst row should keep the share aimed at, if it goes
         on as it did."""
         worst = min(max(worst, 1e-16), 0.999)
         wanted = int(count * np.log(self.aim) / np.log(worst))
-        self.interval = int(np.clip(wanted, 1, min(LONGEST, 2 * self.interval)))
+        self.interval = int(np.clip(wanted, 1, min(MAX_QR_INTERVAL, 2 * self.interval)))
 
     def _measure(self, count, logs, volume):
         growth, kept = np.full(self.lost.size, -np.inf), logs > -np.inf
@@ -172,10 +168,22 @@ class Tangents:
             self.lost |= np.isneginf(growth)
             self.frame, self.qr = self.frame[kept], Frame(int(kept.sum()))
         if volume is not None:
-            self.next_check = self.step + int(count / CHECK)
+            self.next_check = self.step + int(count / CHECKED_SHARE)
             self.checked += count
             total = logs.sum()
             self.residual += 0.0 if np.isneginf(total) and np.isneginf(volume) else total - volume
+
+
+def check_step(system: Map, x: np.ndarray, u: np.ndarray | None) -> None:
+    """Refuse a rule that returns no state like x, or a complex one."""
+    with np.errstate(all="ignore"):
+        after = np.asarray(system.rule(x, u))
+    check_rule(system, after.shape, x)
+    if np.iscomplexobj(after):
+        raise TypeError(
+            f"the state of {type(system).__name__} is complex: make its real and "
+            "imaginary parts components of their own"
+        )
 
 
 def volume_growth(system, x, u):
@@ -189,17 +197,20 @@ def volume_growth(system, x, u):
     return float(np.linalg.slogdet(jacobian(system, x, u))[1])
 
 
-def how_many(exponents, n, meaning="the number of states"):
-    """Number of exponents asked for, all n by default. Raises ValueError for what is no whole
-    number from 1 to n, MemoryError for a frame that cannot fit."""
-    k = n if exponents is None else exponents
-    if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not 1 <= k <= n:
+def how_many(exponents: int | None, n: int, meaning: str = "the number of states") -> int:
+    """Number of exponents, all n by default. Raises ValueError for what is no whole number from 1
+    to n, MemoryError for a frame that cannot fit."""
+    if exponents is None:
+        k = n
+    elif not is_real(exponents) or not 1 <= exponents <= n or exponents != int(exponents):
         raise ValueError(
-            f"exponents = {exponents}: must be a whole number from 1 to {n}, {meaning}"
+            f"exponents = {exponents!r:.60}: must be a whole number from 1 to {n}, {meaning}"
         )
-    if k * n > LARGEST:
+    else:
+        k = int(exponents)
+    if k * n > MAX_FRAME_NUMBERS:
         raise MemoryError(
             f"a frame of {k} directions of {n} states takes {k * n / 2**27:.0f} "
             "GiB: pass exponents=k, such as 10"
         )
-    return int(k)
+    return k

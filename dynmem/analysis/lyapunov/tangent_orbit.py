@@ -1,8 +1,12 @@
-"""The passage of a state and its frame along an orbit, every factor kept: what covariant vectors
-and finite-time exponents are made from."""
+"""An orbit with its frame of tangent vectors, every factor kept: for covariant vectors and
+finite-time exponents."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -10,36 +14,42 @@ from ...autodiff.jacobian import push
 from ...compiler.program import STATE_LOST, TANGENT, program
 from ...errors import NotFiniteError, ShapeError
 from ...orbits import as_map, not_finite, whole_steps
+from ...runtime.validation import generator
 from ...system import Map, System, as_state, as_system
-from ..drive import example_input, read_drive
+from ..drive import default_transient, example_input, read_drive
 from .qr import random_frame
 from .tangent_growth import how_many
 
-CHUNK = 4096  # numbers in the frames of a chunk of blocks, at least
+CHUNK_NUMBERS = 4096 * 16  # in the frames of a chunk of blocks
+MIN_CHUNK_BLOCKS = 16
 
 
 @dataclass
 class TangentOrbit:
-    """An orbit under way: its map, state, frame (k, n) of orthonormal rows, and step; ``go``
-    carries it on."""
+    """An orbit: its map, state, frame (k, n) of orthonormal rows, and step."""
 
     system: System
     stepper: Map
     x: np.ndarray
     frame: np.ndarray
-    drive: object
-    work: float  # steps in all: machine code pays for its compilation from some number on
+    drive: Any
+    work: float  # steps in all: compilation pays from some number on
     step: int = 0
 
-    def go(self, blocks, stride=1):
-        """The next ``blocks`` blocks of ``stride`` steps, in chunks: (states, frames, factors), of
-        shapes (m, n), (m, k, n), (m, k, k).
+    def advance(self, steps: int) -> None:
+        """Iterate, and keep nothing."""
+        for _ in self.advance_blocks(steps):
+            pass
+
+    def advance_blocks(self, blocks: int, stride: int = 1) -> Iterator[tuple]:
+        """Iterate over ``blocks`` blocks of ``stride`` steps, in chunks: (states, frames, factors),
+        of shapes (m, n), (m, k, n), (m, k, k).
 
         States and frames are those at the start of each block; its factor L is lower triangular,
         frame J^T = L next frame, its diagonal not negative; 0 where a direction fell into the span
         of those before it, to rounding.
         """
-        chunk = max(16, 16 * CHUNK // self.frame.size)
+        chunk = max(MIN_CHUNK_BLOCKS, CHUNK_NUMBERS // self.frame.size)
         while blocks > 0:
             count = min(chunk, blocks)
             states, frames, factors = self._record(count, stride)
@@ -47,32 +57,35 @@ class TangentOrbit:
             yield states[:-1], frames[:-1], factors
             blocks -= count
 
-    def skip(self, steps):
-        """Go on without keeping anything."""
-        for _ in self.go(steps):
-            pass
-
     @cached_property
-    def made(self):
-        """The map as machine code, or None where numpy serves better."""
+    def compiled(self):
+        """The compiled map, or None where numpy is faster."""
         return program(self.stepper, len(self.x), self.work * TANGENT)
 
     def _record(self, blocks, stride):
         found = None
-        if self.made:
-            found = _by_machine(
-                self.made, self.stepper, self.x, self.frame, self.drive, self.step, blocks, stride
+        if self.compiled:
+            found = _compiled_blocks(
+                self.compiled,
+                self.stepper,
+                self.x,
+                self.frame,
+                self.drive,
+                self.step,
+                blocks,
+                stride,
             )
         return found or record_blocks(
             self.stepper, self.x, self.frame, self.drive, self.step, blocks, stride
         )
 
 
-def _by_machine(made, stepper, x, frame, drive, step, blocks, stride):
-    """``record_blocks`` by machine code; None where a direction is lost, which takes more care."""
+def _compiled_blocks(compiled, stepper, x, frame, drive, step, blocks, stride):
+    """``record_blocks`` by the compiled map; None where a direction is lost, which takes more
+    care."""
     x, frame = x[None].copy(), np.ascontiguousarray(frame)[None].copy()
     before = x[0].copy(), frame[0].copy()
-    result = made.run(
+    result = compiled.run(
         stepper,
         x,
         frame,
@@ -135,42 +148,41 @@ def _orthonormal(frame):
     return (Q * signs).T, L
 
 
-def start(system, x0, drive, rng, *, exponents, dt, times):
-    """A TangentOrbit at x0 and the numbers of steps in ``times``, {name: time}; the frame holds
-    ``exponents`` random directions."""
+def start_orbit(
+    system: System,
+    x0: Any,
+    drive: Any,
+    rng: Any,
+    *,
+    exponents: int | None,
+    dt: float | None,
+    times: dict,
+) -> tuple[TangentOrbit, list[int], dict]:
+    """A TangentOrbit at x0 with ``exponents`` random directions, the steps in ``times``, and those
+    times: {"duration": 1.0, "transient": None, ...}, where None is the default transient."""
     system = as_system(system)
-    seeds = np.random.default_rng(rng).spawn(3)
+    seeds = generator(rng).spawn(3)
     x = system.initial(seeds[0]) if x0 is None else as_state(system, x0, "x0")
     if x.ndim != 1:
         raise ShapeError(f"x0 has shape {x.shape}: pass one start of shape (n,)")
     n = len(x)
     k = how_many(exponents, n)
-    stepper = as_map(
-        system,
-        dt,
-        x,
-        example_input(system, drive),
-        sum(whole_steps(time, 1.0, name) for name, time in times.items()) * TANGENT,
-    )
+    span = times["duration"]
+    whole_steps(span, 1.0)
+    given = {name: 0.1 * span if time is None else time for name, time in times.items()}
+    work = sum(whole_steps(time, 1.0, name) for name, time in given.items()) * TANGENT
+    stepper = as_map(system, dt, x, example_input(system, drive), work)
+    times = {
+        name: default_transient(span, stepper.dt) if time is None else time
+        for name, time in times.items()
+    }
     counts = [whole_steps(time, stepper.dt, name) for name, time in times.items()]
     inputs = read_drive(stepper, drive, sum(counts), seeds[1])
-    return TangentOrbit(
-        system, stepper, x, random_frame(k, n, seeds[2]), inputs, sum(counts)
-    ), counts
+    frame = random_frame(k, n, seeds[2])
+    return TangentOrbit(system, stepper, x, frame, inputs, sum(counts)), counts, times
 
 
-def default_transient(duration, transient):
-    """The transient asked for, or a tenth of the duration, once that is known to be a time."""
-    whole_steps(duration, 1.0)
-    return 0.1 * duration if transient is None else transient
-
-
-def drive_name(drive):
-    """What a Dataset records of a drive."""
-    return drive if drive is None or np.isscalar(drive) else type(drive).__name__
-
-
-def rate_unit(passage):
+def rate_unit(system: System, dt: float) -> tuple[str, str]:
     """Units of an exponent and of time."""
-    per = "1/step" if isinstance(passage.system, Map) and passage.stepper.dt == 1 else "1/time unit"
+    per = "1/step" if isinstance(system, Map) and dt == 1 else "1/time unit"
     return per, per[2:]

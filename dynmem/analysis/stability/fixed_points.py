@@ -1,80 +1,144 @@
 """Fixed points and cycles: where a system stays, and whether it would come back."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from ...errors import NotFiniteError, ShapeError
-from ...labels import dataset, describe_system
+from ...labels import complex_parts, dataset, describe_system
 from ...orbits import as_map
 from ...runtime.threads import one_thread
-from ...runtime.validation import integer, number
-from ...system import Flow, as_input, as_state, as_system, check_batch
-from ..drive import example_input
+from ...runtime.validation import generator, integer, number, public
+from ...system import Flow, System, as_state, as_system, check_batch
+from ...typing import ArrayLike, Drive, Rng
+from ..drive import constant_drive
 from .newton import Equation, solve
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 SOURCE = (
     "Newton's method from many starts; Strogatz (1994), Nonlinear Dynamics and Chaos, for "
     "the classes"
 )
-FEW = 10  # states up to which a start is cheap
-WIDEST = 100.0  # factor by which the box around orbits is widened at most
-# last step, relative to 1 + |x|, from which on a start has not arrived but is on its way to
+SMALL_STATE_SIZE = 10  # states up to which a start is cheap
+STARTS_SMALL, STARTS_LARGE = 1000, 200  # starts for systems up to that size, and beyond
+MAX_BOX_FACTOR = 100.0  # by which the box around orbits is widened at most
+# last Newton step, relative to 1 + |x|, above which a start has not arrived but is on its way to
 # infinity
-RUNNING = 1e-4
-# distance, relative to that of the farthest start, beyond which it is there already
-FARTHEST = 100.0
-SAME = 1e-8  # distance, relative to 1 + |x|, below which two solutions are one
-MARGINAL = 1e-6  # exponents, relative to 1 + the largest, that cannot be told from 0
-KINDS = ("stable", "saddle", "repeller", "marginal")
+MAX_LAST_STEP = 1e-4
+MAX_DISTANCE_RATIO = 100.0  # norm over that of the farthest start, beyond which a point is lost
+SAME_POINT_DISTANCE = 1e-8  # relative to 1 + |x|, below which two solutions are one
+MARGINAL_EXPONENT = 1e-6  # relative to 1 + the largest exponent, below which one counts as 0
 
 
+@public
 def fixed_points(
-    system, *, period=1, starts=None, box=None, u=None, modulus=None, tolerance=1e-10, rng=0
-):
-    """Fixed points of a system, or all points of cycles whose length divides ``period``:
-    f^period(x) = x for a Map, f(x) = 0 for a Flow.
+    system: System,
+    *,
+    period: int = 1,
+    starts: int | ArrayLike | None = None,
+    box: tuple | None = None,
+    drive: Drive = None,
+    modulus: Any = None,
+    tolerance: float = 1e-10,
+    rng: Rng = 0,
+) -> Dataset:
+    """Fixed points of a system, or the points of all cycles whose length divides ``period``.
 
-    Damped Newton from many starts at once, on the exact Jacobian; equal solutions are merged, and
-    the images of a cycle's points belong to it. No search of this kind can prove that it found all:
-    ``unseen``, the share of starts that found a point which no other did, estimates how likely one
-    more start would find a new one (Good 1953).
+    f^period(x) = x for a Map, f(x) = 0 for a Flow, by damped Newton from many starts at once on the
+    exact Jacobian. Equal solutions are merged, and the images of a cycle's points belong to it. No
+    search of this kind can prove that it found all: ``unseen``, the share of starts that found a
+    point which no other did, estimates how likely one more start would find a new one (Good 1953).
 
     Parameters
     ----------
-    period : length of the cycles, 1 for fixed points; for a Flow pass dm.FlowMap(flow, dt) or leave
-    it at 1 (equilibria).
-    starts : how many (default 1000 for up to 10 states, else 200), or the starts themselves (m, n).
-    box : (low, high), numbers or arrays (n,), from which starts are drawn (for cycles half of them
-        are carried on by a period); by default a quarter lies on orbits of ``system.initial``, a
-        quarter in the box around these, widened by random factors of up to 100, and half in the box
-        around what these have found, made twice as wide.
-    u : input (inputs,) that is held; zero by default.
-    modulus : the period of components that live on a circle, a number or (n,), with infinity or
-    None for the others: 1 for the cat map.
-    tolerance : |f^period(x) - x| at most, relative to 1 + |x|; for a Flow the speed.
+    system : Map or Flow
+        The system.
+    period : int, optional
+        Length of the cycles, 1 for fixed points. For a Flow pass dm.FlowMap(flow, dt), or leave it
+        at 1 (equilibria).
+    starts : int or array_like (m, n), optional
+        Number of starts (by default 1000 for up to 10 states, else 200), or the starts themselves.
+    box : (low, high), optional
+        Numbers or arrays (n,), from which starts are drawn; for cycles half of them are iterated
+        over a period. By default a quarter lies on orbits of ``system.initial``, a quarter in the
+        box around these, widened by random factors of up to 100, and half in the box around what
+        these have found, made twice as wide.
+    drive : array_like (inputs,), optional
+        Input that is held; zero by default.
+    modulus : float or array_like (n,), optional
+        Period of components that live on a circle, infinity or None for the others: 1 for the cat
+        map.
+    tolerance : float, optional
+        |f^period(x) - x| at most, relative to 1 + |x|; for a Flow the speed.
+    rng : int or Generator, optional
+        Seed of the starts.
 
-    Returns a Dataset over ``point``: ``x(point, state)``, ``period`` (the least), ``cycle`` (points
-    of one cycle share it, in order), ``eigenvalue(point, mode)``: multipliers of the cycle for a
-    Map, rates for a Flow; ``exponent(point, mode)`` ln|multiplier| per unit of time, or the rate's
-    real part; ``kind`` ("stable", "saddle", "repeller", or "marginal": none grows and some neither
-    grow nor shrink), ``marginal`` whether any exponent is 0 to rounding, ``residual``, ``found``
-    (starts that ended there); ``converged`` and ``lost`` starts; ``unseen``. Where nothing is found
-    the dim ``point`` has length 0 and ``note`` says so; a continuum of fixed points is noted.
+    Returns
+    -------
+    xarray.Dataset
+        x : (point, state), 1
+            Fixed points; ``point`` has length 0, and the attribute ``note`` a sentence, where none
+            was found.
+        period : (point,), step
+            Least period.
+        cycle : (point,), 1
+            Number of the cycle; its points follow each other in order.
+        eigenvalue_real, eigenvalue_imag : (point, mode), 1 or 1/time unit
+            Multipliers of the cycle for a Map, rates for a Flow.
+        exponent : (point, mode), 1/step or 1/time unit
+            ln|multiplier| per unit of time, or the rate's real part.
+        kind : (point,), 1
+            "stable", "saddle", "repeller", or "marginal": no mode grows, some neither grow nor
+            shrink.
+        stable : (point,), 1
+            Whether every mode shrinks.
+        marginal : (point,), 1
+            Whether any exponent is 0 to rounding.
+        residual : (point,), 1
+            |f^period(x) - x|, or the speed.
+        found : (point,), 1
+            Starts that ended there.
+        converged : (), 1
+            Starts that ended at a fixed point.
+        lost : (), 1
+            The other starts.
+        unseen : (), 1
+            Share of starts that alone found their point.
 
-    Raises ValueError and ShapeError for bad input, NotFiniteError where the rule is finite at no
-    start.
+    Raises
+    ------
+    ValueError, ShapeError
+        For wrong arguments.
+    NotFiniteError
+        Where the rule is finite at no start.
 
+    Notes
+    -----
+    A continuum of fixed points is named in the attribute ``note``.
+
+    References
+    ----------
+    Strogatz (1994), Nonlinear Dynamics and Chaos, chapters 6 and 10; Good (1953), Biometrika 40,
+    237.
+
+    Examples
+    --------
     >>> import dynmem as dm
-    >>> fixed_points(dm.systems.get("henon")).x.sel(state="x").values.round(7).tolist()
+    >>> dm.fixed_points(dm.systems.get("henon")).x.sel(state="x").values.round(7).tolist()
     [-1.1313545, 0.6313545]
     """
     system = as_system(system)
-    _check(system, period, tolerance)
-    u = as_input(system, u) if u is not None else np.zeros(system.inputs) if system.inputs else None
+    period, tolerance = _checked(system, period, tolerance)
+    u = constant_drive(system, drive)
     with one_thread():
-        rounds = _starts(system, starts, box, u, period, np.random.default_rng(rng))
+        rounds = _starts(system, starts, box, u, period, generator(rng))
         x = next(rounds)
         check_batch(system, x, u)
-        equation = Equation(system, int(period), u, _modulus(modulus, x.shape[1]))
+        equation = Equation(system, period, u, _modulus(modulus, x.shape[1]))
         _check_finite(equation, x)
         solution, error, good = _search(equation, x, tolerance)
         for more in _further(rounds, solution[good]):
@@ -83,58 +147,46 @@ def fixed_points(
                 np.concatenate(pair)
                 for pair in zip((x, solution, error, good), (more, *found), strict=True)
             )
-        points, found, doubt = _whole_cycles(
-            equation, *_distinct(equation, solution[good], error[good]), tolerance
-        )
+        distinct = _distinct(equation, solution[good], error[good])
+        points, found, doubt = _whole_cycles(equation, distinct, tolerance)
         points = equation.near_zero(points)
         order, cycle, periods = _sorted(equation, points)
         points, found, doubt = points[order], found[order], doubt[order]
         values = _eigenvalues(equation, points, periods)
-    label = _labels(equation, points, values, periods, cycle, found, doubt, good)
-    coords = {
-        "point": ("point", np.arange(len(points)), "1", "fixed point"),
-        "state": (
-            "state",
-            list(system.states) or [f"x{i}" for i in range(x.shape[1])],
-            "1",
-            "component of the state",
-        ),
-        "mode": (
-            "mode",
-            np.arange(1, x.shape[1] + 1),
-            "1",
-            "index of the mode, fastest growing first",
-        ),
-    }
-    parameters = describe_system(system) | {
-        "length": int(period),
-        "starts": len(x),
-        "box": box,
-        "tolerance": tolerance,
-    }
-    note = _note(label, good)
+    rows = _rows(equation, points, values, periods, cycle, found, doubt, good)
+    note = _note(rows, good)
     return dataset(
-        label,
-        coords,
+        rows,
+        _coordinates(system, points),
         title=f"fixed points of {type(system).__name__}",
         source=SOURCE,
-        parameters=parameters,
+        parameters=describe_system(system)
+        | {"length": period, "starts": len(x), "box": box, "tolerance": tolerance},
         seed=rng,
         **({"note": note} if note else {}),
     )
 
 
-def _check(system, period, tolerance):
-    if not isinstance(period, (int, np.integer)) or isinstance(period, bool) or period < 1:
-        raise ValueError(f"period = {period!r}: must be a whole number of at least 1")
+def _coordinates(system, points):
+    count, n = points.shape
+    names = list(system.states) or [f"x{i}" for i in range(n)]
+    index = np.arange(1, n + 1)
+    return {
+        "point": ("point", np.arange(count), "1", "fixed point"),
+        "state": ("state", names, "1", "component of the state"),
+        "mode": ("mode", index, "1", "index of the mode, fastest growing first"),
+    }
+
+
+def _checked(system, period, tolerance):
+    period = integer("period", period)
     if isinstance(system, Flow) and period > 1:
         raise ValueError(
             f"period = {period} for {type(system).__name__}, a Flow: its equilibria "
             "have period 1; for cycles of the map over a "
             "time dt pass dm.FlowMap(flow, dt)"
         )
-    if not 0 < number("tolerance", tolerance) < np.inf:
-        raise ValueError(f"tolerance = {tolerance}: must be a positive number")
+    return period, number("tolerance", tolerance, above=0)
 
 
 def _check_finite(equation, x):
@@ -168,8 +220,8 @@ def _search(equation, x, tolerance):
         solution,
         error,
         good
-        & (error <= RUNNING * size)
-        & (size <= FARTHEST * (1.0 + np.linalg.norm(x, axis=1).max())),
+        & (error <= MAX_LAST_STEP * size)
+        & (size <= MAX_DISTANCE_RATIO * (1.0 + np.linalg.norm(x, axis=1).max())),
     )
 
 
@@ -183,7 +235,7 @@ def _further(rounds, points):
 
 def _starts(system, starts, box, u, period, rng):
     """Starts (m, n) in one round, those given or drawn from the box; or in two: from orbits and
-    boxes around them, and then, told what was found, from the box around that."""
+    boxes around them, and then from the box around the points found, which are sent in."""
     if starts is not None and np.ndim(starts) > 0:
         x = as_state(system, starts, "starts")
         yield x.reshape(-1, x.shape[-1])
@@ -193,12 +245,12 @@ def _starts(system, starts, box, u, period, rng):
     if box is not None:
         low, high = _box(system, box)
         inside = rng.uniform(low, high, (_count(starts, low), len(low)))
-        yield inside if period == 1 else _carried(system, inside, low, high, u, period)
+        yield inside if period == 1 else _iterated(system, inside, low, high, u, period)
         return
     states = _explored(system, u, rng)
     low, high = _around(states)
     share = -(-_count(starts, low) // 4)
-    wide = np.exp(rng.uniform(0.0, np.log(WIDEST), (share, 1)))
+    wide = np.exp(rng.uniform(0.0, np.log(MAX_BOX_FACTOR), (share, 1)))
     around = 0.5 * (low + high) + 0.5 * wide * (high - low) * rng.uniform(
         -1.0, 1.0, (share, len(low))
     )
@@ -208,11 +260,13 @@ def _starts(system, starts, box, u, period, rng):
 
 
 def _count(starts, low):
-    return int(starts) if starts else 1000 if len(low) <= FEW else 200
+    if starts:
+        return int(starts)
+    return STARTS_SMALL if len(low) <= SMALL_STATE_SIZE else STARTS_LARGE
 
 
-def _carried(system, x, low, high, u, period):
-    """Every second start carried on by a period, where that stays in the box: cycles crowd where
+def _iterated(system, x, low, high, u, period):
+    """Every second start iterated over a period, where that stays in the box: cycles crowd where
     orbits do."""
     moved = x[::2]
     with np.errstate(all="ignore"):
@@ -255,7 +309,7 @@ def _explored(system, u, rng, orbits=8, steps=300):
     x = np.array([system.initial(seed) for seed in rng.spawn(orbits)])
     check_batch(system, x, u)
     try:
-        stepper = as_map(system, None, x[0], u if u is not None else example_input(system, None))
+        stepper = as_map(system, None, x[0], u)
     except NotFiniteError:
         return x
     states = [x]
@@ -270,7 +324,7 @@ def _distinct(equation, x, error):
     """Points that differ (m, n), how many solutions fell on each, and the errors of the points."""
     points, found, doubts, reach = np.empty((0, x.shape[1])), [], [], np.empty(0)
     for value, doubt in zip(x, error, strict=True):
-        near = SAME * (1.0 + np.linalg.norm(value)) + 10.0 * min(doubt, 1e-4)
+        near = SAME_POINT_DISTANCE * (1.0 + np.linalg.norm(value)) + 10.0 * min(doubt, 1e-4)
         distance = np.linalg.norm(equation.difference(points, value), axis=1)
         if len(points) and (distance < np.maximum(near, reach)).any():
             found[int(distance.argmin())] += 1
@@ -281,11 +335,12 @@ def _distinct(equation, x, error):
     return points, np.array(found, int), np.array(doubts)
 
 
-def _whole_cycles(equation, points, found, doubt, tolerance):
+def _whole_cycles(equation, distinct, tolerance):
     """The points with their images, which belong to the same cycles, those that no start found
     counted 0."""
+    points, found, doubt = distinct
     if equation.period == 1 or not len(points):
-        return points, found, doubt
+        return distinct
     with np.errstate(all="ignore"):
         images = [points]
         for _ in range(equation.period - 1):
@@ -325,7 +380,7 @@ def _sorted(equation, points):
 def _least_period(equation, x):
     p = equation.period
     for d in range(1, p):
-        if p % d == 0 and np.linalg.norm(equation.residual(x, d)) <= SAME * (
+        if p % d == 0 and np.linalg.norm(equation.residual(x, d)) <= SAME_POINT_DISTANCE * (
             1.0 + np.linalg.norm(x)
         ):
             return d
@@ -351,7 +406,7 @@ def _exponents(system, values, periods):
         return np.log(np.abs(values)) / (periods[:, None] * abs(system.dt))
 
 
-def _labels(equation, points, values, periods, cycle, found, doubt, good):
+def _rows(equation, points, values, periods, cycle, found, doubt, good):
     system, flow = equation.system, isinstance(equation.system, Flow)
     exponents = _exponents(system, values, periods)
     grow, none = _signs(exponents, doubt)
@@ -367,7 +422,8 @@ def _labels(equation, points, values, periods, cycle, found, doubt, good):
         "x": (("point", "state"), points, "1", "fixed point"),
         "period": ("point", periods, "step", "least period"),
         "cycle": ("point", cycle, "1", "cycle that the point belongs to"),
-        "eigenvalue": (
+        **complex_parts(
+            "eigenvalue",
             ("point", "mode"),
             values,
             "1/time unit" if flow else "1",
@@ -391,23 +447,24 @@ def _labels(equation, points, values, periods, cycle, found, doubt, good):
 
 
 def _signs(exponents, doubt):
-    """Which exponents are above 0, and which cannot be told from 0, given the errors of the
+    """Which exponents are above 0, and which cannot be separated from 0, given the errors of the
     points."""
     finite = np.where(np.isfinite(exponents), np.abs(exponents), 0.0)
     limit = (
-        MARGINAL * (1.0 + finite.max(axis=1, initial=0.0, keepdims=True)) + 10.0 * doubt[:, None]
+        MARGINAL_EXPONENT * (1.0 + finite.max(axis=1, initial=0.0, keepdims=True))
+        + 10.0 * doubt[:, None]
     )
     return exponents > limit, np.abs(exponents) <= limit
 
 
-def _note(label, good):
-    points, marginal = len(label["x"][1]), label["marginal"][1]
+def _note(rows, good):
+    points, marginal = len(rows["x"][1]), rows["marginal"][1]
     if not points:
         return (
             f"none of {len(good)} starts ended at a fixed point: there may be none, or the "
             "starts lie too far; pass box or starts"
         )
-    if points > 8 and marginal.mean() > 0.5 and label["unseen"][1] > 0.1:
+    if points > 8 and marginal.mean() > 0.5 and rows["unseen"][1] > 0.1:
         return (
             "most points have a marginal mode and many starts found one of their own: the "
             "fixed points seem to form a continuum, of which "

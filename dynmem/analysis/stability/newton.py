@@ -1,6 +1,8 @@
 """Newton's method from many starts at once: the zeros of f^p(x) - x of a map, or of the velocity of
 a flow."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +10,9 @@ import numpy as np
 from ...autodiff.jacobian import push
 from ...system import Flow, System
 
-CHUNK = 1 << 21  # numbers in a batch of Jacobians
-HALVINGS = 12
-RELATIVE = 1e-10  # singular values below this share of the largest are left out of a step
+MAX_BATCH_NUMBERS = 1 << 21  # in a batch of Jacobians: 16 MiB
+MAX_HALVINGS = 12
+SINGULAR_VALUE_FLOOR = 1e-10  # relative to the largest; below it they are left out of a step
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Equation:
         return J if isinstance(self.system, Flow) else J + np.eye(x.shape[-1])
 
     def difference(self, x, y):
-        """x - y, the short way round on circles."""
+        """x - y, the shorter way on circles."""
         if self.modulus is None:
             return x - y
         with np.errstate(invalid="ignore"):
@@ -74,8 +76,7 @@ class Equation:
         return np.where(circle, np.mod(x, np.where(circle, self.modulus, 1.0)), x)
 
     def near_zero(self, x):
-        """x with components a rounding error below the modulus brought to 0, where the circle
-        closes."""
+        """x with components a rounding error below the modulus set to 0."""
         return (
             x
             if self.modulus is None
@@ -93,10 +94,10 @@ class Equation:
 def solve(equation, starts, *, iterations=60, tolerance=1e-10):
     """Newton's method with step halving from every start (m, n).
 
-    Returns x (m, n), the size of the last full step (m,), which tells the error, and converged
+    Returns x (m, n), the size of the last full step (m,), an estimate of the error, and converged
     (m,).
     """
-    count = max(1, CHUNK // starts.shape[1] ** 2)
+    count = max(1, MAX_BATCH_NUMBERS // starts.shape[1] ** 2)
     with np.errstate(all="ignore"):
         parts = [
             _solve(equation, starts[i : i + count], iterations, tolerance)
@@ -116,20 +117,20 @@ def _solve(equation, x, iterations, tolerance):
         if not len(active):
             break
         near = np.linalg.norm(g, axis=1) <= equation.allowed(x[active], tolerance)
-        x[active], last[active], moved = _advance(equation, x[active], g, J)
+        x[active], last[active], moved = _damped_step(equation, x[active], g, J)
         polish[active[near]] -= 1
         active = active[moved & (polish[active] > 0)]
     g = np.linalg.norm(equation.residual(x), axis=1)
     return x, last, g <= equation.allowed(x, tolerance)
 
 
-def _advance(equation, x, g, J):
+def _damped_step(equation, x, g, J):
     """States after a Newton step that is halved until |g| falls, the sizes of the full steps, and
-    whether any part of it helped."""
+    whether |g| fell at all."""
     step = newton_step(J, g)
     before, moved = np.linalg.norm(g, axis=1), np.zeros(len(x), bool)
     new, waiting = x.copy(), np.arange(len(x))
-    for halving in range(HALVINGS + 1):
+    for halving in range(MAX_HALVINGS + 1):
         share = 0.5**halving
         trial = equation.wrapped(x[waiting] + share * step[waiting])
         after = np.linalg.norm(equation.residual(trial), axis=1)
@@ -150,10 +151,10 @@ def newton_step(J, g):
     except np.linalg.LinAlgError:
         step = np.full_like(g, np.nan)
     size = np.linalg.norm(J, axis=(-2, -1)) * np.linalg.norm(step, axis=-1)
-    poor = ~(size * RELATIVE <= np.linalg.norm(g, axis=-1))
+    poor = ~(size * SINGULAR_VALUE_FLOOR <= np.linalg.norm(g, axis=-1))
     if poor.any():
         U, s, V = np.linalg.svd(J[poor])
-        kept = s > RELATIVE * s[:, :1]
+        kept = s > SINGULAR_VALUE_FLOOR * s[:, :1]
         along = np.where(kept, np.einsum("mji,mj->mi", U, g[poor]) / np.where(kept, s, 1.0), 0.0)
         step[poor] = -np.einsum("mij,mi->mj", V, along)
     return step

@@ -1,13 +1,22 @@
 """Spectra of matrices and linearised systems: eigenvalues, singular values, and how far from
 normal."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ...errors import ShapeError
-from ...labels import dataset
+from ...labels import complex_parts, dataset
 from ...linear import LinearSystem, linearize
 from ...runtime.threads import one_thread
-from ...system import Flow, System
+from ...runtime.validation import integer, public
+from ...system import System
+from ...typing import ArrayLike
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 SOURCE = (
     "Trefethen and Embree (2005), Spectra and Pseudospectra; Henrici (1962) for the "
@@ -15,52 +24,197 @@ SOURCE = (
 )
 
 
-def spectral_radius(system_or_matrix, x=None) -> float:
-    """Largest modulus of an eigenvalue: of a square matrix, a LinearSystem, or a system's Jacobian
-    at x (0 by default).
+@public
+def spectral_radius(
+    system: System | LinearSystem | ArrayLike,
+    x: ArrayLike | None = None,
+    u: ArrayLike | None = None,
+) -> float:
+    """Largest modulus of an eigenvalue of a matrix, or of the Jacobian of a Map.
 
-    Raises ShapeError for a matrix that is not square, NotFiniteError for NaN.
+    A Map contracts near a fixed point where it is below 1; a Flow does where its
+    ``spectral_abscissa`` is below 0.
 
-    >>> spectral_radius(np.diag([0.5, -0.9]))
+    Parameters
+    ----------
+    system : Map, LinearSystem or array_like (n, n)
+        The system, or a square matrix.
+    x : array_like (n,), optional
+        State at which the Jacobian of a Map is taken; zero by default.
+    u : array_like (inputs,), optional
+        Input there; zero by default.
+
+    Returns
+    -------
+    float
+        max |lambda_i|, 1.
+
+    Raises
+    ------
+    TypeError
+        For a Flow, or a LinearSystem in continuous time.
+    ShapeError
+        For a matrix that is not square, or a state of another size.
+    NotFiniteError
+        For a matrix that holds NaN or infinity.
+
+    References
+    ----------
+    Trefethen and Embree (2005), Spectra and Pseudospectra, section 14.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.spectral_radius(np.diag([0.5, -0.9]))
     0.9
     """
-    return _linear(system_or_matrix, x)[0].spectral_radius
+    linear = _linear(system, x, u)
+    if linear.dt is None:
+        raise TypeError(
+            f"{type(system).__name__} is continuous in time, where stability depends on the "
+            "largest real part: use dm.spectral_abscissa"
+        )
+    return linear.spectral_radius
 
 
-def spectrum(system_or_matrix, x=None, *, lags=200):
-    """Spectrum of a matrix, a LinearSystem, or a system's Jacobian at x (0 by default), with its
-    transient growth.
+@public
+def spectral_abscissa(
+    system: System | LinearSystem | ArrayLike,
+    x: ArrayLike | None = None,
+    u: ArrayLike | None = None,
+) -> float:
+    """Largest real part of an eigenvalue of a matrix, or of the Jacobian of a Flow.
 
-    Returns a Dataset: ``eigenvalue(mode)`` (complex), ``singular_value(mode)``,
-    ``spectral_radius``, ``spectral_norm``, ``departure_from_normality`` sqrt(|A|_F^2 - sum
-    |lambda|^2) (Henrici), ``power_norm(lag)`` = |A^lag|_2 (for a Flow |exp(A lag)|_2),
-    ``transient_growth`` its maximum, and ``kreiss_constant`` sup (|z| - 1)|(z - A)^-1| over |z| > 1
-    (for a Flow Re z |(z - A)^-1| over Re z > 0), which is at most the transient growth and at least
-    1/(e n) of it; infinite for unstable systems.
+    Perturbations of a Flow near an equilibrium decay where it is below 0.
 
-    >>> nonnormal = spectrum(np.array([[0.5, 10.0], [0.0, 0.5]]))
+    Parameters
+    ----------
+    system : Flow, LinearSystem or array_like (n, n)
+        The system, or a square matrix.
+    x : array_like (n,), optional
+        State at which the Jacobian of a Flow is taken; zero by default.
+    u : array_like (inputs,), optional
+        Input there; zero by default.
+
+    Returns
+    -------
+    float
+        max Re lambda_i, 1/time unit.
+
+    Raises
+    ------
+    TypeError
+        For a Map, or a LinearSystem in discrete time.
+    ShapeError
+        For a matrix that is not square, or a state of another size.
+    NotFiniteError
+        For a matrix that holds NaN or infinity.
+
+    References
+    ----------
+    Trefethen and Embree (2005), Spectra and Pseudospectra, section 14.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> round(dm.spectral_abscissa(dm.systems.get("lorenz63"), [0.0, 0.0, 0.0]), 4)
+    11.8277
+    """
+    linear = _linear(system, x, u)
+    if linear.dt is not None and isinstance(system, (System, LinearSystem)):
+        raise TypeError(
+            f"{type(system).__name__} is discrete in time, where stability depends on the "
+            "largest modulus: use dm.spectral_radius"
+        )
+    return float(linear.eigenvalues.real.max())
+
+
+@public
+def spectrum(
+    system: System | LinearSystem | ArrayLike,
+    x: ArrayLike | None = None,
+    u: ArrayLike | None = None,
+    *,
+    lags: int = 200,
+) -> Dataset:
+    """Eigenvalues, singular values and transient growth of a matrix or of a system's Jacobian.
+
+    A = V diag(lambda) V^-1 = U diag(sigma) W^T. A is normal where Henrici's departure
+    sqrt(|A|_F^2 - sum |lambda_i|^2) is 0; else |A^lag| may grow before it decays, by at least the
+    Kreiss constant sup (|z| - 1)|(z - A)^-1| over |z| > 1 (for a Flow sup Re z |(z - A)^-1| over
+    Re z > 0) and by at most e n times that.
+
+    Parameters
+    ----------
+    system : Map, Flow, LinearSystem or array_like (n, n)
+        The system, or a square matrix (discrete time).
+    x : array_like (n,), optional
+        State at which the Jacobian is taken; zero by default.
+    u : array_like (inputs,), optional
+        Input there; zero by default.
+    lags : int, optional
+        Largest lag of ``power_norm``, in steps or units of time.
+
+    Returns
+    -------
+    xarray.Dataset
+        eigenvalue_real, eigenvalue_imag : (mode,), 1 or 1/time unit
+            Eigenvalues, largest modulus first (for a Flow largest real part first).
+        singular_value : (mode,), 1 or 1/time unit
+            Singular values, largest first.
+        spectral_radius : (), 1 or 1/time unit
+            Largest modulus of an eigenvalue.
+        spectral_abscissa : (), 1/time unit [optional]
+            Largest real part of an eigenvalue, for a Flow.
+        spectral_norm : (), 1 or 1/time unit
+            Largest singular value.
+        departure_from_normality : (), 1 or 1/time unit
+            Henrici's departure.
+        power_norm : (lag,), 1
+            |A^lag|_2, for a Flow |exp(A lag)|_2.
+        transient_growth : (), 1
+            Largest of these.
+        kreiss_constant : (), 1
+            Kreiss constant; infinite for unstable systems.
+
+    Raises
+    ------
+    ShapeError
+        For a matrix that is not square, or a system without named states and no x.
+    NotFiniteError
+        For a matrix that holds NaN or infinity.
+
+    References
+    ----------
+    Trefethen and Embree (2005), Spectra and Pseudospectra, sections 14 and 18; Henrici (1962),
+    Numer. Math. 4, 24; Kreiss (1962), BIT 2, 153.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> nonnormal = dm.spectrum(np.array([[0.5, 10.0], [0.0, 0.5]]))
     >>> float(nonnormal.spectral_radius), round(float(nonnormal.transient_growth), 2)
     (0.5, 10.02)
     """
-    if lags != int(lags) or lags < 0:
-        raise ValueError(f"lags = {lags}: must be a whole number of at least 0")
-    linear, flow = _linear(system_or_matrix, x)
-    A, n = linear.A, len(linear.A)
+    lags = integer("lags", lags, 0)
+    linear = _linear(system, x, u)
+    A, flow = linear.A, linear.dt is None
     with one_thread():
-        values, singular, norms = (
-            linear.eigenvalues,
-            np.linalg.svd(A, compute_uv=False),
-            _power_norms(A, lags, flow),
-        )
+        values = linear.eigenvalues
+        singular = np.linalg.svd(A, compute_uv=False)
+        norms = _power_norms(A, lags, flow)
         kreiss = kreiss_constant(A, continuous=flow)
-    unit, size = "1/time unit" if flow else "1", singular[0] or 1.0
-    departure = size * np.sqrt(
-        max(0.0, ((singular / size) ** 2).sum() - (np.abs(values / size) ** 2).sum())
+    unit = "1/time unit" if flow else "1"
+    scale = singular[0] or 1.0
+    departure = scale * np.sqrt(
+        max(0.0, ((singular / scale) ** 2).sum() - (np.abs(values / scale) ** 2).sum())
     )
+    abscissa = {"spectral_abscissa": ((), values.real.max(), unit, "spectral abscissa")}
     variables = {
-        "eigenvalue": ("mode", values, unit, "eigenvalue"),
+        **complex_parts("eigenvalue", "mode", values, unit, "eigenvalue"),
         "singular_value": ("mode", singular, unit, "singular value"),
         "spectral_radius": ((), linear.spectral_radius, unit, "spectral radius"),
+        **(abscissa if flow else {}),
         "spectral_norm": ((), singular[0], unit, "largest singular value"),
         "departure_from_normality": ((), departure, unit, "Henrici's departure"),
         "power_norm": ("lag", norms, "1", "norm of the propagator over the lag"),
@@ -68,15 +222,19 @@ def spectrum(system_or_matrix, x=None, *, lags=200):
         "kreiss_constant": ((), kreiss, "1", "Kreiss constant"),
     }
     coords = {
-        "mode": ("mode", np.arange(1, n + 1), "1", "index of the mode, slowest first"),
+        "mode": ("mode", np.arange(1, len(A) + 1), "1", "index of the mode, slowest first"),
         "lag": ("lag", np.arange(lags + 1), "time unit" if flow else "step", "lag"),
     }
     return dataset(
-        variables, coords, title="spectrum", source=SOURCE, parameters={"n": n, "continuous": flow}
+        variables,
+        coords,
+        title="spectrum",
+        source=SOURCE,
+        parameters={"n": len(A), "continuous": flow},
     )
 
 
-def kreiss_constant(A, *, continuous=False, points=48) -> float:
+def kreiss_constant(A: np.ndarray, *, continuous: bool = False, points: int = 48) -> float:
     """Kreiss constant of a matrix: sup (|z| - 1) |(z - A)^-1|_2 over |z| > 1, or sup Re z |(z -
     A)^-1|_2 over Re z > 0.
 
@@ -153,15 +311,15 @@ def _power_norms(A, lags, flow):
     return out
 
 
-def _linear(thing, x):
-    """A LinearSystem and whether time is continuous, from a matrix, a LinearSystem, or a system at
-    x."""
+def _linear(thing, x, u):
+    """A LinearSystem from a matrix, a LinearSystem, or a system at x and u."""
     if isinstance(thing, System):
         if x is None and thing.size is None:
             raise ShapeError(
                 f"{type(thing).__name__} names no states: pass x, the state at which "
                 "its Jacobian is taken"
             )
-        return linearize(thing, np.zeros(thing.size) if x is None else x), isinstance(thing, Flow)
-    linear = thing if isinstance(thing, LinearSystem) else LinearSystem(thing, dt=1.0)
-    return linear, linear.dt is None
+        return linearize(thing, np.zeros(thing.size) if x is None else x, u)
+    if x is not None or u is not None:
+        raise TypeError("x and u belong to a system, and a matrix was given: leave them out")
+    return thing if isinstance(thing, LinearSystem) else LinearSystem(thing, dt=1.0)

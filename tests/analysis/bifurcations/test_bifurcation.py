@@ -189,7 +189,7 @@ def test_a_flow_map_and_a_held_input():
         "damping",
         [0.3, 0.5],
         x0=[0.5, 0.0],
-        u=[0.2],
+        drive=[0.2],
         transient=100,
         samples=3,
     )

@@ -33,7 +33,7 @@ def test_a_linear_response_is_exact():
     assert unstable.lyapunov.item() == pytest.approx(np.log(1.01), abs=1e-12) and not bool(
         unstable.synchronises
     )
-    # x does not hear y: its own exponent
+    # x does not depend on y: its own exponent
     chaotic = conditional_exponents(Coupled(), [0.3, 0.0], responding="x", duration=2000)
     assert chaotic.lyapunov.item() == pytest.approx(0.4945, abs=0.03)
 
@@ -154,3 +154,12 @@ def test_errors():
         echo_state(dm.models.Tanh.random(3, 1), duration=10, replicas=1)
     with pytest.raises(dm.errors.NotFiniteError):
         conditional_exponents(Henon(3.0), [0.1, 0.1], responding="y", duration=100)
+
+
+def test_one_component_by_name_or_index():
+    by_name, by_index = (
+        conditional_exponents(dm.systems.get("henon"), responding=one, duration=50)
+        for one in ("y", 1)
+    )
+    np.testing.assert_array_equal(by_name.lyapunov, by_index.lyapunov)
+    assert '"responding": "1"' in by_index.attrs["parameters"]

@@ -85,19 +85,21 @@ def test_the_neutral_vector_of_lorenz_is_its_velocity():
     assert float(found.subspace_angle.min()) > 0.0 and float(found.unsettled.max()) < 1e-4
 
 
-def test_stride_and_machine_code_change_nothing():
-    """Vectors do not depend on how often the frame was made orthonormal, nor on who did it."""
-    from dynmem.analysis.lyapunov.tangent_orbit import record_blocks, start
+def test_stride_and_compilation_change_nothing():
+    """Vectors do not depend on how often the frame was made orthonormal, nor on the engine."""
+    from dynmem.analysis.lyapunov.tangent_orbit import record_blocks, start_orbit
 
     every = dm.covariant_vectors(Henon(), [0.1, 0.1], duration=60, transient=60)
     third = dm.covariant_vectors(Henon(), [0.1, 0.1], duration=60, transient=60, stride=3)
     np.testing.assert_allclose(
         np.abs(np.vecdot(every.vector.values[::3], third.vector.values)), 1.0, atol=1e-9
     )
-    run, _ = start(Henon(), [0.1, 0.1], None, 0, exponents=None, dt=None, times={"duration": 1e7})
+    run, *_ = start_orbit(
+        Henon(), [0.1, 0.1], None, 0, exponents=None, dt=None, times={"duration": 1e7}
+    )
     states, frames, factors = record_blocks(run.stepper, run.x, run.frame, run.drive, 0, 20, 2)
-    machine = next(run.go(20, 2))
-    for slow, fast in zip((states[:-1], frames[:-1], factors), machine, strict=True):
+    compiled = next(run.advance_blocks(20, 2))
+    for slow, fast in zip((states[:-1], frames[:-1], factors), compiled, strict=True):
         np.testing.assert_allclose(slow, fast, atol=1e-10)
 
 
@@ -109,7 +111,7 @@ def test_a_driven_network():
     assert "neutral_angle" not in found
 
 
-def test_what_cannot_be_told_is_said():
+def test_notes_where_no_direction_grows_or_shrinks():
     found = dm.covariant_vectors(dm.models.Linear(np.diag([0.5, 0.2])), duration=20, transient=20)
     assert np.isnan(found.subspace_angle).all() and "growing" in found.attrs["note"]
 

@@ -126,7 +126,7 @@ def test_gali_of_the_standard_map():
     assert (found.gali[10:, 1] > 1.0 / found.time[10:]).all()
 
 
-def test_gali_tells_the_dimension_of_the_torus():
+def test_gali_shows_the_dimension_of_the_torus():
     """Skokos, Bountis and Antonopoulos (2007): on a torus of N = 2 dimensions GALI_2 stays, GALI_3
     falls as a power of t, -2."""
 
@@ -212,13 +212,13 @@ def test_a_batch_is_a_loop():
             np.testing.assert_allclose(many[name][:, i, j], one[name], rtol=1e-9, atol=1e-12)
 
 
-def test_machine_code_and_numpy_agree():
+def test_compiled_and_numpy_agree():
     from dynmem.compiler.program import program
 
     step = StandardMap()
     x, frame = np.array([[0.3, 0.2], [3.0, 0.1]]), np.tile(np.eye(2), (2, 1, 1))
-    made = program(step, 2)
-    slow, fast = advance(step, x, frame, 30), advance(step, x, frame, 30, made)
+    compiled = program(step, 2)
+    slow, fast = advance(step, x, frame, 30), advance(step, x, frame, 30, compiled)
     for a, b in zip(slow, fast, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
 
@@ -255,7 +255,7 @@ class Square(dm.Map):
         return x * x
 
 
-def test_a_lost_start_is_told_apart_and_all_lost_is_an_error():
+def test_a_lost_start_is_reported_and_all_lost_is_an_error():
     found = dm.megno(Square(), np.array([[0.5], [3.0]]), duration=40)
     assert np.isinf(found.lost[0]) and 8 <= float(found.lost[1]) <= 11
     assert np.isnan(found.mean_megno[-1, 1]) and np.isfinite(found.mean_megno[5, 1])

@@ -371,7 +371,7 @@ def test_wrong_shapes():
     with pytest.raises(ShapeError, match="one start"):
         lyapunov_spectrum(Henon(), np.zeros((4, 2)), duration=10)
     cell = Tanh.random(3, 2)
-    with pytest.raises(ShapeError, match=r"needs \(110, 2\)"):
+    with pytest.raises(ShapeError, match=r"needs \(200, 2\)"):
         lyapunov_spectrum(cell, duration=100, drive=np.zeros((100, 2)))
     with pytest.raises(ShapeError, match="Tanh takes 2"):
         lyapunov_spectrum(cell, duration=100, drive=np.zeros((200, 3)))
@@ -399,7 +399,7 @@ def test_nan_is_never_averaged_away():
         lyapunov_spectrum(Henon(), [np.nan, 0.0], duration=10)
     with pytest.raises(NotFiniteError, match="drive holds NaN"):
         lyapunov_spectrum(Tanh.random(2, 1), duration=10, drive=np.full((20, 1), np.nan))
-    with pytest.raises(NotFiniteError, match=r"state not finite at step 1 of 11 \(.*gain=4.2\)"):
+    with pytest.raises(NotFiniteError, match=r"state not finite at step 1 of 110 \(.*gain=4.2\)"):
         lyapunov_spectrum(Broken(lambda x: x * np.nan), duration=10)
     with pytest.raises(NotFiniteError, match="Jacobian not finite at step 1 of 11"):
         lyapunov_spectrum(Broken(dm.sqrt), np.zeros(2), duration=10)
@@ -430,7 +430,7 @@ def test_blow_up_ends_at_once():
     assert time.process_time() - start < 25  # five cases, each within 5 s
 
 
-def test_a_run_that_is_too_short_says_so():
+def test_a_run_that_is_too_short_warns():
     short = dm.lyapunov_spectrum(dm.systems.get("henon"), duration=8, transient=0)
     assert (
         not short.converged
@@ -443,3 +443,21 @@ def test_a_run_that_is_too_short_says_so():
             dm.models.Linear(np.diag([1.1, 0.8])), np.zeros(2), duration=100, transient=100
         ).attrs
     )
+
+
+def test_a_list_is_labelled_by_what_differs():
+    def spectrum(systems, **options):
+        return dm.lyapunov_spectrum(systems, duration=40, exponents=1, **options)
+
+    found = spectrum([dm.systems.get("henon", a=a, b=b) for a, b in ((1.0, 0.3), (1.4, 0.3))])
+    assert found.a.dims == ("model",) and found.a.values.tolist() == [1.0, 1.4]
+    assert "b" not in found.coords and "system" not in found.coords
+    mixed = spectrum([dm.systems.get("henon"), dm.systems.get("logistic")])
+    assert mixed.system.values.tolist() == ["Henon", "Logistic"]
+    flows = spectrum([dm.systems.get("lorenz63", rho=rho) for rho in (28.0, 35.0)], dt=0.02)
+    assert flows.rho.values.tolist() == [28.0, 35.0]
+
+
+def test_a_misspelt_argument_is_named():
+    with pytest.raises(TypeError, match="'transients' .did you mean transient"):
+        dm.lyapunov_spectrum(dm.systems.get("henon"), duration=10, transients=5)

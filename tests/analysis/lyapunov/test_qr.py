@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from dynmem.analysis.lyapunov.qr import SMALL, Frame, random_frame
-from dynmem.analysis.lyapunov.tangent_growth import BLOCKS, Record
+from dynmem.analysis.lyapunov.qr import HOUSEHOLDER_ROWS, Frame, random_frame
+from dynmem.analysis.lyapunov.tangent_growth import GROWTH_RECORDS, Record
 from dynmem.errors import NotFiniteError
 
 SIZES = [
@@ -14,8 +14,8 @@ SIZES = [
     (1, 30),
     (7, 20),
     (20, 20),
-    (SMALL, SMALL),
-    (SMALL + 1, SMALL + 1),
+    (HOUSEHOLDER_ROWS, HOUSEHOLDER_ROWS),
+    (HOUSEHOLDER_ROWS + 1, HOUSEHOLDER_ROWS + 1),
     (64, 100),
     (100, 100),
     (150, 400),
@@ -33,7 +33,7 @@ def truth(F):
 
 def factor(F, blocks):
     engine = Frame(len(F))
-    engine.blocks = blocks if len(F) > SMALL else 1
+    engine.blocks = blocks if len(F) > HOUSEHOLDER_ROWS else 1
     return engine.orthonormalise(F.copy())
 
 
@@ -189,13 +189,13 @@ def test_random_frames_are_orthonormal():
 def test_records_merge_without_losing_anything():
     """However long the run, at most 2048 records, whose sums are those of all that was added."""
     rng, record, durations, growths = np.random.default_rng(0), Record(), 0.0, np.zeros(2)
-    for i in range(5 * BLOCKS + 7):
+    for i in range(5 * GROWTH_RECORDS + 7):
         duration, growth = rng.uniform(0.5, 2.0), rng.standard_normal(2)
         record.add(duration, growth)
         durations, growths = durations + duration, growths + growth
-        if i % 997 == 0 or i == 5 * BLOCKS + 6:
+        if i % 997 == 0 or i == 5 * GROWTH_RECORDS + 6:
             times, sums = record.arrays()
-            assert len(times) == len(sums) <= 2 * BLOCKS
+            assert len(times) == len(sums) <= 2 * GROWTH_RECORDS
             assert times.sum() == pytest.approx(durations) and sums.sum(axis=0) == pytest.approx(
                 growths
             )

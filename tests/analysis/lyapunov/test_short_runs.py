@@ -48,7 +48,7 @@ SHORT = {
 
 
 @pytest.mark.parametrize("name", SHORT)
-def test_a_short_run_warns_once_and_says_what_to_do(name):
+def test_a_short_run_warns_once_with_advice(name):
     with pytest.warns(ShortRunWarning, match="too short.*pass a longer duration") as seen:
         found = SHORT[name]()
     assert len(seen) == 1 and seen[0].filename == __file__ and not found.converged.all()
@@ -129,7 +129,7 @@ def test_false_alarms_are_rare(memory):
 
 
 def test_the_points_of_a_study_are_quiet():
-    """A study keeps what a run says of itself; a warning for each point would drown its
+    """A study keeps the label of a run; a warning for each point would drown its
     progress."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")

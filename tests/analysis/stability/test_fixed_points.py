@@ -47,12 +47,16 @@ class Standard(dm.Map):
         return dm.stack(((s[..., 0] + p) % (2 * np.pi), p % (2 * np.pi)))
 
 
+def multipliers(found):
+    return found.eigenvalue_real.values + 1j * found.eigenvalue_imag.values
+
+
 def test_henon_has_two():
     found = dm.fixed_points(Henon(), box=(-2, 2))
     # Henon (1976)
     np.testing.assert_allclose(found.x.sel(state="x"), [-1.1313545, 0.6313545], atol=1e-7)
     assert found.kind.values.tolist() == ["saddle", "saddle"] and int(found.lost) == 0
-    np.testing.assert_allclose(found.eigenvalue.prod("mode"), -0.3, atol=1e-12)
+    np.testing.assert_allclose(found.eigenvalue_real.prod("mode"), -0.3, atol=1e-12)
     np.testing.assert_allclose(found.exponent.sum("mode"), np.log(0.3), atol=1e-12)
     assert (
         float(found.residual.max()) < 1e-12
@@ -76,7 +80,7 @@ def test_the_logistic_map_has_all_its_cycles(period):
     np.testing.assert_allclose(
         np.unique(found.x.values.round(9)), np.unique(exact.round(9)), atol=2e-9
     )
-    size = np.abs(found.eigenvalue.values[:, 0]) ** (1 / found.period.values)
+    size = np.abs(multipliers(found)[:, 0]) ** (1 / found.period.values)
     np.testing.assert_allclose(size, np.where(found.x.values[:, 0] < 1e-9, 4.0, 2.0), rtol=1e-6)
     assert set(found.period.values.tolist()) == {d for d in range(1, period + 1) if period % d == 0}
 
@@ -102,7 +106,7 @@ def test_the_cat_map_on_the_torus(period):
     power = np.linalg.matrix_power(CAT.M, period)
     assert found.sizes["point"] == round(abs(np.linalg.det(power - np.eye(2))))
     np.testing.assert_allclose(
-        found.eigenvalue.values[:, 0].real ** (period / found.period.values),
+        found.eigenvalue_real.values[:, 0] ** (period / found.period.values),
         np.linalg.eigvals(power).max(),
         rtol=1e-9,
     )
@@ -115,7 +119,7 @@ def test_points_of_a_cycle_follow_each_other():
         np.testing.assert_allclose(
             Henon().rule(points, None), np.roll(points, -1, axis=0), atol=1e-9
         )
-        values = found.eigenvalue.values[found.cycle.values == cycle]
+        values = multipliers(found)[found.cycle.values == cycle]
         np.testing.assert_allclose(values, np.broadcast_to(values[0], values.shape), rtol=1e-6)
     assert (np.diff(found.cycle) >= 0).all() and (np.diff(found.period) >= 0).all()
 
@@ -153,7 +157,7 @@ def test_starts_are_found_without_a_box():
     np.testing.assert_allclose(
         stable.x, [[0.0319, 0.5670], [0.1027, 0.1027], [0.5670, 0.0319]], atol=1e-4
     )
-    np.testing.assert_allclose(stable.eigenvalue[0].values.real, [-5.12, -8.33], atol=5e-3)
+    np.testing.assert_allclose(stable.eigenvalue_real[0], [-5.12, -8.33], atol=5e-3)
     given = dm.fixed_points(Henon(), starts=np.array([[0.6, 0.2], [0.7, 0.2]]))
     assert given.found.values.tolist() == [2] and given.unseen.item() == 0.0
 
@@ -181,16 +185,16 @@ def test_random_networks():
 
 def test_an_input_that_is_held():
     """Duffing at u: v = 0, x - x^3 + u = 0."""
-    found = dm.fixed_points(ForcedDuffing(), u=[0.2], box=(-2, 2))
+    found = dm.fixed_points(ForcedDuffing(), drive=[0.2], box=(-2, 2))
     np.testing.assert_allclose(
         found.x.sel(state="position"), np.sort(np.roots([-1, 0, 1, 0.2]).real), atol=1e-9
     )
     assert found.kind.values.tolist() == ["stable", "saddle", "stable"]
-    assert dm.fixed_points(ForcedDuffing(), u=[1.0], box=(-2, 2)).sizes["point"] == 1
+    assert dm.fixed_points(ForcedDuffing(), drive=[1.0], box=(-2, 2)).sizes["point"] == 1
 
 
 @pytest.mark.parametrize("system", [dm.models.Linear(np.diag([1.0, 0.5])), Circle()])
-def test_a_continuum_is_said_to_be_one(system):
+def test_a_continuum_is_noted(system):
     """A line attractor and a ring."""
     found = dm.fixed_points(system, box=(-2, 2), starts=100)
     assert (
@@ -243,7 +247,7 @@ def test_standard_map():
     is 2 - K."""
     found = dm.fixed_points(Standard(), modulus=2 * np.pi, box=(0, 2 * np.pi))
     np.testing.assert_allclose(found.x, [[0, 0], [np.pi, 0]], atol=1e-9)
-    np.testing.assert_allclose(found.eigenvalue.sum("mode"), [2.9, 1.1], atol=1e-9)
+    np.testing.assert_allclose(found.eigenvalue_real.sum("mode"), [2.9, 1.1], atol=1e-9)
     assert found.kind.values.tolist() == ["saddle", "marginal"]
 
 
@@ -251,7 +255,7 @@ def test_the_search_does_not_depend_on_chunks(monkeypatch):
     from dynmem.analysis.stability import newton
 
     whole = dm.fixed_points(Henon(), box=(-2, 2), starts=64)
-    monkeypatch.setattr(newton, "CHUNK", 40)
+    monkeypatch.setattr(newton, "MAX_BATCH_NUMBERS", 40)
     np.testing.assert_array_equal(
         dm.fixed_points(Henon(), box=(-2, 2), starts=64).found, whole.found
     )
@@ -267,9 +271,12 @@ def test_errors():
         {"box": (1, -1)},
         {"modulus": -1},
         {"tolerance": 0},
-        {"u": [1.0]},
+        {"drive": [1.0]},
+        {"drive": 1.0},
     ):
         with pytest.raises(ValueError):
             dm.fixed_points(Henon(), **bad)
+    with pytest.raises(dm.errors.ShapeError, match=r"one input that is held, .*\(1,\)"):
+        dm.fixed_points(ForcedDuffing(), drive=0.2)
     with pytest.raises(dm.errors.ShapeError, match="3 components"):
         dm.fixed_points(Henon(), starts=np.zeros((5, 3)))

@@ -22,13 +22,19 @@ def matrix(n, seed, *, radius=0.9, shear=2.0):
     return A * radius / np.abs(np.linalg.eigvals(A)).max()
 
 
+def eigenvalues(result):
+    return result.eigenvalue_real.values + 1j * result.eigenvalue_imag.values
+
+
 def test_known_spectra():
     assert dm.spectral_radius(np.diag([0.5, -0.9])) == 0.9 and dm.spectral_radius(
         np.array([[0.0, 2.0], [-2.0, 0.0]])
     ) == pytest.approx(2.0)
     assert dm.spectral_radius(Orthogonal.random(5, rng=0)) == pytest.approx(1.0, abs=1e-12)
     assert dm.spectral_radius(Linear(np.eye(3) * 0.7)) == pytest.approx(0.7)
-    assert dm.spectral_radius(dm.LinearSystem(np.diag([-3.0, 1.0]))) == 3.0
+    assert dm.spectral_radius(dm.LinearSystem(np.diag([-3.0, 1.0]), dt=1.0)) == 3.0
+    assert dm.spectral_abscissa(dm.LinearSystem(np.diag([-3.0, 1.0]))) == 1.0
+    assert dm.spectral_abscissa(np.array([[-1.0, 2.0], [-2.0, -1.0]])) == pytest.approx(-1.0)
     jordan = dm.spectrum(np.array([[0.5, 10.0], [0.0, 0.5]]))
     assert jordan.departure_from_normality == pytest.approx(10.0) and jordan.power_norm[0] == 1
     np.testing.assert_allclose(
@@ -41,11 +47,11 @@ def test_against_scipy(n):
     A = matrix(n, 3)
     result = dm.spectrum(A, lags=12)
     np.testing.assert_allclose(
-        np.sort_complex(result.eigenvalue.values),
+        np.sort_complex(eigenvalues(result)),
         np.sort_complex(scipy.linalg.eigvals(A)),
         atol=1e-8,
     )
-    assert (np.diff(np.abs(result.eigenvalue.values)) < 1e-12).all()
+    assert (np.diff(np.abs(eigenvalues(result))) < 1e-12).all()
     np.testing.assert_allclose(result.singular_value, scipy.linalg.svdvals(A), atol=1e-12)
     powers = [np.linalg.norm(np.linalg.matrix_power(A, j), 2) for j in range(13)]
     np.testing.assert_allclose(result.power_norm, powers, rtol=1e-10)
@@ -63,15 +69,16 @@ def test_spectrum_at_a_point():
     )
     lorenz = Lorenz(rho=20.0)
     c = np.sqrt(lorenz.beta * 19)
-    assert dm.spectrum(lorenz, [c, c, 19.0], lags=5).eigenvalue.real.max() == pytest.approx(
-        -0.1547918, abs=1e-6
-    )
+    for slowest in (
+        dm.spectral_abscissa(lorenz, [c, c, 19.0]),
+        dm.spectrum(lorenz, [c, c, 19.0], lags=5).spectral_abscissa,
+    ):
+        assert slowest == pytest.approx(-0.1547918, abs=1e-6)
     assert dm.spectral_radius(LSTM.zeros(2), np.zeros(4)) == 0.5
     decay = dm.spectrum(dm.LinearSystem(np.diag([-0.5, -2.0])), lags=4)
     np.testing.assert_allclose(decay.power_norm, np.exp(-0.5 * np.arange(5)))
-    assert decay.eigenvalue.attrs[
-        "units"
-    ] == "1/time unit" and decay.kreiss_constant == pytest.approx(1.0)
+    assert decay.eigenvalue_real.attrs["units"] == "1/time unit"
+    assert decay.kreiss_constant == pytest.approx(1.0)
     assert dm.spectrum(Pendulum(), [0.0, 0.0], lags=3).kreiss_constant > 0.99
 
 
@@ -147,9 +154,29 @@ def test_what_has_no_spectrum():
     with pytest.raises(ShapeError, match="names no states: pass x"):
         dm.spectrum(Lorenz96())
     with pytest.raises(ShapeError, match="Lorenz has 3 states"):
-        dm.spectral_radius(Lorenz(), np.zeros(4))
+        dm.spectral_abscissa(Lorenz(), np.zeros(4))
+    for wrong, call, advice in (
+        (Lorenz(), dm.spectral_radius, "use dm.spectral_abscissa"),
+        (dm.LinearSystem(np.eye(2)), dm.spectral_radius, "use dm.spectral_abscissa"),
+        (Linear(np.eye(2)), dm.spectral_abscissa, "use dm.spectral_radius"),
+    ):
+        with pytest.raises(TypeError, match=f"{type(wrong).__name__} is .*{advice}"):
+            call(wrong)
+    with pytest.raises(TypeError, match="a matrix was given: leave them out"):
+        dm.spectral_radius(np.eye(2), np.zeros(2))
     for lags in (-1, 2.5):
         with pytest.raises(ValueError, match="lags"):
             dm.spectrum(np.eye(2), lags=lags)
     growing = dm.spectrum(np.diag([1e200, 1.0]), lags=5)
     assert growing.transient_growth == np.inf and growing.kreiss_constant == np.inf
+
+
+def test_eigenvalues_fit_into_netcdf(tmp_path):
+    """Plain numbers: any reader of netCDF-4 opens them."""
+    import xarray as xr
+
+    result = dm.spectrum(np.array([[0.0, 0.9], [-0.9, 0.0]]), lags=3)
+    result.to_netcdf(tmp_path / "spectrum.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "spectrum.nc", engine="h5netcdf") as stored:
+        assert stored.load().identical(result)
+    np.testing.assert_allclose(np.abs(result.eigenvalue_imag), 0.9)

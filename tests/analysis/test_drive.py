@@ -1,0 +1,112 @@
+"""The input of a run: four forms, read alike, and what is refused."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import dynmem as dm
+from dynmem.analysis.drive import (
+    STEPS_PER_CHUNK,
+    constant_drive,
+    default_transient,
+    drive_name,
+    read_drive,
+)
+from dynmem.errors import NotFiniteError, ShapeError
+
+DRIVEN, FREE = dm.models.Tanh.random(3, 2, rng=0), dm.systems.get("henon")
+ROWS = np.random.default_rng(1).standard_normal((20, 2))
+
+
+def read(drive, system=DRIVEN, steps=10, **options):
+    return read_drive(system, drive, steps, np.random.default_rng(0), **options)
+
+
+@pytest.mark.parametrize(
+    "drive",
+    [None, 0.5, np.array(0.5), ROWS, ROWS.tolist(), lambda rng, n: rng.standard_normal((n, 2))],
+    ids=["none", "number", "scalar array", "array", "list", "function"],
+)
+def test_steps_blocks_and_the_whole_agree(drive):
+    whole = read(drive).array()
+    assert whole.shape == (10, 2)
+    inputs = read(drive)
+    np.testing.assert_array_equal([inputs(step) for step in range(10)], whole)
+    block = np.broadcast_to(read(drive).block(3, 4), (4, 2))
+    np.testing.assert_array_equal(block, whole[3:7])
+
+
+def test_noise_does_not_depend_on_how_it_is_read():
+    steps = 2 * STEPS_PER_CHUNK + 7
+    whole = read(0.5, steps=steps).array()
+    inputs, parts = read(0.5, steps=steps), []
+    for start in range(0, steps, 500):
+        parts.append(inputs.block(start, min(500, steps - start)))
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    np.testing.assert_array_equal(whole, 0.5 * np.random.default_rng(0).standard_normal((steps, 2)))
+
+
+def test_an_array_is_used_from_its_start_or_from_its_end():
+    np.testing.assert_array_equal(read(ROWS).array(), ROWS[:10])
+    np.testing.assert_array_equal(read(ROWS, least=5).array(), ROWS[-10:])
+    np.testing.assert_array_equal(read(ROWS, steps=30, least=5).array(), ROWS)
+    with pytest.raises(ShapeError, match=r"drive has shape \(20, 2\), the run needs \(30, 2\)"):
+        read(ROWS, steps=30)
+    with pytest.raises(ShapeError, match=r"lags up to 24 need at least \(25, 2\)"):
+        read(ROWS, steps=30, least=25)
+
+
+def test_without_inputs_there_is_nothing_to_read():
+    assert read(None, FREE).array() is None and read(None, FREE)(0) is None
+    for drive in (0.5, ROWS, lambda rng, steps: ROWS[:steps]):
+        with pytest.raises(ValueError, match="Henon takes no input: leave drive out"):
+            read(drive, FREE)
+
+
+@pytest.mark.parametrize(
+    ("drive", "error", "message"),
+    [
+        (-0.5, ValueError, "drive = -0.5"),
+        (np.nan, ValueError, "drive = nan"),
+        ("noise", ValueError, "drive = 'noise': must be None, a number"),
+        (True, ValueError, "drive = True: must be None, a number"),
+        (1j * ROWS, TypeError, "drive is complex"),
+        (np.ma.masked_array(ROWS), TypeError, "drive is a masked array"),
+        ([[1.0], [1.0, 2.0]], ValueError, "drive = .*: must be None, a number"),
+        (np.nan * ROWS, NotFiniteError, "drive holds NaN"),
+        (ROWS[:, :1], ShapeError, "drive has 1 inputs, Tanh takes 2"),
+        (xr.DataArray(ROWS.T, dims=("input", "time")), ShapeError, r"drive.transpose\('time'"),
+        (xr.DataArray(ROWS, dims=("a", "b")), ShapeError, "expected .*'time', 'input'"),
+        (lambda rng, steps: ROWS, ShapeError, "the drive returned shape"),
+    ],
+)
+def test_what_is_no_input_is_refused(drive, error, message):
+    with pytest.raises(error, match=message):
+        read(drive).array()
+
+
+def test_labelled_inputs():
+    np.testing.assert_array_equal(
+        read(xr.DataArray(ROWS, dims=("time", "input"))).array(), ROWS[:10]
+    )
+
+
+def test_an_input_that_is_held():
+    assert constant_drive(FREE, None) is None
+    assert constant_drive(DRIVEN, None).tolist() == [0.0, 0.0]
+    assert constant_drive(DRIVEN, [1, 2]).tolist() == [1.0, 2.0]
+    for drive in (0.5, ROWS, lambda rng, steps: ROWS):
+        with pytest.raises(ShapeError, match=r"one input that is held, .*\(2,\)"):
+            constant_drive(DRIVEN, drive)
+
+
+def test_the_default_transient():
+    assert default_transient(5000.0, 1.0) == 500.0
+    assert default_transient(10.0, -0.01) == 1.0
+    found = dm.lyapunov_spectrum(FREE, duration=50)
+    assert '"transient": 100.0' in found.attrs["parameters"]
+
+
+def test_what_a_dataset_records():
+    assert drive_name(None) is None and drive_name(0.5) == 0.5
+    assert drive_name(np.array(0.5)) == 0.5 and drive_name(ROWS) == "ndarray"

@@ -50,7 +50,8 @@ def measure(layers, kernel, base, seed, convolutions, units, delay, steps, sampl
         for init in INITS
     }
     found = {
-        init: receptive_field(model, samples=samples, rng=seed) for init, model in models.items()
+        init: receptive_field(model, transient=50, samples=samples, rng=seed)
+        for init, model in models.items()
     }
     theory = {init: predicted(init, task.inputs != units, **shape) for init in INITS}
     trained, history = dm.fit(

@@ -369,7 +369,7 @@ def _nearest_units(count, budget, multiple, max_units, name):
         if high * multiple > 2 * max_units:
             raise ValueError(
                 f"{name} of {low * multiple} units costs less than the budget of "
-                f"{budget}: raise max_units = {max_units}, or lower the budget"
+                f"{budget:g}: raise max_units = {max_units}, or lower the budget"
             )
     while high - low > 1:
         middle = (low + high) // 2
@@ -383,6 +383,6 @@ def _nearest_units(count, budget, multiple, max_units, name):
     if ratios[best] > 1.5 and best == 1:
         raise ValueError(
             f"{name} of {multiple} units costs {count(multiple)}, the budget is "
-            f"{budget}: raise the budget"
+            f"{budget:g}: raise the budget"
         )
     return best * multiple

@@ -271,7 +271,12 @@ def memory_trace(
     noise = float(np.sqrt(np.mean([w.var() for w in weights])))
     trace, error = products.mean((0, 2)), products.std((0, 2)) / np.sqrt(repeats * synapses)
     variables = {
-        "trace": ("lag", trace, "1", "mean of weight times entry of the memory lag memories ago"),
+        "trace": (
+            "lag",
+            trace,
+            "1",
+            "mean of weight times entry of the memory that came lag memories ago",
+        ),
         "trace_error": ("lag", error, "1", "standard error of the trace"),
         "signal_to_noise": (
             "lag",

@@ -27,6 +27,8 @@ lint: $(STAMP)  ## check the style and the types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
+	@mkdir -p .mypy_cache && $(BIN)/python -m tests.readme >.mypy_cache/readme.py
+	$(BIN)/mypy .mypy_cache/readme.py
 
 figures: $(STAMP)  ## draw every figure from the stored results
 	$(BIN)/dynmem figures

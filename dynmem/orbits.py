@@ -12,6 +12,7 @@ import numpy as np
 
 from .autodiff.jacobian import jacobian
 from .compiler.program import STATE_LOST, program
+from .drive import drive_values, example_input, read_drive
 from .errors import ConvergenceError, NotFiniteError, ShapeError
 from .integrate.runge_kutta import FlowMap
 from .runtime.validation import generator, is_real, public
@@ -373,14 +374,15 @@ def orbit(
         Start; leading axes are batch. By default ``system.initial(rng)``.
     duration : float
         Time, in the system's unit (steps, for most maps).
-    drive : array_like (inputs,) or (steps, inputs), optional
-        One input that is held, or one row a step; zero by default.
+    drive : float, array_like (inputs,) or (steps, inputs), or callable, optional
+        Standard deviation of white noise, one input that is held, one row a step, or a function
+        (rng, steps) -> array; zero by default.
     dt : float, optional
         Step of a Flow; by default ``suggest_step`` chooses it. Negative: backwards in time.
     rtol : float, optional
         Relative tolerance of the adaptive integrator, for a Flow.
     rng : int or Generator, optional
-        Seed of the start.
+        Seed of the start and of the noise.
 
     Returns
     -------
@@ -409,19 +411,28 @@ def orbit(
     """
     system = as_system(system)
     x = system.initial(generator(rng)) if x0 is None else as_state(system, x0, "x0")
-    inputs = np.zeros(system.inputs) if drive is None and system.inputs else None
-    if drive is not None:
-        inputs = as_input(system, drive, "drive")
+    inputs = _held(system, drive)
     if rtol is not None and isinstance(system, Flow):
         times, states = _adaptive(system, x, duration, dt, rtol, inputs)
     else:
-        step = as_map(system, dt, x, inputs, duration)
+        step = as_map(system, dt, x, example_input(system, drive), duration)
         steps = whole_steps(duration, step.dt)
-        if inputs is not None and inputs.ndim > 1 and len(inputs) < steps:
-            raise ShapeError(f"drive has {len(inputs)} steps, the orbit needs {steps}")
+        if inputs is None and drive is not None:
+            noise = np.random.default_rng(rng).spawn(2)[1] if steps else np.random.default_rng(0)
+            inputs = read_drive(system, drive, steps, noise).array() if steps else None
         states = trajectory(step, x, steps, inputs)
         times = np.arange(steps + 1) * step.dt
     return _labelled(system, times, states, rng)
+
+
+def _held(system, drive):
+    """One input (inputs,) for all steps: zero for None; None where the input varies."""
+    if drive is None:
+        return np.zeros(system.inputs) if system.inputs else None
+    if is_real(drive) or callable(drive):
+        return None
+    values = drive_values(system, drive)
+    return values if values.ndim == 1 else None
 
 
 def _labelled(system, times, states, rng):
@@ -461,7 +472,7 @@ def _adaptive(flow, x, duration, dt, rtol, u=None, max_evaluations=1_000_000):
             f"rtol = {rtol!r}: must be from {FINEST_RTOL:.1e} to 1, the relative error of a step"
         )
     whole_steps(duration, 1.0)
-    if x.ndim != 1 or (u is not None and u.ndim != 1):
+    if x.ndim != 1 or (u is None and flow.inputs):
         raise ShapeError(
             "rtol takes one state of shape (n,) and one input that is held: leave "
             "rtol out for a batch or a varying drive"

@@ -14,14 +14,39 @@ import dynmem
 ROOT = Path(dynmem.__file__).parent
 HEAVY = ("torch", "xarray", "sympy", "matplotlib", "numba", "pandas", "dask", "h5netcdf", "scipy")
 # Lowest first: a file imports from its own floor and from those before it.
-FLOORS = (
-    "errors typing runtime arrays functions system symbolic autodiff labels integrate compiler scan "
-    "orbits linear contract comparison display models systems tasks analysis theory datasets "
-    "training study plotting cli __main__"
-).split()
+FLOORS = [
+    "errors",
+    "typing",
+    "runtime",
+    "arrays",
+    "functions",
+    "system",
+    "drive",
+    "symbolic",
+    "autodiff",
+    "labels",
+    "integrate",
+    "compiler",
+    "scan",
+    "orbits",
+    "linear",
+    "contract",
+    "comparison",
+    "display",
+    "models",
+    "systems",
+    "tasks",
+    "analysis",
+    "theory",
+    "datasets",
+    "training",
+    "study",
+    "plotting",
+    "cli",
+    "__main__",
+]
 INSIDE_ANALYSIS = [
     "convergence",
-    "drive",
     "lyapunov",
     "stability",
     "bifurcations",

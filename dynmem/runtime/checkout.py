@@ -1,4 +1,4 @@
-"""Find ``dynmem.studies`` and ``dynmem.figures`` in a checkout, where they stand next to ``dynmem/``;
+"""Find ``dynmem.studies`` and ``dynmem.figures`` in a checkout, where they are next to dynmem;
 an installation holds them inside it."""
 
 from __future__ import annotations

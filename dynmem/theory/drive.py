@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..drive import drive_values, read_drive
 from ..errors import ShapeError
-from ..runtime.validation import array, generator, is_real, number
-from ..system import System, as_input
+from ..runtime.validation import generator, is_real, number
+from ..system import System
 from ..typing import Drive, Rng
 
 DRAWN_STEPS = 1000  # steps of a function of which the root mean square is taken
@@ -42,28 +43,12 @@ def drive_array(system: System, drive: Drive, steps: int | None, rng: Rng = 0) -
     """
     if drive is None:
         return np.zeros((steps or 0, system.inputs))
-    if is_real(drive):
-        sd = number("drive", drive, least=0)
-        return sd * generator(rng).standard_normal((steps or 0, system.inputs))
-    if callable(drive):
-        steps = DRAWN_STEPS if steps is None else steps
-        values = array("the array that drive returns", drive(generator(rng), steps))
-        if values.shape != (steps, system.inputs):
-            raise ShapeError(
-                f"drive returns shape {values.shape} for {steps} steps, "
-                f"expected ({steps}, {system.inputs})"
-            )
-        return values
-    values = as_input(system, array("drive", drive), "drive")
+    if is_real(drive) or callable(drive):
+        count = steps or (DRAWN_STEPS if callable(drive) else 0)
+        return read_drive(system, drive, count, generator(rng)).array()
+    values = drive_values(system, drive)
     if values.ndim != 2 or len(values) < max(steps or 1, 1):
         raise ShapeError(
             f"drive has shape {values.shape}, expected at least ({steps or 1}, {system.inputs})"
         )
     return values
-
-
-def drive_label(drive: Drive) -> float | str | None:
-    """What a Dataset records of a drive: None, the number, or the type of anything else."""
-    if drive is None or is_real(drive):
-        return None if drive is None else float(np.asarray(drive))
-    return type(drive).__name__

@@ -26,12 +26,12 @@ def test_forms_of_a_drive():
     [
         (-1.0, ValueError, "drive = -1.0"),
         (np.nan, ValueError, "drive = nan"),
-        ("a", TypeError, "drive must hold real numbers"),
-        (1j, TypeError, "drive must hold real numbers"),
+        ("a", ValueError, "drive = .a."),
+        (1j, TypeError, "drive is complex"),
         (np.ones((3, 5)), ShapeError, "drive has 5 inputs, Tanh takes 2"),
         (np.ones(2), ShapeError, r"drive has shape \(2,\)"),
         (np.full((3, 2), np.inf), NotFiniteError, "drive holds NaN or infinity"),
-        (lambda rng, steps: np.ones((steps, 1)), ShapeError, r"drive returns shape \(1000, 1\)"),
+        (lambda rng, steps: np.ones((steps, 1)), ShapeError, "the drive returned shape"),
     ],
 )
 def test_what_cannot_be_read(drive, error, text):

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...compiler.program import program
 from ...compiler.trace import same_structure
+from ...drive import constant_drive, default_transient
 from ...errors import NotFiniteError, ShortRunWarning
 from ...labels import dataset, describe_system
 from ...orbits import FlowMap, as_map, suggest_step, whole_steps
@@ -20,7 +21,6 @@ from ...runtime.threads import one_thread
 from ...runtime.validation import generator, integer, number, public
 from ...system import Flow, System, as_state, as_system, component_index
 from ...typing import ArrayLike, Drive, Rng
-from ..drive import constant_drive, default_transient
 from ..lyapunov.lyapunov_spectrum import measured_spectrum
 from .poincare import PoincareSection, advance, last_samples
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...autodiff.jacobian import push
+from ...drive import drive_name, drive_values, read_drive
 from ...errors import NotFiniteError, ShapeError
 from ...labels import dataset, describe_system
 from ...models import Attention, Block, Convolution, ConvolutionBlock, Dense, Network
@@ -19,7 +20,6 @@ from ...runtime.threads import one_thread
 from ...runtime.validation import generator, integer, is_real, public
 from ...system import Map, as_system, map_arrays
 from ...typing import Array, Drive, Rng
-from ..drive import drive_name, drive_values, read_drive
 from ..lyapunov.qr import Frame, random_frame
 from ..lyapunov.tangent_growth import how_many
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...autodiff.jacobian import jacobian, linearise_rule, push
+from ...drive import drive_name, example_input
 from ...errors import NotFiniteError
 from ...labels import dataset, describe_system
 from ...orbits import as_map, trajectory
@@ -15,7 +16,6 @@ from ...runtime.threads import one_thread
 from ...runtime.validation import choice, generator, integer, public
 from ...system import Map, System, as_system
 from ...typing import ArrayLike, Drive, Rng
-from ..drive import drive_name, example_input
 from .window import read_lags, read_transient, read_window
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...drive import drive_name
 from ...errors import NotFiniteError
 from ...labels import dataset
 from ...runtime.validation import choice, generator, integer, public
 from ...system import System
 from ...typing import ArrayLike, Drive, Rng
-from ..drive import drive_name
 from .torch_runs import STEPS_PER_SEGMENT, SegmentedRun, WholeRun, log_smallest
 from .window import read_lags, read_transient
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...autodiff.jacobian import jacobian
+from ...drive import drive_name
 from ...errors import ShapeError
 from ...labels import dataset, describe_system
 from ...orbits import trajectory
 from ...runtime.validation import generator, public
 from ...system import Map, as_system
 from ...typing import ArrayLike, Drive, Rng
-from ..drive import drive_name
 from .window import read_lags, read_transient, read_window
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...autodiff.jacobian import linearise_rule
+from ...drive import drive_name, drive_values, read_drive
 from ...errors import ConvergenceError, NotFiniteError, ShapeError
 from ...labels import dataset, describe_system
 from ...orbits import trajectory
@@ -14,7 +15,6 @@ from ...runtime.threads import one_thread
 from ...runtime.validation import generator, integer, is_real, public
 from ...system import Map, as_system
 from ...typing import ArrayLike, Drive, Rng
-from ..drive import drive_name, drive_values, read_drive
 from .window import read_start, read_transient
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ import copy
 
 import numpy as np
 
+from ...drive import example_input
 from ...errors import NotFiniteError, ShapeError
 from ...labels import describe_system
 from ...orbits import as_map
 from ...system import Map, System, as_system, map_arrays
-from ..drive import example_input
 from .window import read_window
 
 # a segment whose cotangent leaves the range of the dtype is cut in halves

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ...drive import default_transient, drive_values, read_drive
 from ...errors import ShapeError
 from ...runtime.validation import integer, is_real
 from ...system import System, as_state
 from ...typing import Drive
-from ..drive import default_transient, drive_values, read_drive
 
 
 def read_lags(lags: Any) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...arrays import concat
+from ...drive import drive_name
 from ...errors import ShapeError, ShortRunWarning
 from ...labels import dataset, describe_system
 from ...orbits import trajectory
@@ -20,7 +21,6 @@ from ...runtime.validation import generator, integer, number, public
 from ...system import Flow, Map, System, as_state, as_system, component_index
 from ...typing import ArrayLike, Drive, Rng
 from ..convergence import certainty
-from ..drive import drive_name
 from .lyapunov_spectrum import TOO_SHORT, measured_spectrum
 from .tangent_growth import how_many
 from .tangent_orbit import TangentOrbit, rate_unit, start_orbit

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.linalg import lapack
 
+from ...drive import drive_name
 from ...errors import ConvergenceError
 from ...labels import dataset, describe_system
 from ...runtime.threads import one_thread
@@ -15,7 +16,6 @@ from ...runtime.validation import generator, integer, number, public
 from ...system import Flow, System
 from ...typing import ArrayLike, Drive, Rng
 from ..convergence import certainty
-from ..drive import drive_name
 from .tangent_orbit import rate_unit, start_orbit
 
 if TYPE_CHECKING:

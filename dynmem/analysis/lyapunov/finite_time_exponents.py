@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...drive import drive_name
 from ...labels import dataset, describe_system
 from ...orbits import whole_steps
 from ...runtime.threads import one_thread
@@ -13,7 +14,6 @@ from ...runtime.validation import public
 from ...system import System
 from ...typing import ArrayLike, Drive, Rng
 from ..convergence import certainty
-from ..drive import drive_name
 from .tangent_orbit import rate_unit, start_orbit
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...compiler.program import TANGENT_COST, program
 from ...compiler.trace import same_structure
+from ...drive import default_transient, drive_name, example_input, read_drive
 from ...errors import ShapeError, ShortRunWarning
 from ...labels import dataset, describe_system, differing_parameters
 from ...orbits import FlowMap, as_map, suggest_step, whole_steps
@@ -20,7 +21,6 @@ from ...runtime.validation import generator, number, public
 from ...system import Flow, System, as_state, as_system, inner
 from ...typing import ArrayLike, Drive, Rng
 from ..convergence import certainty, within
-from ..drive import default_transient, drive_name, example_input, read_drive
 from .compiled import compiled_growth
 from .qr import random_frame
 from .tangent_growth import Growth, Tangents, check_step, how_many

@@ -12,11 +12,11 @@ import numpy as np
 
 from ...autodiff.jacobian import push
 from ...compiler.program import STATE_LOST, TANGENT_COST, program
+from ...drive import default_transient, example_input, read_drive
 from ...errors import NotFiniteError, ShapeError
 from ...orbits import as_map, not_finite, whole_steps
 from ...runtime.validation import generator
 from ...system import Map, System, as_state, as_system
-from ..drive import default_transient, example_input, read_drive
 from .qr import random_frame
 from .tangent_growth import how_many
 

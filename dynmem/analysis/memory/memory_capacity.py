@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...drive import default_transient
 from ...errors import NotFiniteError, ShapeError
 from ...labels import dataset, describe_system
 from ...linear import LinearSystem
 from ...runtime.validation import choice, generator, integer, number, public
 from ...system import Map, as_state, as_system
 from ...typing import ArrayLike, Rng
-from ..drive import default_transient
 
 if TYPE_CHECKING:
     from xarray import Dataset

@@ -300,10 +300,7 @@ def memory_trace(
 def _store(system, synapses, stored, repeats, oldest, binary, rng):
     """The memories of the last oldest + repeats steps, and the weights after each of the last
     ``repeats``."""
-    if binary:
-        x = rng.integers(0, 2 * system.levels, synapses)
-    else:
-        x = _blank(system, synapses)
+    x = rng.integers(0, 2 * system.levels, synapses) if binary else _blank(system, synapses)
     events, weights = [], []
     with one_thread():
         for step in range(stored + repeats - 1):

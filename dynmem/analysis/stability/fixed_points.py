@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...drive import constant_drive
 from ...errors import NotFiniteError, ShapeError
 from ...labels import complex_parts, dataset, describe_system
 from ...orbits import as_map
@@ -13,7 +14,6 @@ from ...runtime.threads import one_thread
 from ...runtime.validation import generator, integer, number, public
 from ...system import Flow, System, as_state, as_system, check_batch
 from ...typing import ArrayLike, Drive, Rng
-from ..drive import constant_drive
 from .newton import Equation, solve
 
 if TYPE_CHECKING:

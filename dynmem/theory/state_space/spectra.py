@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...arrays import softplus
+from ...drive import drive_name
 from ...labels import dataset
 from ...models.oscillators import CoRNN
 from ...models.selective import Selective
@@ -14,7 +15,7 @@ from ...runtime.validation import integer, is_real, number, public
 from ...system import System, as_system
 from ...typing import ArrayLike, Drive, Rng
 from ..checks import gate_values, lag_axis, vector
-from ..drive import drive_array, drive_label, drive_rms
+from ..drive import drive_array, drive_rms
 from ..gaussian import mean
 from ..results import gradient_report, lag_coordinate, lyapunov_report, time_scale_entry
 from .kernels import rms_power
@@ -308,7 +309,7 @@ def selective_spectrum(system: System, *, drive: Drive = None, rng: Rng = 0) -> 
         rates,
         title="selective state-space model",
         source=model.source,
-        parameters={"drive": drive_label(drive)},
+        parameters={"drive": drive_name(drive)},
         time_scale=time_scale_entry(rates.max()),
         mean_step=("unit", steps, "1", "mean step delta of each channel"),
     )
@@ -369,7 +370,7 @@ def selective_gradient(
         rms_power(rates, lags),
         title="gradient of a selective model",
         source=Selective.source,
-        parameters={"drive": drive_label(drive)},
+        parameters={"drive": drive_name(drive)},
         time_scale=time_scale_entry(rates.max()),
     )
 

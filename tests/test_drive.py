@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 import dynmem as dm
-from dynmem.analysis.drive import (
+from dynmem.drive import (
     STEPS_PER_CHUNK,
     constant_drive,
     default_transient,

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import tensors
-from ..errors import NotFiniteError, ShapeError
-from ..runtime.validation import is_real
-from ..system import System, as_input, inner
-from ..typing import Drive
+from .arrays import tensors
+from .errors import NotFiniteError, ShapeError
+from .runtime.validation import is_real
+from .system import System, as_input, inner
+from .typing import Drive
 
 STEPS_PER_CHUNK = 1024  # inputs drawn at once
 SHORTEST_TRANSIENT = 100  # steps
@@ -209,7 +209,7 @@ class GeneratedInput:
         return joined[start - first * STEPS_PER_CHUNK :][:count]
 
     def array(self):
-        return self.block(0, self.steps)
+        return self.block(0, self.steps) if self.steps else self.draw(self.rng, 0)
 
 
 def _require_inputs(system):

@@ -199,8 +199,13 @@ def load(name: str, /, *, cache: bool = False, **given: Any) -> Dataset:
     Returns
     -------
     xarray.Dataset
-        Variables and dims depend on the dataset; the attributes hold its name, options, goal,
-        licence, law and floor.
+        x : (time, state), unit of the system
+            States of an orbit; other datasets have variables of their own, see
+            ``dm.datasets.summary``.
+        split : (time), 1
+            Part that each sample belongs to.
+
+        The attributes hold name, options, goal, licence, law and floor.
 
     Raises
     ------

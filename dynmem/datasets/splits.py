@@ -104,7 +104,9 @@ def part(dataset: Dataset, name: str) -> Dataset:
     Returns
     -------
     xarray.Dataset
-        The samples of this part. Where they are contiguous, those of a file stay on disk.
+        NAME : (dims), units
+            Each variable, at the samples of this part. Where they are contiguous, those of a file
+            stay on disk.
 
     Raises
     ------

@@ -162,7 +162,8 @@ def open(path: str | PathLike) -> Dataset:
     Returns
     -------
     xarray.Dataset
-        The Dataset that was saved.
+        NAME : (dims), units
+            Each variable of the Dataset that was saved.
 
     Raises
     ------

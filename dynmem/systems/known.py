@@ -14,11 +14,10 @@ OWN = (
 
 @dataclass(frozen=True)
 class Known:
-    """Lyapunov exponents of a system at its default parameters, from the literature or in closed
-    form.
+    """Known Lyapunov exponents of a system at its default parameters.
 
-    Where there is neither, they are those of a long run that shares no code with this package;
-    ``source`` then begins with "own".
+    They come from the literature or a closed form. Where there is neither, they are those of a long
+    run that shares no code with this package; ``source`` then begins with "own".
 
     Parameters
     ----------
@@ -42,6 +41,10 @@ class Known:
     ValueError
         Where the source is missing, exponents are not in falling order, or the number of
         tolerances is not that of exponents.
+
+    References
+    ----------
+    Sprott (2003), Chaos and Time-Series Analysis, app. A; Wolf et al. (1985), Physica D 16, 285.
 
     Examples
     --------

@@ -244,6 +244,10 @@ def barycentric(masses: ArrayLike, bodies: ArrayLike, dimension: int = 2) -> np.
     np.ndarray
         States (..., 2 N d) of ``NBody``.
 
+    References
+    ----------
+    Hairer, Lubich and Wanner (2006), Geometric Numerical Integration, I.2.4.
+
     Examples
     --------
     >>> import dynmem as dm

@@ -141,6 +141,10 @@ class Impulses(_Stepped):
     area of an impulse without duration. What u_t wrote has the age 0 in x_t and the age dt in
     x_(t+1). Phi is Runge-Kutta of order 4.
 
+    References
+    ----------
+    Benna and Fusi (2016), Nature Neurosci. 19, 1697, for trains of memories.
+
     Examples
     --------
     >>> import dynmem as dm

@@ -227,6 +227,10 @@ def known_exponents(name: str) -> Known | None:
     UnknownNameError
         For a name that is unknown.
 
+    References
+    ----------
+    Sprott (2003), Chaos and Time-Series Analysis, app. A; Wolf et al. (1985), Physica D 16, 285.
+
     Examples
     --------
     >>> import dynmem as dm

@@ -1,6 +1,6 @@
 # One set-up for every target: .venv, brought up to date when pyproject.toml or constraints.txt change.
 .DEFAULT_GOAL := help
-.PHONY: help run test slow lint figures clean
+.PHONY: help run test slow lint stubs figures clean
 
 BIN := .venv/bin
 STAMP := .venv/.stamp
@@ -29,6 +29,9 @@ lint: $(STAMP)  ## check the style and the types
 	$(BIN)/mypy
 	@mkdir -p .mypy_cache && $(BIN)/python -m tests.readme >.mypy_cache/readme.py
 	$(BIN)/mypy .mypy_cache/readme.py
+
+stubs: $(STAMP)  ## write the .pyi stubs that list what each package exports
+	$(BIN)/python -m dynmem.runtime.stubs
 
 figures: $(STAMP)  ## draw every figure from the stored results
 	$(BIN)/dynmem figures

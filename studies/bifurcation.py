@@ -8,7 +8,6 @@ b)^2/4 (Henon), and everywhere at intervals that shrink by Feigenbaum's 4.6692; 
 of Lorenz; for the network ln(g rho) while it rests and the mean field above.
 """
 
-from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
@@ -21,7 +20,6 @@ ACCUMULATION_POINTS = {"logistic": 3.569945672}  # Feigenbaum (1978)
 EXACT_DOUBLINGS = {"logistic": (3.0, 1.0 + np.sqrt(6.0)), "henon": (0.3675, 0.9125)}
 
 
-@dataclass(frozen=True, eq=False)
 class TwoNeurons(dm.Map):
     """Two sigmoid neurons in discrete time: a' = theta_1 + w_11 s(a) + w_12 s(b), b' = theta_2 +
     w_21 s(a)."""

@@ -8,7 +8,6 @@ leaves out the constant error carousel and hardly depends on the forget bias: a 
 Training: the copy task from each bias.
 """
 
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,7 +27,6 @@ COLUMN_WIDTHS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
 class HiddenOnly(dm.Map):
     """The wrong reduction: the LSTM's h-only map, with its cell states given as input, as if they
     did not depend on h."""

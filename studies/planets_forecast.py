@@ -15,7 +15,6 @@ that it forgets what the planet keeps.
 """
 
 import warnings
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -63,7 +62,6 @@ ESCAPE_DISTANCE = 1e5  # AU
 THRESHOLDS = {"1 degree": 1.0, "1 arcminute": 1 / 60}  # the second was Tycho Brahe's
 
 
-@dataclass(frozen=True, eq=False)
 class PostNewtonian(NBody):
     """Newton's law with the relativity of the first body, in space: to the acceleration of each
     other, at r with velocity w from the first,

@@ -1,7 +1,7 @@
 """One row a system: what the generic tests run over. A new system brings its row here and nothing
 else."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,7 +25,6 @@ from dynmem.systems import DoublePendulum, KuramotoSivashinsky, MackeyGlass
 from dynmem.training import Forecaster
 
 
-@dataclass(frozen=True, eq=False)
 class Pendulum(dm.Flow):
     damping: float = 0.1
     states = ("angle", "velocity")
@@ -35,7 +34,6 @@ class Pendulum(dm.Flow):
         return dm.stack((velocity, -self.damping * velocity - dm.sin(angle)))
 
 
-@dataclass(frozen=True, eq=False)
 class Lorenz(dm.Flow):
     sigma: float = 10.0
     rho: float = 28.0
@@ -47,7 +45,6 @@ class Lorenz(dm.Flow):
         return dm.stack((self.sigma * (y - x), x * (self.rho - z) - y, x * y - self.beta * z))
 
 
-@dataclass(frozen=True, eq=False)
 class Lorenz96(dm.Flow):
     """No named states: its size is that of the state passed in."""
 
@@ -59,7 +56,6 @@ class Lorenz96(dm.Flow):
         return (ahead - behind2) * behind - x + self.forcing
 
 
-@dataclass(frozen=True, eq=False)
 class ForcedDuffing(dm.Flow):
     """A driven flow with an output of its own."""
 
@@ -75,7 +71,6 @@ class ForcedDuffing(dm.Flow):
         return x[..., :1] * (1 + u)
 
 
-@dataclass(frozen=True, eq=False)
 class Henon(dm.Map):
     a: float = 1.4
     b: float = 0.3
@@ -85,7 +80,6 @@ class Henon(dm.Map):
         return dm.stack((1 - self.a * x[..., 0] ** 2 + x[..., 1], self.b * x[..., 0]))
 
 
-@dataclass(frozen=True, eq=False)
 class Logistic(dm.Map):
     r: float = 4.0
     states = ("x",)
@@ -94,7 +88,6 @@ class Logistic(dm.Map):
         return self.r * x * (1 - x)
 
 
-@dataclass(frozen=True, eq=False)
 class Quadratic(dm.Map):
     """A matrix field, an input that multiplies the state, and a constant component."""
 
@@ -108,7 +101,6 @@ class Quadratic(dm.Map):
         return dm.stack((first, dm.softmax(moved)[..., 1] + dm.sigmoid(u[..., 1]) * x[..., 0], 0.1))
 
 
-@dataclass(frozen=True, eq=False)
 class Cat(dm.Map):
     """A matrix of integers and a modulus: the cat map of Arnold."""
 
@@ -119,7 +111,6 @@ class Cat(dm.Map):
         return (x @ self.M.T) % 1.0
 
 
-@dataclass(frozen=True, eq=False)
 class Implicit(dm.Flow):
     """M(x) dx/dt = f(x), with every other word of the vocabulary somewhere in it."""
 
@@ -136,7 +127,6 @@ class Implicit(dm.Flow):
         )
 
 
-@dataclass(frozen=True, eq=False)
 class Oscillators(dm.Map):
     """Integer indices as a field."""
 
@@ -356,7 +346,6 @@ STATES = {
 }
 
 
-@dataclass(frozen=True, eq=False)
 class Product(dm.Map):
     """x -> M_t x with the matrix M_t as the input."""
 
@@ -368,7 +357,6 @@ class Product(dm.Map):
         return x @ u.reshape(self.n, self.n).T
 
 
-@dataclass(frozen=True, eq=False)
 class Henon_layer(Henon):
     """A user's own map on top of a stack, its output depending on what the layer below feeds it."""
 

@@ -2,7 +2,6 @@
 clause."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -22,7 +21,6 @@ def test_every_system_keeps_the_contract(name):
     assert str(result.note.sel(check="symbols").values) in ("", "the formula would be long")
 
 
-@dataclass(frozen=True, eq=False)
 class Own(dm.Map):
     states = ("x", "y")
 

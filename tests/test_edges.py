@@ -1,6 +1,5 @@
 """What strangers tried: systems and inputs at the edges, each a fault once."""
 
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ from dynmem.analysis import (
 )
 
 
-@dataclass(frozen=True, eq=False)
 class Blow(dm.Flow):
     states = ("x",)
 
@@ -158,7 +156,6 @@ class Alone(dm.Map):
         return dm.stack((1.0 - 1.4 * x[0] ** 2 + x[1], 0.3 * x[0]))
 
 
-@dataclass(frozen=True, eq=False)
 class Together(dm.Flow):
     """What users write: f(x, A)."""
 
@@ -257,7 +254,6 @@ def test_a_lost_direction_has_no_error():
 def test_a_whole_number_as_the_default_of_a_float():
     """``r: float = 3`` is how users write it."""
 
-    @dataclass(frozen=True, eq=False)
     class Parabola(dm.Map):
         r: float = 3
         states = ("x",)

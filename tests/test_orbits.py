@@ -2,7 +2,6 @@
 is lost."""
 
 import time
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -47,7 +46,6 @@ def test_a_linear_flow_is_its_exponential():
 
     A = np.random.default_rng(0).standard_normal((3, 3))
 
-    @dataclass(frozen=True, eq=False)
     class Own(dm.Flow):
         A: np.ndarray = None
         states = ("a", "b", "c")
@@ -130,7 +128,6 @@ def test_the_same_seed_gives_the_same_orbit():
     )
 
 
-@dataclass(frozen=True, eq=False)
 class Square(dm.Flow):
     """dx/dt = gain x^2 reaches infinity at t = 1 / (gain x0)."""
 
@@ -230,7 +227,6 @@ def test_options():
     assert whole_steps(1.0, 0.1) == 10
 
 
-@dataclass(frozen=True, eq=False)
 class Spring(dm.Flow):
     """x' = w (x_2, -x_1)."""
 

@@ -1,7 +1,6 @@
 """Mistakes that published tools have made, one test each: what goes wrong, in the smallest case
 that shows it."""
 
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -158,7 +157,6 @@ def test_a_spectral_radius_below_one_taken_as_sufficient():
         np.log(1.2), abs=1e-12
     )
 
-    @dataclass(frozen=True, eq=False)
     class Leaky(dm.Map):
         d: float = 0.5
         a: float = 0.3

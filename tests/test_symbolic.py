@@ -1,6 +1,5 @@
 """Symbols: formulas derived from the rule, and no text that reaches eval."""
 
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -178,7 +177,6 @@ def test_names_that_mean_something_to_python_stay_names(name):
 
 
 def test_names_that_would_be_mixed_up_are_refused():
-    @dataclass(frozen=True, eq=False)
     class Own(dm.Map):
         x: float = 2.0
         states = ("x",)

@@ -1,6 +1,5 @@
 """Systems: a user's own in five lines, its parameters, and what bad input is told."""
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -97,7 +96,6 @@ def test_parameters_hold_plain_numbers():
 
 
 def test_map_arrays_reaches_every_array_and_recomputes_what_is_cached():
-    @dataclass(frozen=True, eq=False)
     class Own(dm.Map):
         pair: tuple = ()
         scale: float = 2.0

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .entry import Entry
     from .orbits import Orbits
 
+__all__ = ["load", "names"]
+
 # each ends with DATASETS = {name: entry}
 MODULES = ("orbits", "ephemeris", "neural", "synaptic", "text", "speech")
 ALIASES = {

@@ -27,6 +27,8 @@ from .zarr_store import indexed
 if TYPE_CHECKING:
     from xarray import Dataset
 
+__all__ = ["write"]
+
 SUFFIXES = (".nc", ".zarr")
 MAX_BYTES_IN_MEMORY = 200_000_000  # up to which a file is made in memory
 FREE_SPACE_FACTOR = 1.05  # space that a file takes, over that of its numbers

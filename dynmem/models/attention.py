@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..arrays import concat, namespace, softmax, tensors, transpose, where
@@ -13,6 +11,8 @@ from ..system import Map
 from ..typing import Array, Rng
 from .cell import keep_arrays, matrix_shape, one_batch, one_batch_of_steps
 
+__all__ = ["Attention"]
+
 POSITIONS = ("none", "rotary", "alibi", "learned", "absolute")
 MASKED_SCORE = -1e30  # far below any score: its exponential is exactly 0
 ADDITIVE_POSITIONS = ("alibi", "learned")  # which add to the scores
@@ -20,7 +20,6 @@ MIN_QUERIES_PER_BLOCK = 128
 MATRICES = ("Wq", "Wk", "Wv", "Wo")
 
 
-@dataclass(frozen=True, eq=False)
 class Attention(Map):
     """Causal softmax attention with many heads over the last ``window`` steps.
 

@@ -5,7 +5,7 @@ initialisation.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -16,10 +16,11 @@ from ..runtime.validation import array, generator, integer, number
 from ..system import Map
 from ..typing import Array, Rng
 
+__all__ = ["Cell"]
+
 MAX_ABS_LOGARITHM = 300  # of a number computed from weights
 
 
-@dataclass(frozen=True, eq=False)
 class Cell(Map):
     """A recurrent cell: weights as fields, whose shapes are multiples of N (units) and D (inputs).
 

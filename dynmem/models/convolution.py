@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
@@ -17,10 +16,11 @@ from ..typing import Array, Rng
 from .cell import keep_arrays, one_batch, one_batch_of_steps
 from .residual import Dense
 
+__all__ = ["Convolution", "ConvolutionBlock"]
+
 INITS = ("he", "uniform")
 
 
-@dataclass(frozen=True, eq=False)
 class Convolution(Map):
     """Causal dilated convolution as a shift register.
 
@@ -208,7 +208,6 @@ def uniform_bound(init: str, reach: int) -> float:
     return np.sqrt((6.0 if choice("init", init, INITS) == "he" else 1.0) / reach)
 
 
-@dataclass(frozen=True, eq=False)
 class ConvolutionBlock(Map):
     """Residual block of a temporal convolutional network, without its dropout.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,11 @@ from .cell import (
 )
 from .hippo import normal_plus_low_rank
 
+__all__ = ["LRU", "S5"]
+
 GAMMAS = ("tied", "trained")
 
 
-@dataclass(frozen=True, eq=False)
 class Diagonal(Map):
     """N complex modes x_t = lambda x_(t-1) + B u_t, y_t = r Re(C x_t) + D u_t: base of LRU and S5.
 
@@ -158,7 +159,6 @@ class Diagonal(Map):
         return np.zeros(self.size)
 
 
-@dataclass(frozen=True, eq=False)
 class LRU(Diagonal):
     """Linear recurrent unit: N complex modes that can neither explode nor stop turning.
 
@@ -348,7 +348,6 @@ def ring(
     )
 
 
-@dataclass(frozen=True, eq=False)
 class S5(Diagonal):
     """Simplified state-space layer: one diagonal system of many inputs and outputs.
 

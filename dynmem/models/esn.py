@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -11,8 +10,9 @@ from ..runtime.validation import generator, number
 from ..typing import Rng
 from .rnn import Tanh
 
+__all__ = ["ESN"]
 
-@dataclass(frozen=True, eq=False)
+
 class ESN(Tanh):
     """Reservoir of an echo-state network, with an exact spectral radius of W.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -11,6 +10,8 @@ from ..arrays import concat, sigmoid, split, tanh
 from ..runtime.validation import choice, generator, number
 from ..typing import Array, Rng
 from .cell import Cell
+
+__all__ = ["GRU", "LSTM"]
 
 INITS = ("gaussian", "uniform")
 
@@ -36,7 +37,6 @@ def gru_state(h: Array, z: Array, n: Array) -> Array:
     return n + z * (h - n)
 
 
-@dataclass(frozen=True, eq=False)
 class LSTM(Cell):
     """Long short-term memory.
 
@@ -159,7 +159,6 @@ class LSTM(Cell):
         return cls(**arrays)
 
 
-@dataclass(frozen=True, eq=False)
 class GRU(Cell):
     """Gated recurrent unit, with torch's reset gate and torch's convex sum.
 

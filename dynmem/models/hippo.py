@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -185,7 +184,6 @@ def reconstruct(measure: str, x: ArrayLike, lags: ArrayLike, theta: float = 1.0)
     return state @ basis(measure, state.shape[-1], lags, theta).T
 
 
-@dataclass(frozen=True, eq=False)
 class ScaledLegendre(Map):
     """HiPPO-LegS as first published: the whole history in Legendre polynomials stretched over it.
 

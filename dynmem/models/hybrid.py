@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..arrays import concat, softmax, stack, tanh, where
@@ -12,8 +10,9 @@ from ..typing import Array, Rng
 from .attention import MASKED_SCORE, constant_like
 from .cell import Cell, one_batch
 
+__all__ = ["Hybrid"]
 
-@dataclass(frozen=True, eq=False)
+
 class Hybrid(Cell):
     """Recurrent network with self-attention over its past states and a relevancy screen.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +11,8 @@ from ..runtime.validation import generator, integer
 from ..system import Map
 from ..typing import Array, Rng
 from .cell import check_logarithms, keep_arrays, matrix_shape, one_batch_of_steps
+
+__all__ = ["LinearAttention"]
 
 STEPS_PER_CHUNK = 64  # whose mutual attention is one matrix product
 NORMALISER_EPSILON = 1e-6  # keeps an empty memory from dividing by zero, as in the authors' code
@@ -28,7 +29,6 @@ def feature(x: Array) -> Array:
     return where(above, x + 1.0, exp(where(above, 0.0, x)))
 
 
-@dataclass(frozen=True, eq=False)
 class LinearAttention(Map):
     """Causal linear attention as a recurrence: the state of each head is a matrix S and a vector z.
 

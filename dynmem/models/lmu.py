@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -16,8 +16,9 @@ from ..typing import Array, Rng
 from .cell import keep_arrays, matrix_shape
 from .hippo import legendre_delay
 
+__all__ = ["LMU"]
 
-@dataclass(frozen=True, eq=False)
+
 class LMU(Map):
     """Legendre Memory Unit.
 

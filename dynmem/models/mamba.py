@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,8 @@ from .options import check_options, random_options
 from .selective import Selective
 from .ssm import S4D
 
+__all__ = ["Mamba"]
+
 MIXERS = Registry("mixer of Mamba", {"selective": Selective, "s4d": S4D, "s5": S5, "lru": LRU})
 
 
@@ -31,7 +32,6 @@ def silu(z: Array) -> Array:
     return z * sigmoid(z)
 
 
-@dataclass(frozen=True, eq=False)
 class Mamba(Map):
     """Block of Mamba: E channels of a mixer behind a short causal convolution, gated by the input.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,8 +14,9 @@ from ..runtime.validation import generator, number, public
 from ..system import Map, as_system
 from ..typing import Array, Rng
 
+__all__ = ["Network"]
 
-@dataclass(frozen=True, eq=False)
+
 class Network(Map):
     """Layers, each driven by the output of the one below, and a linear readout of the last.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,10 +12,11 @@ from ..system import Flow
 from ..typing import Array, Rng
 from .cell import Cell
 
+__all__ = ["CoRNN", "CoupledOscillators"]
+
 DAMPINGS = ("implicit", "explicit")
 
 
-@dataclass(frozen=True, eq=False)
 class CoRNN(Cell):
     """Coupled oscillatory network: damped oscillators that drive one another through a tanh.
 
@@ -167,7 +168,6 @@ class CoRNN(Cell):
         )
 
 
-@dataclass(frozen=True, eq=False)
 class CoupledOscillators(Flow):
     """The continuous network behind coRNN.
 

@@ -29,6 +29,8 @@ from .s4 import S4
 from .selective import Selective
 from .ssm import S4D
 
+__all__ = ["names"]
+
 MAX_STATE_SIZE = 2**31  # components, 16 GiB
 SHAPE_OPTIONS = (
     "units",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -14,6 +14,8 @@ from ..runtime.validation import choice, generator, integer
 from ..system import Map, as_system
 from ..typing import Array, Rng
 from .cell import keep_arrays, matrix_shape
+
+__all__ = ["Activation", "Block", "Dense", "FeedForward", "Norm"]
 
 ACTIVATIONS = {
     "relu": relu,
@@ -40,7 +42,6 @@ def normalise(x: Array, kind: str) -> Array:
     return x / sqrt((x * x).sum(axis=-1, keepdims=True) / width + NORM_EPSILON)
 
 
-@dataclass(frozen=True, eq=False)
 class Memoryless(Map):
     """A layer without a state: its output is a function of the input alone."""
 
@@ -62,7 +63,6 @@ class Memoryless(Map):
         return self
 
 
-@dataclass(frozen=True, eq=False)
 class Dense(Memoryless):
     """Affine map of each step, the encoder of a stack.
 
@@ -129,7 +129,6 @@ class Dense(Memoryless):
         return cls(generator(rng).uniform(-bound, bound, (units, inputs)), np.zeros(units))
 
 
-@dataclass(frozen=True, eq=False)
 class Activation(Memoryless):
     """A function of each component of each step.
 
@@ -173,7 +172,6 @@ class Activation(Memoryless):
         return ACTIVATIONS[self.kind](u)
 
 
-@dataclass(frozen=True, eq=False)
 class FeedForward(Memoryless):
     """Two affine maps of each step with a function between them.
 
@@ -271,7 +269,6 @@ class FeedForward(Memoryless):
         )
 
 
-@dataclass(frozen=True, eq=False)
 class Norm(Memoryless):
     """Layer norm or root-mean-square norm of each step.
 
@@ -331,7 +328,6 @@ class Norm(Memoryless):
         return cls(np.ones(width), np.zeros(width), kind)
 
 
-@dataclass(frozen=True, eq=False)
 class Block(Map):
     """Residual block: a mixer over time, then a feed-forward layer, each with a norm.
 

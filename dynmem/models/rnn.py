@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
 
@@ -13,12 +12,13 @@ from ..runtime.validation import choice, generator, integer, number
 from ..typing import Array, Rng
 from .cell import Cell
 
+__all__ = ["Linear", "Orthogonal", "Relu", "Tanh"]
+
 RECURRENT_SHAPES = {"W": "N,N", "V": "N,D", "b": "N"}
 INITS = ("gaussian", "orthogonal", "identity", "uniform")
 NONLINEARITIES = ("identity", "tanh", "modrelu")
 
 
-@dataclass(frozen=True, eq=False)
 class Linear(Cell):
     """Linear recurrent network.
 
@@ -149,7 +149,6 @@ class Linear(Cell):
         return cls(**arrays, leak=number("leak", leak, above=0, most=1))
 
 
-@dataclass(frozen=True, eq=False)
 class Tanh(Linear):
     """Tanh network (Elman).
 
@@ -193,7 +192,6 @@ class Tanh(Linear):
         return tanh(z)
 
 
-@dataclass(frozen=True, eq=False)
 class Relu(Linear):
     """Rectified network; with ``random(init="identity")`` the IRNN.
 
@@ -234,7 +232,6 @@ class Relu(Linear):
         return relu(z)
 
 
-@dataclass(frozen=True, eq=False)
 class Orthogonal(Cell):
     """Network whose recurrent matrix is orthogonal by construction.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -15,10 +14,11 @@ from .blockwise import blockwise, fourier
 from .hippo import normal_plus_low_rank
 from .ssm import MIN_DECAY, StateSpace, divided, mode_pairs
 
+__all__ = ["S4"]
+
 INITS = ("legs", "legt", "lagt")
 
 
-@dataclass(frozen=True, eq=False)
 class S4(StateSpace):
     """Structured state-space model, channel by channel: A = diag(lambda) - P P^*, bilinear rule.
 

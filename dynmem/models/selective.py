@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -21,10 +20,11 @@ from .cell import (
     one_batch_of_steps,
 )
 
+__all__ = ["Selective"]
+
 INPUT_STEPS = ("euler", "exact")
 
 
-@dataclass(frozen=True, eq=False)
 class Selective(Map):
     """Selective state-space model, S6, the scan of Mamba without its block (``Mamba``).
 

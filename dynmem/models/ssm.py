@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -25,12 +25,13 @@ from .cell import (
 )
 from .hippo import normal_plus_low_rank
 
+__all__ = ["S4D"]
+
 INITS = ("lin", "inv", "legs", "real")
 METHODS = ("zoh", "bilinear")
 MIN_DECAY = 1e-4  # of a mode, where the measure's own decay is 0
 
 
-@dataclass(frozen=True, eq=False)
 class StateSpace(Map):
     """H linear channels dx/dt = A x + B u, y = 2 Re(C x) + D u, sampled at exp(log_step).
 
@@ -191,7 +192,6 @@ class StateSpace(Map):
         }
 
 
-@dataclass(frozen=True, eq=False)
 class S4D(StateSpace):
     """Diagonal state-space model, channel by channel.
 

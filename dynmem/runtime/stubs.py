@@ -7,15 +7,15 @@ of the root is written by hand, since it is a choice.
 from __future__ import annotations
 
 import ast
-import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+SUBMODULES = {"models": ("hippo",)}  # modules that are used by their own name
 PACKAGES = ("analysis", "datasets", "models", "scan", "systems", "tasks", "theory", "training")
 
 
 def exports(path: Path) -> list[str]:
-    """Names that a module exports, sorted."""
+    """Names that a module exports."""
     names = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef):
@@ -23,12 +23,18 @@ def exports(path: Path) -> list[str]:
             names |= {node.name} if "public" in decorators else set()
         elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             names |= set(ast.literal_eval(node.value))
-    return sorted(names)
+    return sorted(names, key=_order)
+
+
+def _order(name: str) -> tuple[int, str]:
+    """Constants, classes, functions: the order of ruff and isort."""
+    return (0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2, name)
 
 
 def stub(package: str) -> str:
     """Text of the stub of a package of dynmem."""
-    folder, lines = ROOT / package, []
+    folder = ROOT / package
+    lines = [f"from . import {name} as {name}\n" for name in SUBMODULES.get(package, ())]
     for path in sorted(folder.rglob("*.py")):
         if path.name.startswith("_") or not (names := exports(path)):
             continue
@@ -41,17 +47,14 @@ def stub(package: str) -> str:
     return "".join(lines)
 
 
-def main() -> int:
-    """Write every stub that is out of date; 1 where there was one."""
-    changed = 0
+def main() -> None:
+    """Write every stub that is out of date."""
     for package in PACKAGES:
         path, text = ROOT / package / "__init__.pyi", stub(package)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             print(f"wrote {path.relative_to(ROOT.parent)}")
-            changed = 1
-    return changed
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -3,7 +3,7 @@ Hopfield's content-addressable memory."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Self
 
 import numpy as np
@@ -16,8 +16,9 @@ from ..typing import Array, ArrayLike, Rng
 from .components import component_names
 from .known import Known
 
+__all__ = ["FlipFlop", "GradedHopfield", "Hopfield", "LineAttractor", "RingAttractor"]
 
-@dataclass(frozen=True, eq=False)
+
 class LineAttractor(Flow):
     """Line attractor: neurons that excite each other hold the mean of their rates.
 
@@ -80,7 +81,6 @@ class LineAttractor(Flow):
         return 1.0 + 0.1 * generator(rng).standard_normal(self.units)
 
 
-@dataclass(frozen=True, eq=False)
 class RingAttractor(Flow):
     """Ring attractor: threshold-linear neurons hold an angle as the place of a bump.
 
@@ -182,7 +182,6 @@ class RingAttractor(Flow):
         return np.arctan2(vector[..., 1], vector[..., 0])
 
 
-@dataclass(frozen=True, eq=False)
 class _Hebbian(Map):
     """Binary patterns xi (p, N) in Hebbian weights W_ij = 1/N sum_mu xi_i xi_j, W_ii = 0."""
 
@@ -241,7 +240,6 @@ def flipped(pattern: ArrayLike, share: float, rng: Rng = 0) -> np.ndarray:
     return out
 
 
-@dataclass(frozen=True, eq=False)
 class Hopfield(_Hebbian):
     """Hopfield's content-addressable memory, all units updated at once.
 
@@ -305,7 +303,6 @@ def logistic(rng: np.random.Generator, steps: int, units: int) -> np.ndarray:
     return rng.logistic(size=(steps, units))
 
 
-@dataclass(frozen=True, eq=False)
 class GradedHopfield(_Hebbian):
     """Hopfield's memory of graded units, the naive mean field of Glauber's dynamics.
 
@@ -351,7 +348,6 @@ class GradedHopfield(_Hebbian):
         return tanh(self.beta * self.field(x))
 
 
-@dataclass(frozen=True, eq=False)
 class FlipFlop(Flow):
     """Flip-flop: bistable units, one a bit, which a pulse of input sets.
 

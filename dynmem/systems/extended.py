@@ -3,8 +3,6 @@ and random networks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..arrays import roll
@@ -15,8 +13,9 @@ from ..typing import Array, ArrayLike, Rng
 from .components import component_names
 from .known import Known
 
+__all__ = ["KuramotoSivashinsky", "Lorenz96", "MackeyGlass", "RandomRate", "RandomTanh"]
 
-@dataclass(frozen=True, eq=False)
+
 class Lorenz96(Flow):
     """Lorenz's model of the atmosphere along a circle of latitude.
 
@@ -80,7 +79,6 @@ class Lorenz96(Flow):
         return -float(self.units)
 
 
-@dataclass(frozen=True, eq=False)
 class MackeyGlass(Map):
     """Mackey and Glass' delay equation of blood production, as a map of its history.
 
@@ -207,7 +205,6 @@ def interpolation(points: np.ndarray, r: np.ndarray) -> np.ndarray:
     return np.where(hit.any(axis=-1, keepdims=True), hit, values)
 
 
-@dataclass(frozen=True, eq=False)
 class KuramotoSivashinsky(Map):
     """Kuramoto-Sivashinsky equation of a flame front on a ring, by spectral steps in time.
 
@@ -348,7 +345,6 @@ def etdrk4(rates: np.ndarray, step: float, circle: int = 64) -> dict[str, np.nda
     }
 
 
-@dataclass(frozen=True, eq=False)
 class RandomTanh(Map):
     """Random recurrent network in discrete time, chaotic above gain 1.
 
@@ -412,7 +408,6 @@ class RandomTanh(Map):
         return self.network.initial(rng)
 
 
-@dataclass(frozen=True, eq=False)
 class RandomRate(Flow):
     """Random recurrent network in continuous time, chaotic above gain 1.
 

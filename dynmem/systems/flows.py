@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..arrays import abs, cos, sin, stack  # noqa: A004
@@ -12,8 +10,19 @@ from ..system import Flow
 from ..typing import Array, Rng
 from .known import OWN, SPROTT, Known
 
+__all__ = [
+    "Chen",
+    "Chua",
+    "Duffing",
+    "HyperRoessler",
+    "Lorenz63",
+    "Roessler",
+    "SprottJerk",
+    "Thomas",
+    "VanDerPol",
+]
 
-@dataclass(frozen=True, eq=False)
+
 class Lorenz63(Flow):
     """Lorenz's model of convection, the butterfly.
 
@@ -65,7 +74,6 @@ class Lorenz63(Flow):
         return -(self.sigma + 1.0 + self.beta)
 
 
-@dataclass(frozen=True, eq=False)
 class Roessler(Flow):
     """Roessler's band, a folded strip with a single quadratic term.
 
@@ -107,7 +115,6 @@ class Roessler(Flow):
         return np.array([-4.0, -3.0, 0.02]) + spread
 
 
-@dataclass(frozen=True, eq=False)
 class HyperRoessler(Flow):
     """Roessler's hyperchaos, with two positive exponents.
 
@@ -155,7 +162,6 @@ class HyperRoessler(Flow):
         return np.array([-20.0, 0.0, 0.15, 15.0]) + spread
 
 
-@dataclass(frozen=True, eq=False)
 class Chen(Flow):
     """Chen's system, a relative of Lorenz's with the opposite sign of one linear term.
 
@@ -203,7 +209,6 @@ class Chen(Flow):
         return self.c - self.a - self.b
 
 
-@dataclass(frozen=True, eq=False)
 class Chua(Flow):
     """Chua's circuit, the double scroll.
 
@@ -252,7 +257,6 @@ class Chua(Flow):
         return np.array([0.3, 0.1, -0.3]) + 0.02 * generator(rng).uniform(-1.0, 1.0, 3)
 
 
-@dataclass(frozen=True, eq=False)
 class Thomas(Flow):
     """Thomas' cyclically symmetric flow.
 
@@ -296,7 +300,6 @@ class Thomas(Flow):
         return -3.0 * self.b
 
 
-@dataclass(frozen=True, eq=False)
 class SprottJerk(Flow):
     """Sprott's simplest quadratic chaos, a jerk equation.
 
@@ -341,7 +344,6 @@ class SprottJerk(Flow):
         return -self.damping
 
 
-@dataclass(frozen=True, eq=False)
 class Duffing(Flow):
     """Duffing's driven oscillator in a double well.
 
@@ -396,7 +398,6 @@ class Duffing(Flow):
         return -self.damping
 
 
-@dataclass(frozen=True, eq=False)
 class VanDerPol(Flow):
     """Shaw's driven van der Pol oscillator.
 

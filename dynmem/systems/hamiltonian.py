@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..arrays import cos, sin, stack
@@ -12,8 +10,9 @@ from ..system import Flow
 from ..typing import Array, Rng
 from .known import OWN, Known
 
+__all__ = ["DoublePendulum", "HenonHeiles"]
 
-@dataclass(frozen=True, eq=False)
+
 class HenonHeiles(Flow):
     """Henon and Heiles' star in the potential of a galaxy.
 
@@ -73,7 +72,6 @@ class HenonHeiles(Flow):
         )
 
 
-@dataclass(frozen=True, eq=False)
 class DoublePendulum(Flow):
     """Double pendulum of two masses on rods, in angles and canonical momenta.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+__all__ = ["Known"]
+
 SPROTT = "Sprott (2003), Chaos and Time-Series Analysis, app. A"
 OWN = (
     "own long run, T = {T}, classical Runge-Kutta and variational equations apart from this "

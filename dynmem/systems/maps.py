@@ -10,8 +10,6 @@ slopes, and so exponents, are those of the book.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..arrays import cos, minimum, roll, sin, stack, where
@@ -21,11 +19,23 @@ from ..typing import Array, Rng
 from .components import component_names
 from .known import SPROTT, Known
 
+__all__ = [
+    "Baker",
+    "Cat",
+    "CoupledLogistic",
+    "Henon",
+    "Ikeda",
+    "KaplanYorke",
+    "Logistic",
+    "Lozi",
+    "Standard",
+    "Tent",
+]
+
 END = (2**53 - 111) / 2**53  # the largest double below 1 whose 53 bits are a prime number
 LN2 = float(np.log(2.0))
 
 
-@dataclass(frozen=True, eq=False)
 class Logistic(Map):
     """Logistic map, chaotic with the exponent ln 2 at r = 4.
 
@@ -63,7 +73,6 @@ class Logistic(Map):
         return generator(rng).uniform(0.1, 0.9, 1)
 
 
-@dataclass(frozen=True, eq=False)
 class Tent(Map):
     """Tent map, whose exponent is ln(slope) exactly for slopes up to 2.
 
@@ -108,7 +117,6 @@ class Tent(Map):
         return float(np.log(self.slope))
 
 
-@dataclass(frozen=True, eq=False)
 class Baker(Map):
     """Baker's map, which stretches, cuts and stacks the unit square.
 
@@ -155,7 +163,6 @@ class Baker(Map):
         return float(np.log(2.0 * self.contraction))
 
 
-@dataclass(frozen=True, eq=False)
 class Cat(Map):
     """Arnold's cat map, a hyperbolic automorphism of the torus.
 
@@ -198,7 +205,6 @@ class Cat(Map):
         return generator(rng).uniform(0.0, 1.0, 2)
 
 
-@dataclass(frozen=True, eq=False)
 class Henon(Map):
     """Henon's map, the simplest quadratic map of the plane with a strange attractor.
 
@@ -245,7 +251,6 @@ class Henon(Map):
         return float(np.log(abs(self.b)))
 
 
-@dataclass(frozen=True, eq=False)
 class Lozi(Map):
     """Lozi's map: Henon's with a corner in place of the parabola.
 
@@ -292,7 +297,6 @@ class Lozi(Map):
         return float(np.log(abs(self.b)))
 
 
-@dataclass(frozen=True, eq=False)
 class Standard(Map):
     """Chirikov's standard map of a kicked rotor, which preserves area.
 
@@ -337,7 +341,6 @@ class Standard(Map):
         return generator(rng).uniform(1e-4, 1e-2, 2)
 
 
-@dataclass(frozen=True, eq=False)
 class KaplanYorke(Map):
     """Kaplan and Yorke's map: doubling that drives a contraction.
 
@@ -385,7 +388,6 @@ class KaplanYorke(Map):
         return float(np.log(2.0 * self.contraction))
 
 
-@dataclass(frozen=True, eq=False)
 class Ikeda(Map):
     """Ikeda's map of light in a ring cavity.
 
@@ -442,7 +444,6 @@ class Ikeda(Map):
         return float(2.0 * np.log(abs(self.loss)))
 
 
-@dataclass(frozen=True, eq=False)
 class CoupledLogistic(Map):
     """Kaneko's coupled map lattice: a ring of logistic maps.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 
 import numpy as np
@@ -14,8 +14,18 @@ from ..typing import Array, ArrayLike, Rng
 from . import ephemeris
 from .symplectic import Separable, angular_momentum, halves
 
+__all__ = [
+    "FigureEight",
+    "HierarchicalTriple",
+    "NBody",
+    "OuterSolarSystem",
+    "Pythagorean",
+    "TwoPlanets",
+    "barycentric",
+    "orbit_state",
+]
 
-@dataclass(frozen=True, eq=False)
+
 class NBody(Separable):
     """N bodies under their own gravity.
 
@@ -268,7 +278,6 @@ def _figure_eight() -> np.ndarray:
     return np.concatenate((q, -q, np.zeros(2), v / 2, v / 2, -v))
 
 
-@dataclass(frozen=True, eq=False)
 class FigureEight(NBody):
     """Three equal masses that follow each other on a figure eight.
 
@@ -302,7 +311,6 @@ class FigureEight(NBody):
     source = "Chenciner and Montgomery (2000), Ann. Math. 152, 881; initial conditions by Simo"
 
 
-@dataclass(frozen=True, eq=False)
 class Pythagorean(NBody):
     """Burrau's Pythagorean problem: masses 3, 4, 5 at rest in the corners of a right triangle.
 
@@ -345,7 +353,6 @@ class Pythagorean(NBody):
     )
 
 
-@dataclass(frozen=True, eq=False)
 class HierarchicalTriple(NBody):
     """Hierarchical triple: a binary of masses 1 and 1/2 with a third body of mass 1/2 around it.
 
@@ -393,7 +400,6 @@ class HierarchicalTriple(NBody):
         return self.states_of(5.0, 0.2) if self.start is None else self.start.copy()
 
 
-@dataclass(frozen=True, eq=False)
 class TwoPlanets(NBody):
     """A star of mass 1 and two planets on circular orbits, half a turn apart.
 
@@ -453,7 +459,6 @@ class TwoPlanets(NBody):
         return self.states_of(self.ratio, anomaly=0.0) if self.start is None else self.start.copy()
 
 
-@dataclass(frozen=True, eq=False)
 class OuterSolarSystem(NBody):
     """The Sun with the four giant planets, in space.
 

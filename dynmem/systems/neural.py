@@ -3,8 +3,6 @@ oscillators."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..arrays import abs, exp, relu, sigmoid, stack, where  # noqa: A004
@@ -14,8 +12,9 @@ from ..system import Flow
 from ..typing import Array, Rng
 from .components import component_names
 
+__all__ = ["CTRNN", "DoubleFitzHughNagumo", "WongWang"]
 
-@dataclass(frozen=True, eq=False)
+
 class WongWang(Flow):
     """Wong and Wang's circuit: two populations compete through slow synapses and hold the winner.
 
@@ -111,7 +110,6 @@ class WongWang(Flow):
         return np.array([0.567, 0.032]) + 0.01 * generator(rng).uniform(-1.0, 1.0, 2)
 
 
-@dataclass(frozen=True, eq=False)
 class CTRNN(Flow):
     """Continuous-time recurrent network, by default Beer's oscillator of two neurons.
 
@@ -197,7 +195,6 @@ class CTRNN(Flow):
         return 0.5 * generator(rng).standard_normal(self.size) - self.biases
 
 
-@dataclass(frozen=True, eq=False)
 class DoubleFitzHughNagumo(Flow):
     """Two FitzHugh-Nagumo neurons joined by a gap junction.
 

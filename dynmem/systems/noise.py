@@ -3,7 +3,7 @@ exponents use the ordinary drive."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -14,8 +14,9 @@ from ..runtime.validation import number
 from ..system import Flow, Map, as_system
 from ..typing import Array, Rng
 
+__all__ = ["Impulses", "Noisy"]
 
-@dataclass(frozen=True, eq=False)
+
 class _Stepped(Map):
     """A flow that is disturbed once a step; ``smooth`` is the flow in between."""
 
@@ -42,7 +43,6 @@ class _Stepped(Map):
         return 0.0 * concat([x] * (count // size) + [x[..., : count % size]]) if count else None
 
 
-@dataclass(frozen=True, eq=False)
 class Noisy(_Stepped):
     """A flow with white noise on every state, as a map whose input is the noise.
 
@@ -115,7 +115,6 @@ class Noisy(_Stepped):
         return self.smooth.rule(kicked, self._still(x))
 
 
-@dataclass(frozen=True, eq=False)
 class Impulses(_Stepped):
     """A flow under a train of impulses, one a step, as a map.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..arrays import concat, cos, sin, sqrt, stack
@@ -14,8 +12,9 @@ from .known import Known
 from .nbody import orbit_state
 from .symplectic import Separable, halves
 
+__all__ = ["Kepler", "RestrictedThreeBody", "Sitnikov"]
 
-@dataclass(frozen=True, eq=False)
+
 class Kepler(Separable):
     """Kepler's problem in the plane.
 
@@ -72,7 +71,6 @@ class Kepler(Separable):
         return orbit_state(1.0, 0.3, mu=self.mu)
 
 
-@dataclass(frozen=True, eq=False)
 class RestrictedThreeBody(Flow):
     """Circular restricted three-body problem, in the rotating plane.
 
@@ -184,7 +182,6 @@ class RestrictedThreeBody(Flow):
         return self.section_state(x, jacobi=3.19)
 
 
-@dataclass(frozen=True, eq=False)
 class Sitnikov(Flow):
     """Sitnikov's problem: a massless body on the axis of two equal primaries.
 

@@ -14,6 +14,8 @@ from ..system import Flow, Map
 from .equations import equation, stated_equation, summary
 from .known import Known
 
+__all__ = ["get", "names"]
+
 # each ends with SYSTEMS = {name: class}
 MODULES = (
     "maps",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from itertools import pairwise
 
@@ -14,8 +14,9 @@ from ..runtime.validation import all_errors, choice, integer, number
 from ..system import Flow, Map
 from ..typing import Array, Rng
 
+__all__ = ["Separable", "Symplectic"]
 
-@dataclass(frozen=True, eq=False)
+
 class Separable(Flow):
     """Second-order flow with the state x = (q, v): all positions, then all velocities.
 
@@ -67,7 +68,6 @@ def halves(x: Array) -> tuple[Array, Array]:
     return x[..., :half], x[..., half:]
 
 
-@dataclass(frozen=True, eq=False)
 class Symplectic(Map):
     """Symplectic map x(t) -> x(t + dt) of a flow that splits into drift and kick.
 

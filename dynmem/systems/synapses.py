@@ -3,7 +3,7 @@ cascade and power-law forgetting."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -13,8 +13,9 @@ from ..system import Flow, Map
 from ..typing import Array, ArrayLike, Rng
 from .components import component_names
 
+__all__ = ["BennaFusi", "CascadeSynapse", "LeakySynapse"]
 
-@dataclass(frozen=True, eq=False)
+
 class LeakySynapse(Map):
     """Leaky synapse: each memory moves the weight a share of the way to its own value.
 
@@ -68,7 +69,6 @@ class LeakySynapse(Map):
         return 2.0 * np.asarray(states) - 1.0
 
 
-@dataclass(frozen=True, eq=False)
 class CascadeSynapse(Map):
     """Cascade synapse: a binary weight whose states have levels that are ever harder to leave.
 
@@ -176,7 +176,6 @@ class CascadeSynapse(Map):
         return np.where(np.asarray(states) < self.levels, 1.0, -1.0)
 
 
-@dataclass(frozen=True, eq=False)
 class BennaFusi(Flow):
     """Benna and Fusi's synapse: a chain of variables, each slower than the one before.
 

@@ -9,6 +9,8 @@ import numpy as np
 from .losses import TOLERANCE
 from .task import Task
 
+__all__ = ["Adding"]
+
 
 @dataclass(frozen=True)
 class Adding(Task):

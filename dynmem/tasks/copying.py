@@ -9,6 +9,8 @@ import numpy as np
 
 from .task import Task
 
+__all__ = ["Copy", "LAYOUTS", "SelectiveCopy"]
+
 LAYOUTS = {
     "arjovsky": "Arjovsky, Shah and Bengio (2016), arXiv:1511.06464, after Hochreiter and "
     "Schmidhuber (1997)",

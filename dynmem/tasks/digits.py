@@ -10,6 +10,8 @@ import numpy as np
 
 from .task import Task
 
+__all__ = ["Digits"]
+
 MISSING_PACKAGE = (
     "the digits come with the package scikit-learn, which is missing here: pip install "
     '"dynmem[digits]" (nothing is downloaded later), or take '

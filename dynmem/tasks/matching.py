@@ -9,6 +9,8 @@ import numpy as np
 
 from .task import Task
 
+__all__ = ["DelayedMatch", "NBack"]
+
 
 @dataclass(frozen=True)
 class DelayedMatch(Task):

@@ -13,6 +13,8 @@ from ..typing import ArrayLike
 from .matching import another
 from .task import Task
 
+__all__ = ["Questions"]
+
 PERSONS = ("Mary", "John", "Daniel", "Sandra", "Julie", "Fred", "Bill", "Jeff")
 OBJECTS = ("milk", "football", "apple", "book", "lamp", "key", "cup", "hat")
 PLACES = ("kitchen", "garden", "office", "bathroom", "hallway", "bedroom", "cellar", "park")

@@ -10,6 +10,8 @@ import numpy as np
 from .matching import another
 from .task import Task
 
+__all__ = ["AssociativeRecall", "Induction"]
+
 
 @dataclass(frozen=True)
 class Induction(Task):

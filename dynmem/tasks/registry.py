@@ -18,6 +18,8 @@ from .recall import AssociativeRecall, Induction
 from .switching import FlipFlop, Parity
 from .task import Task
 
+__all__ = ["TASKS", "names"]
+
 TASKS: dict[str, type[Task]] = {
     task.name: task
     for task in (

@@ -9,6 +9,8 @@ import numpy as np
 
 from .task import Task
 
+__all__ = ["FlipFlop", "Parity"]
+
 
 @dataclass(frozen=True)
 class FlipFlop(Task):

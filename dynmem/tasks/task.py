@@ -23,6 +23,8 @@ from .parts import PARTS, fingerprints, in_part
 if TYPE_CHECKING:
     from xarray import Dataset
 
+__all__ = ["Task"]
+
 SEQUENCES_PER_DRAW = 100_000  # sequences that are drawn at once for a part
 MAX_OPTION = 2**31 - 1  # larger options are typing errors, and would not fit into int32
 

@@ -12,9 +12,6 @@ from .fitting import fit as fit
 from .forecast_skill import learned_dynamics as learned_dynamics, valid_time as valid_time
 from .forecaster import Forecaster as Forecaster
 from .orbit_data import forcing_interval as forcing_interval
-from .readout import (
-    echo_state_forecaster as echo_state_forecaster,
-    ridge_readout as ridge_readout,
-)
+from .readout import echo_state_forecaster as echo_state_forecaster, ridge_readout as ridge_readout
 from .teacher_forcing import fit_forecaster as fit_forecaster
 from .trainable import Trainable as Trainable

@@ -12,6 +12,8 @@ from ..tasks.losses import LOSSES
 from ..tasks.task import Task
 from ..typing import Rng
 
+__all__ = ["Samples"]
+
 VALIDATION_SHARE = 0.1  # of a user's sequences, and as much again for the test set
 
 

@@ -19,6 +19,8 @@ from .array_task import Samples
 if TYPE_CHECKING:
     from xarray import Dataset
 
+__all__ = ["SplitSamples"]
+
 # one sequence in so many of the training part validates, where the corpus has no part for it
 SEQUENCES_PER_VALIDATION = 8
 

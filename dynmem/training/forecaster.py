@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +17,11 @@ from .orbit_data import inputs_and_increments, scales
 if TYPE_CHECKING:
     from xarray import Dataset
 
+__all__ = ["Forecaster"]
+
 WARMUP_STEPS = 20  # first steps of a window, in which the model reads the truth and is not scored
 
 
-@dataclass(frozen=True, eq=False)
 class Forecaster(Map):
     """A model that reads its own output: an autonomous map of the states (h, z).
 

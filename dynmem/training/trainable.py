@@ -14,6 +14,8 @@ from ..errors import NotFiniteError, ShapeError, UnknownNameError
 from ..system import Map, System, as_system, map_arrays
 from ..typing import Array
 
+__all__ = ["Trainable"]
+
 
 class Trainable(torch.nn.Module):
     """A Map as a torch module: its float arrays, in nested systems too, are the Parameters.

@@ -2,7 +2,6 @@
 Jacobian."""
 
 import tracemalloc
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -177,7 +176,6 @@ def test_push_in_tiles_is_push_at_once():
     equal(value, system.rule(x, None))
 
 
-@dataclass(frozen=True, eq=False)
 class Constant(dm.Map):
     states = ("x", "y")
 

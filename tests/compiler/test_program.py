@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -105,7 +105,6 @@ def compiled_orbit(made, system, starts, steps):
     return _compiled_trajectory(made, system, starts, steps, None)
 
 
-@dataclass(frozen=True, eq=False)
 class Damped(dm.Flow):
     """A driven system with a parameter array and a count."""
 

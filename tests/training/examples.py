@@ -1,6 +1,5 @@
 """Small models and an easy task that the tests of training share."""
 
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,7 +14,6 @@ EASY = tasks.Copy(delay=1, symbols=2, length=1)
 EASY_FIT = {"steps": 150, "learning_rate": 1e-2}
 
 
-@dataclass(frozen=True, eq=False)
 class Pair(dm.Map):
     """A user's own map: two coupled numbers, with a matrix, a list of vectors, a mask of whole
     numbers and a plain number."""

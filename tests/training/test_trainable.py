@@ -1,6 +1,5 @@
 """Trainable: fused kernels against the rule, weights and constants, and the way back."""
 
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -147,7 +146,6 @@ def test_fixed_arrays_stay_and_names_are_checked():
 
 
 def test_a_flow_trains_through_its_map_and_says_so_where_it_stands_alone():
-    @dataclass(frozen=True, eq=False)
     class Decay(dm.Flow):
         rate: np.ndarray
         states = ("x", "y")

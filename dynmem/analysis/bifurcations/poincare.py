@@ -59,7 +59,6 @@ class PoincareSection:
         return step_of.rule(start, time[:, None])
 
 
-@dataclass(frozen=True, eq=False)
 class _TimeScaledFlow(Flow):
     """A flow multiplied by its input: a step of 1 integrates each state over a time of its own."""
 

@@ -4,7 +4,7 @@ rule; and widths at which models cost the same."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -203,7 +203,6 @@ def _count_run(system, length):
     return tally, max(y.depth, getattr(last, "depth", 0))
 
 
-@dataclass(frozen=True, eq=False)
 class ByRule(Map):
     """The same system, its ``run`` the rule step by step."""
 

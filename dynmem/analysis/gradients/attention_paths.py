@@ -3,7 +3,7 @@ attention spreads over its slots."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,12 +36,10 @@ class FixedWeights:
         return namespace(weights).detach(weights)
 
 
-@dataclass(frozen=True, eq=False)
 class FixedWeightAttention(FixedWeights, Attention):
     """Attention whose weights have no derivative."""
 
 
-@dataclass(frozen=True, eq=False)
 class FixedWeightHybrid(FixedWeights, Hybrid):
     """Recurrence with attention whose weights have no derivative."""
 

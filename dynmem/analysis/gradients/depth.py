@@ -4,7 +4,6 @@ gradient at each layer."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +31,6 @@ MIXERS_WITH_ALGEBRAIC_RUN = (Attention, Convolution, ConvolutionBlock, Memoryles
 SOURCE = "Xiong et al. (2020), On layer normalization in the Transformer architecture, section 3.3"
 
 
-@dataclass(frozen=True, eq=False)
 class Depth(Map):
     """One residual block as a map of the stream of all positions, iterated from block to block.
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -288,7 +288,6 @@ class _Response:
         )
 
 
-@dataclass(frozen=True, eq=False)
 class ResponseFlow(_Response, Flow):
     """A flow and a copy of some of its components that the others drive."""
 
@@ -296,7 +295,6 @@ class ResponseFlow(_Response, Flow):
     chosen: tuple = ()
 
 
-@dataclass(frozen=True, eq=False)
 class ResponseMap(_Response, Map):
     """A map and a copy of some of its components that the others drive."""
 

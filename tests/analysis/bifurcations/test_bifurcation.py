@@ -1,6 +1,5 @@
 """Bifurcation diagrams, parameter maps and period doublings."""
 
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from tests.reference import ForcedDuffing, Henon, Logistic, Lorenz
 START = [1.0, 1.0, 20.0]
 
 
-@dataclass(frozen=True, eq=False)
 class Hopf(dm.Flow):
     """Normal form of the Hopf bifurcation: a circle of radius sqrt(mu), period 2 pi."""
 
@@ -25,7 +23,6 @@ class Hopf(dm.Flow):
         return dm.stack((x * q - y, y * q + x))
 
 
-@dataclass(frozen=True, eq=False)
 class Fold(dm.Map):
     """x' = x + (h + x - x^3)/2: between h = -0.3849 and 0.3849 two states are stable."""
 

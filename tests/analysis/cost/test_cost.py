@@ -1,7 +1,7 @@
 """Counted and measured cost: shapes counted by hand, the formulas on paper, torch's own counter,
 curves of known crossings, bad input."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +17,6 @@ from dynmem.theory import cost_crossover, layer_cost
 from tests.reference import BUILD
 
 
-@dataclass(frozen=True, eq=False)
 class Attention(dm.Map):
     """Softmax attention over a whole sequence, its past kept as a register of four inputs in the
     rule."""

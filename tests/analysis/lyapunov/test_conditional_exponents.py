@@ -1,6 +1,6 @@
 """Conditional exponents, the echo state property, synchronisation."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +12,6 @@ from tests.reference import Henon, Lorenz
 START = [1.0, 1.0, 20.0]
 
 
-@dataclass(frozen=True, eq=False)
 class Coupled(dm.Map):
     """A chaotic driver x and a linear response y' = c y + x."""
 

@@ -1,6 +1,5 @@
 """Finite-time exponents: laws that are known exactly."""
 
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from dynmem.analysis import finite_time_exponents
 from tests.reference import Cat, Henon, Logistic
 
 
-@dataclass(frozen=True, eq=False)
 class Product(dm.Map):
     """A new matrix at every step, handed in as input."""
 
@@ -22,7 +20,6 @@ class Product(dm.Map):
         return dm.stack([dm.sum(u[..., 3 * i : 3 * i + 3] * x) for i in range(3)])
 
 
-@dataclass(frozen=True, eq=False)
 class SkewTent(dm.Map):
     """x/a below a, (1 - x)/(1 - a) above: growth -ln a with probability a, else -ln(1 - a),
     independent from step to step."""

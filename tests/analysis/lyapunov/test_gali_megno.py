@@ -1,6 +1,5 @@
 """GALI and MEGNO: closed forms first, then published values, then what they do at the edges."""
 
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -20,7 +19,6 @@ from dynmem.systems import (
 )
 
 
-@dataclass(frozen=True, eq=False)
 class StandardMap(dm.Map):
     """Chirikov's map on the line."""
 
@@ -32,7 +30,6 @@ class StandardMap(dm.Map):
         return dm.stack((x[..., 0] + p, p))
 
 
-@dataclass(frozen=True, eq=False)
 class Shear(dm.Flow):
     """q' = p, p' = 0: a tangent vector (0, 1) grows as sqrt(1 + t^2)."""
 
@@ -130,7 +127,6 @@ def test_gali_shows_the_dimension_of_the_torus():
     """Skokos, Bountis and Antonopoulos (2007): on a torus of N = 2 dimensions GALI_2 stays, GALI_3
     falls as a power of t, -2."""
 
-    @dataclass(frozen=True, eq=False)
     class Rotors(dm.Map):
         """Two uncoupled twists whose frequencies depend on both actions."""
 
@@ -247,7 +243,6 @@ def test_step_and_flow_give_one_megno():
 # ---- the edges
 
 
-@dataclass(frozen=True, eq=False)
 class Square(dm.Map):
     states = ("x",)
 

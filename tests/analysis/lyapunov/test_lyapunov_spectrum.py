@@ -2,7 +2,6 @@
 networks are in test_lyapunov_networks."""
 
 import time
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from dynmem.models import LSTM, Linear, Network, Relu, Tanh
 from tests.reference import Cat, ForcedDuffing, Henon, Logistic, Lorenz, Pendulum, exponents
 
 
-@dataclass(frozen=True, eq=False)
 class Rates(dm.Flow):
     """dx_i/dt = r_i x_i."""
 
@@ -24,7 +22,6 @@ class Rates(dm.Flow):
         return self.r * x
 
 
-@dataclass(frozen=True, eq=False)
 class Factors(dm.Map):
     """x_i -> m_i x_i."""
 
@@ -42,7 +39,6 @@ class Baker(dm.Map):
         return dm.stack((doubled % 1.0, (x[..., 1] + doubled - doubled % 1.0) / 2))
 
 
-@dataclass(frozen=True, eq=False)
 class KaplanYorke(dm.Map):
     """x -> 2 x mod 1, y -> alpha y + cos(4 pi x). In binary digits the doubling ends in x = 0, with
     the same exponents."""
@@ -55,7 +51,6 @@ class KaplanYorke(dm.Map):
         return dm.stack(((2.0 * p) % 1.0, self.alpha * y + dm.cos(4 * np.pi * p)))
 
 
-@dataclass(frozen=True, eq=False)
 class Broken(dm.Map):
     """x -> f(x), two components, with a parameter to be named in an error."""
 

@@ -1,6 +1,5 @@
 """Fixed points and cycles: all of them where their number is known."""
 
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ CAT = Cat(np.array([[2, 1], [1, 1]]))
 BOX = (0.0, 1.0)
 
 
-@dataclass(frozen=True, eq=False)
 class Circle(dm.Flow):
     """Every point of the unit circle rests; so does, unstably, the centre."""
 
@@ -24,7 +22,6 @@ class Circle(dm.Flow):
         return dm.stack((x * q, y * q))
 
 
-@dataclass(frozen=True, eq=False)
 class Normal(dm.Flow):
     """x' = mu - x^2: two fixed points, one, or none."""
 
@@ -35,7 +32,6 @@ class Normal(dm.Flow):
         return self.mu - x * x
 
 
-@dataclass(frozen=True, eq=False)
 class Standard(dm.Map):
     """Standard map on the torus."""
 
@@ -231,7 +227,6 @@ def test_every_start_blows_up():
 def test_infinity_is_no_fixed_point():
     """x' = x/(1 + x^4): the velocity vanishes at 0 and, without a fixed point, far away."""
 
-    @dataclass(frozen=True, eq=False)
     class Fading(dm.Flow):
         states = ("x",)
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+<<<<<<< HEAD
 from .system import System, _plain, inner
+=======
+from .system import System, _plain
+from .typing import ArrayLike
+>>>>>>> b
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -29,7 +34,8 @@ def dataset(
     Parameters
     ----------
     variables, coords : dict of (dims, values, units, long_name)
-        Real numbers, truth values or strings.
+        Real numbers, truth values or strings. A complex result is two variables, NAME_real and
+        NAME_imag (``complex_parts``), since netCDF has no complex type.
     title, source : str
         Title, and the reference.
     parameters : dict, optional
@@ -44,6 +50,11 @@ def dataset(
     xarray.Dataset
         The variables, with the attributes title, source, parameters, seed and dynmem_version.
 
+    Raises
+    ------
+    TypeError
+        If a variable or coordinate is complex.
+
     Examples
     --------
     >>> d = dataset({"chi": ((), 0.9, "1", "susceptibility")}, title="demo", source="none")
@@ -54,8 +65,13 @@ def dataset(
 
     from . import __version__
 
-    def label(entry: tuple) -> xr.Variable:
+    def label(name: str, entry: tuple) -> xr.Variable:
         dims, values, units, long_name = entry
+        if np.iscomplexobj(values):
+            raise TypeError(
+                f"{name} is complex, and netCDF holds real numbers only: pass {name}_real and "
+                f"{name}_imag, as labels.complex_parts makes them"
+            )
         return xr.Variable(dims, values, {"units": units, "long_name": long_name})
 
     attributes = {
@@ -68,8 +84,8 @@ def dataset(
     if seed is not None:
         attributes["seed"] = as_seed(seed)
     return xr.Dataset(
-        {name: label(entry) for name, entry in variables.items()},
-        {name: label(entry) for name, entry in (coords or {}).items()},
+        {name: label(name, entry) for name, entry in variables.items()},
+        {name: label(name, entry) for name, entry in (coords or {}).items()},
         attributes,
     )
 
@@ -112,8 +128,10 @@ def describe_system(system: System) -> dict:
     return {"system": type(system).__name__, **system.parameters}
 
 
-def complex_parts(name: str, dims, values, units: str, long_name: str) -> dict:
-    """Rows NAME_real and NAME_imag of a complex variable: netCDF-4 has no complex numbers.
+def complex_parts(
+    name: str, dims: str | tuple[str, ...], values: ArrayLike, units: str, long_name: str
+) -> dict[str, Any]:
+    """Rows NAME_real and NAME_imag of a complex variable: netCDF has no complex type.
 
     >>> list(complex_parts("eigenvalue", "mode", np.array([1j]), "1", "eigenvalue"))
     ['eigenvalue_real', 'eigenvalue_imag']
@@ -124,7 +142,7 @@ def complex_parts(name: str, dims, values, units: str, long_name: str) -> dict:
     }
 
 
-def differing_parameters(systems) -> dict:
+def differing_parameters(systems: Sequence[System]) -> dict:
     """Values of each parameter (numbers or strings) in which systems of a list differ, by name;
     ``system`` holds the names of their classes where these differ.
 

@@ -74,6 +74,18 @@ class System:
         Number of strong levels of a stochastic synapse, for its random start.
     jump, weight : callable or None
         ``jump(states, events, rng)`` and ``weight(states)`` of single stochastic synapses.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> class Rotation(dm.Map):
+    ...     angle: float = 0.5
+    ...     states = ("x", "y")
+    ...     def rule(self, x, u):
+    ...         c, s = dm.cos(self.angle), dm.sin(self.angle)
+    ...         return dm.stack((c * x[..., 0] - s * x[..., 1], s * x[..., 0] + c * x[..., 1]))
+    >>> round(dm.spectral_radius(Rotation(), [1.0, 0.0]), 12)
+    1.0
     """
 
     # not annotated: an annotation would put them among the fields, before those of a subclass

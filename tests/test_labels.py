@@ -1,8 +1,9 @@
-"""dataset: units, long names and provenance."""
+"""dataset: units, long names and provenance; complex values are refused."""
 
 import json
 
 import numpy as np
+import pytest
 
 import dynmem as dm
 from dynmem.labels import as_seed, dataset, describe_system
@@ -25,6 +26,13 @@ def test_units_names_and_provenance():
     assert parameters["system"]["system"] == "Linear"
     assert parameters["weights"] == "array(9, 9)"
     assert describe_system(dm.models.Linear(0.9 * np.eye(2)))["system"] == "Linear"
+
+
+def test_complex_values_are_refused():
+    with pytest.raises(TypeError, match="eigenvalue_real and eigenvalue_imag"):
+        dataset({"eigenvalue": ("mode", [1j], "1", "eigenvalue")}, **ABOUT)
+    with pytest.raises(TypeError, match="mode_real"):
+        dataset({}, {"mode": ("mode", [1j], "1", "mode")}, **ABOUT)
 
 
 def test_a_generator_has_no_seed_to_store():

@@ -21,12 +21,14 @@ class Hybrid(Cell):
 
     Parameters
     ----------
-    W, Q, K : array_like (N, N)
-        Recurrent weights, queries and keys; Q and K None for zero.
+    W : array_like (N, N)
+        Recurrent weights.
     V : array_like (N, D), optional
         Input weights; None for a network without input.
     b : array_like (N,), optional
         Bias; None for zero.
+    Q, K : array_like (N, N), optional
+        Weights of queries and keys; None for zero.
     a : array_like (N,), optional
         Weights of the scores; None for zero.
     window : int, optional

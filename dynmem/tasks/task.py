@@ -74,6 +74,12 @@ class Task(ABC):
         Licence of the data.
     words : dict
         What the numbers stand for, as attributes of a Dataset.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> isinstance(dm.tasks.get("copy", delay=10), dm.tasks.Task)
+    True
     """
 
     if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import NotFiniteError, ShapeError
-from ..labels import dataset
+from ..labels import complex_parts, dataset
 from ..runtime.validation import integer, number, public
 from ..typing import ArrayLike
 from .checks import gate_values, square_matrix, vector
-from .results import complex_entries, lyapunov_report, time_scale_entry
+from .results import lyapunov_report, time_scale_entry
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -559,5 +559,5 @@ def _eigenvalue_report(eigenvalues, title, parameters):
         title,
         parameters,
         CAN,
-        **complex_entries("eigenvalue", "exponent", eigenvalues, "1", "eigenvalue of the Jacobian"),
+        **complex_parts("eigenvalue", "exponent", eigenvalues, "1", "eigenvalue of the Jacobian"),
     )

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..labels import dataset
+from ..labels import complex_parts, dataset
 from ..runtime.validation import choice, integer, number, public
 from ..typing import ArrayLike
 from .checks import lag_vector, square_matrix
 from .results import (
-    complex_entries,
     gradient_report,
     lag_coordinate,
     lyapunov_report,
@@ -224,7 +223,7 @@ def linear_spectrum(matrix: ArrayLike, *, leak: float = 1.0) -> Dataset:
         source="Oseledets (1968)",
         parameters={"matrix": matrix, "leak": leak},
         per="1/step" if leak == 1 else "1/time unit",
-        **complex_entries(
+        **complex_parts(
             "eigenvalue", "exponent", values.astype(complex), "1", "eigenvalue of one step"
         ),
         time_scale=time_scale_entry(exponents[0], leak),

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import ConvergenceError
-from ..labels import dataset
+from ..labels import complex_parts, dataset
 from ..runtime.validation import array, choice, number, public
 from ..typing import ArrayLike
 from .checks import vector
-from .results import complex_entries, lyapunov_report
+from .results import lyapunov_report
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -174,7 +174,7 @@ def lagrange_spectrum(mu: float, point: str = "L1") -> Dataset:
         source=SZEBEHELY,
         parameters={"mu": mu, "point": point},
         per="1/time unit",
-        **complex_entries("eigenvalue", "mode", values, "1/time unit", "eigenvalue"),
+        **complex_parts("eigenvalue", "mode", values, "1/time unit", "eigenvalue"),
     )
 
 

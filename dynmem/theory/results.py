@@ -96,13 +96,3 @@ def time_scale_entry(rate: float, dt: float = 1.0) -> tuple:
     with np.errstate(divide="ignore"):
         scale = np.where(np.less(rate, 0), -1.0 / np.asarray(rate, float), np.inf) / dt
     return (), float(scale), "step", "time scale -1/lambda_1"
-
-
-def complex_entries(
-    name: str, dims: str | tuple, values: np.ndarray, units: str, long_name: str
-) -> dict[str, Any]:
-    """Complex numbers as the variables NAME_real and NAME_imag, which every netCDF reader opens."""
-    return {
-        f"{name}_real": (dims, np.real(values), units, f"{long_name}, real part"),
-        f"{name}_imag": (dims, np.imag(values), units, f"{long_name}, imaginary part"),
-    }

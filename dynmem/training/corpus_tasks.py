@@ -332,8 +332,7 @@ def text_task(source: Any = "python", *, steps: int = 64, **options: Any) -> Spl
 
 @public
 def speech_task(silence: int = 0) -> SplitSamples:
-    """``speaker_task`` of the Japanese vowels, with a silence between each utterance and the
-    answer.
+    """``speaker_task`` of the Japanese vowels, with a silence before the answer.
 
     Parameters
     ----------

@@ -113,8 +113,7 @@ def time_unit(data: Dataset) -> float:
 
 @public
 def forcing_interval(data: Dataset) -> int:
-    """Steps between two corrections of a forecast in training: ln 2/lambda_1, after which errors
-    have doubled.
+    """Steps between two corrections of a forecast in training: ln 2/lambda_1, when errors double.
 
     Parameters
     ----------

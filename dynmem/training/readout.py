@@ -113,8 +113,7 @@ def echo_state_forecaster(
     noise: float = 1e-3,
     rng: Rng = 0,
 ) -> Forecaster:
-    """A ``Forecaster`` whose readout is solved for, on the training part of an orbit: the cheap
-    baseline.
+    """A ``Forecaster`` whose readout is solved for, on the training part: the cheap baseline.
 
     Parameters
     ----------

@@ -96,6 +96,10 @@ def counted_cost(model: Map, *, lengths: ArrayLike = 1024) -> Dataset:
     -----
     What is computed of the weights alone, before any input, is not counted.
 
+    References
+    ----------
+    Hoffmann et al. (2022), arXiv:2203.15556, appendix F, for counting operations by layer.
+
     Examples
     --------
     >>> import dynmem as dm
@@ -300,6 +304,10 @@ def match(
         For a name that is no model, or options of a model that is not compared.
     ValueError
         If even the narrowest model costs more than 1.5 times the budget, or the widest less.
+
+    References
+    ----------
+    Hoffmann et al. (2022), arXiv:2203.15556, appendix F, for counting operations by layer.
 
     Examples
     --------

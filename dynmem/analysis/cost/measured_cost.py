@@ -102,6 +102,10 @@ def measured_cost(
     NotFiniteError
         If outputs become infinite or NaN.
 
+    References
+    ----------
+    Georges, Buytaert and Eeckhout (2007), OOPSLA, for timings with errors.
+
     Examples
     --------
     >>> import dynmem as dm

@@ -248,6 +248,11 @@ def attention_dilution(
     TypeError
         If the system is no Attention.
 
+    References
+    ----------
+    Velickovic, Perivolaropoulos, Barbero and Pascanu (2024), softmax is not enough,
+    arXiv:2410.01104.
+
     Examples
     --------
     >>> import dynmem as dm

@@ -188,6 +188,10 @@ def forgetting(gradients: Dataset, *, of: str = "state", min_lag: float | None =
     ValueError
         If fewer than three gradients are finite from ``min_lag`` on.
 
+    References
+    ----------
+    Wixted and Ebbesen (1991), Psychol. Sci. 2, 409, for exponential against power-law forgetting.
+
     Examples
     --------
     >>> import dynmem as dm

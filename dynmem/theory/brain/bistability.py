@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...autodiff.jacobian import jacobian
-from ...labels import dataset
+from ...labels import complex_parts, dataset
 from ...runtime.validation import number, public
 from ...system import System, as_system
 from ...systems.neural import CTRNN, WongWang
 from ...typing import ArrayLike
 from ..checks import vector
-from ..results import complex_entries
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -89,7 +88,7 @@ def wong_wang(system: System) -> Dataset:
     stable = (values.real < 0).all(-1)
     variables = {
         "x": (("point", "state"), points, "1", "fixed point"),
-        **complex_entries("eigenvalue", ("point", "mode"), values, "1/time unit", "rate"),
+        **complex_parts("eigenvalue", ("point", "mode"), values, "1/time unit", "rate"),
         "stable": ("point", stable, "1", "whether every mode shrinks"),
         "rate": (("point", "state"), rates, "1/s", "firing rate"),
         "memories": ((), int(stable.sum()), "1", "number of stable states"),

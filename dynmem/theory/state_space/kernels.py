@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...labels import dataset
+from ...labels import complex_parts, dataset
 from ...models import S4, S4D, LinearAttention
 from ...models.diagonal import Diagonal
 from ...models.ssm import StateSpace
@@ -17,7 +17,6 @@ from ...typing import ArrayLike
 from ..checks import lag_axis
 from ..linear import linear_gradient
 from ..results import (
-    complex_entries,
     gradient_report,
     lag_coordinate,
     lyapunov_report,
@@ -105,7 +104,7 @@ def sampled_spectrum(eigenvalues: ArrayLike, step: float = 1.0, method: str = "z
         source="Gu, Goel, Gupta and Re (2022), S4D",
         parameters={"step": step, "method": method},
         time_scale=time_scale_entry(exponents.max()),
-        **complex_entries(
+        **complex_parts(
             "eigenvalue",
             "exponent",
             STEPS[method](step * values[order]),

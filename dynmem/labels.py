@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-<<<<<<< HEAD
 from .system import System, _plain, inner
-=======
-from .system import System, _plain
 from .typing import ArrayLike
->>>>>>> b
 
 if TYPE_CHECKING:
     from xarray import Dataset

@@ -6,6 +6,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from . import symbolic
+from .runtime.docstrings import summary
 from .runtime.html import card, listed
 from .system import Flow, System, arrays_of, inner
 
@@ -38,8 +39,9 @@ def latex(system: System) -> str | None:
 
 
 def _formula(system: System) -> str | None:
-    if inner(system).equation:
-        return inner(system).equation
+    for shown in (system, inner(system)):
+        if shown.equation:
+            return shown.equation
     shown = _small(system)
     if shown is None:
         return None
@@ -94,12 +96,7 @@ def system_html(system: System) -> str:
     rows += _known(system)
     rows.append(("source", system.source))
     formula = _formula(system)
-    return card(repr(system), summary_of(type(system)), rows, [formula] if formula else [])
-
-
-def summary_of(kind: type) -> str:
-    """First paragraph of a docstring, on one line."""
-    return " ".join((kind.__doc__ or "").strip().partition("\n\n")[0].split())
+    return card(repr(system), summary(type(system)), rows, [formula] if formula else [])
 
 
 def _states(system: System) -> str | None:

@@ -83,6 +83,11 @@ class LinearSystem:
 
     inputs = property(lambda self: self.B.shape[1])
 
+    def __repr__(self) -> str:
+        time = "continuous" if self.dt is None else f"dt={self.dt:.6g}"
+        n, outputs = len(self.A), len(self.C)
+        return f"LinearSystem({n} states, {self.inputs} inputs, {outputs} outputs, {time})"
+
     @cached_property
     def eigenvalues(self) -> np.ndarray:
         """Eigenvalues of A, shape (n,), largest modulus (discrete) or largest real part

@@ -1,6 +1,5 @@
 """What strangers tried: systems and inputs at the edges, each a fault once."""
 
-
 import numpy as np
 import pytest
 

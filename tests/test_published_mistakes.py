@@ -1,7 +1,6 @@
 """Mistakes that published tools have made, one test each: what goes wrong, in the smallest case
 that shows it."""
 
-
 import numpy as np
 import pytest
 import torch

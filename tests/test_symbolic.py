@@ -1,6 +1,5 @@
 """Symbols: formulas derived from the rule, and no text that reaches eval."""
 
-
 import numpy as np
 import pytest
 import sympy

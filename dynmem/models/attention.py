@@ -78,6 +78,11 @@ class Attention(Map):
     0.0
     """
 
+    equation = (
+        r"y_t = W_o \sum_j \alpha_{tj} W_v u_j, \quad "
+        r"\alpha_{tj} = \mathrm{softmax}_j \frac{(W_q u_t) \cdot (W_k u_j)}{\sqrt{d}}"
+    )
+
     Wq: Array
     Wk: Array
     Wv: Array

@@ -67,6 +67,8 @@ class Convolution(Map):
     [1.0, 2.0, 3.0, 5.0, 7.0, 9.0]
     """
 
+    equation = r"y_t = b + \sum_{i=0}^{k-1} V_i\, u_{t - i d}"
+
     V: Array
     b: Array = None
     dilation: int = 1
@@ -242,6 +244,11 @@ class ConvolutionBlock(Map):
     >>> block.size, [layer.dilation for layer in block.convolutions]
     (54, [4, 4])
     """
+
+    equation = (
+        r"y = \mathrm{relu}(h + \mathrm{skip}(u)), \quad "
+        r"h = \mathrm{relu}(\mathrm{conv}_m(\dots \mathrm{relu}(\mathrm{conv}_1(u))))"
+    )
 
     convolutions: Sequence[Convolution]
     skip: Dense | None = None

@@ -206,6 +206,12 @@ class LRU(Diagonal):
     (6, True)
     """
 
+    equation = (
+        r"x_t = \lambda x_{t-1} + \gamma B u_t, \quad "
+        r"y_t = \mathrm{Re}(C x_t) + D u_t, \quad "
+        r"\lambda = e^{-e^\nu + i e^\theta}"
+    )
+
     nu: Array
     theta: Array
     B_re: Array
@@ -391,6 +397,8 @@ class S5(Diagonal):
     >>> bool(np.allclose(layer.resampled(2).eigenvalues, layer.eigenvalues**2))
     True
     """
+
+    equation = r"\dot x = \Lambda x + B u, \quad y = 2\, \mathrm{Re}(C x) + D u"
 
     log_decay: Array
     frequency: Array

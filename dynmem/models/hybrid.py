@@ -65,6 +65,12 @@ class Hybrid(Cell):
     [0.0, 0.0, 1.0, 1.0]
     """
 
+    equation = (
+        r"h_t = \tanh(W s_{t-1} + V u_t + b), \quad "
+        r"s_t = h_t + \sum_i \alpha_i h_i, \quad "
+        r"\alpha_i = \mathrm{softmax}_i\; a \cdot \tanh(Q s_{t-1} + K h_i)"
+    )
+
     W: Array
     V: Array = None
     b: Array = None

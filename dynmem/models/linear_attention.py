@@ -74,6 +74,12 @@ class LinearAttention(Map):
     (12, 4)
     """
 
+    equation = (
+        r"S_t = r S_{t-1} + \phi(k_t) v_t^\top, \quad "
+        r"z_t = r z_{t-1} + \phi(k_t), \quad "
+        r"y_t = O\, \frac{S_t^\top \phi(q_t)}{\phi(q_t) \cdot z_t}"
+    )
+
     Q: Array
     K: Array
     V: Array

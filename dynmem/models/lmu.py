@@ -65,6 +65,11 @@ class LMU(Map):
     10
     """
 
+    equation = (
+        r"m_t = A m_{t-1} + B (e_x u_t + e_h h_{t-1} + e_m m_{t-1}), \quad "
+        r"h_t = \tanh(V u_t + W h_{t-1} + M m_t)"
+    )
+
     W: Array
     V: Array
     M: Array

@@ -78,6 +78,11 @@ class Mamba(Map):
     (8, 56)
     """
 
+    equation = (
+        r"y_t = W_{out} \left( \mathrm{mixer}(s)_t\; \mathrm{silu}(W_{gate} u_t) \right), \quad "
+        r"s = \mathrm{silu}(\mathrm{conv}(W_{in} u))"
+    )
+
     W_in: Array
     W_gate: Array
     V: Array

@@ -63,6 +63,8 @@ class CoRNN(Cell):
     [0.99, -0.1]
     """
 
+    equation = r"\ddot y = \tanh(W y + U \dot y + V u + b) - \gamma y - \epsilon \dot y"
+
     W: Array
     U: Array = None
     V: Array = None

@@ -64,6 +64,8 @@ class S4(StateSpace):
     [-1.0, -2.0, -3.0, -4.0]
     """
 
+    equation = r"\dot x = (\Lambda - P P^*) x + B u, \quad y = 2\, \mathrm{Re}(C x) + D u"
+
     log_decay: Array
     frequency: Array
     P: Array

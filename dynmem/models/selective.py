@@ -76,6 +76,12 @@ class Selective(Map):
     (6, [-1.0, -2.0, -3.0])
     """
 
+    equation = (
+        r"x_t = e^{\delta_t A} x_{t-1} + \delta_t B_t u_t, \quad "
+        r"y_t = C_t x_t + D u_t, \quad "
+        r"\delta_t = \mathrm{softplus}(W u_t + b)"
+    )
+
     log_A: Array
     W_B: Array
     W_C: Array

@@ -237,6 +237,12 @@ class S4D(StateSpace):
     [0.0, 3.1416, 6.2832, 9.4248]
     """
 
+    equation = (
+        r"\dot x = \Lambda x + B u, \quad "
+        r"y = 2\, \mathrm{Re}(C x) + D u, \quad "
+        r"\Lambda = \mathrm{diag}(-e^{a} + i \omega)"
+    )
+
     log_decay: Array
     frequency: Array
     C: Array

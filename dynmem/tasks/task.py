@@ -14,6 +14,8 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..labels import as_seed, dataset
+from ..runtime.docstrings import summary
+from ..runtime.html import card, listed
 from ..runtime.memory import require_memory
 from ..runtime.validation import all_errors, choice, generator, integer
 from ..typing import ArrayLike, Rng
@@ -146,6 +148,19 @@ class Task(ABC):
 
     def check_options(self) -> None:  # noqa: B027 (most tasks have nothing to check)
         """Raise ValueError where options exclude each other; each has been checked by itself."""
+
+    def _repr_html_(self) -> str:
+        rows = [(name, value) for name, value in self.parameters.items() if name != "task"]
+        rows += [
+            ("steps", self.steps),
+            ("inputs", self.inputs),
+            ("outputs", self.outputs),
+            ("loss", self.loss),
+            ("floor without memory", listed(float(self.floor))),
+            ("longest lag", self.dependency),
+            ("source", self.source),
+        ]
+        return card(f"{type(self).__name__}: {self.title}", summary(type(self)), rows)
 
     @abstractmethod
     def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

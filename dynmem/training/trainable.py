@@ -11,6 +11,7 @@ import torch
 
 from ..arrays import tensors
 from ..errors import NotFiniteError, ShapeError, UnknownNameError
+from ..runtime.html import card
 from ..system import Map, System, as_system, map_arrays
 from ..typing import Array
 
@@ -103,6 +104,11 @@ class Trainable(torch.nn.Module):
         return (
             f"Trainable({type(system).__name__}, inputs={system.inputs}, states={system.size}, "
             f"weights={count}, {self.dtype}, device={self.device})"
+        )
+
+    def _repr_html_(self) -> str:
+        return card(repr(self), "", [("dtype", self.dtype), ("device", self.device)]) + (
+            self.system._repr_html_()
         )
 
     def _tensor(self, value):

@@ -1,6 +1,5 @@
 """Small models and an easy task that the tests of training share."""
 
-
 import numpy as np
 
 import dynmem as dm

@@ -1,6 +1,5 @@
 """Trainable: fused kernels against the rule, weights and constants, and the way back."""
 
-
 import numpy as np
 import pytest
 import torch

@@ -1,6 +1,5 @@
 """Bifurcation diagrams, parameter maps and period doublings."""
 
-
 import numpy as np
 import pytest
 

@@ -1,6 +1,5 @@
 """Finite-time exponents: laws that are known exactly."""
 
-
 import numpy as np
 import pytest
 from scipy.special import digamma, polygamma

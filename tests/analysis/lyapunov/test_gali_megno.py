@@ -1,6 +1,5 @@
 """GALI and MEGNO: closed forms first, then published values, then what they do at the edges."""
 
-
 import numpy as np
 import pytest
 

@@ -1,6 +1,5 @@
 """Fixed points and cycles: all of them where their number is known."""
 
-
 import numpy as np
 import pytest
 

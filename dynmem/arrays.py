@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 
-from .typing import Array, ArrayLike
+from .typing import Array
 
 ELEMENTWISE = (
     "tanh",
@@ -573,7 +573,7 @@ def as_complex(real: Array, imaginary: Array) -> Array:
     return namespace(real).complex(real, imaginary)
 
 
-def tensors(x: Array | ArrayLike) -> np.ndarray:
+def tensors(x: Array) -> np.ndarray:
     """Plain numpy float64 (or complex) array of any argument that is a number, a list, or a torch
     tensor."""
     if type(x).__module__.partition(".")[0] == "torch":

@@ -39,9 +39,9 @@ def latex(system: System) -> str | None:
 
 
 def _formula(system: System) -> str | None:
-    for shown in (system, inner(system)):
-        if shown.equation:
-            return shown.equation
+    for stated in (system, inner(system)):
+        if stated.equation:
+            return stated.equation
     shown = _small(system)
     if shown is None:
         return None

@@ -54,9 +54,9 @@ class LinearSystem:
     """
 
     A: np.ndarray
-    B: np.ndarray | None = None
-    C: np.ndarray | None = None
-    D: np.ndarray | None = None
+    B: np.ndarray = None  # type: ignore[assignment]
+    C: np.ndarray = None  # type: ignore[assignment]
+    D: np.ndarray = None  # type: ignore[assignment]
     dt: float | None = None
 
     def __post_init__(self):
@@ -180,30 +180,32 @@ class LinearSystem:
         """Outputs (..., T, outputs) and last state (..., n) by the recurrence, from the state x
         (None: zero) for inputs u (..., T, inputs)."""
         self._discrete("run")
-        u = as_input(self, u)
-        x = np.zeros((*u.shape[:-2], len(self.A))) if x is None else tensors(x)
-        if x.shape[-1:] != (len(self.A),) or not u.shape[-2]:
+        inputs = self._input(u)
+        state = np.zeros((*inputs.shape[:-2], len(self.A))) if x is None else tensors(x)
+        if state.shape[-1:] != (len(self.A),) or not inputs.shape[-2]:
             raise ShapeError(
-                f"x of shape {x.shape} and {u.shape[-2]} steps: a run takes x of "
+                f"x of shape {state.shape} and {inputs.shape[-2]} steps: a run takes x of "
                 f"shape (..., {len(self.A)}) and at least one step"
             )
         outputs = []
-        for t in range(u.shape[-2]):
-            x = x @ self.A.T + u[..., t, :] @ self.B.T
-            outputs.append(x @ self.C.T + u[..., t, :] @ self.D.T)
-        return np.stack(outputs, axis=-2), x
+        for t in range(inputs.shape[-2]):
+            state = state @ self.A.T + inputs[..., t, :] @ self.B.T
+            outputs.append(state @ self.C.T + inputs[..., t, :] @ self.D.T)
+        return np.stack(outputs, axis=-2), state
 
     def convolve(self, u: ArrayLike) -> np.ndarray:
         """The same outputs (..., T, outputs) as one causal convolution by FFT, zero padded, from
         the state zero."""
         self._discrete("convolve")
-        u = as_input(self, u)
-        length = u.shape[-2]
+        inputs = self._input(u)
+        length = inputs.shape[-2]
         kernel = self.kernel(length)
-        real = np.isrealobj(kernel) and np.isrealobj(u)
+        real = np.isrealobj(kernel) and np.isrealobj(inputs)
         forward, backward = (np.fft.rfft, np.fft.irfft) if real else (np.fft.fft, np.fft.ifft)
         product = np.einsum(
-            "foi,...fi->...fo", forward(kernel, 2 * length, axis=0), forward(u, 2 * length, axis=-2)
+            "foi,...fi->...fo",
+            forward(kernel, 2 * length, axis=0),
+            forward(inputs, 2 * length, axis=-2),
         )
         return backward(product, 2 * length, axis=-2)[..., :length, :]
 
@@ -280,6 +282,10 @@ class LinearSystem:
             else solve_discrete_lyapunov(A, noise)
         )
 
+    def _input(self, u):
+        """A sequence of inputs (..., T, inputs), checked."""
+        return as_input(self, u)
+
     def _discrete(self, what):
         if self.dt is None:
             raise ValueError(f"{what} needs a discrete system: call discretise(dt) first")
@@ -333,8 +339,8 @@ def linearize(system: System, x: ArrayLike, u: ArrayLike | None = None) -> Linea
     after = x if flow else np.asarray(system.rule(x, u))
     return LinearSystem(
         jacobian(system, x, u),
-        jacobian(system, x, u, wrt="input") if driven else None,
+        jacobian(system, x, u, wrt="input") if driven else None,  # type: ignore[arg-type]
         jacobian(system, after, u, of="output"),
-        jacobian(system, after, u, wrt="input", of="output") if driven else None,
+        jacobian(system, after, u, wrt="input", of="output") if driven else None,  # type: ignore[arg-type]
         None if flow else system.dt,
     )

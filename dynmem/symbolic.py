@@ -273,8 +273,9 @@ def evaluate(
     import sympy
 
     states, inputs = symbols(system, x.shape[-1])
+    given = () if inputs is None else inputs
     driven = inputs is not None
-    arguments = [*states, *(inputs if driven else ())]
+    arguments = [*states, *given]
     # names never reach generated code
     plain = dict(zip(arguments, sympy.symbols(f"_:{len(arguments)}", cls=sympy.Dummy), strict=True))
     pairs, (reduced,) = sympy.cse(matrix, symbols=sympy.numbered_symbols("_", cls=sympy.Dummy))
@@ -282,12 +283,10 @@ def evaluate(
     function = sympy.lambdify(
         list(plain.values()), reduced, "numpy", cse=lambda formula: (pairs, formula)
     )
-    u = np.zeros((*x.shape[:-1], len(inputs))) if driven and u is None else u
-    points = (
-        np.concatenate([x, np.broadcast_to(u, (*x.shape[:-1], len(inputs)))], axis=-1)
-        if driven
-        else x
-    )
+    points = x
+    if driven:
+        at = np.zeros(len(given)) if u is None else u
+        points = np.concatenate([x, np.broadcast_to(at, (*x.shape[:-1], len(given)))], axis=-1)
     flat = points.reshape(-1, points.shape[-1])
     return np.stack([np.asarray(function(*p), dtype=float) for p in flat]).reshape(
         *x.shape[:-1], *matrix.shape

@@ -121,7 +121,8 @@ class System:
         # System refuses assignments for all; the class stays open to an explicit @dataclass
         del cls.__setattr__, cls.__delattr__
         if "__repr__" not in vars(cls):
-            cls.__repr__ = cls.__repr__  # an explicit @dataclass would print whole arrays
+            # an explicit @dataclass would print whole arrays
+            setattr(cls, "__repr__", cls.__repr__)  # noqa: B010
 
     def rule(self, x: Array, u: Array | None) -> Array:
         """Right-hand side: the next state of a Map, the velocity of a Flow; shapes (..., n) and
@@ -136,12 +137,12 @@ class System:
         return x
 
     @property
-    def size(self) -> int | None:
+    def size(self) -> Any:
         """Number n of state components, or None where only the state passed to it has a size."""
         return len(self.states) or None
 
     @property
-    def outputs(self) -> int | None:
+    def outputs(self) -> Any:
         """Number of components of the output."""
         if type(self).output is System.output:
             return self.size
@@ -489,7 +490,7 @@ def as_state(system: System, x: ArrayLike, name: str = "x") -> np.ndarray:
     return values
 
 
-def as_input(system: System, u: ArrayLike | None, name: str = "u") -> np.ndarray | None:
+def as_input(system: System, u: ArrayLike | None, name: str = "u") -> Any:
     """u as a float64 array of shape (..., inputs), or None for a system without input."""
     if u is None:
         return None

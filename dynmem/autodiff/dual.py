@@ -219,7 +219,7 @@ class Dual:
     def __ne__(self, other):
         return self.value != _value(other)
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     def __bool__(self):
         return bool(self.value)
@@ -328,9 +328,9 @@ def _elementwise(name, slope):
 
 for _name, _slope in DERIVATIVES.items():
     setattr(_Duals, _name, _elementwise(_name, _slope))
-Dual.__namespace__ = _Duals
+Dual.__namespace__ = _Duals  # type: ignore[attr-defined]
 
-_UFUNCS = {
+_UFUNCS: dict = {  # type: ignore[misc]
     getattr(np, name): getattr(_Duals, name) for name in DERIVATIVES if hasattr(np, name)
 } | {
     np.add: lambda a, b: b + a if isinstance(b, Dual) else a + b,

@@ -98,17 +98,17 @@ def tangent_product(
     [[0.5, 0.0], [0.0, 2.0]]
     """
     function, point = _function(system, x, u, wrt, "state")
-    frame = tensors(frame)
-    if frame.ndim < 2 or frame.shape[-1] != point.shape[-1]:
+    vectors = tensors(frame)
+    if vectors.ndim < 2 or vectors.shape[-1] != point.shape[-1]:
         raise ShapeError(
-            f"frame has shape {frame.shape}, expected (..., k, {point.shape[-1]}) "
+            f"frame has shape {vectors.shape}, expected (..., k, {point.shape[-1]}) "
             "with tangent vectors as rows"
         )
-    frame, point = _same_batch(frame, point)
-    out = function(Dual(point, Forward(np.moveaxis(frame, -2, 0))))
+    vectors, point = _same_batch(vectors, point)
+    out = function(Dual(point, Forward(np.moveaxis(vectors, -2, 0))))
     if not isinstance(out, Dual):
         out = np.asarray(out)
-        return np.zeros((*out.shape[:-1], frame.shape[-2], out.shape[-1]))
+        return np.zeros((*out.shape[:-1], vectors.shape[-2], out.shape[-1]))
     return np.moveaxis(out.tangent.array(), 0, -2)
 
 
@@ -159,14 +159,14 @@ def cotangent_product(
     [[0.0, 1.0], [0.0, 0.0]]
     """
     function, point = _function(system, x, u, wrt, "state")
-    rows, n = tensors(rows), np.shape(x)[-1]
-    if rows.ndim < 2 or rows.shape[-1] != n:
+    gradients, n = tensors(rows), np.shape(x)[-1]
+    if gradients.ndim < 2 or gradients.shape[-1] != n:
         raise ShapeError(
-            f"rows have shape {rows.shape}, expected (..., k, {n}) with gradients as rows"
+            f"rows have shape {gradients.shape}, expected (..., k, {n}) with gradients as rows"
         )
-    rows, point = _same_batch(rows, point)
+    gradients, point = _same_batch(gradients, point)
     _, back = linearise_rule(function, point)
-    return np.moveaxis(back(np.moveaxis(rows, -2, 0)), 0, -2)
+    return np.moveaxis(back(np.moveaxis(gradients, -2, 0)), 0, -2)
 
 
 def _same_batch(rows, point):

@@ -283,7 +283,7 @@ def advance(
 
 _1, _2, _3, _4 = (numba.types.Array(numba.float64, dims, "C") for dims in (1, 2, 3, 4))
 _whole, _wholes = numba.int64, numba.types.Array(numba.int64, 2, "C")
-advance.signature = numba.void(
+advance.signature = numba.void(  # type: ignore[attr-defined]
     _whole,
     _whole,
     _2,

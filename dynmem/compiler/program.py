@@ -284,7 +284,8 @@ def _scheme(system):
     return {"pairs": pairs, "inputs": system.inputs} if pairs else {"inputs": system.inputs}
 
 
-_LOCK, _PROGRAMS = threading.RLock(), {}
+_LOCK = threading.RLock()
+_PROGRAMS: dict[str, Program] = {}
 
 
 def _program(rule, size, scheme):

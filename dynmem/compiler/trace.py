@@ -139,7 +139,7 @@ class Node:
     def __ne__(self, other):
         return self._binary("ne", other)
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
 
 def _add_methods():
@@ -245,7 +245,7 @@ class Traced(Formulas):
     def __ne__(self, other):
         return np.not_equal(self, other, dtype=object)
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
 
 class Vocabulary:
@@ -292,7 +292,7 @@ for _name in ELEMENTWISE:
             )
         ),
     )
-Traced.__namespace__ = Node.__namespace__ = Vocabulary
+Traced.__namespace__ = Node.__namespace__ = Vocabulary  # type: ignore[attr-defined]
 
 
 def _owner(*values):

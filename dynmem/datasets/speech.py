@@ -346,7 +346,7 @@ def _dataset(
 ) -> Dataset:
     """Dataset divided into the parts train and test, with the floor of one answer for all."""
     shares = np.bincount(classes[~held_out]) / np.sum(~held_out)
-    facts = {
+    facts: dict[str, Any] = {
         "floor": float(-np.sum(shares * np.log(np.where(shares > 0, shares, 1.0)))),
         "floor_meaning": FLOOR_MEANING,
         "chance": float(np.bincount(classes[held_out]).max() / held_out.sum()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +28,7 @@ FLOOR_MEANING = "the variable theory: the exact trace"
 
 
 def _variables(
-    axis: np.ndarray, measured: list[Dataset], predicted: list[Dataset], kinds: dict[str, System]
+    axis: np.ndarray, measured: list[Dataset], predicted: list[Dataset], kinds: Mapping[str, System]
 ) -> tuple[dict[str, tuple], dict[str, tuple]]:
     """Variables and coordinates of measured and exact traces."""
     dims = ("synapse", "lag")

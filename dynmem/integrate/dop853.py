@@ -2,7 +2,7 @@
 1993, Solving Ordinary Differential Equations I, section II.5), as in scipy.integrate.DOP853, which
 takes a third of a second to import: for each stage {earlier stage: weight}."""
 
-STAGES = (
+STAGES: tuple[dict[int, float], ...] = (
     {},
     {0: 0.05260015195876773},
     {0: 0.0197250569845379, 1: 0.0591751709536137},

@@ -75,7 +75,7 @@ class Linear(Cell):
         """Duration of one step, the leak."""
         return self.leak
 
-    @property
+    @property  # type: ignore[override]
     def plain(self) -> bool:
         """Whether there is no leak, as torch's kernels assume."""
         return isinstance(self.leak, float) and self.leak == 1.0

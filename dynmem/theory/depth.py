@@ -79,7 +79,7 @@ class Stack:
         return cls(layers, placement, steps, width, hidden, alpha, gain)
 
     @classmethod
-    def of_model(cls, model: System, steps: int) -> tuple[Stack, tuple]:
+    def of_model(cls, model: Any, steps: int) -> tuple[Stack, tuple]:
         """The residual blocks of a model, and the layers before them."""
         before, blocks, _ = stack_parts(model)
         first: Any = blocks[0]

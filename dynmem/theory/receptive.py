@@ -138,7 +138,7 @@ def receptive_field(
 
 def _blocks(system: System) -> tuple[list[list[tuple[int, int]]], list[float] | None]:
     """(kernel, dilation) of each convolution of each block, and the path power of each block."""
-    layers = system.layers if isinstance(system, Network) else (system,)
+    layers: Any = system.layers if isinstance(system, Network) else (system,)
     if all(isinstance(layer, Convolution) for layer in layers):
         return [[(layer.kernel, layer.dilation)] for layer in layers], None
     if not all(isinstance(layer, ConvolutionBlock) for layer in layers):

@@ -339,7 +339,7 @@ def state_space_kernel(system: S4D, *, lags: ArrayLike) -> Dataset:
     >>> dm.theory.state_space_kernel(model, lags=[0]).time_constant.values.round(6).tolist()
     [[200.0, 200.0]]
     """
-    model = as_system(system)
+    model: Any = as_system(system)
     if not isinstance(model, S4D):
         raise TypeError(
             f"a {type(model).__name__} has no modes channel by channel: expected an S4D; "

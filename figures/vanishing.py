@@ -4,6 +4,7 @@ import numpy as np
 
 from dynmem.plotting import CYCLE, house_style, panels
 
+CURVE_POINTS = 120  # gains at which the mean field is drawn
 NOTE = (
     "Left: root mean square gradient of linear networks with Gaussian weights rescaled to "
     "spectral radius rho (lines: measured, and equal to theory for these matrices to rounding), "
@@ -49,7 +50,7 @@ def _profiles(axis, results):
 def _exponents(axis, results):
     import dynmem as dm
 
-    gains = np.linspace(float(results.gain.min()), float(results.gain.max()), 120)
+    gains = np.linspace(float(results.gain.min()), float(results.gain.max()), CURVE_POINTS)
     axis.axhline(0.0, color="#999999", lw=0.8)
     for colour, drive in zip((CYCLE[1], CYCLE[0]), results.drive.values, strict=False):
         at = results.sel(drive=drive)

@@ -191,7 +191,7 @@ def test_angles_and_their_growth():
 POINT = {"seed": 0, "years": 150.0, "reach": 3.0, "starts": 2, "steps": 1}
 
 
-def test_without_the_ephemeris_nothing_passes_for_the_real_planets(without):
+def test_without_the_ephemeris_the_result_is_marked_as_integrated(without):
     with pytest.raises(ImportError, match=r"pip install 'dynmem\[planets\]'"):
         study.measure("delays", "Jupiter", **POINT, missing="stop")
     with pytest.raises(ValueError, match=r"Mercury.*no such body.*dynmem\[planets\]"):

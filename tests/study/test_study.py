@@ -334,26 +334,30 @@ def test_a_changed_finish_costs_no_point(store, tmp_path, monkeypatch, capsys):
     assert "norm_spread" in dataset and "mean_norm" not in dataset
 
 
-def test_a_sibling_that_the_study_imports_belongs_to_its_code(tmp_path, monkeypatch):
+@pytest.mark.parametrize("package", [True, False])
+def test_a_sibling_that_the_study_imports_belongs_to_its_code(tmp_path, monkeypatch, package):
     import importlib
     import sys
 
     from dynmem.study import provenance
 
-    package = tmp_path / "siblings_package"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "first.py").write_text(
-        "from .second import half\n\n\ndef measure(gain):\n    return half(gain)\n"
+    folder, prefix = tmp_path, ""
+    if package:
+        folder, prefix = tmp_path / "siblings_package", "siblings_package."
+        folder.mkdir()
+        (folder / "__init__.py").write_text("")
+    (folder / "sibling_first.py").write_text(
+        f"import json\nfrom {'.' if package else ''}sibling_second import half\n\n\n"
+        "def measure(gain):\n    return half(gain)\n"
     )
-    (package / "second.py").write_text("def half(x):\n    return x / 2\n")
+    (folder / "sibling_second.py").write_text("def half(x):\n    return x / 2\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    measure = importlib.import_module("siblings_package.first").measure
+    measure = importlib.import_module(f"{prefix}sibling_first").measure
     before = provenance.code(measure)
-    assert [path.name for path in provenance.siblings(measure)] == ["second.py"]
-    (package / "second.py").write_text("def half(x):\n    return x / 2.0\n")
+    assert [path.name for path in provenance.siblings(measure)] == ["sibling_second.py"]
+    (folder / "sibling_second.py").write_text("def half(x):\n    return x / 2.0\n")
     assert provenance.code(measure)["study"] != before["study"]
-    for name in ("siblings_package", "siblings_package.first", "siblings_package.second"):
+    for name in ("siblings_package", f"{prefix}sibling_first", f"{prefix}sibling_second"):
         sys.modules.pop(name, None)
 
 

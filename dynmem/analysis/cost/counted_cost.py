@@ -96,6 +96,10 @@ def counted_cost(model: Map, *, lengths: ArrayLike = 1024) -> Dataset:
     -----
     What is computed of the weights alone, before any input, is not counted.
 
+    References
+    ----------
+    Vaswani et al. (2017), NeurIPS, table 1, for operations and sequential steps of layers.
+
     Examples
     --------
     >>> import dynmem as dm
@@ -301,6 +305,10 @@ def match(
         For a name that is no model, or options of a model that is not compared.
     ValueError
         If even the narrowest model costs more than 1.5 times the budget, or the widest less.
+
+    References
+    ----------
+    Kaplan et al. (2020), arXiv:2001.08361, for comparisons at equal parameters or operations.
 
     Examples
     --------

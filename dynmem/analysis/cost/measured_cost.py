@@ -102,6 +102,10 @@ def measured_cost(
     NotFiniteError
         If outputs become infinite or NaN.
 
+    References
+    ----------
+    Tay et al. (2021), ICLR, Long Range Arena, for time against sequence length.
+
     Examples
     --------
     >>> import dynmem as dm

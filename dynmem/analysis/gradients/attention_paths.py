@@ -250,6 +250,10 @@ def attention_dilution(
     TypeError
         If the system is no Attention.
 
+    References
+    ----------
+    Velickovic et al. (2024), arXiv:2410.01104, on the spread of softmax over many slots.
+
     Examples
     --------
     >>> import dynmem as dm

@@ -68,6 +68,10 @@ def memory_horizon(
     ValueError
         If the Dataset has no such gradient, or not at lag 0.
 
+    References
+    ----------
+    Bengio, Simard and Frasconi (1994), IEEE Trans. Neural Netw. 5, 157, for the gradient.
+
     Examples
     --------
     >>> import dynmem as dm
@@ -187,6 +191,10 @@ def forgetting(gradients: Dataset, *, of: str = "state", min_lag: float | None =
     ------
     ValueError
         If fewer than three gradients are finite from ``min_lag`` on.
+
+    References
+    ----------
+    Clauset, Shalizi and Newman (2009), SIAM Rev. 51, 661, on mistaking the laws.
 
     Examples
     --------

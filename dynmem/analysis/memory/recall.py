@@ -87,6 +87,10 @@ def noisy_recall(
     NotFiniteError
         If a state becomes infinite or NaN; the message gives the step.
 
+    References
+    ----------
+    Burak and Fiete (2012), PNAS 109, 17645, for the diffusion of a memory in noise.
+
     Examples
     --------
     >>> import dynmem as dm

@@ -75,8 +75,8 @@ class Linear(Cell):
         """Duration of one step, the leak."""
         return self.leak
 
-    @property  # type: ignore[override]
-    def plain(self) -> bool:
+    @property
+    def plain(self) -> bool:  # type: ignore[override]
         """Whether there is no leak, as torch's kernels assume."""
         return isinstance(self.leak, float) and self.leak == 1.0
 

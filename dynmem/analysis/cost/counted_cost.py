@@ -4,7 +4,7 @@ rule; and widths at which models cost the same."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,7 +98,7 @@ def counted_cost(model: Map, *, lengths: ArrayLike = 1024) -> Dataset:
 
     References
     ----------
-    Hoffmann et al. (2022), arXiv:2203.15556, appendix F, for counting operations by layer.
+    Vaswani et al. (2017), NeurIPS, table 1, for operations and sequential steps of layers.
 
     Examples
     --------
@@ -207,6 +207,7 @@ def _count_run(system, length):
     return tally, max(y.depth, getattr(last, "depth", 0))
 
 
+@dataclass(frozen=True, eq=False)
 class ByRule(Map):
     """The same system, its ``run`` the rule step by step."""
 
@@ -307,7 +308,7 @@ def match(
 
     References
     ----------
-    Hoffmann et al. (2022), arXiv:2203.15556, appendix F, for counting operations by layer.
+    Kaplan et al. (2020), arXiv:2001.08361, for comparisons at equal parameters or operations.
 
     Examples
     --------

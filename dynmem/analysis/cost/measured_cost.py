@@ -104,7 +104,7 @@ def measured_cost(
 
     References
     ----------
-    Georges, Buytaert and Eeckhout (2007), OOPSLA, for timings with errors.
+    Tay et al. (2021), ICLR, Long Range Arena, for time against sequence length.
 
     Examples
     --------

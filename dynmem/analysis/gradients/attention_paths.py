@@ -3,14 +3,13 @@ attention spreads over its slots."""
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...arrays import namespace
 from ...autodiff.jacobian import as_tensor
-from ...drive import drive_name
 from ...errors import ShapeError
 from ...labels import dataset, describe_system
 from ...models import Attention, Hybrid
@@ -18,6 +17,7 @@ from ...orbits import trajectory
 from ...runtime.validation import generator, integer, is_real, public
 from ...system import Map, System, as_system, map_arrays
 from ...typing import ArrayLike, Drive, Rng
+from ..drive import drive_name
 from .window import read_inputs, read_lags, read_start
 
 if TYPE_CHECKING:
@@ -36,10 +36,12 @@ class FixedWeights:
         return namespace(weights).detach(weights)
 
 
+@dataclass(frozen=True, eq=False)
 class FixedWeightAttention(FixedWeights, Attention):
     """Attention whose weights have no derivative."""
 
 
+@dataclass(frozen=True, eq=False)
 class FixedWeightHybrid(FixedWeights, Hybrid):
     """Recurrence with attention whose weights have no derivative."""
 
@@ -250,8 +252,7 @@ def attention_dilution(
 
     References
     ----------
-    Velickovic, Perivolaropoulos, Barbero and Pascanu (2024), softmax is not enough,
-    arXiv:2410.01104.
+    Velickovic et al. (2024), arXiv:2410.01104, on the spread of softmax over many slots.
 
     Examples
     --------

@@ -17,7 +17,7 @@ from ...models.attention import constant_like
 from ...models.residual import Memoryless
 from ...runtime.threads import one_thread
 from ...runtime.validation import generator, integer, is_real, public
-from ...system import Map, as_system, map_arrays
+from ...system import Map, System, as_system, map_arrays
 from ...typing import Array, Drive, Rng
 from ..lyapunov.qr import Frame, random_frame
 from ..lyapunov.tangent_growth import how_many
@@ -389,7 +389,7 @@ def _with_gradients(block):
     return tensors, copied
 
 
-def parts(model: Map) -> tuple[Any, list, Any]:
+def parts(model: System) -> tuple[Any, list, Any]:
     """The layers before the residual blocks, the blocks, and the layers (and the readout) after
     them."""
     model = as_system(model, Map)

@@ -68,6 +68,10 @@ def memory_horizon(
     ValueError
         If the Dataset has no such gradient, or not at lag 0.
 
+    References
+    ----------
+    Bengio, Simard and Frasconi (1994), IEEE Trans. Neural Netw. 5, 157, for the gradient.
+
     Examples
     --------
     >>> import dynmem as dm
@@ -190,7 +194,7 @@ def forgetting(gradients: Dataset, *, of: str = "state", min_lag: float | None =
 
     References
     ----------
-    Wixted and Ebbesen (1991), Psychol. Sci. 2, 409, for exponential against power-law forgetting.
+    Clauset, Shalizi and Newman (2009), SIAM Rev. 51, 661, on mistaking the laws.
 
     Examples
     --------

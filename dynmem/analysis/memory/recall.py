@@ -89,7 +89,7 @@ def noisy_recall(
 
     References
     ----------
-    Burak and Fiete (2012), PNAS 109, 17645.
+    Burak and Fiete (2012), PNAS 109, 17645, for the diffusion of a memory in noise.
 
     Examples
     --------
@@ -194,7 +194,7 @@ def memory_trace(
 
         trace(lag) = mean over synapses of weight * entry of the memory ``lag`` ago,
 
-    read ``repeats`` times, a step apart, after ``stored`` memories. Twin:
+    read ``repeats`` times, a step apart, after ``stored`` memories. Theory:
     ``dm.theory.memory_trace``.
 
     Parameters
@@ -304,7 +304,10 @@ def memory_trace(
 def _store(system, synapses, stored, repeats, oldest, binary, rng):
     """The memories of the last oldest + repeats steps, and the weights after each of the last
     ``repeats``."""
-    x = rng.integers(0, 2 * system.levels, synapses) if binary else _blank(system, synapses)
+    if binary:
+        x = rng.integers(0, 2 * system.levels, synapses)
+    else:
+        x = _blank(system, synapses)
     events, weights = [], []
     with one_thread():
         for step in range(stored + repeats - 1):
@@ -325,7 +328,7 @@ def _store(system, synapses, stored, repeats, oldest, binary, rng):
 def _blank(system, synapses):
     start = (
         system.balanced()
-        if system.balanced is not None
+        if hasattr(system, "balanced")
         else np.zeros(np.shape(system.initial())[-1])
     )
     return np.tile(start, (synapses, 1))
@@ -368,8 +371,8 @@ def memory_lifetime(trace: Dataset, synapses: ArrayLike, *, threshold: float = 1
     Examples
     --------
     >>> import dynmem as dm
-    >>> synapse = dm.systems.get("leaky_synapse", rate=0.1)
-    >>> trace = dm.theory.memory_trace(synapse, lags=range(200), binary=True)
+    >>> from dynmem.systems.synapses import LeakySynapse
+    >>> trace = dm.theory.memory_trace(LeakySynapse(0.1), lags=range(200), binary=True)
     >>> dm.analysis.memory_lifetime(trace, [1e4, 1e6]).lifetime.values.round(1).tolist()
     [21.9, 43.7]
     """
@@ -426,7 +429,7 @@ def retrieved_overlap(
 
     The units are updated one by one in random order. At temperature 0 the energy falls with every
     change, and each probe runs until no unit changes. Above, the heat bath runs for ``sweeps``
-    sweeps, and the overlap is averaged over those after ``burn_in``. Twin:
+    sweeps, and the overlap is averaged over those after ``burn_in``. Theory:
     ``dm.theory.hopfield``.
 
     Parameters

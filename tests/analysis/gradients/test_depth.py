@@ -405,7 +405,7 @@ def test_the_same_laws_on_paper():
 
 
 @pytest.mark.parametrize(
-    ("ask", "error", "message"),
+    ("call", "error", "message"),
     [
         (
             lambda: depth_spectrum(get("gru", units=3, inputs=3)),
@@ -485,6 +485,6 @@ def test_the_same_laws_on_paper():
     ],
 )
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid:RuntimeWarning")
-def test_bad_input(ask, error, message):
+def test_bad_input(call, error, message):
     with pytest.raises(error, match=message):
-        ask()
+        call()

@@ -237,10 +237,9 @@ class Spring(dm.Flow):
         return dm.stack((self.w * x[..., 1], -self.w * x[..., 0]))
 
 
-@pytest.mark.parametrize("w", [20.0, 160.0, 400.0])
-@pytest.mark.parametrize("place", [0, 1, 39])
+@pytest.mark.parametrize(("w", "place"), [(20.0, 0), (160.0, 19)])
 def test_the_step_of_an_ensemble_is_that_of_its_most_demanding_member(w, place):
     """Also where the members that are tried first are at rounding, so that their error does not
     fall any more."""
-    flows = [Spring(w if i == place else 1.0) for i in range(40)]
+    flows = [Spring(w if i == place else 1.0) for i in range(20)]
     assert suggest_step(flows, [1.0, 0.0]) == suggest_step(Spring(w), [1.0, 0.0])

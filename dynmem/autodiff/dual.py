@@ -7,6 +7,8 @@ tangent share the one table of derivatives below. ``Forward`` holds k perturbed 
 steps, so that k cotangents go back through them: reverse mode.
 """
 
+from typing import Any
+
 import numpy as np
 
 from ..arrays import Numpy
@@ -330,9 +332,11 @@ for _name, _slope in DERIVATIVES.items():
     setattr(_Duals, _name, _elementwise(_name, _slope))
 Dual.__namespace__ = _Duals  # type: ignore[attr-defined]
 
-_UFUNCS: dict = {  # type: ignore[misc]
-    getattr(np, name): getattr(_Duals, name) for name in DERIVATIVES if hasattr(np, name)
-} | {
+_UFUNCS: dict[Any, Any] = {}
+for _name in DERIVATIVES:
+    if hasattr(np, _name):
+        _UFUNCS[getattr(np, _name)] = getattr(_Duals, _name)
+_UFUNCS |= {
     np.add: lambda a, b: b + a if isinstance(b, Dual) else a + b,
     np.subtract: lambda a, b: a - b if isinstance(a, Dual) else b.__rsub__(a),
     np.multiply: lambda a, b: b * a if isinstance(b, Dual) else a * b,

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...arrays import namespace
 from ...autodiff.jacobian import as_tensor
+from ...drive import drive_name
 from ...errors import ShapeError
 from ...labels import dataset, describe_system
 from ...models import Attention, Hybrid
@@ -17,7 +18,6 @@ from ...orbits import trajectory
 from ...runtime.validation import generator, integer, is_real, public
 from ...system import Map, System, as_system, map_arrays
 from ...typing import ArrayLike, Drive, Rng
-from ..drive import drive_name
 from .window import read_inputs, read_lags, read_start
 
 if TYPE_CHECKING:

@@ -304,10 +304,7 @@ def memory_trace(
 def _store(system, synapses, stored, repeats, oldest, binary, rng):
     """The memories of the last oldest + repeats steps, and the weights after each of the last
     ``repeats``."""
-    if binary:
-        x = rng.integers(0, 2 * system.levels, synapses)
-    else:
-        x = _blank(system, synapses)
+    x = rng.integers(0, 2 * system.levels, synapses) if binary else _blank(system, synapses)
     events, weights = [], []
     with one_thread():
         for step in range(stored + repeats - 1):
@@ -328,7 +325,7 @@ def _store(system, synapses, stored, repeats, oldest, binary, rng):
 def _blank(system, synapses):
     start = (
         system.balanced()
-        if hasattr(system, "balanced")
+        if system.balanced is not None
         else np.zeros(np.shape(system.initial())[-1])
     )
     return np.tile(start, (synapses, 1))

@@ -301,8 +301,6 @@ def _declared(system, x, u, rng):
         worst.append(_error(drift + kick, flow.rule(x, u)))
     if flow.balanced is not None:
         worst.append(float(np.shape(flow.balanced()) != x.shape))
-    if flow.resampled is not None and isinstance(flow, Map):
-        worst.append(float(type(flow.resampled(1.0)) is not type(flow)))
     return max(worst), ""
 
 

@@ -8,7 +8,6 @@ b)^2/4 (Henon), and everywhere at intervals that shrink by Feigenbaum's 4.6692; 
 of Lorenz; for the network ln(g rho) while it rests and the mean field above.
 """
 
-
 import numpy as np
 import xarray as xr
 

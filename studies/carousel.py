@@ -8,7 +8,6 @@ leaves out the constant error carousel and hardly depends on the forget bias: a 
 Training: the copy task from each bias.
 """
 
-
 import numpy as np
 
 import dynmem as dm

@@ -90,7 +90,7 @@ def test_a_broken_contract_names_its_clause(system, clause):
 
 
 def test_a_rule_in_order_passes():
-    assert check_system(Rounded(), np.array([0.5, 1.5])).sizes["check"] == 10
+    assert check_system(Rounded(), np.array([0.5, 1.5])).sizes["check"] == 11
 
 
 def test_wrong_arguments_are_refused():

@@ -79,7 +79,7 @@ def test_as_map():
     assert 0 < as_map(Pendulum()).dt <= 0.1
     with pytest.raises(ValueError, match="leave dt out"):
         as_map(Henon(), 0.5)
-    with pytest.raises(ValueError, match="finite and not 0"):
+    with pytest.raises(ValueError, match="dt = "):
         as_map(Pendulum(), 0)
 
 
@@ -116,7 +116,7 @@ def test_orbits_of_driven_flows():
         for drive, held in (([0.3], [0.3]), (None, [0.0])):
             last = orbit(flow, x, duration=2.0, dt=0.1, drive=drive, rtol=rtol).x[-1]
             np.testing.assert_allclose(last, exact(flow, x, 2.0, held), atol=1e-5)
-    with pytest.raises(ShapeError, match="drive has 20 steps, the orbit needs 30"):
+    with pytest.raises(ShapeError, match="drive has shape .20, 1., the run needs .30, 1."):
         orbit(flow, x, duration=3.0, dt=0.1, drive=u)
     with pytest.raises(ShapeError, match="leave rtol out"):
         orbit(flow, x, duration=2.0, dt=0.1, drive=u, rtol=1e-8)
@@ -237,9 +237,10 @@ class Spring(dm.Flow):
         return dm.stack((self.w * x[..., 1], -self.w * x[..., 0]))
 
 
-@pytest.mark.parametrize(("w", "place"), [(20.0, 0), (160.0, 19)])
+@pytest.mark.parametrize(("w", "place"), [(20.0, 0), (160.0, 1), (400.0, 39)])
 def test_the_step_of_an_ensemble_is_that_of_its_most_demanding_member(w, place):
     """Also where the members that are tried first are at rounding, so that their error does not
     fall any more."""
-    flows = [Spring(w if i == place else 1.0) for i in range(20)]
-    assert suggest_step(flows, [1.0, 0.0]) == suggest_step(Spring(w), [1.0, 0.0])
+    flows = [Spring(w if i == place else 1.0) for i in range(40)]
+    steps = [suggest_step(f, [1.0, 0.0], duration=1e4) for f in (flows, Spring(w))]
+    assert steps[0] == steps[1]

@@ -27,7 +27,8 @@ def test_every_row_describes_itself(name):
 
 def test_a_parameter_that_a_system_does_not_take():
     with pytest.raises(
-        TypeError, match="lorenz63 takes no parameter rh: it takes sigma, rho, beta"
+        TypeError,
+        match="lorenz63 takes no parameter rh .did you mean rho..: it takes sigma, rho, beta",
     ):
         dm.systems.get("lorenz63", rh=3)
 

@@ -99,7 +99,8 @@ def limits(cell, k, rounds, steps, functions):
 def whole_spectra(rounds, names):
     print(
         "\nwhole spectrum, milliseconds a step and ratios\n"
-        f"{'model':10}{'ms':>9}{'/limit':>9}{'/product':>10}{'Householder/this':>18}{'difference':>12}{'of Householders':>17}"
+        f"{'model':10}{'ms':>9}{'/limit':>9}{'/product':>10}{'Householder/this':>18}"
+        f"{'difference':>12}{'of Householders':>17}"
     )
     for name in names:
         cell = MODELS[name]()
@@ -119,7 +120,8 @@ def whole_spectra(rounds, names):
         )
         found = spectrum(cell, 100, transient=50).lyapunov.values
         print(
-            f"{name:10}{1e3 * ours:9.3f}{ours / limit:9.2f}{ours / tangent:10.2f}{4 * theirs / ours:18.2f}"
+            f"{name:10}{1e3 * ours:9.3f}{ours / limit:9.2f}{ours / tangent:10.2f}"
+            f"{4 * theirs / ours:18.2f}"
             f"{np.abs(found - expected).max():12.1e}{np.abs(other - expected).max():17.1e}"
         )
 
@@ -128,7 +130,8 @@ def leading_ten(rounds, names):
     print(
         "\nten exponents: milliseconds a step, ratios to the limit at the rate of its own thin "
         "product, and of square ones\n"
-        f"{'model':10}{'ms':>9}{'/limit':>9}{'/thin product':>15}{'/peak limit':>13}{'Householder/this':>18}"
+        f"{'model':10}{'ms':>9}{'/limit':>9}{'/thin product':>15}{'/peak limit':>13}"
+        f"{'Householder/this':>18}"
     )
     for name in names:
         cell = MODELS[name]()
@@ -144,7 +147,8 @@ def leading_ten(rounds, names):
             ],
         )
         print(
-            f"{name:10}{1e3 * ours:9.4f}{ours / limit:9.2f}{ours / tangent:15.2f}{ours / peak:13.2f}{4 * theirs / ours:18.2f}"
+            f"{name:10}{1e3 * ours:9.4f}{ours / limit:9.2f}{ours / tangent:15.2f}"
+            f"{ours / peak:13.2f}{4 * theirs / ours:18.2f}"
         )
 
 
@@ -244,7 +248,8 @@ def peers(rounds, names):
             taken / count * steps / ours for taken, count in zip(others, each.values(), strict=True)
         ]
         print(
-            f"{name:10}{ratios[0]:12.1f}{ratios[1]:10.1f}{'' if len(ratios) < 3 else f'{ratios[2]:18.1f}'}"
+            f"{name:10}{ratios[0]:12.1f}{ratios[1]:10.1f}"
+            f"{'' if len(ratios) < 3 else f'{ratios[2]:18.1f}'}"
         )
 
 

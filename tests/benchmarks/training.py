@@ -69,7 +69,8 @@ def main():
     for name in CASES:
         fused, plain, peer = measure(name, **vars(options))
         print(
-            f"{name:12}{1e3 * fused:10.1f}{1e3 * plain:10.1f}{plain / fused:12.2f}{'' if peer is None else f'{1e3 * peer:10.1f}'}"
+            f"{name:12}{1e3 * fused:10.1f}{1e3 * plain:10.1f}{plain / fused:12.2f}"
+            f"{'' if peer is None else f'{1e3 * peer:10.1f}'}"
         )
 
 

@@ -24,7 +24,7 @@ def test_delayed_decision_depends_on_the_cue():
     assert clear.correct.mean() == 1.0 and clear.attrs["floor"] == 0.0
     # a cue without evidence: chance
     assert abs(float(silent.correct.mean()) - 0.5) < 3 * 0.5 / np.sqrt(120)
-    theory = dm.theory.wong_wang()
+    theory = dm.theory.wong_wang(dm.systems.get("wong_wang"))
     memory = theory.fixed_point.values[theory.stable.values].max()
     held = clear.activity.where(clear.epoch == 2, drop=True)[:, -20:].max("population")
     # theory's memory, about which the noise moves it

@@ -336,7 +336,7 @@ _UFUNCS: dict[Any, Any] = {}
 for _name in DERIVATIVES:
     if hasattr(np, _name):
         _UFUNCS[getattr(np, _name)] = getattr(_Duals, _name)
-_UFUNCS |= {
+_UFUNCS |= {  # type: ignore[misc]
     np.add: lambda a, b: b + a if isinstance(b, Dual) else a + b,
     np.subtract: lambda a, b: a - b if isinstance(a, Dual) else b.__rsub__(a),
     np.multiply: lambda a, b: b * a if isinstance(b, Dual) else a * b,

@@ -110,15 +110,6 @@ def as_seed(rng: Any) -> int | str:
     return rng if isinstance(rng, str) else f"a {type(rng).__name__} passed by the caller"
 
 
-def not_a_seed(rng: Any) -> list[str]:
-    """A message, in a list, if ``rng`` is no seed and no Generator; else an empty list."""
-    try:
-        np.random.default_rng(rng)
-    except (TypeError, ValueError):
-        return [f"rng = {rng!r:.60}: pass a whole number of at least 0, or a numpy Generator"]
-    return []
-
-
 def describe_system(system: System) -> dict:
     """Class name and parameters of a system, for the attribute ``parameters`` of a Dataset."""
     return {"system": type(system).__name__, **system.parameters}

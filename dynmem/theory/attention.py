@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..analysis.gradients.attention_paths import dilution_report, paths_report
+from ..analysis.gradients.window import lag_axis, lag_vector
 from ..errors import ShapeError
 from ..labels import dataset
 from ..models import ESN, GRU, LSTM, Attention, Linear, Network, Orthogonal, Relu, Tanh
@@ -15,7 +16,7 @@ from ..runtime.validation import array, choice, integer, number, public
 from ..system import System
 from ..typing import ArrayLike, Drive, Rng
 from . import gaussian
-from .checks import lag_axis, lag_vector, square_matrix
+from .checks import square_matrix
 from .drive import drive_array
 from .linear import linear_spectrum
 from .results import lag_coordinate

@@ -14,7 +14,6 @@ from ..runtime.validation import array, is_real, number
 
 # gain or standard deviation; beyond it nearly every unit is saturated to double precision
 MAX_GAIN = 1e4
-MAX_LAG = 2**53  # steps; beyond it floats skip whole numbers
 
 
 def vector(name: str, values: Any) -> np.ndarray:
@@ -68,31 +67,6 @@ def leak_rate(leak: Any) -> float:
     1.0
     """
     return number("leak", leak, least=0, most=1)
-
-
-def lag_vector(lags: Any) -> np.ndarray:
-    """One or several lags as a vector of integers, in the order given.
-
-    >>> lag_vector(3).tolist(), lag_vector([5, 0]).tolist()
-    ([3], [5, 0])
-    """
-    try:
-        found = vector("lags", lags)
-    except (TypeError, ValueError, ArithmeticError):
-        found = np.empty(0)
-    if not (found.size and ((found >= 0) & (found <= MAX_LAG) & (found % 1 == 0)).all()):
-        raise ValueError(f"lags = {lags!r:.60}: must be whole numbers of steps of at least 0")
-    return found.astype(int)
-
-
-def lag_axis(lags: Any) -> np.ndarray:
-    """The lags of an analysis: all up to a single number, or those of a list, in rising order.
-
-    >>> lag_axis(3).tolist(), lag_axis([5, 0]).tolist()
-    ([0, 1, 2, 3], [0, 5])
-    """
-    found = lag_vector(lags)
-    return np.arange(found[0] + 1) if np.ndim(lags) == 0 else np.unique(found)
 
 
 def square_matrix(matrix: Any, name: str = "matrix") -> np.ndarray:

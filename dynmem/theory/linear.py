@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..analysis.gradients.window import lag_vector
 from ..labels import complex_parts, dataset
 from ..runtime.validation import choice, integer, number, public
 from ..typing import ArrayLike
-from .checks import lag_vector, square_matrix
+from .checks import square_matrix
 from .results import (
     gradient_report,
     lag_coordinate,

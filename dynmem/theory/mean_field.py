@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import expit
 
+from ..analysis.gradients.window import lag_vector
 from ..labels import dataset
 from ..runtime.validation import integer, number, public
 from ..typing import ArrayLike
 from . import gaussian
-from .checks import below_saturation, extended_real, lag_vector, leak_rate, vector
+from .checks import below_saturation, extended_real, leak_rate, vector
 from .leaky import leaky_exponent
 from .results import gradient_report, lyapunov_report, time_scale_entry
 from .tanh_moments import (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..analysis.gradients.window import lag_axis
 from ..models import (
     ESN,
     GRU,
@@ -26,7 +27,6 @@ from ..models import (
 from ..runtime.validation import public
 from ..system import System, as_system
 from ..typing import ArrayLike, Drive, Rng
-from .checks import lag_axis
 from .drive import drive_rms
 from .gated_mean_field import gru_spectrum, lstm_spectrum
 from .gates import zero_weight_gru_spectrum, zero_weight_lstm_spectrum

@@ -18,7 +18,7 @@ from ...orbits import trajectory
 from ...runtime.validation import generator, integer, is_real, public
 from ...system import Map, System, as_system, map_arrays
 from ...typing import ArrayLike, Drive, Rng
-from .window import read_inputs, read_lags, read_start
+from .window import lag_axis, read_inputs, read_start
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -140,7 +140,7 @@ def attention_paths(
     >>> paths.score_gradient.values.round(12).tolist(), bool(np.isclose(*paths.direct_gradient))
     ([0.0, 0.0], True)
     """
-    system, wanted = as_system(system, Map), read_lags(lags)
+    system, wanted = as_system(system, Map), lag_axis(lags)
     if not system.inputs:
         raise ShapeError(f"{type(system).__name__} takes no input: a gradient path begins at one")
     draws = generator(rng)

@@ -16,7 +16,7 @@ from ...runtime.threads import one_thread
 from ...runtime.validation import choice, generator, integer, public
 from ...system import Map, System, as_system
 from ...typing import ArrayLike, Drive, Rng
-from .window import read_lags, read_transient, read_window
+from .window import lag_axis, read_transient, read_window
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -121,7 +121,7 @@ def gradient_norms(
     # lags count steps: a Flow needs the length of one
     system = as_system(system, Map if dt is None else System)
     stepper = as_map(system, dt, x0, example_input(system, drive))
-    wanted = read_lags(lags)
+    wanted = lag_axis(lags)
     longest = int(wanted[-1])
     transient, samples = read_transient(transient, longest), integer("samples", samples)
     sweep = _SWEEPS[anchor]

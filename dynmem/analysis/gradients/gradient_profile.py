@@ -14,7 +14,7 @@ from ...runtime.validation import choice, generator, integer, public
 from ...system import System
 from ...typing import ArrayLike, Drive, Rng
 from .torch_runs import STEPS_PER_SEGMENT, SegmentedRun, WholeRun, log_smallest
-from .window import read_lags, read_transient
+from .window import lag_axis, read_transient
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -118,7 +118,7 @@ def gradient_profile(
     >>> bool(abs(profile - exact).max() < 1e-10)
     True
     """
-    wanted = read_lags(lags)
+    wanted = lag_axis(lags)
     longest = int(wanted[-1])
     transient = read_transient(transient, longest)
     probes, samples = integer("probes", probes), integer("samples", samples)

@@ -14,7 +14,7 @@ from ...orbits import trajectory
 from ...runtime.validation import generator, public
 from ...system import Map, as_system
 from ...typing import ArrayLike, Drive, Rng
-from .window import read_lags, read_transient, read_window
+from .window import lag_axis, read_transient, read_window
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -81,7 +81,7 @@ def path_length(
     >>> dm.analysis.path_length(attention, lags=[0, 1, 5, 6]).path_length.values.tolist()
     [0.0, 1.0, 1.0, inf]
     """
-    system, wanted = as_system(system, Map), read_lags(lags)
+    system, wanted = as_system(system, Map), lag_axis(lags)
     if not system.inputs:
         raise ShapeError(f"{type(system).__name__} takes no input: a gradient path begins at one")
     longest = int(wanted[-1])

@@ -12,23 +12,35 @@ from ...runtime.validation import integer, is_real
 from ...system import System, as_state
 from ...typing import Drive
 
+MAX_LAG = 2**53  # beyond it floats skip whole numbers
 
-def read_lags(lags: Any) -> np.ndarray:
-    """The lags of a result: 0 .. N for one number N, or those of a list, in ascending order.
 
-    >>> read_lags(3).tolist(), read_lags([5, 0, 5]).tolist()
-    ([0, 1, 2, 3], [0, 5])
+def lag_vector(lags: Any) -> np.ndarray:
+    """One or several lags as a vector of integers, in the order given.
+
+    >>> lag_vector(3).tolist(), lag_vector([5, 0]).tolist()
+    ([3], [5, 0])
     """
-    values = np.atleast_1d(np.asarray(lags))
+    found = np.atleast_1d(np.asarray(lags))
     if (
-        values.dtype.kind not in "iuf"
-        or values.ndim != 1
-        or not values.size
-        or not (values >= 0).all()
-        or (values % 1 != 0).any()
+        found.dtype.kind not in "iuf"
+        or found.ndim != 1
+        or not found.size
+        or not ((found >= 0) & (found <= MAX_LAG)).all()
+        or (found % 1 != 0).any()
     ):
         raise ValueError(f"lags = {lags!r:.60}: must be whole numbers of steps of at least 0")
-    return np.arange(int(values[0]) + 1) if np.ndim(lags) == 0 else np.unique(values.astype(int))
+    return found.astype(int)
+
+
+def lag_axis(lags: Any) -> np.ndarray:
+    """The lags of a result: 0 .. N for one number N, or those of a list, in ascending order.
+
+    >>> lag_axis(3).tolist(), lag_axis([5, 0, 5]).tolist()
+    ([0, 1, 2, 3], [0, 5])
+    """
+    found = lag_vector(lags)
+    return np.arange(found[0] + 1) if np.ndim(lags) == 0 else np.unique(found)
 
 
 def read_transient(transient: Any, longest: int) -> int:

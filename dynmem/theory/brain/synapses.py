@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...analysis.gradients.window import lag_vector
 from ...labels import dataset
 from ...runtime.validation import integer, public
 from ...system import System
 from ...systems.noise import Impulses
 from ...systems.synapses import BennaFusi, CascadeSynapse, LeakySynapse
 from ...typing import ArrayLike
-from ..checks import lag_vector
 from ..results import lyapunov_report
 
 if TYPE_CHECKING:

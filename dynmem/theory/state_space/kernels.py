@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...analysis.gradients.window import lag_axis
 from ...labels import complex_parts, dataset
 from ...models import S4, S4D, LinearAttention
 from ...models.diagonal import Diagonal
@@ -14,7 +15,6 @@ from ...models.ssm import StateSpace
 from ...runtime.validation import choice, integer, number, public
 from ...system import System, as_system
 from ...typing import ArrayLike
-from ..checks import lag_axis
 from ..linear import linear_gradient
 from ..results import (
     gradient_report,

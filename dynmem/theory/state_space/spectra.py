@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...analysis.gradients.window import lag_axis
 from ...arrays import softplus
 from ...drive import drive_name
 from ...labels import dataset
@@ -14,7 +15,7 @@ from ...models.selective import Selective
 from ...runtime.validation import integer, is_real, number, public
 from ...system import System, as_system
 from ...typing import ArrayLike, Drive, Rng
-from ..checks import gate_values, lag_axis, vector
+from ..checks import gate_values, vector
 from ..drive import drive_array, drive_rms
 from ..gaussian import mean
 from ..results import gradient_report, lag_coordinate, lyapunov_report, time_scale_entry

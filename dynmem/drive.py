@@ -197,7 +197,9 @@ class GeneratedInput:
             if len(self.chunks) > 1:
                 self.chunks.pop(min(self.chunks))
             newest = max(self.chunks, default=-1) + 1
-            self.chunks[newest] = self.draw(self.rng, STEPS_PER_CHUNK)
+            left = self.steps - newest * STEPS_PER_CHUNK
+            count = min(left, STEPS_PER_CHUNK) if left > 0 else STEPS_PER_CHUNK
+            self.chunks[newest] = self.draw(self.rng, count)
         return self.chunks[index]
 
     def __call__(self, step):

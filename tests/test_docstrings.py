@@ -1,5 +1,6 @@
 """Docstrings in numpydoc, for every public name: what an editor, ``help`` and a reader rely on."""
 
+import functools
 import importlib
 import inspect
 import re
@@ -49,6 +50,7 @@ PUBLIC = [
 FUNCTIONS = [(name, thing) for name, thing in PUBLIC if inspect.isfunction(thing)]
 
 
+@functools.cache
 def parsed(thing):
     return NumpyDocString(inspect.getdoc(thing) or "")
 

@@ -273,6 +273,7 @@ def root():
     return Path(dm.__file__).parents[1]
 
 
+@pytest.mark.slow  # compiles the loops anew, some seconds in each process
 def test_the_cache_is_used_and_damage_to_it_does_no_harm(tmp_path, root):
     first = run(tmp_path, cwd=root)
     kept = sorted((tmp_path / "dynmem" / "programs" / "__pycache__").iterdir())
@@ -310,6 +311,7 @@ def test_a_cache_folder_must_be_absolute(monkeypatch):
     assert str(jit.cache_folder()) == "/home/someone/.cache/dynmem/programs"
 
 
+@pytest.mark.slow  # compiles the loops anew, some seconds in each process
 def test_a_cache_that_others_may_write_to_is_left_alone(tmp_path, root):
     folder = tmp_path / "dynmem" / "programs"
     folder.mkdir(parents=True)
@@ -317,6 +319,7 @@ def test_a_cache_that_others_may_write_to_is_left_alone(tmp_path, root):
     assert np.isfinite(float(run(tmp_path, cwd=root))) and not list(folder.iterdir())
 
 
+@pytest.mark.slow  # compiles the loops anew, some seconds in each process
 def test_without_a_place_for_the_cache_it_still_runs(tmp_path, root):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")

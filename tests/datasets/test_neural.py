@@ -25,7 +25,7 @@ def test_delayed_decision_depends_on_the_cue():
     # a cue without evidence: chance
     assert abs(float(silent.correct.mean()) - 0.5) < 3 * 0.5 / np.sqrt(120)
     theory = dm.theory.wong_wang(dm.systems.get("wong_wang"))
-    memory = theory.fixed_point.values[theory.stable.values].max()
+    memory = theory.x.values[theory.stable.values].max()
     held = clear.activity.where(clear.epoch == 2, drop=True)[:, -20:].max("population")
     # theory's memory, about which the noise moves it
     assert abs(float(held.mean()) - memory) < 0.05

@@ -75,6 +75,7 @@ from .errors import (
     NotFiniteError as NotFiniteError,
     ShapeError as ShapeError,
     ShortRunWarning as ShortRunWarning,
+    SlowWarning as SlowWarning,
     UnknownNameError as UnknownNameError,
 )
 from .linear import LinearSystem as LinearSystem, linearize as linearize

@@ -576,6 +576,8 @@ def as_complex(real: Array, imaginary: Array) -> Array:
 def tensors(x: Array) -> np.ndarray:
     """Plain numpy float64 (or complex) array of any argument that is a number, a list, or a torch
     tensor."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError("got a masked array: fill it first, with its method filled(value)")
     if type(x).__module__.partition(".")[0] == "torch":
         x = x.detach().cpu().numpy()
     array = np.asarray(x)

@@ -32,7 +32,7 @@ def latex(system: System) -> str | None:
     --------
     >>> import dynmem as dm
     >>> latex(dm.systems.get("logistic"))
-    '$\\\\displaystyle \\\\begin{aligned}x_{t} &= r x \\\\left(1 - x\\\\right)\\\\end{aligned}$'
+    "$\\\\displaystyle \\\\begin{aligned}{x}' &= r x \\\\left(1 - x\\\\right)\\\\end{aligned}$'
     """
     formula = _formula(system)
     return None if formula is None else f"$\\displaystyle {formula}$"
@@ -57,7 +57,7 @@ def _formula(system: System) -> str | None:
     lines = []
     for state, entry in zip(states, right, strict=True):
         name = sympy.latex(state)
-        left = rf"\frac{{d {name}}}{{dt}}" if isinstance(inner(shown), Flow) else f"{name}_{{t}}"
+        left = rf"\frac{{d {name}}}{{dt}}" if isinstance(inner(shown), Flow) else f"{{{name}}}'"
         lines.append(f"{left} &= {sympy.latex(_readable(entry))}")
     return r"\begin{aligned}" + r"\\".join(lines) + r"\end{aligned}"
 
@@ -84,7 +84,7 @@ def _small(system: System) -> System | None:
 
 def system_html(system: System) -> str:
     """A card with the equations, parameters, sizes, known exponents and reference of a system."""
-    kind = "Flow" if isinstance(inner(system), Flow) else "Map"
+    kind = "Flow" if isinstance(system, Flow) else "Map"
     rows: list[tuple[str, Any]] = [
         ("kind", kind),
         ("states", _states(system)),

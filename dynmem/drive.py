@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -232,6 +233,15 @@ def _check_dims(drive):
 def _checked(system, drive):
     """The function (rng, steps), with a check of what it returns."""
     _require_inputs(system)
+    try:
+        inspect.signature(drive).bind(None, 1)
+    except TypeError:
+        raise TypeError(
+            "drive is a function of other arguments: it must take (rng, steps) and return an "
+            f"array (steps, {system.inputs})"
+        ) from None
+    except ValueError:  # a function without a signature
+        pass
 
     def draw(rng, steps):
         inputs = np.asarray(drive(rng, steps), dtype=float)

@@ -119,15 +119,18 @@ def _array_style(function: Callable, takes_input: bool) -> Callable:
     return call
 
 
-def _component_style(function: Callable, takes_input: bool, n: int, inputs: int) -> Callable:
-    """The function of one state, called with the sequence of its components."""
+def _component_style(
+    function: Callable, takes_input: bool, n: int, inputs: int, single: bool
+) -> Callable:
+    """The function of one state, called with the sequences of its components and of the inputs;
+    ``single``: one input as itself."""
 
     def call(x: Any, u: Any, values: dict) -> Any:
         parts = tuple(x[..., i] for i in range(n))
         if not takes_input:
             return _stacked(function(parts, **values))
         given = u if u is None else tuple(u[..., i] for i in range(inputs))
-        return _stacked(function(parts, given[0] if inputs == 1 and given else given, **values))
+        return _stacked(function(parts, given[0] if single and given else given, **values))
 
     return call
 
@@ -142,7 +145,10 @@ def _style_that_works(
     reasons = []
     for call in (
         _array_style(function, takes_input),
-        _component_style(function, takes_input, n, inputs),
+        *(
+            _component_style(function, takes_input, n, inputs, single)
+            for single in ([True, False] if inputs == 1 else [False])
+        ),
     ):
         with np.errstate(all="ignore"):
             try:
@@ -159,5 +165,6 @@ def _style_that_works(
             return call
     raise ShapeError(
         f"{_name(function)} is no function of {n} states: neither of an array x (..., {n}) with "
-        f"components x[..., i] ({reasons[0]}), nor of one state with components x[i] ({reasons[1]})"
+        f"components x[..., i] ({reasons[0]}), nor of one state with components x[i] "
+        f"({reasons[-1]})"
     )

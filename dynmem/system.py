@@ -7,6 +7,8 @@ components.
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import FrozenInstanceError, dataclass, field, fields
 from functools import cached_property
@@ -16,7 +18,7 @@ from typing import Any, TypeVar, dataclass_transform
 import numpy as np
 
 from .arrays import namespace, stack, steps, tensors
-from .errors import NotFiniteError, ShapeError
+from .errors import NotFiniteError, ShapeError, suggestion
 from .runtime.validation import integer
 from .typing import Array, ArrayLike, Rng
 
@@ -117,7 +119,10 @@ class System:
                 vars(cls).get(name), np.ndarray
             ):  # a default that instances must not share
                 setattr(cls, name, field(default_factory=vars(cls)[name].copy))
+        if isinstance(vars(cls).get("states"), (int, np.integer)):
+            cls.states = tuple(f"x{i}" for i in range(cls.states))
         dataclass(frozen=True, eq=False, repr=False)(cls)
+        _suggest_parameters(cls)
         # System refuses assignments for all; the class stays open to an explicit @dataclass
         del cls.__setattr__, cls.__delattr__
         if "__repr__" not in vars(cls):
@@ -256,6 +261,28 @@ class System:
         from .functions import system_of
 
         return system_of(cls, function, states, inputs, dict(parameters or {}), name)
+
+
+def _suggest_parameters(cls: type[System]) -> None:
+    """Let the constructor of a class bring the parameter that was probably meant."""
+    build = vars(cls).get("__init__")
+    known = [f.name for f in fields(cls) if f.init]
+    if build is None or any(
+        p.kind is p.VAR_KEYWORD for p in inspect.signature(build).parameters.values()
+    ):
+        return
+
+    @functools.wraps(build)
+    def __init__(self, *arguments, **options):
+        for name in options:
+            if name not in known and name not in inspect.signature(build).parameters:
+                raise TypeError(
+                    f"{cls.__name__} takes no parameter {name!r}{suggestion(name, known)}: it "
+                    f"takes {', '.join(known) or 'none'}"
+                )
+        build(self, *arguments, **options)
+
+    setattr(cls, "__init__", __init__)  # noqa: B010
 
 
 def _refuse_assignment(self: System, name: str, value: Any = None) -> None:
@@ -448,6 +475,11 @@ def as_system(system: Any, kind: type[S] = System) -> S:  # type: ignore[assignm
         )
     if isinstance(system, type) and issubclass(system, System):
         raise TypeError(f"{system.__name__} is a class: pass an instance, {system.__name__}(...)")
+    if isinstance(system, (list, tuple)) and system and isinstance(system[0], System):
+        raise TypeError(
+            f"expected one {kind.__name__}, got a list of {len(system)}: only dm.lyapunov_spectrum "
+            "takes several at once, call this function for each"
+        )
     if isinstance(system, str):
         raise TypeError(
             f"expected a dynmem {kind.__name__}, got the name {system!r}: pass "

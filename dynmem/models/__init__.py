@@ -1,5 +1,5 @@
 """What we train: sequence models as systems."""
 
-from ..runtime.lazy import attach
+from ..runtime.lazy import attach as _attach
 
-__getattr__, __dir__, __all__ = attach(__name__, __file__)
+__getattr__, __dir__, __all__ = _attach(__name__, __file__)

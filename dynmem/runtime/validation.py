@@ -163,11 +163,24 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
     """
     signature = inspect.signature(function)
     known = list(signature.parameters)
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+    every = signature.parameters.values()
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in every)
+    spread = any(p.kind is p.VAR_POSITIONAL for p in every)
+    positional = [p.name for p in every if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    by_name = [p.name for p in every if p.kind is p.KEYWORD_ONLY]
+    needed = [p.name for p in every if p.default is p.empty and p.name in (*positional, *by_name)]
 
     @functools.wraps(function)
     def call(*arguments: P.args, **options: P.kwargs) -> R:
         unknown = [] if open_ended else [name for name in options if name not in known]
+        if len(arguments) > len(positional) and not spread:
+            raise TypeError(
+                f"{function.__name__} takes {', '.join(positional)} by position, got "
+                f"{len(arguments)} arguments: pass the rest by name, {', '.join(by_name)}"
+            )
+        given = {*positional[: len(arguments)], *options}
+        if not unknown and not spread and (missing := [n for n in needed if n not in given]):
+            raise TypeError(f"{function.__name__} needs {missing[0]}: it takes {', '.join(known)}")
         if unknown:
             meant = suggestion(unknown[0], known)
             raise TypeError(

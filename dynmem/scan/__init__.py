@@ -5,6 +5,6 @@ They are to state-space models what torch's fused kernels are to the LSTM: a mod
 recurrence.
 """
 
-from ..runtime.lazy import attach
+from ..runtime.lazy import attach as _attach
 
-__getattr__, __dir__, __all__ = attach(__name__, __file__)
+__getattr__, __dir__, __all__ = _attach(__name__, __file__)

@@ -32,7 +32,7 @@ def latex(system: System) -> str | None:
     --------
     >>> import dynmem as dm
     >>> latex(dm.systems.get("logistic"))
-    "$\\\\displaystyle \\\\begin{aligned}{x}' &= r x \\\\left(1 - x\\\\right)\\\\end{aligned}$'
+    "$\\\\displaystyle \\\\begin{aligned}{x}' &= r x \\\\left(1 - x\\\\right)\\\\end{aligned}$"
     """
     formula = _formula(system)
     return None if formula is None else f"$\\displaystyle {formula}$"

@@ -41,7 +41,7 @@ def system_of(
         return system_of, (kind, function, states, inputs, now, name)
 
     body = {
-        "__annotations__": dict.fromkeys(values, "Any"),
+        "__annotations__": dict.fromkeys(values, Any),
         "__doc__": function.__doc__ or f"{kind.__name__} of the function {_name(function)}.",
         "__module__": function.__module__,
         "__reduce__": reduced,

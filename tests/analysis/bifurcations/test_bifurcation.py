@@ -292,7 +292,7 @@ class Doubling(dm.Map):
 
 @pytest.mark.parametrize(("system", "parameter"), [(Tent(), "r"), (Doubling(), "factor")])
 def test_doubles_that_run_out_of_digits_have_no_period(system, parameter):
-    """2 x loses a binary digit a step: after 53 steps every double is 0, an unstable fixed point."""
+    """2 x loses a binary digit a step: after 53 steps every double is 0, a repeller."""
     found = dm.bifurcation(system, parameter, [1.7, 2.0], exponents=1, x0=[0.3])
     assert found.period.values.tolist() == [0, 0]
     assert found.note.startswith("1 of 2 orbits ended on an unstable cycle")

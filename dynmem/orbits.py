@@ -4,15 +4,16 @@ trajectories."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .autodiff.jacobian import jacobian
+from .clock import ClockedFlow
 from .compiler.program import STATE_LOST, program
-from .drive import drive_values, example_input, read_drive
+from .drive import drive_values, example_input, in_time
 from .errors import ConvergenceError, NotFiniteError, ShapeError
 from .integrate.runge_kutta import FlowMap
 from .runtime.validation import generator, is_real, public
@@ -37,13 +38,15 @@ def as_map(
     x0: ArrayLike | None = None,
     drive: ArrayLike | None = None,
     duration: float = 0.0,
+    spacing: float | None = None,
 ) -> Map:
     """A Map of any system: a Map is returned as it is, a Flow becomes a FlowMap.
 
     The FlowMap is of order 4 with the step dt, or of order 8 with the step of ``suggest_step``
-    (compiled, where the duration is long enough to pay for the compilation).
+    (compiled, where the duration is long enough to pay for the compilation). With ``spacing``, the
+    time between two samples of its input, it makes so many steps of that size or less from one
+    sample to the next.
     """
-    system = as_system(system)
     if isinstance(system, Map):
         if dt is not None and dt != system.dt:
             raise ValueError(
@@ -52,9 +55,30 @@ def as_map(
             )
         return system
     flow: Any = system
+    if spacing is not None:
+        return _between_samples(flow, dt, x0, drive, duration, spacing)
     if dt is not None:
         return FlowMap(flow, dt)
     return FlowMap(flow, suggest_step(flow, x0, drive=drive, duration=duration), order=8)
+
+
+def _between_samples(flow, dt, x, rows, duration, spacing):
+    """Map from one sample of the input to the next, of a flow that interpolates them."""
+    if dt is not None:
+        substeps = round(spacing / dt)
+        if substeps < 1 or abs(substeps * dt - spacing) > 1e-6 * spacing:
+            raise ValueError(
+                f"dt = {dt}: the samples of drive are {spacing:g} apart, pass that or a part of it"
+            )
+        return FlowMap(flow, spacing, substeps=substeps)
+    inside: Any = ClockedFlow(flow.inside) if flow.inside.timed else flow.inside
+    x = x if flow.inside.timed else x[..., :-1]
+    values = rows[:, -flow.inside.inputs :]
+    step = min(
+        suggest_step(inside, x, drive=value, duration=duration)
+        for value in (values[0], values[np.linalg.norm(values, axis=1).argmax()])
+    )
+    return FlowMap(flow, spacing, substeps=int(np.ceil(spacing / step - 1e-9)), order=8)
 
 
 def suggest_step(
@@ -374,9 +398,11 @@ def orbit(
         Start; leading axes are batch. By default ``system.initial(rng)``.
     duration : float
         Time, in the system's unit (steps, for most maps).
-    drive : float, array_like (inputs,) or (steps, inputs), or callable, optional
-        Standard deviation of white noise, one input that is held, one row a step, or a function
-        (rng, steps) -> array; zero by default.
+    drive : float, array_like (inputs,) or (steps, inputs), DataArray or callable, optional
+        Input, zero by default: a number is the standard deviation of white noise (of a step of a
+        map, of a unit of time of a flow); one input that is held; one row a step, of ``dt`` for a
+        Flow; a function of time (of the step, for a Map), such as ``lambda t: dm.sin(t)``; samples
+        with times, a DataArray or ``dm.signal``; or a function (rng, steps) -> array.
     dt : float, optional
         Step of a Flow; by default ``suggest_step`` chooses it. Negative: backwards in time.
     rtol : float, optional
@@ -409,20 +435,45 @@ def orbit(
     >>> dm.orbit(dm.models.Linear(np.array([[0.5]])), [1.0], duration=3).x.values[:, 0].tolist()
     [1.0, 0.5, 0.25, 0.125]
     """
-    system = as_system(system)
+    system = as_system(system, timed=True)
     x = system.initial(generator(rng)) if x0 is None else as_state(system, x0, "x0")
-    inputs = _held(system, drive)
+    run = in_time(system, x, drive, dt)
     if rtol is not None and isinstance(system, Flow):
-        times, states = _adaptive(system, x, duration, dt, rtol, inputs)
+        held = _held(run.system, run.drive)
+        times, states = _adaptive(run.system, run.x, duration, dt, rtol, held)
     else:
-        step = as_map(system, dt, x, example_input(system, drive), duration)
-        steps = whole_steps(duration, step.dt)
-        if inputs is None and drive is not None:
-            noise = np.random.default_rng(rng).spawn(2)[1] if steps else np.random.default_rng(0)
-            inputs = read_drive(system, drive, steps, noise).array() if steps else None
-        states = trajectory(step, x, steps, inputs)
-        times = np.arange(steps + 1) * step.dt
-    return _labelled(system, times, states, rng)
+        times, states = _stepped(run, duration, dt, rng)
+    return _labelled(system, run.start + times, states[..., : x.shape[-1]], rng)
+
+
+def _stepped(run, duration, dt, rng):
+    """Times and states of a run in equal steps; the last of a flow is shorter where they do not
+    divide the duration."""
+    step = as_map(
+        run.system, dt, run.x, example_input(run.system, run.drive), duration, run.spacing
+    )
+    steps, rest = whole_steps(duration, step.dt), 0.0
+    if isinstance(run.system, Flow):
+        share = float(duration) / abs(step.dt)
+        if dt is None and run.spacing is None and share > 0.0:
+            steps = int(np.ceil(share - 1e-9))
+            step = replace(step, dt=float(duration) / steps)
+        else:
+            steps = int(share + 1e-9)
+            rest = (share - steps) * step.dt if share - steps > 1e-9 else 0.0
+    inputs, count = _held(run.system, run.drive), steps + (rest != 0.0)
+    if inputs is None and run.drive is not None and count:
+        noise = np.random.default_rng(rng).spawn(2)[1]
+        inputs = run.inputs(step, count, noise).array()
+    varied = inputs is not None and inputs.ndim > 1
+    states = trajectory(step, run.x, steps, inputs[:steps] if varied else inputs)
+    times = np.arange(steps + 1) * step.dt
+    if rest:
+        last = inputs[-1:] if varied else inputs
+        end = trajectory(replace(step, dt=rest), states[-1], 1, last)[1:]
+        states = np.concatenate([states, end])
+        times = np.append(times, np.copysign(duration, step.dt))
+    return times, states
 
 
 def _held(system, drive):

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
 
-from .arrays import namespace, stack, steps, tensors
+from .arrays import joined, namespace, stack, steps, tensors
 from .errors import NotFiniteError, ShapeError, suggestion
 from .runtime.validation import integer
 from .typing import Array, ArrayLike, Rng
@@ -74,6 +74,10 @@ class System:
         ``balanced()``: the state of a synapse with no memory, (n,).
     levels : int
         Number of strong levels of a stochastic synapse, for its random start.
+    timed : bool
+        Whether the rule takes the time, rule(self, x, u, t); read off its signature.
+    clock : int
+        1 for a system whose last state is the time.
     jump, weight : callable or None
         ``jump(states, events, rng)`` and ``weight(states)`` of single stochastic synapses.
 
@@ -111,6 +115,8 @@ class System:
     levels = 1  # type: Any
     jump = None  # type: Any
     weight = None  # type: Any
+    timed = False  # type: Any
+    clock = 0  # type: Any
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -122,7 +128,9 @@ class System:
         if isinstance(vars(cls).get("states"), (int, np.integer)):
             cls.states = tuple(f"x{i}" for i in range(cls.states))
         if "rule" in vars(cls):
-            cls.rule = _stacked_result(cls.rule)  # type: ignore[method-assign]
+            cls.timed = len(inspect.signature(cls.rule).parameters) > 3
+            wrapped = _timed_result if cls.timed else _stacked_result
+            cls.rule = wrapped(cls.rule)  # type: ignore[method-assign]
         dataclass(frozen=True, eq=False, repr=False)(cls)
         _suggest_parameters(cls)
         # System refuses assignments for all; the class stays open to an explicit @dataclass
@@ -216,7 +224,7 @@ class System:
         parameters: Mapping[str, Any] | None = None,
         name: str | None = None,
     ) -> Any:
-        """System of a plain function f(x), f(x, u), or f(x, u, name=value, ...).
+        """System of a plain function f(x), f(x, u), f(x, u, t), or f(x, u, name=value, ...).
 
         The function returns the next state (``dm.Map.from_function``) or the velocity
         (``dm.Flow.from_function``), as an array of shape (..., n) or as a sequence of n
@@ -225,9 +233,10 @@ class System:
         Parameters
         ----------
         function : callable
-            First argument: the state. A second argument without a default is the input. The rest
-            are parameters. Components are x[..., i]; where ``states`` is given the function may
-            also be written for one state: ``x, y = state``, or x[0] and x[1].
+            First argument: the state. A second argument without a default is the input, one named
+            ``t`` or ``time`` is the time. The rest are parameters. Components are x[..., i]; where
+            ``states`` is given the function may also be written for one state: ``x, y = state``,
+            or x[0] and x[1].
         states : sequence of str or int, optional
             Names of the components, or how many there are.
         inputs : int, optional
@@ -273,9 +282,27 @@ def _stacked_result(rule: Callable) -> Callable:
     def stacked(self, x, u):
         result = rule(self, x, u)
         kind = type(result)
-        if kind is tuple or kind is list or (kind is np.ndarray and result.dtype.hasobject):
+        if kind is tuple or kind is list:
             return stack(tuple(result))
-        return result
+        return joined(result) if kind is np.ndarray and result.dtype.hasobject else result
+
+    return stacked
+
+
+def _timed_result(rule: Callable) -> Callable:
+    """The same for a rule that takes the time."""
+
+    @functools.wraps(rule)
+    def stacked(self, x, u, t=None):
+        if t is None:
+            raise TypeError(
+                f"the rule of {type(self).__name__} depends on time: pass dm.at_time(system, t)"
+            )
+        result = rule(self, x, u, t)
+        kind = type(result)
+        if kind is tuple or kind is list:
+            return stack(tuple(result))
+        return joined(result) if kind is np.ndarray and result.dtype.hasobject else result
 
     return stacked
 
@@ -494,9 +521,22 @@ def check_batch(system: System, x: np.ndarray, u: np.ndarray | None = None) -> N
         )
 
 
-def as_system(system: Any, kind: type[S] = System) -> S:  # type: ignore[assignment]
-    """The system itself if it is of the kind required; otherwise an error with what to do."""
+def as_system(
+    system: Any,
+    kind: type[S] = System,  # type: ignore[assignment]
+    *,
+    timed: bool = False,
+) -> S:
+    """The system itself if it is of the kind required; otherwise an error with what to do.
+
+    ``timed``: whether a rule that depends on time is served.
+    """
     if isinstance(system, kind):
+        if not timed and inner(system).timed:
+            raise TypeError(
+                f"the rule of {type(inner(system)).__name__} depends on time, which this function "
+                "does not follow: pass dm.StroboscopicMap(flow, period), or dm.at_time(system, t)"
+            )
         return system
     if isinstance(system, Flow) and kind is Map:
         raise TypeError(

@@ -1,5 +1,7 @@
 """The input of a run: four forms, read alike, and what is refused."""
 
+import math
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -24,8 +26,17 @@ def read(drive, system=DRIVEN, steps=10, **options):
 
 @pytest.mark.parametrize(
     "drive",
-    [None, 0.5, np.array(0.5), ROWS, ROWS.tolist(), lambda rng, n: rng.standard_normal((n, 2))],
-    ids=["none", "number", "scalar array", "array", "list", "function"],
+    [
+        None,
+        0.5,
+        np.array(0.5),
+        ROWS[:10],
+        ROWS[:10].tolist(),
+        lambda rng, n: rng.standard_normal((n, 2)),
+        lambda t: dm.stack((dm.sin(t), dm.cos(t))),
+        lambda t: (math.sin(t), 1.0),
+    ],
+    ids=["none", "number", "0-d array", "array", "list", "random", "of the step", "of one step"],
 )
 def test_steps_blocks_and_the_whole_agree(drive):
     whole = read(drive).array()
@@ -47,18 +58,20 @@ def test_noise_does_not_depend_on_how_it_is_read():
 
 
 def test_an_array_is_used_from_its_start_or_from_its_end():
-    np.testing.assert_array_equal(read(ROWS).array(), ROWS[:10])
+    np.testing.assert_array_equal(read(ROWS, steps=20).array(), ROWS)
     np.testing.assert_array_equal(read(ROWS, least=5).array(), ROWS[-10:])
     np.testing.assert_array_equal(read(ROWS, steps=30, least=5).array(), ROWS)
     with pytest.raises(ShapeError, match=r"drive has shape \(20, 2\), the run needs \(30, 2\)"):
         read(ROWS, steps=30)
+    with pytest.raises(ShapeError, match=r"needs \(10, 2\).*duration=20, or drive\[:10\]"):
+        read(ROWS)
     with pytest.raises(ShapeError, match=r"lags up to 24 need at least \(25, 2\)"):
         read(ROWS, steps=30, least=25)
 
 
 def test_without_inputs_there_is_nothing_to_read():
     assert read(None, FREE).array() is None and read(None, FREE)(0) is None
-    for drive in (0.5, ROWS, lambda rng, steps: ROWS[:steps]):
+    for drive in (0.5, ROWS, lambda rng, steps: ROWS[:steps], np.sin):
         with pytest.raises(ValueError, match="Henon takes no input: leave drive out"):
             read(drive, FREE)
 
@@ -87,7 +100,7 @@ def test_what_is_no_input_is_refused(drive, error, message):
 
 def test_labelled_inputs():
     np.testing.assert_array_equal(
-        read(xr.DataArray(ROWS, dims=("time", "input"))).array(), ROWS[:10]
+        read(xr.DataArray(ROWS, dims=("time", "input")), steps=20).array(), ROWS
     )
 
 

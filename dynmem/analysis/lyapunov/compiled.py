@@ -8,6 +8,7 @@ import numpy as np
 from ...compiler.program import COLLAPSED, STATE_LOST, TANGENT_LOST
 from ...errors import NotFiniteError
 from ...orbits import not_finite
+from ...system import inner
 from ..convergence import certainty, within
 from .tangent_growth import CHECKED_SHARE, GROWTH_RECORDS, Growth
 
@@ -23,6 +24,7 @@ def compiled_growth(compiled, systems, x, frame, drive, skip, steps, tolerance=N
     system gives arrays without a leading axis. Raises NotFiniteError where an orbit is lost.
     """
     members, (k, n) = len(systems), frame.shape
+    complete = k == n - inner(systems[0]).clock
     system = systems if members > 1 else systems[0]
     frames, clock = np.tile(frame, (members, 1, 1)), np.tile(np.array([1, 0]), (members, 1))
     start, parts, values = 0, [], compiled.parameters(systems)
@@ -38,7 +40,7 @@ def compiled_growth(compiled, systems, x, frame, drive, skip, steps, tolerance=N
             clock=clock,
             parameters=values,
             workers=workers,
-            check_every=round(1 / CHECKED_SHARE) if measuring and k == n else 0,
+            check_every=round(1 / CHECKED_SHARE) if measuring and complete else 0,
         )
         if not _uncollapsed(result, systems, start, skip + steps):
             return None

@@ -9,7 +9,7 @@ from scipy.integrate import solve_ivp
 
 import dynmem as dm
 from dynmem.errors import ConvergenceError, NotFiniteError, ShapeError
-from dynmem.orbits import FlowMap, _adaptive, as_map, orbit, suggest_step, trajectory, whole_steps
+from dynmem.orbits import FlowMap, as_map, orbit, suggest_step, trajectory, whole_steps
 from tests.reference import ForcedDuffing, Henon, Logistic, Lorenz, Lorenz96, Pendulum, row
 
 
@@ -190,10 +190,30 @@ def test_the_step_at_which_the_state_was_lost():
     assert first > 128
 
 
-def test_the_adaptive_path_has_an_end():
-    flow = Lorenz()
-    with pytest.raises(ConvergenceError, match="more than 200 evaluations by t = "):
-        _adaptive(flow, np.ones(3), 100.0, 0.1, 1e-10, max_evaluations=200)
+class Fall(dm.Flow):
+    """x' = v, v' = -1/x^2: into the singularity at 0 in finite time."""
+
+    states = ("x", "v")
+
+    def rule(self, x, u):
+        return x[..., 1], -1.0 / x[..., 0] ** 2
+
+
+class Relay(dm.Flow):
+    """Sliding along x = 0."""
+
+    states = ("x",)
+
+    def rule(self, x, u):
+        return -dm.sign(x)
+
+
+@pytest.mark.parametrize("duration", [2.0, 2000.0])  # numpy, compiled
+@pytest.mark.parametrize("system", [Fall(), Relay()])
+def test_the_adaptive_path_has_an_end(system, duration):
+    start = [1.0, 0.0][: system.size]
+    with pytest.raises((ConvergenceError, NotFiniteError)):
+        dm.lyapunov_spectrum(system, start, duration=duration)
 
 
 def test_a_rule_that_forgets_its_axis_is_refused():

@@ -18,7 +18,7 @@ from functools import cache
 import numpy as np
 
 from ..errors import ShapeError, SlowWarning
-from ..integrate.runge_kutta import FlowMap, tableau
+from ..integrate.runge_kutta import FlowMap, error_weights, tableau
 from ..runtime.files import checksum
 from ..runtime.jit import keep, kept, machine_code
 from ..runtime.threads import over_threads
@@ -37,7 +37,7 @@ MAX_COMPILED_STATES = 64  # states beyond which BLAS is as fast
 MIN_COMPILED_OPERATIONS = 1e5
 # what an operation costs at numpy's speed with its tangent, as a multiple of the operation itself
 TANGENT_COST = 5
-STATE_LOST, TANGENT_LOST, COLLAPSED = 1, 2, 3  # as in driver
+STATE_LOST, TANGENT_LOST, COLLAPSED, TOO_MANY_PARTS = 1, 2, 3, 4  # as in driver
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +131,8 @@ class Program:
                 f"inputs {U.shape} do not fit {steps} steps of {systems[0].inputs} inputs"
             )
         h, substeps = _step_of(systems[0])
-        clock = np.tile(np.array([1, 0]), (members, 1)) if clock is None else clock
+        clock = np.tile(np.array([1, 0, 0]), (members, 1)) if clock is None else clock
+        tolerance = getattr(systems[0], "rtol", 0.0) ** 2
         code, width = self.address(k)
         volume = 0 if "pairs" in self.scheme else 1 if "B" in self.scheme else 2
         advance = _advance()
@@ -147,6 +148,9 @@ class Program:
                     (k, k),
                     (k, k),
                     (k,),
+                    (1,),
+                    (1, n),
+                    (-(-k // width), n * width),
                 )
             ]
             space[1][:] = 0.0  # lanes beyond the last direction go along
@@ -159,6 +163,7 @@ class Program:
                 U,
                 h,
                 substeps,
+                tolerance,
                 clock[a:b],
                 every,
                 check_every,
@@ -279,7 +284,8 @@ def _scheme(system):
     """What stands around the rule in a step, as ``stepping`` takes it."""
     if isinstance(system, FlowMap):
         A, B = tableau(system.order)
-        return {"A": A, "B": B, "inputs": system.inputs}
+        E = error_weights() if system.rtol else ()
+        return {"A": A, "B": B, "E": E, "inputs": system.inputs}
     pairs = system.splitting
     return {"pairs": pairs, "inputs": system.inputs} if pairs else {"inputs": system.inputs}
 

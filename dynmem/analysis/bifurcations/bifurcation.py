@@ -17,7 +17,7 @@ from ...compiler.trace import same_structure
 from ...drive import constant_drive, default_transient
 from ...errors import NotFiniteError, ShortRunWarning
 from ...labels import dataset, describe_system
-from ...orbits import FlowMap, as_map, suggest_step, whole_steps
+from ...orbits import DEFAULT_RTOL, FlowMap, as_map, suggest_step, whole_steps
 from ...runtime.threads import one_thread
 from ...runtime.validation import generator, integer, number, public
 from ...system import Flow, System, as_state, as_system, component_index
@@ -333,7 +333,9 @@ def _steppers(systems, x, dt, u, time):
         steppers = [
             as_map(system, None, x, u)
             if step is None
-            else FlowMap(system, step, order=8 if dt is None else 4)
+            else FlowMap(system, step, order=8, rtol=DEFAULT_RTOL)
+            if dt is None
+            else FlowMap(system, step)
             for system in systems
         ]
     except NotFiniteError:  # of one of them: each gets a step of its own

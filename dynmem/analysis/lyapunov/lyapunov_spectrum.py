@@ -16,7 +16,7 @@ from ...compiler.trace import same_structure
 from ...drive import default_transient, drive_name, example_input, in_time, read_drive
 from ...errors import ShapeError, ShortRunWarning
 from ...labels import dataset, describe_system, differing_parameters
-from ...orbits import FlowMap, as_map, suggest_step, whole_steps
+from ...orbits import DEFAULT_RTOL, FlowMap, as_map, suggest_step, whole_steps
 from ...runtime.threads import cores, map_threads, one_thread, over_threads
 from ...runtime.validation import generator, number, public
 from ...system import Flow, System, as_state, as_system, check_rule, inner
@@ -245,7 +245,7 @@ def _of_one_step(systems, x0, drive, options, workers):
         )
     else:
         step = min(suggest_step(flow, x0, drive=held, duration=duration) for flow in flows)
-    return [FlowMap(flow, step, order=8) for flow in flows]
+    return [FlowMap(flow, step, order=8, rtol=DEFAULT_RTOL) for flow in flows]
 
 
 def _together(systems, x0, drive, seeds, workers, *, duration, transient, exponents, dt, tolerance):

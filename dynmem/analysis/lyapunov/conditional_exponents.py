@@ -71,7 +71,7 @@ def conditional_exponents(
         Start; by default ``system.initial(rng)``.
     responding : str, int or list of these, optional
         Components, by name or index, that respond to the others.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input, as in ``lyapunov_spectrum``.
     duration : float
         Time over which growth is averaged.
@@ -333,7 +333,7 @@ def echo_state(
         Start of the first copy, or of all; by default ``system.initial(rng)``.
     responding : str, int or list of these, optional
         Components, by name or index, that respond to the others.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input, as in ``lyapunov_spectrum``.
     duration : float
         Time over which the copies are followed.

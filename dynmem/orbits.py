@@ -462,7 +462,7 @@ def whole_steps(duration: Any, dt: float, name: str = "duration") -> int:
 def steps_in(stepper: Map, duration: Any, name: str = "duration") -> int:
     """Number of steps of a map in a duration: a whole number, where the unit of time is a step."""
     steps = whole_steps(duration, stepper.dt, name)
-    if stepper.dt == 1 and stepper.flow is None and duration != steps:
+    if stepper.dt == 1 and stepper.flow is None and abs(duration - steps) > 1e-9 * max(1, steps):
         low = math.floor(duration)
         raise ValueError(
             f"{name} = {duration!r} is no whole number of steps, and {type(stepper).__name__} is a "

@@ -178,8 +178,9 @@ class System:
         """A state to start from, shape (n,): independent standard normal numbers by default."""
         if self.size is None:
             raise ShapeError(
-                f"{type(self).__name__} names no states: pass x0, an array of shape (n,), or set "
-                "states = (...)"
+                f"{type(self).__name__} names no states, so it has no state to start from: set "
+                "states = (...), or pass the state (x0 of a run, starts of dm.fixed_points, x of "
+                "dm.check_system)"
             )
         return np.random.default_rng(rng).standard_normal(self.size)
 

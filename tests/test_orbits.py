@@ -272,3 +272,10 @@ def test_whole_floats_and_flows_are_left_alone():
     assert dm.orbit(dm.systems.get("lorenz63"), duration=1.03, dt=0.1).sizes["time"] == 11
     default = dm.bifurcation(dm.systems.get("henon"), "a", [1.1], samples=1005, exponents=1)
     assert np.isfinite(default.lyapunov).all()  # a tenth of 1005 steps is none of ours
+
+
+def test_rounding_is_no_fraction_of_a_step():
+    henon = dm.systems.get("henon")
+    assert 0.07 * 100 != 7  # 7.000000000000001
+    found = dm.lyapunov_spectrum(henon, duration=700, transient=0.07 * 100)
+    assert found.lyapunov.notnull().all()

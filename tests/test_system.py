@@ -42,7 +42,9 @@ def test_systems_are_frozen():
 
 def test_a_system_of_unknown_size_asks_for_a_state():
     assert Lorenz96().size is None
-    with pytest.raises(ShapeError, match="pass x0"):
+    with pytest.raises(
+        ShapeError, match="or pass the state .x0 of a run, starts of dm.fixed_points"
+    ):
         Lorenz96().initial()
 
 

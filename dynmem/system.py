@@ -8,7 +8,6 @@ components.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import FrozenInstanceError, dataclass, field, fields
 from functools import cached_property
@@ -18,8 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 import numpy as np
 
 from .arrays import namespace, stack, steps, tensors
-from .errors import NotFiniteError, ShapeError, UnknownAttributeError, suggestion
-from .runtime.fields import fits_together, read_fields
+from .errors import NotFiniteError, ShapeError, UnknownAttributeError
+from .runtime.fields import check_construction, read_fields
 from .runtime.validation import integer, public
 from .typing import Array, ArrayLike, Rng
 
@@ -138,7 +137,7 @@ class System:
         if "rule" in vars(cls):
             cls.rule = _stacked_result(cls.rule)  # type: ignore[method-assign]
         dataclass(frozen=True, eq=False, repr=False)(cls)
-        _check_construction(cls)
+        check_construction(cls)
         # System refuses assignments for all; the class stays open to an explicit @dataclass
         del cls.__setattr__, cls.__delattr__
         if "__repr__" not in vars(cls):
@@ -312,60 +311,6 @@ def _stacked_result(rule: Callable) -> Callable:
         return result
 
     return stacked
-
-
-def _check_construction(cls: type[System]) -> None:
-    """Let the constructor of a class check what it is given, and bring the parameter that was
-    probably meant."""
-    build = vars(cls).get("__init__")
-    if build is None:
-        return
-    signature = inspect.signature(build)
-    taken = list(signature.parameters)[1:]
-    open_ended = any(
-        p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in signature.parameters.values()
-    )
-    kinds = {f.name: f.type for f in fields(cls) if f.init}
-
-    @functools.wraps(build)
-    def __init__(self, *arguments, **options):
-        for name in options:
-            if not open_ended and name not in taken:
-                raise TypeError(
-                    f"{cls.__name__} takes no parameter {name!r}{suggestion(name, taken)}: it "
-                    f"takes {', '.join(taken) or 'none'}"
-                )
-        if len(arguments) > len(taken) and not open_ended:
-            raise TypeError(
-                f"{cls.__name__} takes {len(taken)} parameters ({', '.join(taken) or 'none'}), "
-                f"got {len(arguments)}"
-            )
-        if open_ended:
-            build(self, *arguments, **options)
-            return
-        given = dict(zip(taken, arguments, strict=False))
-        if twice := [name for name in options if name in given]:
-            raise TypeError(f"{cls.__name__} got {twice[0]} twice: by its place and by its name")
-        given |= options
-        needed = [n for n in taken if signature.parameters[n].default is inspect.Parameter.empty]
-        if missing := [name for name in needed if name not in given]:
-            raise TypeError(f"{cls.__name__} needs {missing[0]}: it takes {', '.join(taken)}")
-        build(self, **read_fields(cls.__name__, kinds, given))
-        if type(self) is cls and not hasattr(cls, "__post_init__"):
-            _check_fit(self)
-
-    setattr(cls, "__init__", __init__)  # noqa: B010
-
-
-def _check_fit(system: System) -> None:
-    """Refuse arrays that do not fit the states or each other, where the class does not check them
-    itself in ``__post_init__``: the rule is called once."""
-    arrays = {f.name: value for f in fields(system) if is_array(value := getattr(system, f.name))}
-    if not arrays or not system.size:
-        return
-    x = np.full(system.size, 0.5)
-    u = np.full(system.inputs, 0.5) if system.inputs else None
-    fits_together(type(system).__name__, arrays, lambda: system.rule(x, u), x.shape)
 
 
 def _refuse_assignment(self: System, name: str, value: Any = None) -> None:

@@ -3,12 +3,15 @@ a whole number or an array is refused by its name."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import ShapeError, suggestion
 from .validation import is_real
 
 ARRAYS = ("ndarray", "Array", "ArrayLike", "NDArray")
@@ -117,6 +120,64 @@ def _objects(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return any(map(_objects, value))
     return not isinstance(value, (str, bytes, int, float, type(None)))
+
+
+def check_construction(cls: type) -> None:
+    """Let the constructor of a class check what it is given, and bring the parameter that was
+    probably meant."""
+    build = vars(cls).get("__init__")
+    if build is None:
+        return
+    signature = inspect.signature(build)
+    taken = list(signature.parameters)[1:]
+    open_ended = any(
+        p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in signature.parameters.values()
+    )
+    kinds = {f.name: f.type for f in fields(cls) if f.init}
+
+    @functools.wraps(build)
+    def __init__(self, *arguments, **options):
+        for name in options:
+            if not open_ended and name not in taken:
+                raise TypeError(
+                    f"{cls.__name__} takes no parameter {name!r}{suggestion(name, taken)}: it "
+                    f"takes {', '.join(taken) or 'none'}"
+                )
+        if len(arguments) > len(taken) and not open_ended:
+            raise TypeError(
+                f"{cls.__name__} takes {len(taken)} parameters ({', '.join(taken) or 'none'}), "
+                f"got {len(arguments)}"
+            )
+        if open_ended:
+            build(self, *arguments, **options)
+            return
+        given = dict(zip(taken, arguments, strict=False))
+        if twice := [name for name in options if name in given]:
+            raise TypeError(f"{cls.__name__} got {twice[0]} twice: by its place and by its name")
+        given |= options
+        needed = [n for n in taken if signature.parameters[n].default is inspect.Parameter.empty]
+        if missing := [name for name in needed if name not in given]:
+            raise TypeError(f"{cls.__name__} needs {missing[0]}: it takes {', '.join(taken)}")
+        build(self, **read_fields(cls.__name__, kinds, given))
+        if type(self) is cls and not hasattr(cls, "__post_init__"):
+            _check_fit(self)
+
+    setattr(cls, "__init__", __init__)  # noqa: B010
+
+
+def _check_fit(system: Any) -> None:
+    """Refuse arrays that do not fit the states or each other, where the class does not check them
+    itself in ``__post_init__``: the rule is called once."""
+    arrays = {
+        f.name: value
+        for f in fields(system)
+        if isinstance(value := getattr(system, f.name), np.ndarray)
+    }
+    if not arrays or not system.size:
+        return
+    x = np.full(system.size, 0.5)
+    u = np.full(system.inputs, 0.5) if system.inputs else None
+    fits_together(type(system).__name__, arrays, lambda: system.rule(x, u), x.shape)
 
 
 def fits_together(

@@ -65,6 +65,11 @@ def _arguments(function: Callable, given: dict[str, Any]) -> tuple[bool, dict[st
     positional = [p for p in every if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if not positional:
         raise TypeError(f"{_name(function)} takes no state: write f(x) or f(x, u)")
+    if positional[0].name in ("t", "time"):
+        raise TypeError(
+            f"{_name(function)} takes the time {positional[0].name} first, as scipy's solvers call "
+            "it: write f(x) or f(x, u), with the state first"
+        )
     rest = positional[1:]
     takes_input = bool(rest) and rest[0].default is rest[0].empty and rest[0].name not in given
     if takes_input and rest[0].name in ("t", "time"):

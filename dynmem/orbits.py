@@ -3,6 +3,7 @@ trajectories."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ import numpy as np
 
 from .autodiff.jacobian import jacobian
 from .compiler.program import STATE_LOST, program
-from .drive import drive_values, example_input, read_drive
+from .drive import example_input, held_drive, read_drive
 from .errors import ConvergenceError, NotFiniteError, ShapeError
 from .integrate.runge_kutta import FlowMap
 from .runtime.validation import generator, is_real, public
@@ -410,29 +411,25 @@ def orbit(
     [1.0, 0.5, 0.25, 0.125]
     """
     system = as_system(system)
+    whole_steps(duration, 1.0)
+    if rtol is not None and isinstance(system, Map):
+        raise ValueError(
+            f"rtol = {rtol!r} for {type(system).__name__}, a Map, which takes its own steps: leave "
+            "rtol out"
+        )
     x = system.initial(generator(rng)) if x0 is None else as_state(system, x0, "x0")
-    inputs = _held(system, drive)
-    if rtol is not None and isinstance(system, Flow):
+    inputs = held_drive(system, drive)
+    if rtol is not None:
         times, states = _adaptive(system, x, duration, dt, rtol, inputs)
     else:
         step = as_map(system, dt, x, example_input(system, drive), duration)
-        steps = whole_steps(duration, step.dt)
+        steps = steps_in(step, duration)
         if inputs is None and drive is not None:
             noise = np.random.default_rng(rng).spawn(2)[1] if steps else np.random.default_rng(0)
             inputs = read_drive(system, drive, steps, noise).array() if steps else None
         states = trajectory(step, x, steps, inputs)
         times = np.arange(steps + 1) * step.dt
     return _labelled(system, times, states, rng)
-
-
-def _held(system, drive):
-    """One input (inputs,) for all steps: zero for None; None where the input varies."""
-    if drive is None:
-        return np.zeros(system.inputs) if system.inputs else None
-    if is_real(drive) or callable(drive):
-        return None
-    values = drive_values(system, drive)
-    return values if values.ndim == 1 else None
 
 
 def _labelled(system, times, states, rng):
@@ -460,6 +457,20 @@ def whole_steps(duration: Any, dt: float, name: str = "duration") -> int:
     if not is_real(duration) or not np.isfinite(duration) or duration < 0:
         raise ValueError(f"{name} = {duration!r}: must be a finite time of at least 0")
     return round(float(duration) / abs(dt))
+
+
+def steps_in(stepper: Map, duration: Any, name: str = "duration") -> int:
+    """Number of steps of a map in a duration: a whole number, where the unit of time is a step."""
+    steps = whole_steps(duration, stepper.dt, name)
+    if stepper.dt == 1 and stepper.flow is None and abs(duration - steps) > 1e-9 * max(1, steps):
+        low = math.floor(duration)
+        raise ValueError(
+            f"{name} = {duration!r} is no whole number of steps, and {type(stepper).__name__} is a "
+            f"Map: pass {low} or {low + 1}"
+            if low
+            else f"{name} = {duration!r} is less than one step of {stepper.dt:g}"
+        )
+    return steps
 
 
 def _adaptive(flow, x, duration, dt, rtol, u=None, max_evaluations=1_000_000):

@@ -14,7 +14,7 @@ from ...autodiff.jacobian import push
 from ...compiler.program import STATE_LOST, TANGENT_COST, program
 from ...drive import default_transient, example_input, read_drive
 from ...errors import NotFiniteError, ShapeError
-from ...orbits import as_map, not_finite, whole_steps
+from ...orbits import as_map, not_finite, steps_in, whole_steps
 from ...runtime.validation import generator
 from ...system import Map, System, as_state, as_system, check_rule
 from .qr import random_frame
@@ -172,11 +172,12 @@ def start_orbit(
     given = {name: 0.1 * span if time is None else time for name, time in times.items()}
     work = sum(whole_steps(time, 1.0, name) for name, time in given.items()) * TANGENT_COST
     stepper = as_map(system, dt, x, example_input(system, drive), work)
-    times = {
-        name: default_transient(span, stepper.dt) if time is None else time
+    default = default_transient(span, stepper.dt)
+    counts = [
+        whole_steps(default, stepper.dt) if time is None else steps_in(stepper, time, name)
         for name, time in times.items()
-    }
-    counts = [whole_steps(time, stepper.dt, name) for name, time in times.items()]
+    ]
+    times = {name: default if time is None else time for name, time in times.items()}
     inputs = read_drive(stepper, drive, sum(counts), seeds[1])
     check_rule(stepper, x, inputs(0))
     frame = random_frame(k, n, seeds[2])

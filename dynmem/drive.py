@@ -1,4 +1,5 @@
-"""The input of a run: zero, white noise, an array or a function, read once for every analysis."""
+"""The input of a run: zero, white noise, an array, one input that is held, or a function, read once
+for every analysis."""
 
 from __future__ import annotations
 
@@ -132,10 +133,11 @@ def read_drive(
     ----------
     system : Map or Flow
         Whose input it is.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         None: zero; a number: standard deviation of white noise, of a step of a map, and of a unit
         of time of a flow (the values held over a step dt have number/sqrt(dt)); an array with one
-        row a step; a function of the step; a function (rng, steps) -> array, called once.
+        row a step; one input (inputs,) that is held; a function of the step; a function
+        (rng, steps) -> array, called once.
     steps : int
         Length of the run.
     rng : numpy.random.Generator
@@ -176,6 +178,8 @@ def read_drive(
             return RecordedInput(_tabulated(system, drive, steps))
         return RecordedInput(_checked(system, drive)(rng, steps))
     values = drive_values(system, drive)
+    if values.ndim == 1:
+        return ConstantInput(values, steps)
     if values.ndim != 2 or (len(values) != steps if least is None else len(values) < least):
         needs = (
             f"the run needs ({steps}, {system.inputs}), one row a step, transient and duration "
@@ -187,20 +191,29 @@ def read_drive(
     return RecordedInput(values if least is None else values[-steps:])
 
 
+def held_drive(system: System, drive: Drive) -> np.ndarray | None:
+    """One input (inputs,) for all steps: zero for None; None where the input varies, and for a
+    system without inputs."""
+    if drive is None:
+        return np.zeros(system.inputs) if system.inputs else None
+    if is_real(drive) or callable(drive):
+        return None
+    values = drive_values(system, drive)
+    return values if values.ndim == 1 else None
+
+
 def constant_drive(system: System, drive: Drive) -> np.ndarray | None:
     """One input (inputs,) that is held: the array given, zero for None; None for a system without
     inputs."""
     if drive is None:
         return np.zeros(system.inputs) if system.inputs else None
-    if is_real(drive) or callable(drive):
+    values = held_drive(system, drive)
+    if values is None:
+        _require_inputs(system)
+        varies = not (is_real(drive) or callable(drive))
+        got = f"drive has shape {tensors(drive).shape}" if varies else f"drive = {drive!r:.60}"
         raise ShapeError(
-            f"drive = {drive!r:.60}: must be one input that is held, an array of shape "
-            f"({system.inputs},)"
-        )
-    values = drive_values(system, drive)
-    if values.ndim != 1:
-        raise ShapeError(
-            f"drive has shape {values.shape}, expected one input that is held, of shape "
+            f"{got}: fixed points and diagrams take one input that is held, an array of shape "
             f"({system.inputs},)"
         )
     return values
@@ -214,15 +227,23 @@ def drive_values(system: System, drive: Any) -> np.ndarray:
     if type(drive).__module__.partition(".")[0] == "xarray":
         _check_dims(drive)
     try:
-        kind = tensors(drive).dtype.kind if not isinstance(drive, (str, bool, np.bool_)) else "U"
+        kind = str(getattr(drive, "dtype", None) or np.asarray(drive).dtype)
     except ValueError:  # rows of unequal length
-        kind = "O"
-    if kind == "c":
+        kind = "object"
+    if "complex" in kind:
         raise TypeError("drive is complex: make its real and imaginary parts inputs of their own")
-    if kind != "f":
+    if "bool" in kind and np.ndim(drive):
+        raise TypeError("drive holds truth values: pass numbers, drive.astype(float)")
+    if not ("float" in kind or "int" in kind):
         raise ValueError(
-            f"drive = {drive!r:.60}: must be None, a number, an array (steps, inputs), "
-            "or a function (rng, steps) -> array"
+            f"drive = {drive!r:.60}: must be None, a number, an array (steps, inputs) or, for one "
+            "input that is held, (inputs,), or a function (rng, steps) -> array"
+        )
+    shape = np.shape(drive)
+    if len(shape) == 1 and system.inputs == 1 != len(drive):
+        raise ShapeError(
+            f"drive has shape {shape}: pass one row a step, shape ({len(drive)}, 1), as "
+            "np.reshape(drive, (-1, 1))"
         )
     return as_input(system, drive, "drive")
 

@@ -69,6 +69,11 @@ def _arguments(function: Callable, given: dict[str, Any]) -> tuple[bool, bool, d
     positional = [p for p in every if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if not positional:
         raise TypeError(f"{_name(function)} takes no state: write f(x) or f(x, u)")
+    if positional[0].name in ("t", "time"):
+        raise TypeError(
+            f"{_name(function)} takes the time {positional[0].name} first, as scipy's solvers call "
+            "it: write f(x, u, t) or f(x, t), with the state first"
+        )
     needed = [p for p in positional[1:3] if p.default is p.empty and p.name not in given]
     takes_time = bool(needed) and needed[-1].name in ("t", "time")
     takes_input = bool(needed) and needed[0].name not in ("t", "time")

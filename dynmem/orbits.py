@@ -3,6 +3,7 @@ trajectories."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,7 +14,7 @@ import numpy as np
 from .autodiff.jacobian import jacobian
 from .clock import ClockedFlow
 from .compiler.program import STATE_LOST, TOO_MANY_PARTS, program
-from .drive import drive_values, example_input, in_time
+from .drive import example_input, held_drive, in_time
 from .errors import ConvergenceError, NotFiniteError
 from .integrate.runge_kutta import FINEST_RTOL, MAX_PARTS, FlowMap
 from .runtime.validation import generator, is_real, public
@@ -485,10 +486,14 @@ def orbit(
     [1.0, 0.5, 0.25, 0.125]
     """
     system = as_system(system, timed=True)
+    whole_steps(duration, 1.0)
+    if rtol is not None and isinstance(system, Map):
+        raise ValueError(
+            f"rtol = {rtol!r} for {type(system).__name__}, a Map, which takes its own steps: leave "
+            "rtol out"
+        )
     x = system.initial(generator(rng)) if x0 is None else as_state(system, x0, "x0")
     run = in_time(system, x, drive, dt)
-    if rtol is not None and isinstance(system, Flow):
-        rtol = _tolerance(rtol)
     times, states = _stepped(run, duration, dt, rtol, rng)
     return _labelled(system, run.start + times, states[..., : x.shape[-1]], rng)
 
@@ -504,14 +509,13 @@ def _tolerance(rtol):
 def _stepped(run, duration, dt, rtol, rng):
     """Times and states of a run in equal steps; the last of a flow is shorter where they do not
     divide the duration."""
-    if rtol is not None and isinstance(run.system, Flow) and run.spacing is None:
-        whole_steps(duration, 1.0)
+    if rtol is not None and run.spacing is None:
         dt = dt or duration / SAMPLES_OF_ADAPTIVE_ORBIT or 1.0
-        step = FlowMap(run.system, dt, order=8, rtol=rtol)
+        step = FlowMap(run.system, dt, order=8, rtol=_tolerance(rtol))
     else:
         held = example_input(run.system, run.drive)
         step = as_map(run.system, dt, run.x, held, duration, run.spacing)
-    steps, rest = whole_steps(duration, step.dt), 0.0
+    steps, rest = steps_in(step, duration), 0.0
     if isinstance(run.system, Flow):
         share = float(duration) / abs(step.dt)
         if dt is None and run.spacing is None and share > 0.0:
@@ -520,7 +524,7 @@ def _stepped(run, duration, dt, rtol, rng):
         else:
             steps = int(share + 1e-9)
             rest = (share - steps) * step.dt if share - steps > 1e-9 else 0.0
-    inputs, count = _held(run.system, run.drive), steps + (rest != 0.0)
+    inputs, count = held_drive(run.system, run.drive), steps + (rest != 0.0)
     if inputs is None and run.drive is not None and count:
         noise = np.random.default_rng(rng).spawn(2)[1]
         inputs = run.inputs(step, count, noise).array()
@@ -533,16 +537,6 @@ def _stepped(run, duration, dt, rtol, rng):
         states = np.concatenate([states, end])
         times = np.append(times, np.copysign(duration, step.dt))
     return times, states
-
-
-def _held(system, drive):
-    """One input (inputs,) for all steps: zero for None; None where the input varies."""
-    if drive is None:
-        return np.zeros(system.inputs) if system.inputs else None
-    if is_real(drive) or callable(drive):
-        return None
-    values = drive_values(system, drive)
-    return values if values.ndim == 1 else None
 
 
 def _labelled(system, times, states, rng):
@@ -570,3 +564,17 @@ def whole_steps(duration: Any, dt: float, name: str = "duration") -> int:
     if not is_real(duration) or not np.isfinite(duration) or duration < 0:
         raise ValueError(f"{name} = {duration!r}: must be a finite time of at least 0")
     return round(float(duration) / abs(dt))
+
+
+def steps_in(stepper: Map, duration: Any, name: str = "duration") -> int:
+    """Number of steps of a map in a duration: a whole number, where the unit of time is a step."""
+    steps = whole_steps(duration, stepper.dt, name)
+    if stepper.dt == 1 and stepper.flow is None and abs(duration - steps) > 1e-9 * max(1, steps):
+        low = math.floor(duration)
+        raise ValueError(
+            f"{name} = {duration!r} is no whole number of steps, and {type(stepper).__name__} is a "
+            f"Map: pass {low} or {low + 1}"
+            if low
+            else f"{name} = {duration!r} is less than one step of {stepper.dt:g}"
+        )
+    return steps

@@ -15,6 +15,6 @@ Rng: TypeAlias = int | np.random.Generator | None
 """Seed or Generator; None draws another seed each time."""
 
 Drive: TypeAlias = float | ArrayLike | Callable[..., Any] | None
-"""Input of a system: None (zero), a number (standard deviation of white noise), an array with one
-row a step, samples with times, a function of time, or a function (rng, steps) -> array (steps,
-inputs)."""
+"""Input of a system: None (zero), a number (standard deviation of white noise), an array (steps,
+inputs) with one row a step, one input (inputs,) that is held, samples with times, a function of
+time, or a function (rng, steps) -> array (steps, inputs)."""

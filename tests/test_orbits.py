@@ -264,3 +264,38 @@ def test_the_step_of_an_ensemble_is_that_of_its_most_demanding_member(w, place):
     flows = [Spring(w if i == place else 1.0) for i in range(40)]
     steps = [suggest_step(f, [1.0, 0.0], duration=1e4) for f in (flows, Spring(w))]
     assert steps[0] == steps[1]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda h: dm.orbit(h, duration=10.5), "duration = 10.5 is no whole number of steps.*Map"),
+        (lambda h: dm.orbit(h, duration=0.4), "less than one step"),
+        (
+            lambda h: dm.lyapunov_spectrum(h, duration=50, transient=7.5),
+            "transient = 7.5 .*7 or 8",
+        ),
+        (lambda h: dm.bifurcation(h, "a", [1.1], transient=10.5), "transient = 10.5 .* 10 or 11"),
+        (lambda h: dm.gali(h, duration=10.5), "duration = 10.5"),
+        (lambda h: dm.orbit(h, duration="10"), "duration = '10': must be a finite time"),
+        (lambda h: dm.orbit(h, duration=[10, 20]), "must be a finite time"),
+        (lambda h: dm.orbit(h, duration=10, rtol=1e-6), "rtol = 1e-06 for Henon, a Map"),
+    ],
+)
+def test_a_map_takes_whole_steps(call, words):
+    with pytest.raises(ValueError, match=words):
+        call(dm.systems.get("henon"))
+
+
+def test_whole_floats_and_flows_are_left_alone():
+    assert dm.orbit(dm.systems.get("henon"), duration=10.0).sizes["time"] == 11
+    assert dm.orbit(dm.systems.get("lorenz63"), duration=1.03, dt=0.1).sizes["time"] == 11
+    default = dm.bifurcation(dm.systems.get("henon"), "a", [1.1], samples=1005, exponents=1)
+    assert np.isfinite(default.lyapunov).all()  # a tenth of 1005 steps is none of ours
+
+
+def test_rounding_is_no_fraction_of_a_step():
+    henon = dm.systems.get("henon")
+    assert 0.07 * 100 != 7  # 7.000000000000001
+    found = dm.lyapunov_spectrum(henon, duration=700, transient=0.07 * 100)
+    assert found.lyapunov.notnull().all()

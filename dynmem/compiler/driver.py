@@ -144,6 +144,7 @@ def log_determinant(J):
     return total
 
 
+# One function of one loop: its parts would pass these thirty arrays and counters to each other.
 def advance(
     code,
     volume,

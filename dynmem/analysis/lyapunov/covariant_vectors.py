@@ -56,7 +56,7 @@ def covariant_vectors(
         The system.
     x0 : array_like (n,), optional
         Start; by default ``system.initial(rng)``.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input, as in ``lyapunov_spectrum``.
     duration : float
         Time over which vectors are returned.

@@ -16,7 +16,7 @@ from ...compiler.trace import same_structure
 from ...drive import default_transient, drive_name, example_input, in_time, read_drive
 from ...errors import ShapeError, ShortRunWarning
 from ...labels import dataset, describe_system, differing_parameters
-from ...orbits import DEFAULT_RTOL, FlowMap, as_map, suggest_step, whole_steps
+from ...orbits import DEFAULT_RTOL, FlowMap, as_map, steps_in, suggest_step, whole_steps
 from ...runtime.threads import cores, map_threads, one_thread, over_threads
 from ...runtime.validation import generator, number, public
 from ...system import Flow, System, as_state, as_system, check_rule, inner
@@ -71,9 +71,10 @@ def lyapunov_spectrum(
         the systems differ.
     x0 : array_like (n,), optional
         Start; by default ``system.initial(rng)``.
-    drive : float, array_like (steps, inputs), DataArray or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), DataArray or callable, optional
         Input, zero by default: a number is the standard deviation of white noise (of a step of a
-        map, of a unit of time of a flow); one row a step, of ``dt`` for a Flow; a function of time
+        map, of a unit of time of a flow); one row a step, of ``dt`` for a Flow; one
+        input (inputs,) that is held; a function of time
         (of the step, for a Map), such as ``lambda t: dm.sin(t)``; samples with times, a DataArray
         or ``dm.signal``; or a function (rng, steps) -> array.
     duration : float
@@ -296,10 +297,12 @@ def _draw_without_advancing(draw, rng):
 
 def _steps(stepper, duration, transient):
     """Steps of the transient and of the run, and the transient."""
-    steps = whole_steps(duration, stepper.dt)
+    steps = steps_in(stepper, duration)
     if transient is None:
         transient = default_transient(duration, stepper.dt)
-    skip = whole_steps(transient, stepper.dt, "transient")
+        skip = whole_steps(transient, stepper.dt)
+    else:
+        skip = steps_in(stepper, transient, "transient")
     if steps < 1:
         raise ValueError(f"duration = {duration} is less than one step of {stepper.dt}")
     return skip, steps, transient

@@ -14,7 +14,7 @@ from ...autodiff.jacobian import push
 from ...compiler.program import STATE_LOST, TANGENT_COST, program
 from ...drive import default_transient, example_input, in_time
 from ...errors import NotFiniteError, ShapeError
-from ...orbits import as_map, not_finite, whole_steps
+from ...orbits import as_map, not_finite, steps_in, whole_steps
 from ...runtime.validation import generator
 from ...system import Map, System, as_state, as_system, check_rule, inner
 from .qr import random_frame
@@ -179,11 +179,12 @@ def start_orbit(
     run = in_time(system, x, drive, dt)
     x, held = run.x, example_input(run.system, run.drive)
     stepper = as_map(run.system, dt, x, held, work, run.spacing)
-    times = {
-        name: default_transient(span, stepper.dt) if time is None else time
+    default = default_transient(span, stepper.dt)
+    counts = [
+        whole_steps(default, stepper.dt) if time is None else steps_in(stepper, time, name)
         for name, time in times.items()
-    }
-    counts = [whole_steps(time, stepper.dt, name) for name, time in times.items()]
+    ]
+    times = {name: default if time is None else time for name, time in times.items()}
     inputs = run.inputs(stepper, sum(counts), seeds[1])
     check_rule(stepper, x, inputs(0))
     frame = random_frame(k, n, seeds[2], run.clock)

@@ -19,6 +19,7 @@ import numpy as np
 
 from .arrays import namespace, stack, steps, tensors
 from .errors import NotFiniteError, ShapeError, suggestion
+from .runtime.torch_modules import is_module, is_tensor
 from .runtime.validation import integer
 from .typing import Array, ArrayLike, Rng
 
@@ -40,6 +41,9 @@ class System:
         Names of the components of the state; empty where they are numbered.
     inputs : int
         Number of inputs, 0 where the system is autonomous.
+    vocabulary : int
+        Number of symbols where the input is a one-hot row, 0 elsewhere: a ``drive`` may then hold
+        the symbols as integers.
     source : str
         Reference: author (year), journal, equation.
     tile : int or None
@@ -93,6 +97,7 @@ class System:
     # not annotated: an annotation would put them among the fields, before those of a subclass
     states = ()  # type: Any
     inputs = 0  # type: Any
+    vocabulary = 0  # type: Any
     source = ""  # type: Any
     tile = None  # type: Any
     neutral = {}  # type: Any
@@ -297,6 +302,40 @@ System.__setattr__ = _refuse_assignment  # type: ignore[method-assign, assignmen
 System.__delattr__ = _refuse_assignment  # type: ignore[method-assign, assignment]
 
 
+def _reading_tensors(run: Callable) -> Callable:
+    """A method ``run`` that reads torch tensors as arrays, where the weights are arrays."""
+
+    @functools.wraps(run)
+    def read(self, x, u):
+        if is_tensor(x) or is_tensor(u):
+            mixed, weights = is_tensor(x) != is_tensor(u), _first_array(self)
+            if is_array(weights) or (mixed and weights is None):
+                for name, value in (("x", x), ("u", u)):
+                    if getattr(value, "requires_grad", False):
+                        raise TypeError(
+                            f"{name} requires a gradient and the weights of {type(self).__name__} "
+                            f"are numpy arrays: pass {name}.detach(), or run dm.Trainable(system)"
+                        )
+                x, u = tensors(x), tensors(u)
+        return run(self, x, u)
+
+    return read
+
+
+def _first_array(system: System) -> Any:
+    """The first array or tensor that a system holds, in nested systems too; None without one."""
+    waiting = [*vars(system).values()]
+    while waiting:
+        value = waiting.pop()
+        if is_array(value) or is_tensor(value):
+            return value
+        if isinstance(value, System):
+            waiting += vars(value).values()
+        elif isinstance(value, (tuple, list)):
+            waiting += value
+    return None
+
+
 class Map(System):
     """Discrete time: x_t = rule(x_(t-1), u_t). One step lasts ``dt`` units of time, by default 1.
 
@@ -316,6 +355,11 @@ class Map(System):
 
     dt = 1.0  # type: Any
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "run" in vars(cls):
+            cls.run = _reading_tensors(vars(cls)["run"])  # type: ignore[method-assign]
+
     def unroll(self, x: Array, u: Array) -> tuple[Array, Array]:
         """Outputs (..., T, outputs) and last state (..., n) for inputs u (..., T, inputs) from the
         state x (..., n): the rule step by step.
@@ -331,12 +375,14 @@ class Map(System):
             states.append(x)
         return self.output(stack(states, axis=-2), u if driven else None), x
 
+    @_reading_tensors
     def run(self, x: Array, u: Array) -> tuple[Array, Array]:
         """The same outputs and last state as ``unroll``, all steps at once where a model can.
 
         Shapes: x (..., n), for example ``model.initial()``, and u (..., T, inputs) to
         (..., T, outputs) and (..., n). Without checks, for inner loops (``dm.orbit`` checks); a
-        system without inputs reads only the number of steps off u.
+        system without inputs reads only the number of steps off u. Torch tensors are read as
+        arrays.
         """
         return self.unroll(x, u)
 
@@ -461,9 +507,12 @@ def check_batch(system: System, x: np.ndarray, u: np.ndarray | None = None) -> N
 
 
 def as_system(system: Any, kind: type[S] = System) -> S:  # type: ignore[assignment]
-    """The system itself if it is of the kind required; otherwise an error with what to do."""
+    """The system itself if it is of the kind required, that of a torch module; otherwise an error
+    with what to do."""
     if isinstance(system, kind):
         return system
+    if is_module(system):  # converted by name, when needed: models stand above
+        return as_system(import_module("dynmem.models.conversion").from_torch(system), kind)
     if isinstance(system, Flow) and kind is Map:
         raise TypeError(
             f"{type(system).__name__} is a Flow and a Map is needed: pass dm.FlowMap(flow, dt)"

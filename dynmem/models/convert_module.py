@@ -224,6 +224,8 @@ def _joint(before: Any, after: Any) -> tuple[str | None, Any]:
 
     if not (isinstance(before, torch.Tensor) and isinstance(after, torch.Tensor)):
         return None, None
+    if before.dtype != after.dtype:
+        return None, None
     for name, function in ({"identity": ACTIVATIONS["identity"]} | ACTIVATIONS).items():
         if name != "identity" and not before.is_floating_point():
             break

@@ -219,6 +219,9 @@ def _logs(run, *arguments):
     """What ``_backward_pass`` returns, from smaller cotangents where the large ones overflow."""
     try:
         return _backward_pass(run, *arguments)
+    except RuntimeError as error:  # of torch, for instance of a tensor changed in place
+        reason = str(error).strip().splitlines()[0]
+        raise TypeError(f"torch cannot take the gradient of {run.name}: {reason}") from None
     except NotFiniteError:
         if run.scale == 1.0:
             raise

@@ -3,6 +3,7 @@ its axes, its precision and its embedding found by running it on other input tha
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -151,8 +152,7 @@ class WholeRun:
             return
 
     def _raw(self, batch):
-        with default_dtype(self.dtype):
-            return self.module(batch)
+        return _called_in(self.dtype, self.module, batch)
 
     def _close(self, one, other):
         """Equal to half the digits of the precision."""
@@ -240,6 +240,14 @@ def _in_dtype(module, given, dtype):
     return twin, kind, str(kind).removeprefix("torch.")  # what is wrong is found by running it
 
 
+def _called_in(dtype, module, batch):
+    """Output of a module whose new tensors have the dtype; without the cache that it may keep for
+    the next call and overwrite in place."""
+    known = inspect.signature(module.forward).parameters
+    with default_dtype(dtype):
+        return module(batch, **({"use_cache": False} if "use_cache" in known else {}))
+
+
 def _lowest_precision(module, given, kind):
     """Name of the least precise dtype that a module computes in, None where it does not run."""
     import torch
@@ -259,8 +267,8 @@ def _lowest_precision(module, given, kind):
     given = given[:1].to(device, kind if given.is_floating_point() else None)
     for batch in (given, given.transpose(0, 1)):
         try:
-            with torch.no_grad(), default_dtype(kind), Watch():
-                module(batch)
+            with torch.no_grad(), Watch():
+                _called_in(kind, module, batch)
         except Exception:
             continue
         lowest = max(seen, key=lambda d: (torch.finfo(d).eps, torch.finfo(d).tiny))

@@ -22,6 +22,7 @@ from .residual import ACTIVATIONS
 RECURRENT = ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")
 ATTENTION = ("MultiheadAttention", "TransformerEncoderLayer", "TransformerEncoder")
 KNOWN = (*RECURRENT, *ATTENTION, *LAYERS, "ConstantPad1d")
+LONG = 48  # steps of a longer run
 BATCH, STEPS = 11, 7  # of the recorded run; they differ, so that axes cannot be mistaken
 PROBE_SIZES = (0.03, 2.0, 50.0)
 TOLERANCE = 1e-9  # of the module in float64 against its maps, of the largest output
@@ -58,7 +59,7 @@ def composition(module: Any, convert: Callable[[Any], Map], window: int | None) 
     with torch.no_grad(), default_dtype(torch.float64):
         given, returned, calls = _recorded(module, twin, layers, probe_steps(window))
         converted = as_map(maps_of(_chain(module, layers, given, returned, calls), convert))
-        others = _others(given, calls[0].layer)
+        others = [*_others(given, calls[0].layer), *_longer(twin, given, calls[0].layer, window)]
         difference = max(disagreement(twin, converted, other) for other in others)
     if not difference <= TOLERANCE:
         raise _refusal(
@@ -163,17 +164,21 @@ def _inputs(layer: Any, steps: int) -> Iterator[Any]:
     if (vocabulary := getattr(layer, "num_embeddings", None)) is not None:
         yield torch.randint(vocabulary, (BATCH, steps), generator=draw)
         return
+    if (width := _width(layer)) is None:
+        return
+    for shape in ((BATCH, steps, width), (BATCH, width, steps), (BATCH, width)):
+        yield torch.randn(shape, generator=draw, dtype=torch.float64)
+
+
+def _width(layer: Any) -> int | None:
+    """Number of features that a layer reads, None where it takes any."""
     names = ("input_size", "in_features", "in_channels", "embed_dim", "normalized_shape")
     width = next((getattr(layer, name) for name in names if hasattr(layer, name)), None)
     if width is None and hasattr(layer, "layers"):
         width = layer.layers[0].self_attn.embed_dim
     elif width is None and hasattr(layer, "self_attn"):
         width = layer.self_attn.embed_dim
-    if width is None:
-        return
-    width = width[-1] if isinstance(width, tuple) else width
-    for shape in ((BATCH, steps, width), (BATCH, width, steps), (BATCH, width)):
-        yield torch.randn(shape, generator=draw, dtype=torch.float64)
+    return width[-1] if isinstance(width, tuple) else width
 
 
 def _others(given: Any, layer: Any) -> list[Any]:
@@ -185,6 +190,28 @@ def _others(given: Any, layer: Any) -> list[Any]:
         return [torch.randint(layer.num_embeddings, given.shape, generator=draw)]
     noise = torch.randn(given.shape, generator=draw, dtype=torch.float64)
     return [size * noise for size in PROBE_SIZES]
+
+
+def _longer(twin: Any, given: Any, layer: Any, window: int | None) -> Iterator[Any]:
+    """A longer random input, where the module takes one: a band of attention, or a far tap, does
+    not show in a short one."""
+    import torch
+
+    sizes = {BATCH: LONG + 1, probe_steps(window): LONG if window is None else min(LONG, window)}
+    features = None
+    if given.is_floating_point():
+        features = given.ndim - 1 if given.shape[-1] == _width(layer) else 1
+    shape = [n if i == features else sizes.get(n, n) for i, n in enumerate(given.shape)]
+    draw = torch.Generator().manual_seed(2)
+    if given.is_floating_point():
+        longer = torch.randn(shape, generator=draw, dtype=torch.float64)
+    else:
+        longer = torch.randint(layer.num_embeddings, shape, generator=draw)
+    try:
+        twin(longer)
+    except Exception:  # of a module that takes sequences of few steps
+        return
+    yield longer
 
 
 def _chain(module, layers, given, returned, calls: Sequence[Call]) -> list[Any]:
@@ -248,7 +275,9 @@ def _views(x: Any) -> Iterator[Any]:
     """A sequence with its axes in other orders, and its last step."""
     yield x
     if x.ndim == 3:
-        yield from (x.transpose(0, 1), x.transpose(1, 2), x[:, -1], x[-1], x[..., -1])
+        orders = ((1, 0, 2), (0, 2, 1), (2, 0, 1), (1, 2, 0), (2, 1, 0))
+        yield from (x.permute(order) for order in orders)
+        yield from (x[:, -1], x[-1], x[..., -1])
 
 
 def _refusal(module: Any, layers: dict[str, Any], reason: str) -> TypeError:

@@ -15,6 +15,7 @@ from ...runtime.torch_modules import copied, default_dtype, dtype_of, first_tens
 # where cotangents start, so that less of what is left of them underflows, by the lowest dtype that
 # the module computes in
 SCALES = {"float64": 1e150, "float32": 1e15, "bfloat16": 1e15, "float16": 1e2}
+STEPS_OF_MANY = 8  # of the sequences of a large batch
 MIXES = "mixes the sequences of a batch"
 
 
@@ -99,14 +100,14 @@ class WholeRun:
                 try:
                     self.squeezed = self._one_number_a_step(probe, time_major)
                     alone = self._called(probe[None], time_major)
-                    pair = self._called(torch.stack((probe.flip(0), probe)), time_major)
+                    independent = self._independent(probe, time_major)
                 except Exception as error:
                     problems.append(str(error).strip().splitlines()[0] if str(error) else "")
                     continue
                 steps = tuple(alone.shape[1:2])
                 if alone.ndim != 3 or len(alone) != 1 or steps not in ((1,), (self.steps,)):
                     problems.append(f"it gave shape {tuple(alone.shape)}")
-                elif len(pair) != 2 or not self._close(pair[1], alone[0]):
+                elif not independent:
                     problems.append(MIXES)
                 else:
                     return time_major, alone.shape[-1], steps == (1,) and self.steps > 1
@@ -120,6 +121,23 @@ class WholeRun:
             f"(time, batch, features), to outputs (batch, time, features) or (batch, features): "
             f"{problems[0] or 'it fails'}"
         )
+
+    def _independent(self, probe, time_major):
+        """Whether a sequence gives the same alone and as the last of as many as it has steps, short
+        ones; the last of two, for a module that takes sequences of one length alone."""
+        import torch
+
+        count = max(2, len(probe))
+        for steps in (min(len(probe), STEPS_OF_MANY), len(probe)):
+            many = torch.stack([probe.roll(-k, 0)[:steps] for k in range(count)])
+            try:
+                alone = self._called(many[-1:], time_major)
+                together = self._called(many, time_major)
+            except Exception:
+                count = 2
+                continue
+            return len(together) == count and self._close(together[-1], alone[0])
+        return False
 
     def _one_number_a_step(self, probe, time_major):
         """Whether outputs are (batch, time), or (time, batch), without an axis of features."""

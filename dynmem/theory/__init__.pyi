@@ -68,6 +68,7 @@ from .mean_field import (
     time_scale as time_scale,
     unit_tanh_gradient as unit_tanh_gradient,
 )
+from .memory_signal import memory_signal as memory_signal
 from .planets import (
     kepler_orbit as kepler_orbit,
     lagrange_points as lagrange_points,

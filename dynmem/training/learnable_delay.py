@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +104,7 @@ def learnable_delay(
         loss_over_floor : (seed, delay), 1
             Least held-out loss over the floor without memory.
         diverged : (seed, delay), 1
-            1 where a loss or gradient became infinite or NaN.
+            1 where outputs, a loss or a gradient became infinite or NaN.
 
     Raises
     ------
@@ -135,10 +136,9 @@ def learnable_delay(
 
     def outcome(seed, delay):
         if (seed, delay) not in rows.found:
-            at = task_at(task, delay)
-            module = sequence_module(model, at, units, seed, "float32")
-            rng = np.random.default_rng((seed, delay))
-            rows.add(seed, delay, short_fit(module, at, recipe, rng, every))
+            at, rng = task_at(task, delay), np.random.default_rng((seed, delay))
+            build = partial(sequence_module, model, units=units, rng=seed, dtype="float32")
+            rows.add(seed, delay, short_fit(build, at, recipe, rng, every))
         return rows.found[seed, delay]
 
     with torch_threads(1):

@@ -212,7 +212,6 @@ def _as_dataset(model, tasks, steps, table, recipe, counts, rng) -> Dataset:
         np.array(table[..., i].tolist(), float) for i in range(1, len(Signal._fields))
     )
     ratio, error = _over_runs(ratio, error)
-    signal = np.sqrt(np.maximum(signal.mean(0), 0.0))
     exact = tasks[0].sequences() is not None
     parameters = {k: v for k, v in tasks[0].parameters.items() if k != tasks[0].delay_option}
     return signal_report(
@@ -221,8 +220,8 @@ def _as_dataset(model, tasks, steps, table, recipe, counts, rng) -> Dataset:
         modes,
         steps,
         {
-            "signal": signal,
-            "noise": np.sqrt(noise.mean(0)),
+            "signal": signal.mean(0),
+            "noise": noise.mean(0),
             "snr_squared": ratio,
             "snr_squared_error": error,
         },

@@ -25,7 +25,8 @@ exactly 0 beyond), and not below a delay of the ladder that was learned.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,34 +38,18 @@ from .learnable_delay import edge
 from .loop import torch_threads
 from .memory_signal import _whole_numbers
 from .recipe import Recipe, bar
-from .sequence_module import in_double, name_of, seed_of, sequence_module, task_at
+from .sequence_module import name_of, seed_of, sequence_module, task_at
 from .short_fit import STATES, Outcome, short_fit
-from .signal_noise import measure
+from .visible_delay import VISIBLE_AT_ONCE, VISIBLE_IN_TIME, Signals, crossing, visible
 
 if TYPE_CHECKING:
     from xarray import Dataset
 
 SOURCE = "min(E, max(V, N)): signal and noise of the gradient, and the steps of short trainings"
-VISIBLE_AT_ONCE = 1.0  # SNR^2 of one batch, of any mode, in the untrained network
-VISIBLE_IN_TIME = 10.0  # SNR^2 summed over the steps of a null training
-NULL_SHARES = (0.025, 0.08, 0.2)  # of the budget: when SNR^2 is measured along a null training
-PROBES, SAMPLE = 3, 512  # directions of the noise; sequences where a task does not list them
 RUN_SCATTER = 0.3  # standard deviation of ln(steps to learn) between runs of one model and delay
 DRAWS, TAIL = 400, 0.05  # of the interval
 FLATTEST = 0.05  # exponents b below it are those of steps that do not grow
 LIMITS = ("hard", "visible", "trainable", "none up to the longest delay")
-
-
-class Visible(NamedTuple):
-    """SNR^2 over delays: in one batch of the untrained network, and summed over a null training,
-    with the standard deviation of its logarithm between runs; the longest delay with any signal."""
-
-    delays: np.ndarray
-    untrained: np.ndarray
-    modes: tuple[str, ...]
-    summed: dict[int, float]
-    scatter: float
-    hard: float
 
 
 @public
@@ -140,8 +125,8 @@ def predicted_delay(
         trainable_delay : (), step
             E, as the power law gives it.
         hard_limit : (), step
-            The longest delay at which the signal is not exactly 0, infinite where there is none up
-            to ``longest``.
+            The longest delay at which the signal is not exactly 0 and the gradient finite, infinite
+            where that is so up to ``longest``.
         snr_squared : (delay, mode), 1
             SNR^2 in one batch of the untrained network.
         steps_needed : (rung,), step
@@ -195,11 +180,11 @@ def predicted_delay(
         for stage in stages:
             if stage < len(rungs):
                 at = task_at(task, rungs[stage])
-                module = sequence_module(model, at, units, seed, "float32")
+                build = partial(sequence_module, model, units=units, rng=seed, dtype="float32")
                 data = np.random.default_rng((seed, 0, rungs[stage]))
-                tried[rungs[stage]] = short_fit(module, at, recipe, data, every)
+                tried[rungs[stage]] = short_fit(build, at, recipe, data, every)
             else:
-                seen = _visible(model, task, rungs, longest, units, recipe, runs, seed)
+                seen = visible(Signals(model, task, units, recipe, runs, seed), rungs, longest)
     prediction = _predict(seen, tried, recipe.steps, longest, np.random.default_rng((seed, 3)))
     return _as_dataset(model, task_at(task, rungs[0]), prediction, seen, tried, recipe, units, rng)
 
@@ -229,197 +214,42 @@ def trainable_delay(tried: dict[int, float], failed: list[int], budget: float) -
         return float(max(low, np.round(np.exp((math.log(budget) - height) / slope), 9)))
 
 
-def crossing(delays: ArrayLike, ratios: ArrayLike, threshold: float) -> float:
-    """The longest delay at which a ratio is at least the threshold: 0 where none is, infinite where
-    the last one above 0 is; between two delays ln ratio is a straight line.
-
-    >>> crossing([4, 8, 16], [100.0, 10.0, 0.1], 1.0), crossing([4, 8], [0.1, 0.0], 1.0)
-    (12.0, 0.0)
-    """
-    delays, ratios = np.asarray(delays, float), np.asarray(ratios, float)
-    above = np.flatnonzero(ratios >= threshold)
-    if not len(above):
-        return 0.0
-    last = above[-1]
-    if last == len(delays) - 1 or ratios[last + 1] <= 0:
-        return math.inf
-    (d, e), (f, g) = delays[last : last + 2], ratios[last : last + 2]
-    return float(d + (e - d) * math.log(f / threshold) / math.log(f / g))
-
-
-def _visible(model, task, rungs, longest, units, recipe, runs, seed) -> Visible:
-    """SNR^2 of the untrained network at every delay, and its sum along null trainings at those that
-    bisection asks for."""
-
-    def module_at(delay: int, dtype: str = "float64") -> tuple[Any, Task]:
-        at = task_at(task, delay)
-        return sequence_module(model, at, units, seed, dtype), at
-
-    def ratio(module: Any, at: Task, delay: int) -> tuple[Any, np.ndarray]:
-        data = np.random.default_rng((seed, 1, delay))
-        one = measure(
-            in_double(module), at, batch=recipe.batch, sequences=SAMPLE, probes=PROBES, rng=data
-        )
-        # a sample: what cannot be excluded
-        return one, one.ratio + 2.0 * one.error * (at.sequences() is None)
-
-    delays = _grid(rungs[0], longest)
-    first = {delay: ratio(*module_at(delay), delay) for delay in delays}
-    modes = first[delays[0]][0].modes
-
-    def shows(delay):
-        first[delay] = first.get(delay) or ratio(*module_at(delay), delay)
-        return first[delay][1].max() > 0
-
-    hard = _hard_limit(delays, shows)
-    delays = sorted({*delays, *([int(hard)] if 0 < hard < math.inf else [])})
-    untrained = np.array([first[delay][1] for delay in delays])
-    steps = sorted({max(1, round(share * recipe.steps)) for share in NULL_SHARES})
-    weights = (
-        []
-        if _last_visible(untrained) == len(delays) - 1
-        else _null_weights(module_at, rungs[-1], steps, recipe, runs, seed)
-    )
-    summed: dict[int, float] = {}
-    scatters: list[float] = []
-
-    def summed_at(place):
-        delay = delays[place]
-        if untrained[place].max() <= 0:
-            summed[delay] = 0.0
-            return 0.0
-        logs = []
-        for run in weights:
-            module, at = module_at(delay, "float32")
-            values = [untrained[place].max()]
-            for state in run:
-                module.load_state_dict(_fitting(state, module))
-                values.append(max(0.0, float(ratio(module, at, delay)[1].max())))
-            logs.append(math.log(max(_sum_over_steps(steps, values, recipe.steps), 1e-300)))
-        scatters.append(np.std(logs, ddof=1) if runs > 1 else 0.0)
-        summed[delay] = math.exp(np.mean(logs))
-        return summed[delay]
-
-    # below V nothing has to be known; the longest first: where it is visible nothing else is asked
-    low, high = _last_visible(untrained), len(delays)
-    while high - low > 1:
-        place = high - 1 if high == len(delays) else (low + high) // 2
-        low, high = (place, high) if summed_at(place) >= VISIBLE_IN_TIME else (low, place)
-    if 0 <= low < len(delays) - 1 and delays[low] not in summed:
-        summed_at(low)  # N may lie between V and the next delay
-    return Visible(
-        np.array(delays), untrained, modes, summed, float(np.max(scatters, initial=0.0)), hard
-    )
-
-
-def _null_weights(module_at, delay, steps, recipe, runs, seed) -> list[list[dict]]:
-    """Weights after these steps of each null training."""
-    found = []
-    for run in range(runs):
-        module, at = module_at(delay, "float32")
-        data = np.random.default_rng((seed, 2, run))
-        descent = recipe.descend(module, at, data, null=True, steps=steps[-1])
-        found.append(
-            [
-                {name: value.clone() for name, value in module.state_dict().items()}
-                for step, _ in enumerate(descent, 1)
-                if step in steps
-            ]
-        )
-    return found
-
-
-def _last_visible(untrained):
-    """Place of the longest delay that one batch shows, -1 for none."""
-    return int(np.flatnonzero(untrained.max(1) >= VISIBLE_AT_ONCE).max(initial=-1))
-
-
-def _fitting(state, module):
-    """Weights of another delay, but for those whose shape depends on it."""
-    own = module.state_dict()
-    return {
-        name: state[name] if name in state and state[name].shape == value.shape else value
-        for name, value in own.items()
-    }
-
-
-def _sum_over_steps(steps, values, budget):
-    """Sum of SNR^2 over all steps of the budget, by the trapezoidal rule from step 0; the last
-    value stays."""
-    return float(np.trapezoid([*values, values[-1]], [0, *steps, max(budget, steps[-1])]))
-
-
-def _grid(shortest, longest):
-    """Delays from the shortest by factors of 2 to the longest."""
-    found = [max(1, shortest)]
-    while 2 * found[-1] < longest:
-        found.append(2 * found[-1])
-    return [*found, longest]
-
-
-def _hard_limit(delays, shows):
-    """The longest delay at which there is any signal, by bisection of whole numbers; infinite where
-    the longest delay shows some, 0 where the shortest does not."""
-    some = [place for place, delay in enumerate(delays) if shows(delay)]
-    if not some:
-        return 0.0
-    if some[-1] == len(delays) - 1:
-        return math.inf
-    low, high = delays[some[-1]], delays[some[-1] + 1]
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if shows(middle) else (low, middle)
-    return float(low)
-
-
-def _limits(seen, tried, budget, steps_factors=None, shift=0.0):
-    """V, N and E, with the steps of the ladder multiplied and ln of the sums shifted."""
-    best = seen.untrained.max(1)
-    at_once = crossing(seen.delays, best, VISIBLE_AT_ONCE)
+def _limits(seen, tried, budget, factors=None, shift=0.0):
+    """V, N and E; in another run, with the steps of each rung times a factor, those above the
+    budget are not learned, and ln of the sums along null trainings is shifted."""
+    at_once = crossing(seen.delays, seen.untrained.max(1), VISIBLE_AT_ONCE)
     known = sorted(seen.summed)
     sums = [seen.summed[delay] * math.exp(shift) for delay in known]
     in_time = crossing(known, sums, VISIBLE_IN_TIME)
-    learned = {delay: one.steps for delay, one in tried.items() if one.learned}
-    factors = np.ones(len(learned)) if steps_factors is None else steps_factors
-    steps = {d: n * f for (d, n), f in zip(learned.items(), factors, strict=True)}
-    failed = [delay for delay, one in tried.items() if not one.learned]
-    return at_once, in_time, trainable_delay(steps, failed, budget)
+    factors = np.ones(len(tried)) if factors is None else factors
+    steps = {d: one.steps * f for (d, one), f in zip(tried.items(), factors, strict=True)}
+    learned = {d: n for d, n in steps.items() if n <= budget}  # NaN is not
+    return at_once, in_time, trainable_delay(learned, sorted({*steps} - {*learned}), budget)
 
 
 def _predict(seen, tried, budget, longest, rng) -> dict[str, Any]:
     """Limits, prediction, interval, and which limit binds."""
-    reached = edge(tried)[0]
 
     def joined(at_once, in_time, trainable):
-        capped = min(trainable, max(at_once, in_time), seen.hard, longest)
-        return max(reached, capped)
+        return min(trainable, max(at_once, in_time), seen.hard, longest)
+
+    def another_run():
+        factors = np.exp(RUN_SCATTER * rng.standard_normal(len(tried)))
+        return joined(*_limits(seen, tried, budget, factors, seen.scatter * rng.standard_normal()))
 
     at_once, in_time, trainable = limits = _limits(seen, tried, budget)
-    visible, count = max(at_once, in_time), sum(one.learned for one in tried.values())
-    draws = [
-        joined(
-            *_limits(
-                seen,
-                tried,
-                budget,
-                np.exp(RUN_SCATTER * rng.standard_normal(count)),
-                seen.scatter * rng.standard_normal(),
-            )
-        )
-        for _ in range(DRAWS)
-    ]
-    lower, upper = np.quantile(draws, [TAIL, 1.0 - TAIL])
-    low, high = edge(tried)
+    seen_to, (low, high) = max(at_once, in_time), edge(tried)
+    lower, upper = np.quantile([another_run() for _ in range(DRAWS)], [TAIL, 1.0 - TAIL])
     if math.isfinite(high):  # the edge lies within the ladder
         lower, upper = min(lower, low), max(upper, high)
-    bounds = dict(zip(LIMITS, (seen.hard, visible, trainable, longest), strict=True))
+    bounds = dict(zip(LIMITS, (seen.hard, seen_to, trainable, longest), strict=True))
     limit = min(bounds, key=lambda name: bounds[name])
     return {
-        "predicted_delay": joined(*limits),
+        "predicted_delay": max(low, joined(*limits)),
         "predicted_delay_lower": lower,
         "predicted_delay_upper": upper,
         "at_least": int(limit == LIMITS[-1]),
-        "visible_delay": visible,
+        "visible_delay": seen_to,
         "untrained_visible_delay": at_once,
         "null_visible_delay": in_time,
         "trainable_delay": trainable,

@@ -4,6 +4,7 @@ not, how much of it?"""
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -36,18 +37,22 @@ class Outcome(NamedTuple):
 
 
 def short_fit(
-    module: torch.nn.Module,
+    build: Callable[[Task], torch.nn.Module],
     task: Task,
     recipe: Recipe,
     rng: np.random.Generator,
     evaluate_every: int,
 ) -> Outcome:
-    """Train a module in place until held-out sequences show that the task is learned, or to the end
-    of the budget.
+    """Train a module until held-out sequences show that the task is learned, or to the end of the
+    budget.
 
-    A training that diverges has learned nothing, if it had not before: that is its outcome, with
-    ``diverged`` set.
+    A training that diverges, or begins with outputs that are not finite, has learned nothing, if it
+    had not before: that is its outcome, with ``diverged`` set.
     """
+    try:
+        module = build(task)
+    except NotFiniteError:
+        return Outcome(STATES.index("nothing"), math.nan, math.inf, diverged=True)
     for_batches, for_validation = rng.spawn(2)
     held_out = HeldOut(module, task, for_validation)
     least, step = held_out.loss()[0], 0

@@ -28,16 +28,18 @@ from ..analysis.gradients.signal_parts import (
     slope,
     snr_squared,
 )
+from ..errors import NotFiniteError
 from ..tasks import Task
 from .fitting import as_tensors, per_sequence
 from .sequence_module import outputs_of, trained
 
 GROUPS = 8  # independent parts of a sample: squares are taken between different ones
+LARGEST = 1e300  # gradient whose sums stay finite
 
 
 class Signal(NamedTuple):
-    """Of each mode the square of the signal, SNR^2 of a batch and its standard error; the variance
-    of the gradient of a batch."""
+    """Of each mode the norm of the signal, SNR^2 of a batch and its standard error; the standard
+    deviation of the gradient of a batch."""
 
     modes: tuple[str, ...]
     signal: np.ndarray
@@ -78,8 +80,10 @@ def _exact(module, task, law, batch, probes, rng):
     ]
     directions, share = _directions(p, probes, rng)
     pulled = [run.pull(q[:, None, None] * run.loss_gradient) for q in directions.T]
-    squares = np.array([run.per_tensor(g * g) for g in pulled]) / run.sizes / batch / share
-    signal = np.array([run.per_tensor(s * s) for s in signals])
+    scale = _largest(pulled)  # squares of what explodes leave the range of numbers
+    squares = np.array([run.per_tensor((g / scale) ** 2) for g in pulled])
+    squares /= run.sizes * batch * share
+    signal = np.array([run.per_tensor((s / scale) ** 2) for s in signals])
     ratio = snr_squared(signal, squares.sum(0))
     error = rounding_error(ratio, batch, run.size)
     if share < 1.0:
@@ -88,8 +92,8 @@ def _exact(module, task, law, batch, probes, rng):
             for one in squares
         ]
         error = np.hypot(error, _jackknife(np.array(left_out)))
-    noise = float(squares.sum(0) @ run.sizes)
-    return Signal(tuple(modes), signal.sum(1), noise, ratio, error)
+    noise = scale * np.sqrt(squares.sum(0) @ run.sizes)
+    return Signal(tuple(modes), scale * np.sqrt(signal.sum(1)), noise, ratio, error)
 
 
 def _sampled(module, task, batch, sequences, rng):
@@ -112,7 +116,8 @@ def _sampled(module, task, batch, sequences, rng):
             ]
         )
         mean_gradients.append(run.pull(run.loss_gradient / size))
-    signals, gradients = np.array(pulled), np.array(mean_gradients)
+    scale = _largest(mean_gradients)
+    signals, gradients = np.array(pulled) / scale, np.array(mean_gradients) / scale
 
     def estimate(keep):
         s, g = signals[keep], gradients[keep]
@@ -126,8 +131,8 @@ def _sampled(module, task, batch, sequences, rng):
     left_out = [snr_squared(*estimate(np.arange(GROUPS) != group)) for group in range(GROUPS)]
     return Signal(
         names,
-        signal.sum(1),
-        float(noise @ run.sizes),
+        scale * np.sqrt(np.maximum(signal.sum(1), 0.0)),
+        scale * np.sqrt(noise @ run.sizes),
         snr_squared(signal, noise),
         _jackknife(np.array(left_out)),
     )
@@ -165,7 +170,12 @@ class _Run:
             for w, g in zip(self.parameters, found, strict=True)
         ]
         flat = [torch.view_as_real(g.resolve_conj()) if g.is_complex() else g for g in parts]
-        return torch.cat([g.reshape(-1) for g in flat]).cpu().numpy()
+        gradient = torch.cat([g.reshape(-1) for g in flat])
+        if not (gradient.abs() < LARGEST).all():
+            raise NotFiniteError(
+                "the gradient explodes over the task: it leaves the range of float64"
+            )
+        return gradient.cpu().numpy()
 
     def per_tensor(self, values):
         """Sums (tensors,) of values (size,) over each tensor."""
@@ -203,6 +213,11 @@ def _directions(p, probes, rng):
     basis = np.linalg.qr(start)[0][:, 1:]
     count = min(probes, len(p) - 1)
     return root[:, None] * basis[:, :count], count / (len(p) - 1)
+
+
+def _largest(gradients):
+    """The largest number among gradients, 1 where all are 0."""
+    return float(np.max(np.abs(gradients))) or 1.0
 
 
 def _jackknife(left_out):

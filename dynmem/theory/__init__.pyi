@@ -58,6 +58,7 @@ from .linear import (
     linear_spectrum as linear_spectrum,
     power_gradient as power_gradient,
 )
+from .linear_signal import memory_signal as memory_signal
 from .mean_field import (
     critical_gain as critical_gain,
     critical_line as critical_line,
@@ -68,7 +69,6 @@ from .mean_field import (
     time_scale as time_scale,
     unit_tanh_gradient as unit_tanh_gradient,
 )
-from .memory_signal import memory_signal as memory_signal
 from .planets import (
     kepler_orbit as kepler_orbit,
     lagrange_points as lagrange_points,

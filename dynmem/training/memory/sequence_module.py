@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..errors import NotFiniteError, ShapeError
-from ..runtime.validation import generator
-from ..system import Map
-from ..tasks import Task
-from .fitting import as_task, as_tensors
-from .forecaster import Forecaster, as_model
-from .trainable import Trainable, as_dtype
+from ...errors import NotFiniteError, ShapeError
+from ...runtime.validation import generator
+from ...system import Map
+from ...tasks import Task
+from ..fitting import as_task, as_tensors
+from ..forecaster import Forecaster, as_model
+from ..trainable import Trainable, as_dtype
 
 
 def task_at(task: Any, delay: int | None) -> Task:

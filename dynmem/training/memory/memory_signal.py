@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..analysis.gradients.signal_parts import signal_report
-from ..labels import as_seed
-from ..runtime.validation import all_errors, integer, public
-from ..typing import ArrayLike, Rng
-from .loop import torch_threads
+from ...analysis.gradients.signal_parts import signal_report
+from ...labels import as_seed
+from ...runtime.validation import all_errors, integer, public
+from ...typing import ArrayLike, Rng
+from ..loop import torch_threads
 from .recipe import Recipe, bar
 from .sequence_module import delay_of, in_double, name_of, seed_of, sequence_module, task_at
 from .signal_noise import Signal, measure

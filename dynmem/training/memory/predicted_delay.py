@@ -30,12 +30,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..labels import as_seed, dataset
-from ..runtime.validation import all_errors, integer, public
-from ..tasks import Task
-from ..typing import ArrayLike, Rng
+from ...labels import as_seed, dataset
+from ...runtime.validation import all_errors, integer, public
+from ...tasks import Task
+from ...typing import ArrayLike, Rng
+from ..loop import torch_threads
 from .learnable_delay import edge
-from .loop import torch_threads
 from .memory_signal import _whole_numbers
 from .recipe import Recipe, bar
 from .sequence_module import name_of, seed_of, sequence_module, task_at

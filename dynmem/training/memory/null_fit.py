@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..labels import as_seed, dataset
-from ..runtime.validation import generator, public
-from ..typing import Rng
-from .loop import torch_threads
+from ...labels import as_seed, dataset
+from ...runtime.validation import generator, public
+from ...typing import Rng
+from ..loop import torch_threads
+from ..trainable import Trainable
 from .recipe import Recipe, bar
 from .sequence_module import name_of, sequence_module, task_at
-from .trainable import Trainable
 
 if TYPE_CHECKING:
     from xarray import Dataset

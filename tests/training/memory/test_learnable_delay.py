@@ -9,10 +9,10 @@ import pytest
 from torch import nn
 
 import dynmem as dm
-from dynmem.training.learnable_delay import all_shorter, edge, geometric_mean
-from dynmem.training.short_fit import STATES, Outcome, state_of
+from dynmem.training.memory.learnable_delay import all_shorter, edge, geometric_mean
+from dynmem.training.memory.short_fit import STATES, Outcome, state_of
 
-module = importlib.import_module("dynmem.training.learnable_delay")
+module = importlib.import_module("dynmem.training.memory.learnable_delay")
 ONE = dm.tasks.Copy(symbols=2, length=1, scored="recalled")
 FAST = {"units": 8, "learning_rate": 1e-2, "batch": 16, "budget": 200}
 

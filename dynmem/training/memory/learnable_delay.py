@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..labels import dataset
-from ..runtime import files
-from ..runtime.validation import all_errors, integer, number, public
-from ..typing import ArrayLike
-from .loop import torch_threads
+from ...labels import dataset
+from ...runtime import files
+from ...runtime.validation import all_errors, integer, number, public
+from ...typing import ArrayLike
+from ..loop import torch_threads
 from .memory_signal import _whole_numbers
 from .recipe import Recipe, bar
 from .sequence_module import name_of, sequence_module, task_at

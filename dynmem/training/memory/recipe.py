@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..runtime.validation import all_errors, integer
-from ..tasks import Task
-from .fitting import as_tensors, per_sequence
-from .loop import Schedule, descend
+from ...runtime.validation import all_errors, integer
+from ...tasks import Task
+from ..fitting import as_tensors, per_sequence
+from ..loop import Schedule, descend
 from .sequence_module import Outputs
 
 

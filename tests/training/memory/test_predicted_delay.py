@@ -8,11 +8,11 @@ import pytest
 from torch import nn
 
 import dynmem as dm
-from dynmem.training.predicted_delay import _predict, trainable_delay
-from dynmem.training.short_fit import Outcome
-from dynmem.training.visible_delay import Visible, crossing
+from dynmem.training.memory.predicted_delay import _predict, trainable_delay
+from dynmem.training.memory.short_fit import Outcome
+from dynmem.training.memory.visible_delay import Visible, crossing
 
-module = importlib.import_module("dynmem.training.predicted_delay")
+module = importlib.import_module("dynmem.training.memory.predicted_delay")
 ONE = dm.tasks.Copy(symbols=2, length=1, scored="recalled")
 FAST = {"units": 4, "learning_rate": 1e-2, "batch": 8, "budget": 60, "ladder": [2, 4]}
 

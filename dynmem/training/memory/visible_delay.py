@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import NotFiniteError
-from ..tasks import Task
-from ..typing import ArrayLike
+from ...errors import NotFiniteError
+from ...tasks import Task
+from ...typing import ArrayLike
 from .recipe import Recipe
 from .sequence_module import in_double, sequence_module, task_at
 from .signal_noise import measure

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..errors import NotFiniteError
-from ..tasks import Task
-from .fitting import as_tensors, per_sequence
-from .loop import SEQUENCES_PER_PASS
+from ...errors import NotFiniteError
+from ...tasks import Task
+from ..fitting import as_tensors, per_sequence
+from ..loop import SEQUENCES_PER_PASS
 from .recipe import Recipe
 from .sequence_module import outputs_of
 

@@ -21,16 +21,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..analysis.gradients.signal_parts import (
+from ...analysis.gradients.signal_parts import (
     centred,
     recalled_weights,
     rounding_error,
     slope,
     snr_squared,
 )
-from ..errors import NotFiniteError
-from ..tasks import Task
-from .fitting import as_tensors, per_sequence
+from ...errors import NotFiniteError
+from ...tasks import Task
+from ..fitting import as_tensors, per_sequence
 from .sequence_module import outputs_of, trained
 
 GROUPS = 8  # independent parts of a sample: squares are taken between different ones

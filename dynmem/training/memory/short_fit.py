@@ -12,6 +12,7 @@ import torch
 
 from ...errors import NotFiniteError
 from ...tasks import Task
+from ..array_task import Samples
 from ..fitting import as_tensors, per_sequence
 from ..loop import SEQUENCES_PER_PASS
 from .recipe import Recipe
@@ -54,10 +55,11 @@ def short_fit(
     except NotFiniteError:
         return Outcome(STATES.index("nothing"), math.nan, math.inf, diverged=True)
     for_batches, for_validation = rng.spawn(2)
-    held_out = HeldOut(module, task, for_validation)
+    training, judges = _apart(task, for_validation)
+    held_out = HeldOut(module, task, *judges)
     least, step = held_out.loss()[0], 0
     try:
-        for step, _ in enumerate(recipe.descend(module, task, for_batches), 1):
+        for step, _ in enumerate(recipe.descend(module, training, for_batches), 1):
             if step % evaluate_every and step != recipe.steps:
                 continue
             loss, error = held_out.loss()
@@ -67,6 +69,18 @@ def short_fit(
     except NotFiniteError:
         return Outcome(state_of(task, least), math.nan, least / task.floor, diverged=True)
     return Outcome(state_of(task, least), math.nan, least / task.floor)
+
+
+def _apart(task, rng):
+    """The task that trains, and what judges: inputs, targets and, where they are all that there
+    are, their probabilities."""
+    if isinstance(task, Samples):  # a user's own sequences: a law of which some are kept
+        training, validation, _ = task.split(rng)
+        return training, validation.rows(slice(HELD_OUT))
+    law = task.sequences()
+    if law is not None:
+        return task, law
+    return task, task.arrays(HELD_OUT, rng, "validation" if task.apart else None)
 
 
 def state_of(task: Task, loss: float) -> int:
@@ -86,15 +100,9 @@ def state_of(task: Task, loss: float) -> int:
 class HeldOut:
     """Sequences that judge: all there are, each with its probability, or a sample."""
 
-    def __init__(self, module, task, rng):
-        law = task.sequences()
-        inputs, targets = (
-            task.arrays(HELD_OUT, rng, "validation" if task.apart else None)
-            if law is None
-            else law[:2]
-        )
+    def __init__(self, module, task, inputs, targets, p=None):
         weight = next(module.parameters())
-        self.module, self.p = module, None if law is None else law[2]
+        self.module, self.p = module, p
         self.u, self.t = as_tensors(task, (inputs, targets), weight.dtype, weight.device)
         self.measure = per_sequence(task)
 

@@ -127,6 +127,19 @@ def test_an_interrupted_run_goes_on_and_another_measurement_is_refused(tmp_path,
         dm.learnable_delay("tanh", ONE, store=path, **FAST)
 
 
+def test_own_sequences_are_judged_by_others():
+    """Targets that follow from nothing can be known by heart, but not of sequences kept apart."""
+    rng = np.random.default_rng(0)
+
+    def noise(delay):
+        shape = (30, delay + 1, 2)
+        return dm.training.Samples(rng.standard_normal(shape), rng.standard_normal(shape))
+
+    options = FAST | {"units": 30, "budget": 150, "learning_rate": 3e-2}
+    found = dm.learnable_delay("gru", noise, delays=[2], seeds=1, **options)
+    assert found.state.item() == 0 and found.loss_over_floor.item() > 0.5
+
+
 def test_a_divergence_is_an_outcome():
     task = dm.tasks.Adding(steps=4)
     net = dm.models.get("linear", units=4, inputs=2, outputs=1, gain=3.0)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,7 @@ from ..trainable import Trainable, as_dtype
 def task_at(task: Any, delay: int | None) -> Task:
     """The task with this delay (None: as it is), from a task, a name, arrays or a function of the
     delay."""
-    if inspect.isroutine(task) or isinstance(task, type):
+    if callable(task):
         made = task() if delay is None else task(delay)
         if not isinstance(made, Task):
             raise TypeError(
@@ -139,8 +137,3 @@ def _check_widths(module, task):
             f"{name} mixes the sequences of a batch: pass batch_first=True, so that it takes "
             "(batch, time, features)"
         )
-
-
-Model = Any  # a name, a Map, a torch module, or a function (task, rng) of one of them
-Tasks = Any  # a Task, a name, a Dataset, arrays, or a function of the delay that returns a Task
-Build = Callable[[Task, int], torch.nn.Module]

@@ -293,6 +293,8 @@ def trajectory(system: Map, x: np.ndarray, steps: int, u: Any = None) -> np.ndar
     varied = u is not None and np.ndim(u) > 1
     if x.ndim > 1 and steps:
         check_batch(system, x, u)
+    elif steps:
+        check_rule(system, x, u[0] if varied else u)
     compiled = (
         None if np.ndim(u) > 2 else program(system, x.shape[-1], steps * (1 + x[..., 0].size // 64))
     )
@@ -301,8 +303,6 @@ def trajectory(system: Map, x: np.ndarray, steps: int, u: Any = None) -> np.ndar
     out = np.empty((steps + 1, *x.shape))
     out[0] = x
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        if steps:
-            check_rule(system, np.shape(system.rule(x, u[0] if varied else u)), x)
         for t in range(steps):
             out[t + 1] = x = system.rule(x, u[t] if varied else u)
             if t % 64 == 63 or t == steps - 1:
@@ -477,8 +477,7 @@ def _adaptive(flow, x, duration, dt, rtol, u=None, max_evaluations=1_000_000):
             "rtol takes one state of shape (n,) and one input that is held: leave "
             "rtol out for a batch or a varying drive"
         )
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        check_rule(flow, np.shape(flow.rule(x, u)), x)
+    check_rule(flow, x, u)
     calls = 0
 
     def velocity(t, y):

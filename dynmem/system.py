@@ -121,6 +121,8 @@ class System:
                 setattr(cls, name, field(default_factory=vars(cls)[name].copy))
         if isinstance(vars(cls).get("states"), (int, np.integer)):
             cls.states = tuple(f"x{i}" for i in range(cls.states))
+        if "rule" in vars(cls):
+            cls.rule = _stacked_result(cls.rule)  # type: ignore[method-assign]
         dataclass(frozen=True, eq=False, repr=False)(cls)
         _suggest_parameters(cls)
         # System refuses assignments for all; the class stays open to an explicit @dataclass
@@ -261,6 +263,21 @@ class System:
         from .functions import system_of
 
         return system_of(cls, function, states, inputs, dict(parameters or {}), name)
+
+
+def _stacked_result(rule: Callable) -> Callable:
+    """A rule whose result may be a tuple or list of components, or np.array of them, which is an
+    array of objects where the components are dual numbers or symbols."""
+
+    @functools.wraps(rule)
+    def stacked(self, x, u):
+        result = rule(self, x, u)
+        kind = type(result)
+        if kind is tuple or kind is list or (kind is np.ndarray and result.dtype.hasobject):
+            return stack(tuple(result))
+        return result
+
+    return stacked
 
 
 def _suggest_parameters(cls: type[System]) -> None:
@@ -410,10 +427,27 @@ def inner(system: System) -> System:
     return system if system.flow is None else system.flow
 
 
-def check_rule(system: System, shape: tuple, x: np.ndarray) -> None:
-    """Refuse a rule whose result, of the shape given, is not a state like x."""
+def check_rule(system: System, x: np.ndarray, u: np.ndarray | None = None) -> None:
+    """Refuse a rule whose result is not a state like x, or that changes x in place."""
+    flow, fixed = inner(system), np.array(x)
+    fixed.flags.writeable = False
+    try:
+        with np.errstate(all="ignore"):
+            result = system.rule(fixed, u)
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        raise TypeError(
+            f"the rule of {type(flow).__name__} changes its state in place: return a new one, "
+            "dm.stack((...))"
+        ) from error
+    shape = np.shape(result)
+    if np.iscomplexobj(result) and not np.iscomplexobj(x):
+        raise TypeError(
+            f"the rule of {type(flow).__name__} returned complex numbers: make the real and the "
+            "imaginary part components of the state, dm.stack((real, imaginary))"
+        )
     if shape != x.shape:
-        flow = inner(system)
         arrays = [
             name
             for name, value in flow.parameters.items()
@@ -442,8 +476,8 @@ def check_batch(system: System, x: np.ndarray, u: np.ndarray | None = None) -> N
     # not as many as there are components: x[0] must not pass for one of them
     several = np.repeat(x, 3 if x.shape[-1] == 2 else 2, axis=0)
     with np.errstate(all="ignore"):
+        check_rule(system, x[0], u)
         one = np.asarray(system.rule(x[0], u))
-        check_rule(system, one.shape, x[0])
         try:
             found, reason = np.asarray(system.rule(several, u)), ""
         except (IndexError, ValueError, TypeError) as error:

@@ -243,10 +243,15 @@ def jacobian(
             f"numpy's functions ({reason})"
         ) from error
     if not np.isfinite(found).all():
+        reason = (
+            "the rule has no derivative there, or overflows"
+            if engine == "dual"
+            else f"{engine} differentiates branches that are not taken and roots of 0 that do not "
+            "move, engine='dual' does not; or the rule has no derivative there, or overflows"
+        )
         raise NotFiniteError(
             f"the Jacobian of {type(system).__name__} is not finite at x = "
-            f"{np.array2string(tensors(x), threshold=8)}: the "
-            "rule has no derivative there, or overflows"
+            f"{np.array2string(tensors(x), threshold=8)}: {reason}"
         )
     return found
 
@@ -277,7 +282,7 @@ def _point(system, x, u, wrt, of):
         batch = np.broadcast_shapes(x.shape[:-1], u.shape[:-1])
         x, u = np.broadcast_to(x, (*batch, x.shape[-1])), np.broadcast_to(u, (*batch, u.shape[-1]))
     if of == "state":
-        check_rule(system, np.shape(system.rule(x, u)), x)
+        check_rule(system, x, u)
     return x, u
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...autodiff.jacobian import jacobian
 from ...compiler.program import program
 from ...compiler.trace import same_structure
 from ...drive import constant_drive, default_transient
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 SOURCE = "May (1976), Nature 261, 459; Feigenbaum (1978), J. Stat. Phys. 19, 25"
 PERIOD_TOLERANCE = 1e-6  # relative to the largest component, within which an orbit has come back
+REPELLING_MARGIN = 0.01  # of a multiplier above 1: a slow approach to a stable cycle is no repeller
+UNSTABLE = -1  # in place of the period of a cycle that no orbit ends on but by rounding
 REST_SPEED = 1e-6  # relative to 1 + |x|, below which a flow is at rest
 
 
@@ -97,7 +100,8 @@ def bifurcation(
         count : (parameter,), 1
             Samples taken. A flow at rest is sampled once where maxima are asked for.
         period : (parameter,), 1
-            Period in samples, 0 where the orbit does not repeat within half of them.
+            Period in samples, 0 where the orbit does not repeat within half of them, or where the
+            cycle of a map is unstable (the attribute ``note`` counts these).
         escaped : (parameter,), 1
             Whether the orbit was lost, so that all its numbers are NaN.
         lyapunov : (parameter, exponent), 1/step or 1/time unit [optional]
@@ -382,7 +386,10 @@ class _Sampling:
         # what maxima there were belong to the way to rest
         if section is not None and section.value is None and _at_rest(system, end, self.u):
             return end[None], 1, end
-        return kept, _period(kept), end
+        period = _period(kept)
+        if period and section is None and _repels(system, kept[-period:], self.u):
+            period = UNSTABLE
+        return kept, period, end
 
 
 def _section(system, section, u, n):
@@ -471,6 +478,15 @@ def _period(x):
     return 0
 
 
+def _repels(system, cycle, u):
+    """Whether a cycle (period, n) of a map is unstable: no orbit ends there but by rounding, or
+    from a start on it."""
+    product = np.eye(cycle.shape[1])
+    for step in jacobian(system, cycle, u):
+        product = step @ product
+    return np.abs(np.linalg.eigvals(product)).max() > 1.0 + REPELLING_MARGIN
+
+
 def _diagram(system, parameter, values, sampled, spectra, samples, n, options, rng):
     exponents = spectra.shape[-1]
     x, count, period = (
@@ -480,8 +496,9 @@ def _diagram(system, parameter, values, sampled, spectra, samples, n, options, r
     )
     for i, (kept, repeats, _) in enumerate(sampled):
         if kept is not None:
-            x[i, : len(kept)], count[i], period[i] = kept, len(kept), repeats
+            x[i, : len(kept)], count[i], period[i] = kept, len(kept), max(0, repeats)
     escaped = np.array([kept is None for kept, *_ in sampled])
+    unstable = sum(repeats == UNSTABLE for _, repeats, _ in sampled)
     rows = {
         "x": ((parameter, "sample", "state"), x, "1", "state on the attractor"),
         "count": (parameter, count, "1", "samples taken"),
@@ -514,7 +531,7 @@ def _diagram(system, parameter, values, sampled, spectra, samples, n, options, r
         source=SOURCE,
         seed=rng,
         parameters=_fixed_parameters(system, (parameter,)) | options,
-        **_note(escaped),
+        **_note(escaped, unstable),
     )
 
 
@@ -532,9 +549,17 @@ def _fixed_parameters(system, swept):
     return {name: value for name, value in describe_system(system).items() if name not in swept}
 
 
-def _note(escaped):
-    return (
-        {"note": f"{int(escaped.sum())} of {escaped.size} orbits were lost: their numbers are NaN"}
-        if escaped.any()
-        else {}
-    )
+def _note(escaped, unstable=0):
+    """Attribute ``note``: orbits that were lost, and those that ended on an unstable cycle."""
+    notes = []
+    if escaped.any():
+        notes.append(
+            f"{int(escaped.sum())} of {escaped.size} orbits were lost: their numbers are NaN"
+        )
+    if unstable:
+        notes.append(
+            f"{unstable} of {escaped.size} orbits ended on an unstable cycle, and have no period: "
+            "they started there, or rounding led there (a map that shifts binary digits, such as "
+            "2 x mod 1, leaves none of a double after 53 steps; take 1.9999 for 2)"
+        )
+    return {"note": "; ".join(notes)} if notes else {}

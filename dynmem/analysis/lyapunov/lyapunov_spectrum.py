@@ -18,12 +18,12 @@ from ...labels import dataset, describe_system, differing_parameters
 from ...orbits import FlowMap, as_map, suggest_step, whole_steps
 from ...runtime.threads import cores, map_threads, one_thread, over_threads
 from ...runtime.validation import generator, number, public
-from ...system import Flow, System, as_state, as_system, inner
+from ...system import Flow, System, as_state, as_system, check_rule, inner
 from ...typing import ArrayLike, Drive, Rng
 from ..convergence import certainty, within
 from .compiled import compiled_growth
 from .qr import random_frame
-from .tangent_growth import Growth, Tangents, check_step, how_many
+from .tangent_growth import Growth, Tangents, how_many
 from .tangent_orbit import rate_unit
 
 if TYPE_CHECKING:
@@ -309,7 +309,7 @@ def _spectrum(system, x0, drive, rng, *, duration, transient, exponents, dt, tol
     stepper = as_map(system, dt, x, example_input(system, drive), duration * TANGENT_COST)
     skip, steps, transient = _steps(stepper, duration, transient)
     inputs = read_drive(stepper, drive, skip + steps, seeds[1])
-    check_step(stepper, x, inputs(0))
+    check_rule(stepper, x, inputs(0))
     compiled = program(stepper, n, (skip + steps) * TANGENT_COST)
     growth = None
     if compiled:

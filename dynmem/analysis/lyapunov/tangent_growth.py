@@ -11,7 +11,6 @@ from ...autodiff.jacobian import divergence, jacobian, push
 from ...errors import NotFiniteError
 from ...orbits import FlowMap, not_finite
 from ...runtime.validation import is_real
-from ...system import Map, check_rule
 from .qr import Frame, random_frame
 
 # share of its length that the worst row keeps between two QRs, in large and in small frames:
@@ -172,18 +171,6 @@ class Tangents:
             self.checked += count
             total = logs.sum()
             self.residual += 0.0 if np.isneginf(total) and np.isneginf(volume) else total - volume
-
-
-def check_step(system: Map, x: np.ndarray, u: np.ndarray | None) -> None:
-    """Refuse a rule that returns no state like x, or a complex one."""
-    with np.errstate(all="ignore"):
-        after = np.asarray(system.rule(x, u))
-    check_rule(system, after.shape, x)
-    if np.iscomplexobj(after):
-        raise TypeError(
-            f"the state of {type(system).__name__} is complex: make its real and "
-            "imaginary parts components of their own"
-        )
 
 
 def volume_growth(system, x, u):

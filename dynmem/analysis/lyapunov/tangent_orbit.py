@@ -16,7 +16,7 @@ from ...drive import default_transient, example_input, read_drive
 from ...errors import NotFiniteError, ShapeError
 from ...orbits import as_map, not_finite, whole_steps
 from ...runtime.validation import generator
-from ...system import Map, System, as_state, as_system
+from ...system import Map, System, as_state, as_system, check_rule
 from .qr import random_frame
 from .tangent_growth import how_many
 
@@ -178,6 +178,7 @@ def start_orbit(
     }
     counts = [whole_steps(time, stepper.dt, name) for name, time in times.items()]
     inputs = read_drive(stepper, drive, sum(counts), seeds[1])
+    check_rule(stepper, x, inputs(0))
     frame = random_frame(k, n, seeds[2])
     return TangentOrbit(system, stepper, x, frame, inputs, sum(counts)), counts, times
 

@@ -229,7 +229,13 @@ def pull(node, cotangent, root):
     return found
 
 
-def _pull(node, cotangent, root, apply):
+def count_steps(node):
+    """Number of recorded linear steps that lead to a node, itself included."""
+    return len(_recorded(node))
+
+
+def _recorded(node):
+    """Steps that lead to a node, parents first."""
     order, seen, walk = [], set(), [(node, False)]
     while walk:  # parents after children, without recursion
         step, done = walk.pop()
@@ -239,8 +245,12 @@ def _pull(node, cotangent, root, apply):
             seen.add(id(step))
             walk.append((step, True))
             walk += [(parent, False) for parent, _ in step.parents]
+    return order
+
+
+def _pull(node, cotangent, root, apply):
     waiting = {id(node): cotangent}
-    for step in reversed(order):
+    for step in reversed(_recorded(node)):
         if step is root:
             break
         g = waiting.pop(id(step))

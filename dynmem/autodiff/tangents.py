@@ -67,6 +67,8 @@ class Forward:
     def matmul(self, matrix, shape):
         rows = self.array()
         if matrix.ndim == 2:  # one product for the whole batch
+            if rows.ndim == 3 and rows.shape[1] and not rows.strides[1]:  # the same for all states
+                return Forward(np.broadcast_to((rows[:, 0] @ matrix)[:, None], (len(rows), *shape)))
             flat = rows if rows.ndim == 2 else rows.reshape(rows[..., 0].size, rows.shape[-1])
             return Forward(
                 flat @ matrix if rows.ndim == 2 else (flat @ matrix).reshape(rows.shape[0], *shape)

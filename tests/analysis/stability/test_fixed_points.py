@@ -153,7 +153,7 @@ def test_starts_are_found_without_a_box():
         stable.x, [[0.0319, 0.5670], [0.1027, 0.1027], [0.5670, 0.0319]], atol=1e-4
     )
     np.testing.assert_allclose(stable.eigenvalue_real[0], [-5.12, -8.33], atol=5e-3)
-    given = dm.fixed_points(Henon(), starts=np.array([[0.6, 0.2], [0.7, 0.2]]))
+    given = dm.fixed_points(Henon(), np.array([[0.6, 0.2], [0.7, 0.2]]))
     assert given.found.values.tolist() == [2] and given.unseen.item() == 0.0
 
 
@@ -273,4 +273,4 @@ def test_errors():
     with pytest.raises(dm.errors.ShapeError, match=r"one input that is held, .*\(1,\)"):
         dm.fixed_points(ForcedDuffing(), drive=0.2)
     with pytest.raises(dm.errors.ShapeError, match="3 components"):
-        dm.fixed_points(Henon(), starts=np.zeros((5, 3)))
+        dm.fixed_points(Henon(), np.zeros((5, 3)))

@@ -15,13 +15,14 @@ from ...runtime.validation import generator, integer, number, public
 from ...system import Flow, System, as_system, check_batch
 from ...typing import ArrayLike, Drive, Rng
 from .modes import eigenvalues, mode_rows
-from .newton import Equation, jacobian_size, solve, stands_still
+from .newton import Equation, solve
 from .visited import (
     MAX_POINTS_BETWEEN,
+    Box,
+    Reach,
     count_starts,
     distance_to,
     first_starts,
-    reachable_box,
     starts_around,
     starts_between,
     starts_in_box,
@@ -37,9 +38,9 @@ SOURCE = (
 )
 MAX_DISTANCE_RATIO = 100.0  # norm over that of the farthest start, beyond which a point is lost
 SAME_POINT_DISTANCE = 1e-8  # relative to 1 + |x|, below which two solutions are one
-ROUNDS_BETWEEN = 8  # of starts between the points found, at most
-MIN_STARTS_BETWEEN = 100  # of such a round
-EMPTY_ROUNDS = 2  # one after another without a new point, which end them
+ROUNDS_BETWEEN = 12  # of starts between the points found, at most
+STARTS_BETWEEN = 100, 500  # of such a round: half as many as the others, within these bounds
+EMPTY_ROUNDS = 3  # one after another without a new point, which end them
 
 
 @public
@@ -180,7 +181,7 @@ def fixed_points(
         **_counts(search, points, found),
     }
     if box is None:
-        distance = distance_to(search.states, points)
+        distance = distance_to(search.reach.states, points)
         rows["distance"] = ("point", distance, "1", "distance from the nearest visited state")
     note = _note(rows, search.starts)
     return dataset(
@@ -195,13 +196,13 @@ def fixed_points(
     )
 
 
-def coordinates(system: System, points: np.ndarray) -> dict:
+def coordinates(system: System, points: np.ndarray, name: str = "fixed point") -> dict:
     """Coordinates of points (m, n) and of their modes."""
     count, n = points.shape
     names = list(system.states) or [f"x{i}" for i in range(n)]
     index = np.arange(1, n + 1)
     return {
-        "point": ("point", np.arange(count), "1", "fixed point"),
+        "point": ("point", np.arange(count), "1", name),
         "state": ("state", names, "1", "component of the state"),
         "mode": ("mode", index, "1", "index of the mode, fastest growing first"),
     }
@@ -249,17 +250,14 @@ class _Search:
     and the errors of their places."""
 
     equation: Equation
-    states: np.ndarray
-    low: np.ndarray  # of the box that orbits reach
-    high: np.ndarray
+    reach: Reach
     tolerance: float
     starts: int = 0
     converged: int = 0
     saturated: int = 0
 
     def __post_init__(self):
-        self.scale = jacobian_size(self.equation, self.states)
-        self.points = np.empty((0, self.states.shape[1]))
+        self.points = np.empty((0, self.reach.states.shape[1]))
         self.found, self.doubt = np.empty(0, int), np.empty(0)
 
     def add(self, x):
@@ -268,7 +266,7 @@ class _Search:
         solution, error, good = solve(self.equation, x, tolerance=self.tolerance)
         size = 1.0 + np.linalg.norm(solution, axis=1)
         good &= size <= MAX_DISTANCE_RATIO * (1.0 + np.linalg.norm(x, axis=1).max())
-        good[good] = ~(still := self._saturated(solution[good]))
+        good[good] = ~(still := self.reach.saturated(solution[good]))
         self.saturated += int(still.sum())
         self.starts, self.converged = self.starts + len(x), self.converged + int(good.sum())
         self.points, self.found, self.doubt = merged(
@@ -279,43 +277,42 @@ class _Search:
         )
         return len(self.points) - before
 
-    def _saturated(self, x):
-        """Which solutions lie outside of what orbits reach, where the rule stands still."""
-        outside = ((x < self.low) | (x > self.high)).any(axis=1)
-        if outside.any():
-            outside[outside] = stands_still(self.equation, x[outside], self.scale)
-        return outside
-
 
 def _searched(system, x0, starts, box, u, modulus, period, tolerance, rng):
     """The search from a box, from states given, or from orbits."""
+    given = np.ndim(x0) > 1 if x0 is not None else False
     if box is not None:
-        x, low, high = starts_in_box(system, starts, box, u, period, rng)
-        states = x
+        x, *sides = starts_in_box(system, starts, box, u, period, rng)
     else:
         states = visited_states(system, x0, u, rng)
-        given = np.ndim(x0) > 1 if x0 is not None else False
         x = first_starts(system, states, starts, given, rng)
     check_batch(system, x, u)
     equation = Equation(system, period, u, read_modulus(modulus, x.shape[1]))
     _check_finite(equation, x)
-    if box is None:
-        low, high = reachable_box(system, states, u, equation.modulus, rng)
-    search = _Search(equation, states, low, high, tolerance)
-    search.add(x)
     if box is not None:
+        search = _Search(equation, Box(equation, x, rng, *sides), tolerance)
+        search.add(x)
         return search
-    count = len(x) if given else count_starts(starts, low)
+    search = _Search(equation, Reach(equation, states, rng), tolerance)
+    search.add(x)
+    count = len(x) if given else count_starts(starts, x[0])
     if not given:
         search.add(starts_around(search.points, states, -(-count // 2), rng))
-    empty = 0
+    _complete(search, int(np.clip(count // 2, *STARTS_BETWEEN)), rng)
+    return search
+
+
+def _complete(search, count, rng):
+    """Search between the points found until that finds no more."""
+    empty, tried = 0, set()
     for _ in range(ROUNDS_BETWEEN):
         if empty == EMPTY_ROUNDS or not 2 <= len(search.points) <= MAX_POINTS_BETWEEN:
             break
-        more = starts_between(search.points, max(count // 2, MIN_STARTS_BETWEEN), rng)
-        new = search.add(more)
+        starts = starts_between(search.points, count, tried, rng)
+        if not len(starts):
+            break
+        new = search.add(starts)
         empty = 0 if new else empty + 1
-    return search
 
 
 def merged(equation: Equation, x: np.ndarray, error: np.ndarray, found: np.ndarray) -> tuple:

@@ -50,7 +50,8 @@ def _with_errors(equation, x):
 def _condition(V):
     """Condition numbers of the eigenvalues whose unit eigenvectors are the columns of V."""
     try:
-        left = np.linalg.norm(np.linalg.inv(V), axis=1)
+        with np.errstate(all="ignore"):  # nearly defective
+            left = np.linalg.norm(np.linalg.inv(V), axis=1)
     except np.linalg.LinAlgError:
         return np.full(len(V), MAX_CONDITION)
     return np.clip(np.where(np.isfinite(left), left, MAX_CONDITION), 1.0, MAX_CONDITION)

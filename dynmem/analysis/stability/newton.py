@@ -19,7 +19,7 @@ MIN_DAMPING = 1e-14  # of least squares, relative to |J|^2: rounding
 MAX_LAST_STEP = 1e-4
 SMALL_STEP = 1e-8  # relative to 1 + |x|, below which a step is an error and need not shrink
 MAX_STEP_RATIO = 0.9  # of one full step to that before: 1/2 at a double root, 1 where g fades
-PINNED = 1e-9  # smallest singular value of a Jacobian that pins a zero, relative to its size
+PINNED = 1e-8  # smallest singular value of a Jacobian that pins a zero, relative to its size
 ROUNDING = 100 * np.finfo(float).eps
 
 
@@ -174,11 +174,13 @@ def newton_step(J, g, x):
 
 
 def regular_step(J, g):
-    """-J^-1 g for a batch, NaN for all where one J is exactly singular."""
+    """-J^-1 g for a batch, NaN where J is exactly singular."""
     try:
         return -np.linalg.solve(J, g[..., None])[..., 0]
-    except np.linalg.LinAlgError:
-        return np.full_like(g, np.nan)
+    except np.linalg.LinAlgError:  # one of them is, and numpy gives none of the others
+        step, regular = np.full_like(g, np.nan), np.linalg.slogdet(J)[0] != 0.0
+        step[regular] = -np.linalg.solve(J[regular], g[regular][..., None])[..., 0]
+        return step
 
 
 def damped_least_squares(J, g, damping):
@@ -201,8 +203,8 @@ def stands_still(equation, x, scale):
     return np.concatenate(still)
 
 
-def jacobian_size(equation, x):
-    """Median norm of the Jacobian of g at up to 64 of the states x (m, n)."""
+def jacobian_size(equation, x, pick=np.median):
+    """Median norm, or another, of the Jacobian of g at up to 64 of the states x (m, n)."""
     with np.errstate(all="ignore"):
         size = np.linalg.norm(equation.linear(x[:: -(-len(x) // 64)])[1], axis=(1, 2))
-    return float(np.median(size[np.isfinite(size)])) if np.isfinite(size).any() else 0.0
+    return float(pick(size[np.isfinite(size)])) if np.isfinite(size).any() else 0.0

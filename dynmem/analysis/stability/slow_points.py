@@ -16,8 +16,8 @@ from ...typing import ArrayLike, Drive, Rng
 from .descent import least_speed, onto_manifold
 from .fixed_points import coordinates, merged, read_modulus
 from .modes import eigenvalues, mode_rows
-from .newton import Equation, jacobian_size, stands_still
-from .visited import STARTS_LARGE, distance_to, reachable_box, resampled, visited_states
+from .newton import Equation, jacobian_size
+from .visited import STARTS_LARGE, Reach, distance_to, resampled, visited_states
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -144,7 +144,7 @@ def slow_points(
         _check_finite(equation, x)
         points, good = _descended(equation, x, time_scale, tolerance)
         points = points[good]
-        points = points[_within_reach(equation, points, states, tolerance, seed)]
+        points = points[_within_reach(points, Reach(equation, states, seed), tolerance)]
         near = np.full(len(points), SAME_PLACE) * (1.0 + np.linalg.norm(points, axis=1)) / 10.0
         points, found, _ = merged(equation, points, near, np.ones(len(points), int))
         speed = _speed(equation, points)
@@ -152,4 +152,60 @@ def slow_points(
             order = np.argsort(speed, kind="stable")
             points, found, speed = points[order], found[order], speed[order]
         values, errors = eigenvalues(equation, points, np.ones(len(points), int))
-    return _report(equation, points, found, speed, values, errors, states, x, tolerance, time_scale, rng)
+    fixed = speed <= equation.allowed(points, tolerance)
+    distance = distance_to(states, points)
+    per = "1/time unit" if isinstance(system, Flow) else "1/step"
+    rows = {
+        "x": (("point", "state"), points, "1", "slow point"),
+        "speed": ("point", speed, per, "speed"),
+        **mode_rows(equation, values, errors, np.ones(len(points), int)),
+        "fixed": ("point", fixed, "1", "whether the speed is 0"),
+        "distance": ("point", distance, "1", "distance from the nearest visited state"),
+        "found": ("point", found, "1", "starts that ended there"),
+        "converged": ((), int(found.sum()), "1", "starts that ended at a slow point"),
+        "lost": ((), len(x) - int(found.sum()), "1", "starts that ended at none"),
+    }
+    options = {"starts": len(x), "time_scale": time_scale, "tolerance": tolerance}
+    return dataset(
+        rows,
+        coordinates(system, points, "slow point"),
+        title=f"slow points of {type(system).__name__}",
+        source=SOURCE,
+        parameters=describe_system(system) | options,
+        seed=rng,
+    )
+
+
+def _check_finite(equation, x):
+    with np.errstate(all="ignore"):
+        finite = np.isfinite(equation.residual(x)).all(axis=1)
+    if not finite.any():
+        raise NotFiniteError(
+            f"{equation.system} is not finite at any of {len(x)} starts: tame the parameters, or "
+            "pass other states as x0"
+        )
+
+
+def _descended(equation, x, time_scale, tolerance):
+    """Where the descent leads from the starts x, and which of them have settled."""
+    system = equation.system
+    if time_scale is None:
+        return least_speed(equation, x, jacobian_size(equation, x), tolerance)
+    return onto_manifold(
+        equation, x, (1.0 if isinstance(system, Flow) else abs(system.dt)) / time_scale
+    )
+
+
+def _within_reach(points, reach, tolerance):
+    """Which points lie where orbits get, or are fixed points that the Jacobian pins."""
+    outside = reach.left_by(points)
+    if outside.any():
+        far, equation = points[outside], reach.equation
+        moving = _speed(equation, far) > equation.allowed(far, tolerance)
+        outside[outside] = moving | reach.saturated(far)
+    return ~outside
+
+
+def _speed(equation, x):
+    """|f(x)|, or |F(x) - x| per step."""
+    return np.linalg.norm(equation.residual(x), axis=1)

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 
 from ...errors import NotFiniteError, ShapeError
 from ...orbits import as_map
 from ...runtime.validation import integer
 from ...system import Flow, as_state, check_batch
+from .newton import Equation, jacobian_size, stands_still
 
 SMALL_STATE_SIZE = 10  # states up to which a start is cheap
 STARTS_SMALL, STARTS_LARGE = 1000, 200  # starts for systems up to that size, and beyond
 MAX_BOX_FACTOR = 100.0  # by which the box around orbits is widened at most
 ORBITS, STEPS = 8, 300  # that are run, and their length
 MAX_SIZE = 1e8  # of a component, beyond which an orbit has escaped
-BOX_STATES, BOX_ROUNDS = 256, 60  # drawn in each of the rounds in which the reachable box grows
+BOX_STATES, BOX_ROUNDS = 256, 200  # drawn in each of the rounds in which the reachable box grows
+MIN_BOX_GROWTH = 1e-3  # of its width in a round, below which it has settled
 MAX_BOX_GROWTH = 1e3  # of its width, beyond which a component is not bounded
 BOX_MARGIN = 1.5  # the reachable box is found by sampling, which misses its corners
+EULER_SHARE, EULER_TRIALS = (
+    0.3,
+    32,
+)  # of the shortest time in which a flow changes, at so many states
 JITTER = 0.05  # of the spread of the points, added to starts between them
-NEIGHBOURS = 8  # of a point, among which starts between two points are drawn
-MAX_POINTS_BETWEEN = 1000  # more are a continuum, and starts between them find more of it
+SHARES_BETWEEN = 0.3, 0.7  # of the way from one point to another, where a start lies
+MAX_POINTS_BETWEEN = 300  # more are a continuum, and starts between them find more of it
 
 
 def visited_states(system, x0, u, rng):
@@ -42,7 +51,7 @@ def _orbits(system, x, u, noisy, rng):
     check_batch(system, x, u)
     try:
         stepper = as_map(system, None, x[0], u)
-    except NotFiniteError:
+    except (NotFiniteError, ValueError):  # it escapes, or is too stiff for explicit steps
         return x
     size = 1.0 / np.sqrt(stepper.dt) if isinstance(system, Flow) else 1.0
     noise = np.zeros((len(x), system.inputs))
@@ -57,38 +66,86 @@ def _orbits(system, x, u, noisy, rng):
     return joined[(np.abs(joined) < MAX_SIZE).all(axis=1)]
 
 
-def reachable_box(system, states, u, modulus, rng):
-    """Box (low, high) around the states that steps from it do not leave, widened by half.
+@dataclass
+class Reach:
+    """What orbits reach from visited states (m, n) in the terms of an Equation, as a box.
 
-    It grows to hold the images of states drawn in it, half of them at its corners. Bounded
-    activations end that: with tanh at 1, with the gates of a GRU where its states are no larger
-    than 1. Components that keep growing, and those on a circle, are not bounded.
+    It grows from that of the states to hold the images of states drawn in it, half of them at its
+    corners; of a flow, after an Euler step short against its Jacobian. Bounded activations end
+    that: with tanh at 1, with the gates of a GRU where its states are no larger than 1. Components
+    that keep growing, and those on a circle, are not bounded.
     """
-    low, high = states.min(axis=0), states.max(axis=0)
-    free = np.zeros(len(low), bool) if modulus is None else np.isfinite(modulus)
-    try:
-        stepper = as_map(system, None, states[0], u)
-    except NotFiniteError:
-        return np.full(len(low), -np.inf), np.full(len(low), np.inf)
-    largest = MAX_BOX_GROWTH * np.maximum(high - low, 1.0)
-    for _ in range(BOX_ROUNDS):
-        share = rng.uniform(size=(BOX_STATES, len(low)))
-        share[::2] = share[::2].round()
-        with np.errstate(all="ignore"):
-            image = np.asarray(stepper.rule(low + share * (high - low), u))
-        free |= ~np.isfinite(image).all(axis=0)
-        below, above = (
-            np.where(free, side, pick(side, found))
-            for side, pick, found in (
-                (low, np.minimum, image.min(axis=0)),
-                (high, np.maximum, image.max(axis=0)),
-            )
+
+    equation: Equation
+    states: np.ndarray
+    rng: np.random.Generator
+
+    @cached_property
+    def scale(self):
+        """Size of the Jacobian of g at the states."""
+        return jacobian_size(self.equation, self.states)
+
+    @cached_property
+    def box(self):
+        """Its sides (low, high), widened by half."""
+        low, high = self.states.min(axis=0), self.states.max(axis=0)
+        circle = self.equation.modulus
+        free = np.zeros(len(low), bool) if circle is None else np.isfinite(circle)
+        largest = MAX_BOX_GROWTH * np.maximum(high - low, 1.0)
+        for _ in range(BOX_ROUNDS):
+            share = self.rng.uniform(size=(BOX_STATES, len(low)))
+            share[::2] = share[::2].round()
+            with np.errstate(all="ignore"):
+                image = self._image(low + share * (high - low))
+            free |= ~np.isfinite(image).all(axis=0)
+            below = np.where(free, low, np.minimum(low, image.min(axis=0)))
+            above = np.where(free, high, np.maximum(high, image.max(axis=0)))
+            grown = (above - below) - (high - low) > MIN_BOX_GROWTH * (above - below)
+            low, high = below, above
+            free |= high - low > largest
+            if not grown.any():
+                break
+        return _widened(low, high, free)
+
+    def left_by(self, x):
+        """Which of the points x (m, n) lie outside."""
+        free = np.zeros(x.shape[1], bool)
+        low, high = _widened(self.states.min(axis=0), self.states.max(axis=0), free)
+        outside = ((x < low) | (x > high)).any(axis=1)
+        if outside.any():  # what orbits visit is within what they reach
+            low, high = self.box
+            outside &= ((x < low) | (x > high)).any(axis=1)
+        return outside
+
+    def saturated(self, x):
+        """Which of the points x (m, n) lie outside, and have nothing that pins a zero of g."""
+        outside = self.left_by(x)
+        if outside.any():
+            outside[outside] = stands_still(self.equation, x[outside], self.scale)
+        return outside
+
+    def _image(self, x):
+        if not isinstance(self.equation.system, Flow):
+            return np.asarray(self.equation.image(x, 1))
+        fastest = max(
+            jacobian_size(self.equation, at, np.max) for at in (x[:EULER_TRIALS], self.states)
         )
-        grown = (above - below) - (high - low) > 0.01 * (above - below)
-        low, high = below, above
-        free |= high - low > largest
-        if not grown.any():
-            break
+        return x + EULER_SHARE / max(fastest, 1e-300) * self.equation.residual(x)
+
+
+@dataclass
+class Box(Reach):
+    """A box given from which starts are drawn, in place of what orbits reach."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+    @cached_property
+    def box(self):
+        return self.low, self.high
+
+
+def _widened(low, high, free):
     low, high = np.where(free, 0.0, low), np.where(free, 0.0, high)
     middle, half = 0.5 * (low + high), 0.5 * BOX_MARGIN * np.maximum(high - low, 1e-6)
     return np.where(free, -np.inf, middle - half), np.where(free, np.inf, middle + half)
@@ -100,7 +157,7 @@ def first_starts(system, states, starts, given, rng):
     if given:
         if starts is None:
             return states
-        return _resampled(states, integer("starts", starts, 1), rng)
+        return resampled(states, integer("starts", starts, 1), rng)
     low, high = around(states)
     share = -(-count_starts(starts, low) // 4)
     wide = np.exp(rng.uniform(0.0, np.log(MAX_BOX_FACTOR), (share, 1)))
@@ -110,7 +167,7 @@ def first_starts(system, states, starts, given, rng):
     return np.concatenate([cloud, states[rng.integers(len(states), size=share)]])
 
 
-def _resampled(states, count, rng):
+def resampled(states, count, rng):
     """So many of the states, and where these are fewer, more near them."""
     order = rng.permutation(len(states))[:count]
     more = states[rng.integers(len(states), size=count - len(order))]
@@ -124,20 +181,22 @@ def starts_around(points, states, count, rng):
     return rng.uniform(1.5 * low - 0.5 * high, 1.5 * high - 0.5 * low, (count, len(low)))
 
 
-def starts_between(points, count, rng):
-    """Starts at random mean values of points: of two neighbours in every second one, else of any
-    two to four. What parts the basins of two points lies between them."""
-    from scipy.spatial import cKDTree
+def starts_between(points, count, tried, rng):
+    """A start between each of so many pairs of points that have not been tried, the nearest first:
+    what parts the basins of two points lies between them. They are marked in ``tried``."""
+    from scipy.spatial.distance import pdist
 
-    nearest = cKDTree(points).query(points, k=min(len(points), 1 + NEIGHBOURS))[1]
-    weights = np.zeros((count, len(points)))
-    for i, row in enumerate(weights):
-        at = rng.integers(len(points), size=2 if i % 2 else int(rng.integers(2, 5)))
-        if i % 2:
-            at[1] = rng.choice(nearest[at[0], 1:])
-        np.add.at(row, at, rng.dirichlet(np.full(len(at), 2.0)))
-    jitter = JITTER * points.std(axis=0) * rng.standard_normal((count, points.shape[1]))
-    return weights @ points + jitter
+    first, second = np.triu_indices(len(points), 1)
+    far = pdist(points)
+    new = np.array([pair not in tried for pair in zip(first, second, strict=True)])
+    order = np.argsort(np.where(new, far, np.inf), kind="stable")[: min(count, int(new.sum()))]
+    first, second = first[order], second[order]
+    tried.update(zip(first, second, strict=True))
+    share = rng.uniform(*SHARES_BETWEEN, (len(order), 1))
+    jitter = JITTER * far[order, None] * rng.standard_normal((len(order), points.shape[1]))
+    return (
+        points[first] + share * (points[second] - points[first]) + jitter / points.shape[1] ** 0.5
+    )
 
 
 def starts_in_box(system, starts, box, u, period, rng):

@@ -60,7 +60,7 @@ def receptive_field(
         A system with inputs.
     x0 : array_like (n,), optional
         Start; by default ``system.initial``.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input: None (zero), a number (standard deviation of white noise), a function (rng, steps) ->
         array, or sequences (steps, inputs) or (samples, steps, inputs), whose last step is T.
     lags : int
@@ -122,14 +122,14 @@ def receptive_field(
         )
     lags, samples = integer("lags", lags), integer("samples", samples)
     name = drive_name(drive)
-    if not (drive is None or is_real(drive) or callable(drive)):
+    if not (drive is None or is_real(drive) or callable(drive) or np.ndim(drive) == 1):
         drive = sequences = _sequences(system, drive)
         transient = sequences.shape[1] // 10 if transient is None else transient
     transient = read_transient(transient, lags)
     seeds = generator(rng).spawn(2)
     x = read_start(system, x0, seeds[0])
     orbit_seeds = seeds[1].integers(2**32, size=samples)
-    # _pull_back_rows raises where a gradient is not finite
+    # _step_by_step raises where a gradient is not finite
     with one_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         logs, infinite = _squared_gradients(system, x, drive, transient, lags, orbit_seeds)
     options = {"samples": samples, "transient": transient, "lags": lags, "drive": name}
@@ -230,7 +230,7 @@ def _is_batch(drive):
 
 def _inputs(system, drive, steps, seeds):
     """Inputs u_1 .. u_T of each orbit, (T, samples, inputs)."""
-    if isinstance(drive, np.ndarray):
+    if _is_batch(drive):
         return np.moveaxis(drive[:, -steps:], 0, 1)
     each = [read_drive(system, drive, steps, np.random.default_rng(s)).array() for s in seeds]
     return np.stack(each, axis=1)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from .newton import (
-    MAX_BATCH_NUMBERS,
     MAX_HALVINGS,
     ROUNDING,
     SMALL_STEP,
     damped_least_squares,
+    in_batches,
 )
 
 ITERATIONS, MANIFOLD_ITERATIONS = 200, 40
@@ -22,21 +22,14 @@ SETTLED = 1e-5  # the same, up to which a point counts as a minimum where roundi
 def least_speed(equation, x, scale, tolerance):
     """Minima of |g|^2 / 2 below the states x (m, n), by Levenberg and Marquardt's method with
     Nielsen's damping, and which have settled. ``scale`` is the size of the Jacobian of g."""
-    return _in_batches(x, lambda part: _descend(equation, part, scale, tolerance))
+    return in_batches(x, lambda part: _descend(equation, part, scale, tolerance))
 
 
 def onto_manifold(equation, x, least_rate):
     """States near x (m, n) at which the fast part of g vanishes: that in the directions, by
     singular vectors of its Jacobian, of singular values of at least ``least_rate``; and which have
     settled."""
-    return _in_batches(x, lambda part: _project(equation, part, least_rate))
-
-
-def _in_batches(x, function):
-    count = max(1, MAX_BATCH_NUMBERS // x.shape[1] ** 2)
-    with np.errstate(all="ignore"):
-        parts = [function(x[i : i + count].copy()) for i in range(0, len(x), count)]
-    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+    return in_batches(x, lambda part: _project(equation, part, least_rate))
 
 
 def _descend(equation, x, scale, tolerance):

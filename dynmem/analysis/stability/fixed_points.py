@@ -67,7 +67,7 @@ def fixed_points(
 
     Parameters
     ----------
-    system : Map or Flow
+    system : Map, Flow or torch.nn.Module
         The system.
     x0 : array_like (n,) or (m, n), optional
         The start of an orbit, or visited states themselves, such as those of a trained network on

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...autodiff.jacobian import push
+from ...runtime.progress import bar
 from ...system import Flow, System
 
 MAX_BATCH_NUMBERS = 1 << 21  # in a batch of Jacobians: 16 MiB
@@ -106,17 +107,21 @@ def solve(equation, starts, *, iterations=60, tolerance=1e-10):
     (m,): the residual is below the tolerance and the steps shrink. Where the rule saturates its
     residual fades without a zero, and the steps stay as long as they were.
     """
-    count = max(1, MAX_BATCH_NUMBERS // starts.shape[1] ** 2)
+    return in_batches(starts, lambda x: _solve(equation, x, iterations, tolerance))
+
+
+def in_batches(x, function):
+    """The arrays that function gives of the states x (m, n), in batches whose Jacobians fit the
+    memory."""
+    count = max(1, MAX_BATCH_NUMBERS // x.shape[1] ** 2)
+    starts = range(0, len(x), count)
     with np.errstate(all="ignore"):
-        parts = [
-            _solve(equation, starts[i : i + count], iterations, tolerance)
-            for i in range(0, len(starts), count)
-        ]
+        parts = [function(x[i : i + count].copy()) for i in bar(starts, len(starts), unit="batch")]
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
 def _solve(equation, x, iterations, tolerance):
-    x, last, before = x.copy(), np.full(len(x), np.inf), np.zeros(len(x))
+    last, before = np.full(len(x), np.inf), np.zeros(len(x))
     active = np.arange(len(x))
     polish = np.full(len(x), 2)  # full steps after convergence, down to rounding
     for _ in range(iterations):
@@ -195,12 +200,12 @@ def damped_least_squares(J, g, damping):
 def stands_still(equation, x, scale):
     """At which of the points x (m, n) some direction changes g by no more than rounding, so that
     nothing pins a zero of g there; ``scale`` is the size of its Jacobian where orbits are."""
-    count = max(1, MAX_BATCH_NUMBERS // x.shape[1] ** 2)
-    still = []
-    for i in range(0, len(x), count):
-        sizes = np.linalg.svd(equation.linear(x[i : i + count])[1], compute_uv=False)
-        still.append(sizes[:, -1] <= PINNED * np.maximum(sizes[:, 0], scale))
-    return np.concatenate(still)
+
+    def still(part):
+        sizes = np.linalg.svd(equation.linear(part)[1], compute_uv=False)
+        return (sizes[:, -1] <= PINNED * np.maximum(sizes[:, 0], scale),)
+
+    return in_batches(x, still)[0]
 
 
 def jacobian_size(equation, x, pick=np.median):

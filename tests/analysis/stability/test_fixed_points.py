@@ -358,7 +358,7 @@ def test_a_cell_of_torch():
     layer = torch.nn.GRU(2, 6, dtype=torch.float64)
     with torch.no_grad():
         layer.weight_hh_l0 *= 6.0
-    found = dm.fixed_points(dm.models.from_torch(layer), starts=200)
+    found = dm.fixed_points(layer, starts=200)
     h = torch.tensor(found.x.values)[None]
     with torch.no_grad():
         after, _ = layer(torch.zeros(1, h.shape[1], 2, dtype=torch.float64), h)

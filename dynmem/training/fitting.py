@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from .. import datasets
 from ..errors import ShapeError
 from ..labels import as_seed
 from ..runtime.validation import all_errors, generator, integer, is_real, public
@@ -34,6 +35,7 @@ from .loop import (
     torch_threads,
     train as run_training,
 )
+from .sequence_task import OWN_DATA, Marked, marked_loss, needs_marks
 from .trainable import Trainable, as_dtype
 
 if TYPE_CHECKING:
@@ -99,7 +101,8 @@ def fit(
     task : Task, xarray.Dataset, str or pair of array_like
         A task of ``dm.tasks``, a Dataset of ``dm.datasets``, the name of one or the other (by
         ``dm.training.task_of``, which takes their options), or arrays (inputs, targets) as for
-        ``dm.training.Samples``.
+        ``dm.training.Samples``; one target a sequence, or lists of arrays of unequal length, as for
+        ``dm.datasets.from_sequences``.
     steps : int
         Training steps.
     units : int
@@ -244,6 +247,8 @@ def as_task(task: Any, loss: str | Loss | None, model: Any) -> Task:
         return task
     if isinstance(task, (tuple, list)) and len(task) == 2:
         inputs, targets = task
+        if needs_marks(inputs, targets):
+            return as_task(datasets.from_sequences(inputs, targets), loss, model)
         classes = np.ndim(targets) == 2
         return Samples(
             inputs,
@@ -253,8 +258,7 @@ def as_task(task: Any, loss: str | Loss | None, model: Any) -> Task:
         )
     raise TypeError(
         "task must be a dm.tasks.Task, a Dataset of dm.datasets, the name of one of "
-        "them, or two arrays (inputs, targets), got "
-        f"{type(task).__name__}"
+        f"them, or two arrays (inputs, targets), got {type(task).__name__}: {OWN_DATA}"
     )
 
 
@@ -288,6 +292,8 @@ def per_sequence(task: Task, loss: str | Loss | None = None) -> Loss:
     targets: the mean over the scored steps."""
     if callable(loss):
         return lambda outputs, targets: _one_each(loss(outputs, targets), len(outputs))
+    if isinstance(task, Marked):
+        return marked_loss(task)
     scored = np.flatnonzero(task.weights)
     weights = torch.as_tensor(task.weights[scored] / task.weights.sum())
     index = torch.as_tensor(scored)
@@ -318,6 +324,9 @@ def split(
     tensors: Callable[..., Batch],
 ) -> Parts:
     """Training sampler, validation set and test set of a task."""
+    if isinstance(task, Marked):
+        held_out = task.held_out((validation_size, TEST_RATIO * validation_size), seeds[0])
+        return Parts(task.arrays, *map(tensors, held_out))
     if isinstance(task, Samples):
         training, validation, test = task.split(seeds[0])
         rows = (

@@ -69,6 +69,7 @@ from .autodiff.jacobian import (
     tangent_product as tangent_product,
     vjp as vjp,
 )
+from .clock import at_time as at_time, signal as signal
 from .comparison import compare as compare
 from .contract import check_system as check_system
 from .errors import (
@@ -82,6 +83,7 @@ from .errors import (
     SlowWarning as SlowWarning,
     UnknownNameError as UnknownNameError,
 )
+from .integrate.stroboscopic import StroboscopicMap as StroboscopicMap
 from .linear import LinearSystem as LinearSystem, linearize as linearize
 from .orbits import FlowMap as FlowMap, orbit as orbit
 from .study import Study as Study

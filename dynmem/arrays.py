@@ -418,6 +418,13 @@ def stack(arrays: Sequence[Array], axis: int = -1) -> Array:
     return sequence_namespace(arrays).stack(arrays, axis=axis)
 
 
+def joined(parts: np.ndarray) -> Array:
+    """An array of objects, which np.array makes of dual numbers, as one dual number."""
+    if parts.ndim < 2:
+        return stack(tuple(parts)) if parts.ndim else parts.item()
+    return stack(tuple(joined(part) for part in parts), axis=0)
+
+
 def concat(arrays: Sequence[Array], axis: int = -1) -> Array:
     """Join arrays along an existing axis, by default the last.
 

@@ -267,7 +267,7 @@ def attention_paths(
     ----------
     system : Attention
         A layer whose positions are not rotary.
-    drive : float, array_like (steps, inputs) or callable, default 1.0
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, default 1.0
         Input from the empty cache on, of which the output after the last step is taken: a number
         is the standard deviation of white noise, None zero, an array (steps, inputs) the input
         itself, a function (rng, steps) returns one; the first and last over as many steps as the

@@ -243,6 +243,15 @@ def _countable(system):
     return changed if parts and _count_run(changed, 1) is not None else ByRule(system)
 
 
+def _cost(model, quantity, length):
+    """Parameters, state or operations of ``length`` steps of a model."""
+    if quantity == "parameters":
+        return count_parameters(model)
+    if quantity == "state":
+        return model.size
+    return _operations(_count_run(_countable(model), length)[0])
+
+
 @public
 def match(
     models: str | Sequence[str],
@@ -330,11 +339,7 @@ def match(
         return get(name, units=units, **ends, **(shared | given.get(name, {})))
 
     def count(model, kind=quantity):
-        if kind == "parameters":
-            return count_parameters(model)
-        if kind == "state":
-            return model.size
-        return _operations(_count_run(_countable(model), length)[0])
+        return _cost(model, kind, length)
 
     if isinstance(budget, (tuple, list)) and len(budget) == 2:
         allowed = count(build(*budget))

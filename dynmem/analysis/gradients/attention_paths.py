@@ -99,7 +99,7 @@ def attention_paths(
         A system with inputs; without attention, the direct path is all of the gradient.
     x0 : array_like (n,), optional
         Start; by default zero, the empty cache.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input: None (zero), a number (standard deviation of white noise, over max(lags) + 1 steps),
         an array, of which the output after the last step is taken, or a function (rng, steps) ->
         array.
@@ -227,7 +227,7 @@ def attention_dilution(
         One attention, such as the mixer of a block, ``system.layers[i].mixer``.
     x0 : array_like (n,), optional
         Start; by default the empty cache.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input: None (zero), a number (standard deviation of white noise), an array, or a function
         (rng, steps) -> array.
     steps : int, optional

@@ -409,7 +409,7 @@ def parts(model: System) -> tuple[Any, list, Any]:
 def _read_runs(model, drive, steps, samples, rng):
     """Inputs (samples, steps, inputs) of the model."""
     steps, samples = integer("steps", steps), integer("samples", samples)
-    if drive is None or is_real(drive) or callable(drive):
+    if drive is None or is_real(drive) or callable(drive) or np.ndim(drive) == 1:
         values = np.asarray(read_drive(model, drive, samples * steps, rng).array())
         return values.reshape(samples, steps, model.inputs)
     found = drive_values(model, drive)

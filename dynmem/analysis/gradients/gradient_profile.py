@@ -61,7 +61,7 @@ def gradient_profile(
         sequence, and are 0 below exp(``log_floor``), logarithm -inf.
     x0 : array_like (n,), optional
         Start; of a converted torch module the state zero by default.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input, as for ``gradient_norms``; or an array (samples, steps, inputs). A torch module needs
         an array or a function, which have its number of features.
     lags : int or array_like of int

@@ -41,7 +41,7 @@ def memory_horizon(
         ``gradient_norms`` runs.
     x0 : array_like (n,), optional
         Start of that run.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Its input, as for ``gradient_norms``.
     of : {"state", "input"}
         Which gradient.

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...clock import has_times, is_signal
 from ...compiler.program import TANGENT_COST, program
 from ...compiler.trace import same_structure
-from ...drive import default_transient, drive_name, example_input, read_drive
+from ...drive import default_transient, drive_name, example_input, in_time, read_drive
 from ...errors import ShapeError, ShortRunWarning
 from ...labels import dataset, describe_system, differing_parameters
-from ...orbits import FlowMap, as_map, suggest_step, whole_steps
+from ...orbits import DEFAULT_RTOL, FlowMap, as_map, steps_in, suggest_step, whole_steps
 from ...runtime.threads import cores, map_threads, one_thread, over_threads
 from ...runtime.validation import generator, number, public
 from ...system import Flow, System, as_state, as_system, check_rule, inner
@@ -70,9 +71,12 @@ def lyapunov_spectrum(
         the systems differ.
     x0 : array_like (n,), optional
         Start; by default ``system.initial(rng)``.
-    drive : float, array_like (steps, inputs) or callable, optional
-        Input: None (zero), standard deviation of white noise, one row a step, or a function
-        (rng, steps) -> array.
+    drive : float, array_like (steps, inputs) or (inputs,), DataArray or callable, optional
+        Input, zero by default: a number is the standard deviation of white noise (of a step of a
+        map, of a unit of time of a flow); one row a step, of ``dt`` for a Flow; one
+        input (inputs,) that is held; a function of time
+        (of the step, for a Map), such as ``lambda t: dm.sin(t)``; samples with times, a DataArray
+        or ``dm.signal``; or a function (rng, steps) -> array.
     duration : float
         Time over which growth is averaged.
     transient : float, optional
@@ -176,16 +180,19 @@ def measured_spectrum(
     if isinstance(system, (list, tuple)):
         return _ensemble(system, x0, drive, options, rng, workers)
     with one_thread():
-        return _spectrum(as_system(system), x0, drive, rng, **options)
+        return _spectrum(as_system(system, timed=True), x0, drive, rng, **options)
 
 
 def _ensemble(systems, x0, drive, options, rng, workers):
     if not systems:
         raise ValueError("an empty list of systems: pass at least one")
-    systems = [as_system(system) for system in systems]
-    found = _ensemble_spectra(
-        _of_one_step(systems, x0, drive, options, workers), x0, drive, options, rng, workers
+    systems = [as_system(system, timed=True) for system in systems]
+    flows = [system for system in systems if isinstance(system, Flow)]
+    in_clock = any(flow.timed for flow in flows) or (
+        bool(flows) and (is_signal(drive) or has_times(drive))
     )
+    steppers = systems if in_clock else _of_one_step(systems, x0, drive, options, workers)
+    found = _ensemble_spectra(steppers, x0, drive, options, rng, workers)
     for name, values in differing_parameters(systems).items():
         if name not in found.variables and name not in found.dims:
             label = {"units": "1", "long_name": f"parameter {name}"}
@@ -239,13 +246,15 @@ def _of_one_step(systems, x0, drive, options, workers):
         )
     else:
         step = min(suggest_step(flow, x0, drive=held, duration=duration) for flow in flows)
-    return [FlowMap(flow, step, order=8) for flow in flows]
+    return [FlowMap(flow, step, order=8, rtol=DEFAULT_RTOL) for flow in flows]
 
 
 def _together(systems, x0, drive, seeds, workers, *, duration, transient, exponents, dt, tolerance):
     """An ensemble of one equation, compiled; None where each system has to run by itself."""
     if (
-        not same_structure(systems)
+        isinstance(systems[0], Flow)  # with a clock: each has a step of its own
+        or inner(systems[0]).timed
+        or not same_structure(systems)
         or isinstance(seeds[0], np.random.Generator)
         or callable(drive)
         or np.isscalar(drive)
@@ -288,10 +297,12 @@ def _draw_without_advancing(draw, rng):
 
 def _steps(stepper, duration, transient):
     """Steps of the transient and of the run, and the transient."""
-    steps = whole_steps(duration, stepper.dt)
+    steps = steps_in(stepper, duration)
     if transient is None:
         transient = default_transient(duration, stepper.dt)
-    skip = whole_steps(transient, stepper.dt, "transient")
+        skip = whole_steps(transient, stepper.dt)
+    else:
+        skip = steps_in(stepper, transient, "transient")
     if steps < 1:
         raise ValueError(f"duration = {duration} is less than one step of {stepper.dt}")
     return skip, steps, transient
@@ -306,20 +317,22 @@ def _spectrum(system, x0, drive, rng, *, duration, transient, exponents, dt, tol
             "systems for an ensemble"
         )
     n, k = len(x), how_many(exponents, len(x))
-    stepper = as_map(system, dt, x, example_input(system, drive), duration * TANGENT_COST)
+    run = in_time(system, x, drive, dt)
+    x, held, work = run.x, example_input(run.system, run.drive), duration * TANGENT_COST
+    stepper = as_map(run.system, dt, x, held, work, run.spacing)
     skip, steps, transient = _steps(stepper, duration, transient)
-    inputs = read_drive(stepper, drive, skip + steps, seeds[1])
+    inputs = run.inputs(stepper, skip + steps, seeds[1])
     check_rule(stepper, x, inputs(0))
-    compiled = program(stepper, n, (skip + steps) * TANGENT_COST)
+    compiled = program(stepper, len(x), (skip + steps) * TANGENT_COST)
     growth = None
     if compiled:
-        frame = random_frame(k, n, deepcopy(seeds[2]))
+        frame = random_frame(k, n, deepcopy(seeds[2]), run.clock)
         growth = compiled_growth(
             compiled, [stepper], x[None].copy(), frame, inputs, skip, steps, tolerance
         )
     if growth is None:
-        run = Tangents(stepper, x, k, inputs, seeds[2], skip + steps)
-        growth = _measured_growth(run, skip, steps, tolerance)
+        tangents = Tangents(stepper, x, k, inputs, seeds[2], skip + steps, run.clock)
+        growth = _measured_growth(tangents, skip, steps, tolerance)
     parameters = {"duration": duration, "transient": transient, "drive": drive_name(drive)}
     estimates = _estimates(growth, n, stepper.dt)
     return _labelled(system, stepper.dt, growth, estimates, rng, parameters)

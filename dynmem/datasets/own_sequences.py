@@ -210,17 +210,9 @@ def _labelled(
             units[kind == "target"],
             f"{text} of the training part",
         )
-    coords: dict[str, tuple] = {
-        "step": ("step", np.arange(u.shape[1]) * dt, units[2], "time since the first step"),
-        "split": ("sequence", split, "1", "part that the sequence belongs to"),
-    }
-    if found.classes:
-        coords["class_name"] = ("class", list(found.classes), "1", "name of the class")
-    if groups is not None:
-        coords["group"] = ("sequence", groups, "1", "group, all of it in one part")
     made = dataset(
         rows,
-        coords,
+        _coordinates(found, split, groups, units[2], dt),
         parameters={"sequences": len(u), "steps": u.shape[1], "one_answer": not each_step},
         size=f"{len(u)} sequences of {found.lengths.min()} to {found.lengths.max()} steps",
         classes=int(max(y.max() + 1, len(found.classes))) if classes else 0,
@@ -230,6 +222,26 @@ def _labelled(
     )
     made.split.attrs |= MEANINGS
     return made
+
+
+def _coordinates(
+    found: Sequences, split: np.ndarray, groups: np.ndarray | None, time_unit: str, dt: float
+) -> dict[str, tuple]:
+    """Steps and parts, and the names of classes and groups where they have some."""
+    coords: dict[str, tuple] = {
+        "step": (
+            "step",
+            np.arange(found.inputs.shape[1]) * dt,
+            time_unit,
+            "time since the first step",
+        ),
+        "split": ("sequence", split, "1", "part that the sequence belongs to"),
+    }
+    if found.classes:
+        coords["class_name"] = ("class", list(found.classes), "1", "name of the class")
+    if groups is not None:
+        coords["group"] = ("sequence", groups, "1", "group, all of it in one part")
+    return coords
 
 
 def _statistics(found: Sequences, trained: np.ndarray) -> dict[str, np.ndarray]:

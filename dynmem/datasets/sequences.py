@@ -266,23 +266,39 @@ def refuse_shared_steps(found: Sequences, split: np.ndarray) -> None:
     length = max(LEAST_SHARED_STEPS, min(MOST_SHARED_STEPS, u.shape[1] // 2))
     if u.ndim == 2 or u.shape[1] <= length:
         return
-    rows = np.ascontiguousarray(u).view(np.dtype((np.void, u.itemsize * u.shape[2])))[..., 0]
-    codes = np.unique(rows.ravel(), return_inverse=True)[1].reshape(rows.shape)
-    runs = np.lib.stride_tricks.sliding_window_view(codes, length, axis=1)
-    # a cue that is held, or has few levels, recurs by chance
-    varied = 1 + np.count_nonzero(np.diff(np.sort(runs, axis=2), axis=2), axis=2)
-    inside = np.arange(runs.shape[1]) + length <= found.lengths[:, None]
-    sequence, place = np.nonzero((varied >= VARIED_SHARE * length) & inside)
+    codes = _step_codes(u)
+    places = u.shape[1] - length + 1
+    runs = sum(codes[:, k : k + places] * power for k, power in enumerate(_odd(length)))
+    sequence, place = np.nonzero(np.arange(places) + length <= found.lengths[:, None])
+    _, first, run = np.unique(runs[sequence, place], return_index=True, return_inverse=True)
+    earlier = sequence[first[run]]
+    shared = (split[sequence] != split[earlier]) & (place != place[first[run]])
+    sequence, place, earlier = sequence[shared], place[shared], earlier[shared]
     if not len(sequence):
         return
-    _, first, run = np.unique(runs[sequence, place], axis=0, return_index=True, return_inverse=True)
-    first = first[run.ravel()]
-    shared = (split[sequence] != split[sequence[first]]) & (place != place[first])
-    if shared.any():
-        at = int(shared.argmax())
+    steps = np.sort(codes[sequence[:, None], place[:, None] + np.arange(length)], axis=1)
+    # a cue that is held, or has few levels, recurs by chance
+    varied = 1 + np.count_nonzero(np.diff(steps, axis=1), axis=1) >= VARIED_SHARE * length
+    if varied.any():
+        at = int(varied.argmax())
         raise ValueError(
-            f"sequences {sequence[first[at]]} and {sequence[at]} share steps and are in different "
-            "parts, so that what is tested would have been trained on: pass windows that do not "
-            "overlap, groups=, the series that each was cut from (groups=range(count) where they "
-            "are meant to repeat), or the series itself to dm.datasets.from_series"
+            f"sequences {earlier[at]} and {sequence[at]} share steps, in different parts, so that "
+            "what is tested would have been trained on: pass windows that do not overlap, "
+            "groups=, the series that each was cut from (groups=range(count) where they are meant "
+            "to repeat), or the series itself to dm.datasets.from_series"
         )
+
+
+def _step_codes(u: np.ndarray) -> np.ndarray:
+    """A number for each step (count, steps) of u (count, steps, inputs), the same for the same
+    inputs, and hardly ever for others."""
+    total = np.zeros(u.shape[:2], np.uint64)
+    for column, factor in zip(np.moveaxis(u, 2, 0), _odd(u.shape[2]), strict=True):
+        bits = (column + 0.0).view(np.uint64)  # -0 is 0
+        total += (bits ^ (bits >> np.uint64(29))) * factor
+    return (total ^ (total >> np.uint64(32))) * _odd(1)[0]
+
+
+def _odd(count: int) -> np.ndarray:
+    """Random odd numbers of 64 bits, always the same."""
+    return np.random.default_rng(0).integers(2**63, size=count, dtype=np.uint64) * 2 + 1

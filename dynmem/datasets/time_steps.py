@@ -56,7 +56,7 @@ def time_step(series: Series, table: Table) -> tuple[float, str | None]:
     raise ValueError(
         f"{where} are not evenly spaced: steps from {moved.min():.6g} to {moved.max():.6g}"
         f"{' s' if dated else ''}; resample, {even}, or, where only their order counts, leave the "
-        "times out and pass dt"
+        "times out and pass dt; where they are no times, name the values, columns=[...]"
     )
 
 

@@ -88,7 +88,8 @@ def task_of(data: Any, /, **options: Any) -> Task:
     Task
         With the loss and the accuracy of the best answer that never changes (floor, chance), the
         share of the floor that a loss must be below to be called learned (pass_ratio: 0.1; of text
-        0.9, of speech 0.5), and what the dataset states of its own floor (dataset_facts).
+        0.9, of speech and own sequences 0.5), and what the dataset states of its own floor
+        (dataset_facts).
 
     Raises
     ------

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import NotFiniteError, ShapeError
 from ..runtime.memory import require_memory
 from .scaling import UNSCORED
-from .tables import label, numbers
+from .tables import check_size, label, numbers
 
 # equal steps in a row by which two windows of one series are known
 LEAST_SHARED_STEPS, MOST_SHARED_STEPS = 3, 12
@@ -233,6 +233,8 @@ def _check_numbers(u: np.ndarray, y: np.ndarray) -> None:
                 f"{name} of sequence {at} hold NaN or infinity: fill them, leave the sequence out, "
                 "or pass lengths= or mask= where that is padding"
             )
+        if array.dtype.kind == "f":
+            check_size(name, array)
     if u.ndim == 2 and u.min() < 0:
         raise ValueError(
             f"symbol {int(u.min())} among the inputs: symbols count from 0; pass lengths= where "

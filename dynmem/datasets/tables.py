@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import NotFiniteError
 
 TIME_NAMES = ("time", "t", "date", "datetime", "timestamp")
+LEAST_SIZE, MOST_SIZE = 1e-100, 1e100  # of the largest number of a column
 MAX_LABEL_LETTERS = 200  # of the name of a column or a series
 INTERPOLATE = {  # how to fill what is missing, by where the numbers come from
     "pandas": "frame.interpolate(limit_direction='both')",
@@ -96,3 +97,15 @@ def check_values(table: Table) -> None:
                 f"column {table.columns[column]!r} at sample {row}: fill them, {fill}, or pass a "
                 "stretch without gaps"
             )
+    for i, name in enumerate(table.columns):
+        check_size(f"column {name!r}", *(series.values[:, i] for series in table.series))
+
+
+def check_size(name: str, *arrays: np.ndarray) -> None:
+    """Raise ValueError for numbers so large, or so small, that their squares are lost."""
+    largest = max((float(np.abs(array).max(initial=0.0)) for array in arrays), default=0.0)
+    if largest and not LEAST_SIZE < largest < MOST_SIZE:
+        raise ValueError(
+            f"{name} has values of the size {largest:.3g}, whose squares are lost: pass it in "
+            f"another unit, between {LEAST_SIZE:g} and {MOST_SIZE:g}"
+        )

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from .. import datasets
 from ..errors import ShapeError
 from ..labels import as_seed
 from ..runtime.validation import all_errors, generator, integer, is_real, public
@@ -35,7 +34,7 @@ from .loop import (
     torch_threads,
     train as run_training,
 )
-from .sequence_task import OWN_DATA, Marked, marked_loss, needs_marks
+from .sequence_task import OWN_DATA, Marked, marked_loss, marked_task, needs_marks
 from .trainable import Trainable, as_dtype
 
 if TYPE_CHECKING:
@@ -248,7 +247,7 @@ def as_task(task: Any, loss: str | Loss | None, model: Any) -> Task:
     if isinstance(task, (tuple, list)) and len(task) == 2:
         inputs, targets = task
         if needs_marks(inputs, targets):
-            return as_task(datasets.from_sequences(inputs, targets), loss, model)
+            return marked_task(inputs, targets, loss if isinstance(loss, str) else None)
         classes = np.ndim(targets) == 2
         return Samples(
             inputs,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..datasets import from_sequences
 from ..datasets.scaling import UNSCORED, answers
 from ..datasets.splits import PARTS
 from ..errors import ShapeError
@@ -187,6 +188,17 @@ def marked_loss(task: Marked) -> Callable[[Any, Any], Any]:
         return error.where(scored, error.new_zeros(())).sum(1) / scored.sum(1)
 
     return classes if task.loss == "cross_entropy" else values
+
+
+def marked_task(inputs: Any, targets: Any, loss: str | None = None) -> Marked:
+    """The task of a user's arrays, with one answer a sequence or sequences of unequal length."""
+    task = sequences(from_sequences(inputs, targets))
+    if loss not in (None, task.loss):
+        raise ValueError(
+            f"loss = {loss!r:.40}: targets of this kind have the loss {task.loss}; whole numbers "
+            "are classes, floats are values; a loss of your own is a function of outputs and targets"
+        )
+    return task
 
 
 def needs_marks(inputs: Any, targets: Any) -> bool:

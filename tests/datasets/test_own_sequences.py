@@ -209,6 +209,7 @@ REFUSED = {
     "two groups": ((X, Y), {"groups": Y}, ValueError, "2 groups cannot be"),
     "fewer groups": ((X, Y), {"groups": Y[:9]}, ShapeError, "one for each of the 50"),
     "one class": ((X, Y * 0), {}, ValueError, "one class alone"),
+    "huge": ((1e300 * X, Y), {}, ValueError, "inputs has values of the size"),
     "constant values": ((X, Y * 0.0), {}, ValueError, "targets of the training part are constant"),
     "constant inputs": ((X * 0, Y), {}, ValueError, "inputs of the training part are constant"),
     "an empty sequence": ((X, Y), {"lengths": LENGTHS * 0}, ShapeError, "sequence 0 has length 0"),

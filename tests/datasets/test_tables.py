@@ -273,6 +273,8 @@ REFUSED = {
         ValueError,
         "b: constant over the training part",
     ),
+    "huge": (pd.DataFrame({"a": X, "b": 1e300 * X}), ValueError, "column 'b' .*another unit"),
+    "tiny": (1e-200 * X, ValueError, "column 'x' .*another unit"),
     "text": (pd.DataFrame({"a": X, "b": "u"}), TypeError, "the column 'b' holds .* such as 'u'"),
     "categories": (
         pd.DataFrame({"b": pd.Categorical(["u", "v"] * 120)}),

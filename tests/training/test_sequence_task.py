@@ -120,6 +120,10 @@ def test_plain_arrays_that_need_more_say_which_function_takes_it():
     padded = np.where(np.arange(10) < 7, 1, -100) * np.ones((50, 1), int)
     with pytest.raises(ValueError, match=r"from_sequences\(inputs, targets, ignore_index=-100\)"):
         dm.fit("gru", (X, padded), **QUICK)
+    with pytest.raises(ValueError, match="targets of this kind have the loss mean_sq"):
+        dm.fit("gru", (X, X[:, 0, 0]), loss="cross_entropy", **QUICK)
+    _, history = dm.fit("gru", (X, X[:, 0, 0]), loss="mean_squared_error", **QUICK)
+    assert np.isfinite(history.test_loss)
     with pytest.raises(ShapeError, match=r"\(50,\) or \(50, outputs\) for one answer a sequence"):
         dm.fit("gru", (X, X[:40, 0, 0]), **QUICK)
 
@@ -196,7 +200,5 @@ def test_what_is_no_task_says_how_own_data_becomes_one(tmp_path):
             dm.fit("gru", given, **QUICK)
     with pytest.raises(ShapeError, match="dm.datasets.from_series"):
         dm.training.fit_forecaster("gru", xr.Dataset({"v": ("time", series)}), steps=1)
-    with pytest.raises(
-        UnknownNameError, match="own series is read by dm.datasets.from_series"
-    ):
+    with pytest.raises(UnknownNameError, match="own series is read by dm.datasets.from_series"):
         dm.datasets.load("own.csv")

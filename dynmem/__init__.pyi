@@ -88,6 +88,12 @@ from .linear import LinearSystem as LinearSystem, linearize as linearize
 from .orbits import FlowMap as FlowMap, orbit as orbit
 from .study import Study as Study
 from .system import Flow as Flow, Map as Map, System as System
-from .training import Trainable as Trainable, fit as fit
+from .training import (
+    Trainable as Trainable,
+    fit as fit,
+    learnable_delay as learnable_delay,
+    memory_signal as memory_signal,
+    predicted_delay as predicted_delay,
+)
 
 __version__: str

@@ -567,7 +567,8 @@ def softplus(x: Array) -> Array:
     >>> float(dm.softplus(np.array(1000.0)))
     1000.0
     """
-    return relu(x) + log1p(exp(-abs(x)))
+    # not relu, whose slope 0 at 0 is not that of softplus, 1/2; with abs that of both terms is
+    return 0.5 * (x + abs(x)) + log1p(exp(-abs(x)))
 
 
 def steps(u: Array) -> Sequence[Array]:

@@ -245,7 +245,21 @@ def drive_values(system: System, drive: Any) -> np.ndarray:
             f"drive has shape {shape}: pass one row a step, shape ({len(drive)}, 1), as "
             "np.reshape(drive, (-1, 1))"
         )
-    return as_input(system, drive, "drive")
+    return as_input(system, _one_hot(system, drive), "drive")
+
+
+def _one_hot(system, drive):
+    """Symbols (..., steps) of a system with a vocabulary as one-hot rows; another array itself."""
+    values = drive.detach().cpu().numpy() if hasattr(drive, "detach") else np.asarray(drive)
+    if not system.vocabulary or values.dtype.kind not in "iu":
+        return drive
+    wrong = values[(values < 0) | (values >= system.vocabulary)]
+    if wrong.size:
+        raise ValueError(
+            f"drive holds the symbol {wrong.flat[0]}: {type(system).__name__} has the symbols 0 to "
+            f"{system.vocabulary - 1}"
+        )
+    return np.eye(system.vocabulary)[values]
 
 
 def example_input(system: System, drive: Drive) -> np.ndarray | None:

@@ -20,6 +20,7 @@ import numpy as np
 from .arrays import joined, namespace, stack, steps, tensors
 from .errors import NotFiniteError, ShapeError, UnknownAttributeError
 from .runtime.fields import check_construction, read_fields
+from .runtime.torch_modules import is_module
 from .runtime.validation import integer, public
 from .typing import Array, ArrayLike, Rng
 
@@ -53,6 +54,9 @@ class System:
         Names of the components of the state; empty where they are numbered.
     inputs : int
         Number of inputs, 0 where the system is autonomous.
+    vocabulary : int
+        Number of symbols where the input is a one-hot row, 0 elsewhere: a ``drive`` may then hold
+        the symbols as integers.
     source : str
         Reference: author (year), journal, equation.
     tile : int or None
@@ -110,6 +114,7 @@ class System:
     # not annotated: an annotation would put them among the fields, before those of a subclass
     states = ()  # type: Any
     inputs = 0  # type: Any
+    vocabulary = 0  # type: Any
     source = ""  # type: Any
     tile = None  # type: Any
     neutral = {}  # type: Any
@@ -361,6 +366,10 @@ def from_rest(run: Callable) -> Callable:
     def call(self: Map, x: Array | None, u: Array) -> tuple[Array, Array]:
         u = tensors(u) if isinstance(u, (list, tuple)) else u
         x = tensors(x) if isinstance(x, (list, tuple)) else x
+        if hasattr(u, "new_zeros") and is_array(x):
+            x = u.new_tensor(x)
+        elif hasattr(x, "new_zeros") and is_array(u):
+            x = tensors(x)
         size, shape = self.size, tuple(getattr(u, "shape", ()))
         if len(shape) < 2 or (self.inputs and shape[-1] != self.inputs):
             got = f"of shape {shape}" if shape else f"{u!r:.60}"
@@ -586,7 +595,8 @@ def as_system(
     *,
     timed: bool = False,
 ) -> S:
-    """The system itself if it is of the kind required; otherwise an error with what to do.
+    """The system itself if it is of the kind required, that of a torch module; otherwise an
+    error with what to do.
 
     ``timed``: whether a rule that depends on time is served.
     """
@@ -597,6 +607,8 @@ def as_system(
                 "does not follow: pass dm.StroboscopicMap(flow, period), or dm.at_time(system, t)"
             )
         return system
+    if is_module(system):  # converted by name, when needed: models stand above
+        return as_system(import_module("dynmem.models.conversion").from_torch(system), kind)
     if isinstance(system, Flow) and kind is Map:
         raise TypeError(
             f"{type(system).__name__} is a Flow and a Map is needed: pass dm.FlowMap(flow, dt)"

@@ -127,7 +127,7 @@ def test_a_step_that_is_too_long_is_noted():
     "options",
     [
         {"duration": "10"},
-        {"duration": None},
+        {"duration": -1},
         {"duration": 5, "exponents": np.nan},
         {"duration": 5, "drive": "noise"},
         {"duration": 5, "tolerance": -1.0},

@@ -7,6 +7,8 @@ cotangent products never form the Jacobian.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .. import symbolic
@@ -309,7 +311,10 @@ def _by_torch(system, x, u, wrt, of):
     x, u = _point(system, x, u, wrt, of)
     twin = map_arrays(system, as_tensor)
     call = twin.rule if of == "state" else twin.output
-    flat = [None if a is None else as_tensor(a).reshape(-1, a.shape[-1]) for a in (x, u)]
+    flat = [
+        None if a is None else as_tensor(a).reshape(math.prod(a.shape[:-1]), a.shape[-1])
+        for a in (x, u)
+    ]
     derivative = torch.func.jacrev(call, argnums=0 if wrt == "state" else 1)
     stacked = torch.stack(
         [derivative(*(None if a is None else a[i] for a in flat)) for i in range(len(flat[0]))]

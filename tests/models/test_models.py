@@ -124,8 +124,6 @@ def test_from_torch_refuses_what_it_cannot_represent():
 
     with pytest.raises(ValueError, match="bidirectional network reads the future"):
         from_torch(torch.nn.GRU(2, 3, bidirectional=True))
-    with pytest.raises(ValueError, match="proj_size = 2: projections are not supported"):
-        from_torch(torch.nn.LSTM(2, 3, proj_size=2))
     for other in (
         torch.nn.Conv2d(2, 2, 2),
         torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Conv2d(2, 2, 2)),

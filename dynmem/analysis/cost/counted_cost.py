@@ -85,7 +85,7 @@ def counted_cost(model: Map, *, lengths: ArrayLike = 1024) -> Dataset:
     Raises
     ------
     TypeError
-        For a torch module (``dm.models.from_torch`` converts it), and for a rule that uses
+        For a torch module that ``dm.models.from_torch`` does not convert, and for a rule that uses
         functions whose cost is not known.
     ShapeError
         If the model has no size.

@@ -26,7 +26,7 @@ def memory_horizon(
     x0: ArrayLike | None = None,
     *,
     drive: Drive = None,
-    of: str = "state",
+    of: str | None = None,
     **options: Any,
 ) -> Dataset:
     """Find the lag at which a gradient has fallen to 1/e of its value at lag 0.
@@ -43,8 +43,8 @@ def memory_horizon(
         Start of that run.
     drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Its input, as for ``gradient_norms``.
-    of : {"state", "input"}
-        Which gradient.
+    of : {"state", "input"}, optional
+        Which gradient; by default that of the state where the Dataset has it, else of the input.
     **options
         For ``gradient_norms``; ``lags`` is required for a system.
 
@@ -79,6 +79,7 @@ def memory_horizon(
     9.4912
     """
     gradients = _gradients(system, x0, drive, options)
+    of = _which(gradients, of)
     lags, logs, errors = _logarithms(gradients, of)
     fall = logs[0] - logs
     reached = bool((fall >= 1.0).any())
@@ -119,9 +120,15 @@ def _gradients(system, x0, drive, options):
     return gradient_norms(system, x0, drive=drive, **options)
 
 
+def _which(gradients, of):
+    """The gradient asked for, or the one that is there: that of the state, else of the input."""
+    if of is not None:
+        return choice("of", of, ("state", "input"))
+    return "state" if "log_state_gradient" in gradients else "input"
+
+
 def _logarithms(gradients, of):
     """Lags, logarithms of the gradient, and their errors or None."""
-    choice("of", of, ("state", "input"))
     name = f"log_{of}_gradient"
     if name not in gradients:
         raise ValueError(
@@ -155,7 +162,9 @@ def _crossing_error(lags, logs, errors, j, horizon):
 
 
 @public
-def forgetting(gradients: Dataset, *, of: str = "state", min_lag: float | None = None) -> Dataset:
+def forgetting(
+    gradients: Dataset, *, of: str | None = None, min_lag: float | None = None
+) -> Dataset:
     """Fit the law by which a gradient g falls over the lag: exponential, power law, or none.
 
     ln g = a + slope lag and ln g = a - power ln lag are fitted by least squares to the lags from
@@ -166,8 +175,8 @@ def forgetting(gradients: Dataset, *, of: str = "state", min_lag: float | None =
     ----------
     gradients : xarray.Dataset
         A result of ``gradient_norms`` or ``gradient_profile``.
-    of : {"state", "input"}
-        Which gradient.
+    of : {"state", "input"}, optional
+        Which gradient; by default that of the state where the Dataset has it, else of the input.
     min_lag : float, optional
         By default a tenth of the largest lag, at least 1.
 
@@ -203,6 +212,7 @@ def forgetting(gradients: Dataset, *, of: str = "state", min_lag: float | None =
     >>> str(dm.analysis.forgetting(gradients).law.values)
     'exponential'
     """
+    of = _which(gradients, of)
     lags, logs, _ = _logarithms(gradients, of)
     if min_lag is None:
         min_lag = max(1.0, 0.1 * lags[-1])

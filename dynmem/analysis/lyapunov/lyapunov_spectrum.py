@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,10 +24,12 @@ from ...typing import ArrayLike, Drive, Rng
 from ..convergence import certainty, within
 from .compiled import compiled_growth
 from .qr import random_frame
+from .sequences import averaged, read_span, recorded, step_system
 from .tangent_growth import Growth, Tangents, how_many
 from .tangent_orbit import rate_unit
 
 if TYPE_CHECKING:
+    from torch.nn import Module
     from xarray import Dataset
 
 THREADED_STATE_SIZE = 128  # states below which the GIL is held for most of a step
@@ -46,11 +48,12 @@ SOURCE = (
 
 @public
 def lyapunov_spectrum(
-    system: System | Sequence[System],
+    system: System | Module | Callable | Sequence[System],
     x0: ArrayLike | None = None,
     *,
+    state: Any = None,
     drive: Drive = None,
-    duration: float,
+    duration: float | None = None,
     transient: float | None = None,
     dt: float | None = None,
     exponents: int | None = None,
@@ -66,21 +69,27 @@ def lyapunov_spectrum(
 
     Parameters
     ----------
-    system : Map, Flow or list
+    system : Map, Flow, torch.nn.Module, callable or list
         A list is returned along the dim ``model``, with a coordinate for each parameter in which
-        the systems differ.
+        the systems differ. A module is converted by ``dm.models.from_torch``; with ``state``, one
+        that cannot be and a torch function are steps (state, input) -> state, as
+        ``dm.models.TorchStep`` takes them.
     x0 : array_like (n,), optional
         Start; by default ``system.initial(rng)``.
+    state : tensor, array_like or tuple of these, optional
+        Start of a torch function or module, in the shapes that it takes: h, or (h, c).
     drive : float, array_like (steps, inputs) or (inputs,), DataArray or callable, optional
         Input, zero by default: a number is the standard deviation of white noise (of a step of a
-        map, of a unit of time of a flow); one row a step, of ``dt`` for a Flow; one
-        input (inputs,) that is held; a function of time
-        (of the step, for a Map), such as ``lambda t: dm.sin(t)``; samples with times, a DataArray
-        or ``dm.signal``; or a function (rng, steps) -> array.
-    duration : float
-        Time over which growth is averaged.
+        map, of a unit of time of a flow); one row a step, of ``dt`` for a Flow; one input (inputs,)
+        that is held; a function of time (of the step, for a Map), such as ``lambda t: dm.sin(t)``;
+        samples with times, a DataArray or ``dm.signal``; or a function (rng, steps) -> array. Of
+        several sequences, (samples, steps, inputs), the spectra are averaged. A torch tensor is
+        read as an array.
+    duration : float, optional
+        Time over which growth is averaged; by default what the drive holds after the transient.
     transient : float, optional
-        Time before that; by default a tenth of the duration, at least 100 steps.
+        Time before that; by default a tenth of the duration, at least 100 steps, and at most half
+        of a drive that sets the duration.
     dt : float, optional
         Runge-Kutta step of a Flow; chosen by its tangent map where none is given.
     exponents : int, optional
@@ -100,7 +109,10 @@ def lyapunov_spectrum(
             Lyapunov exponents, largest first; -inf for a direction that falls into the span of
             those before it, to rounding (a saturated unit, or a missing rank).
         lyapunov_error : (exponent,), 1/step or 1/time unit
-            Standard error of the exponents, from the slow fluctuations of growth.
+            Standard error of the exponents, from the slow fluctuations of growth; of several
+            sequences, from their scatter.
+        lyapunov_spread : (exponent,), 1/step or 1/time unit [optional]
+            Standard deviation over several sequences.
         running : (time, exponent), 1/step or 1/time unit
             Running estimate of the exponents.
         kaplan_yorke_dimension : (), 1
@@ -115,8 +127,8 @@ def lyapunov_spectrum(
 
     Raises
     ------
-    ShapeError, ValueError
-        For wrong arguments.
+    ShapeError, ValueError, TypeError
+        For wrong arguments, and where neither duration nor an array sets the length of the run.
     NotFiniteError
         Where the orbit is lost, with the step.
 
@@ -138,18 +150,24 @@ def lyapunov_spectrum(
     >>> [round(float(v), 6) for v in found.lyapunov]
     [0.09531, -0.223144]
     """
-    found = measured_spectrum(
-        system,
-        x0,
-        drive,
-        rng,
-        workers,
-        duration=duration,
-        transient=transient,
-        exponents=exponents,
-        dt=dt,
-        tolerance=tolerance,
-    )
+    system, x0 = step_system(system, x0, state, drive)
+    system = system if isinstance(system, (list, tuple)) else as_system(system)
+    duration, transient = read_span(system, drive, duration, transient, dt)
+    options = {
+        "duration": duration,
+        "transient": transient,
+        "exponents": exponents,
+        "dt": dt,
+        "tolerance": tolerance,
+    }
+    sequences = recorded(system, drive)
+    if sequences is not None and sequences.ndim == 3:
+        found = averaged(
+            lambda sequence: measured_spectrum(system, x0, sequence, rng, workers, **options),
+            sequences,
+        )
+    else:
+        found = measured_spectrum(system, x0, drive, rng, workers, **options)
     if "warning" in found.attrs:
         warnings.warn(found.attrs["warning"], ShortRunWarning, stacklevel=3)
     return found

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from ..errors import ShapeError
 from ..labels import as_seed
+from ..runtime.devices import as_device
 from ..runtime.validation import all_errors, generator, integer, is_real, public
 from ..system import Map
 from ..tasks import Task
@@ -29,7 +30,6 @@ from .loop import (
     Row,
     Schedule,
     Stop,
-    as_device,
     evaluate,
     torch_threads,
     train as run_training,

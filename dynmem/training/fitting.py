@@ -381,6 +381,7 @@ def _history(rows, best, test, task, model, given) -> Dataset:
         best_step=best.step,
         threads=given["threads"] or torch.get_num_threads(),
         floor=_floor(task, given["loss"]),
+        **({} if own_loss else {"floor_meaning": task.floor_meaning}),
         pass_ratio=task.pass_ratio,
         **({"chance": task.chance} if graded else {}),
         **dict(getattr(task, "dataset_facts", ())),

@@ -46,6 +46,13 @@ class Forecasts(SplitSamples):
 
     scales: dict = field(default_factory=dict)
     stop_ratio = 0.0  # errors grow exponentially: a forecast is never good enough
+    sighted = False  # the present state of an orbit needs no memory: what is asked is its motion
+    floor_meaning = "squared error of the forecast that moves by the mean"
+
+    @property
+    def floor(self) -> float:
+        """Loss of the forecast that moves by the mean, 1 in units of the standard increment."""
+        return float(self.targets[:, self.recalled].var((0, 1)).mean())
 
     def trained(self, model: Any) -> Forecaster:
         """The model on its own output."""
@@ -86,10 +93,10 @@ def task_of(data: Any, /, **options: Any) -> Task:
     Returns
     -------
     Task
-        With the loss and the accuracy of the best answer that never changes (floor, chance), the
-        share of the floor that a loss must be below to be called learned (pass_ratio: 0.1; of text
-        0.9, of speech and own sequences 0.5), and what the dataset states of its own floor
-        (dataset_facts).
+        With the loss and the accuracy of the best answer without a memory (floor, chance; of a
+        forecast those of the one that moves by the mean), the share of the floor that a loss must
+        be below to be called learned (pass_ratio: 0.1; of text 0.9, of speech and own sequences
+        0.5), and what the dataset states of its own floor (dataset_facts).
 
     Raises
     ------

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from ..errors import ShapeError
 from ..labels import as_seed
+from ..runtime.devices import as_device
 from ..runtime.validation import all_errors, generator, integer, is_real, public
 from ..system import Map
 from ..tasks import Task
@@ -29,7 +30,6 @@ from .loop import (
     Row,
     Schedule,
     Stop,
-    as_device,
     evaluate,
     torch_threads,
     train as run_training,
@@ -389,6 +389,7 @@ def _history(rows, best, test, task, model, given) -> Dataset:
         best_step=best.step,
         threads=given["threads"] or torch.get_num_threads(),
         floor=_floor(task, given["loss"]),
+        **({} if own_loss else {"floor_meaning": task.floor_meaning}),
         pass_ratio=task.pass_ratio,
         **({"chance": task.chance} if graded else {}),
         **dict(getattr(task, "dataset_facts", ())),

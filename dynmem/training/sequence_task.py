@@ -196,7 +196,7 @@ def marked_task(inputs: Any, targets: Any, loss: str | None = None) -> Marked:
     if loss not in (None, task.loss):
         raise ValueError(
             f"loss = {loss!r:.40}: targets of this kind have the loss {task.loss}; whole numbers "
-            "are classes, floats are values; a loss of your own is a function of outputs and targets"
+            "are classes, floats values; a loss of your own is a function of outputs and targets"
         )
     return task
 

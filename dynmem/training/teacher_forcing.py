@@ -13,6 +13,7 @@ import torch
 
 from ..errors import ShapeError
 from ..labels import as_seed
+from ..runtime.devices import as_device
 from ..runtime.validation import all_errors, generator, integer, number, public
 from ..system import Map
 from ..typing import Array, Rng
@@ -24,7 +25,7 @@ from .forecaster import (
     untrained_forecaster,
 )
 from .history import history_dataset
-from .loop import Callback, Schedule, as_device, evaluate, torch_threads, train
+from .loop import Callback, Schedule, evaluate, torch_threads, train
 from .orbit_data import forcing_interval, stretches
 from .trainable import Trainable, as_dtype
 

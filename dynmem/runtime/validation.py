@@ -152,7 +152,8 @@ def all_errors(kind: type[Exception] = ValueError) -> Iterator[Callable]:
 
 
 def public(function: Callable[P, R]) -> Callable[P, R]:
-    """A function whose TypeError names the keyword argument that was probably meant.
+    """A function whose TypeError names the keyword argument that was probably meant, and whose
+    Dataset names the function, in the attribute ``function``.
 
     >>> @public
     ... def horizon(lags, *, drive=None): ...
@@ -161,6 +162,7 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
     ...
     TypeError: horizon takes no argument 'driven' (did you mean drive?): it takes lags, drive
     """
+    name = f"{'.'.join(function.__module__.split('.')[:2])}.{function.__name__}"
     signature = inspect.signature(function)
     known = list(signature.parameters)
     every = signature.parameters.values()
@@ -187,6 +189,9 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
                 f"{function.__name__} takes no argument {unknown[0]!r}{meant}: "
                 f"it takes {', '.join(known)}"
             )
-        return function(*arguments, **options)
+        result = function(*arguments, **options)
+        if hasattr(result, "data_vars") and hasattr(result, "attrs"):
+            result.attrs["function"] = name
+        return result
 
     return call

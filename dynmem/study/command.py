@@ -8,6 +8,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from ..errors import MissingExtraError
+
 OWN_PACKAGES = ("dynmem", "studies", "figures")
 
 
@@ -44,6 +46,8 @@ def guarded(command: Callable[[], int]) -> int:
         # the reader of the output has gone: nothing more may be written to it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except MissingExtraError as error:
+        return complain(str(error), 1)
     except ModuleNotFoundError as error:
         if error.name and error.name.split(".")[0] in OWN_PACKAGES:
             raise

@@ -265,12 +265,30 @@ def _spectrum_curve(q, gain, orthogonal, points=4000):
     nodes, mass = gaussian.nodes(q)
     log_d = 2.0 * gaussian.log_sech2(nodes)
     keep = mass > 1e-18
-    log_d, mass = log_d[keep], mass[keep]
-    log_tau = np.linspace(log_d.max() + 36.0, log_d.min() - 36.0, points)
-    inside = np.array([mass @ expit(log_d - t) for t in log_tau])
-    outside = np.array([mass @ expit(t - log_d) for t in log_tau])  # 1 - x without cancellation
+    order = np.argsort(log_d[keep])
+    log_d, mass = log_d[keep][order], mass[keep][order]
+    log_tau = _log_tau(log_d[-1] + 36.0, log_d[0] - 36.0, points)
+    # a node further than 100 from ln tau counts in full or not at all, to exp(-100): at gain 1e4
+    # there are 700,000 nodes, of which a few hundred count in part
+    first, last = np.searchsorted(log_d, log_tau - 100.0), np.searchsorted(log_d, log_tau + 100.0)
+    below = np.concatenate(([0.0], np.cumsum(mass)))
+    above = np.concatenate((np.cumsum(mass[::-1])[::-1], [0.0]))
+    inside, outside = above[last], below[first]  # outside: 1 - x without cancellation
+    for i, t in enumerate(log_tau):
+        part = slice(first[i], last[i])
+        inside[i] += mass[part] @ expit(log_d[part] - t)
+        outside[i] += mass[part] @ expit(t - log_d[part])
     weights = np.zeros_like(inside) if orthogonal else np.log(gain) + 0.5 * np.log(outside)
     return inside, 0.5 * (log_tau + np.log(inside) - np.log(outside)) + weights
+
+
+def _log_tau(top, bottom, points, dense=400.0):
+    """Values of ln tau, falling: evenly, or where that is far, half of them in the first 400, which
+    hold the positive exponents, and half geometrically below."""
+    if top - bottom <= 2 * dense:
+        return np.linspace(top, bottom, points)
+    upper = np.linspace(0.0, dense, points // 2, endpoint=False)
+    return top - np.concatenate((upper, np.geomspace(dense, top - bottom, points - points // 2)))
 
 
 def _spectrum_at(fractions, q, gain, orthogonal):

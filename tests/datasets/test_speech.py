@@ -208,7 +208,7 @@ def test_the_study_without_its_package(monkeypatch, tmp_path):
 
     pretend(monkeypatch, lambda name: None)
     for quick in (False, True):
-        with pytest.raises(MissingExtraError, match=r"speech needs aeon.*pip install --no-deps aeon"):
+        with pytest.raises(MissingExtraError, match="speech needs aeon.*install --no-deps aeon"):
             STUDY.run(output=tmp_path / "results", quick=quick)
     assert not (tmp_path / "results").exists()
 

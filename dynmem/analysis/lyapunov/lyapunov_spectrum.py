@@ -20,7 +20,14 @@ from ...runtime.threads import cores, map_threads, one_thread, over_threads
 from ...runtime.validation import generator, number, public
 from ...system import Flow, System, as_state, as_system, inner
 from ...typing import ArrayLike, Drive, Rng
-from ..convergence import certainty, turning_bias, unknown_bias, within
+from ..convergence import (
+    MAX_LAMINAR_SHARE,
+    certainty,
+    laminar_share,
+    turning_bias,
+    unknown_bias,
+    within,
+)
 from .compiled import compiled_growth
 from .kaplan_yorke import dimension
 from .qr import random_frame
@@ -38,6 +45,10 @@ TOO_SHORT = (
     "the run is too short: its halves differ by more than its fluctuations explain, or "
     "there are too few records for an error; pass a "
     "longer duration, or a longer transient"
+)
+INTERMITTENT = (
+    "the growth rests for long stretches, the longest of them a large part of the run: exponents "
+    "of intermittent orbits scatter by more than the error; compare several starts and durations"
 )
 SOURCE = (
     "Benettin et al. (1980), Meccanica 15, 9; Geist, Parlitz and Lauterborn (1990), Prog. "
@@ -376,6 +387,18 @@ def _dimensions(growth, values, error, order, complete):
     return sizes.reshape(shape), errors.reshape(shape)
 
 
+def _resting(growth, first, growing):
+    """Whether the first exponent, where it is above 0, comes from an orbit with long rests."""
+    growths = growth.growths.reshape(-1, *growth.growths.shape[-2:])
+    found = [
+        bool(grows)
+        and len(records) >= MIN_RECORDS
+        and laminar_share(growth.durations, records[:, k]) > MAX_LAMINAR_SHARE
+        for records, k, grows in zip(growths, np.ravel(first), np.ravel(growing), strict=True)
+    ]
+    return np.reshape(found, np.shape(first))
+
+
 def _turning(values, n, transient, duration):
     """``turning_bias`` of each spectrum (..., k) of a system of n states, and ``unknown_bias`` of
     the last exponent."""
@@ -416,6 +439,7 @@ class _Estimates:
     entropy: np.ndarray
     residual: np.ndarray
     settled: np.ndarray
+    intermittent: np.ndarray
     broken: np.ndarray  # whether the sum rule is violated
     complete: bool  # whether all n exponents were measured
 
@@ -438,6 +462,7 @@ def _estimates(growth, n, dt, transient, workers=1):
     residual = np.where(growth.checked > 0, residual, np.nan)
     size = np.where(np.isfinite(values), np.abs(values), 0.0).sum(axis=-1)
     dimension, dimension_error = _dimensions(growth, values, error, order, complete)
+    resting = _resting(growth, order[..., 0], values[..., 0] > error[..., 0])
     known = complete | (values[..., -1] <= 0)
     return _Estimates(
         values,
@@ -447,7 +472,8 @@ def _estimates(growth, n, dt, transient, workers=1):
         dimension_error,
         np.where(known, np.where(values > 0, values, 0.0).sum(axis=-1), np.nan),
         residual,
-        sure.all(axis=-1),
+        sure.all(axis=-1) & ~resting,
+        resting,
         np.abs(residual) > 1e-2 * np.maximum(1.0, size),
         complete,
     )
@@ -498,24 +524,24 @@ def _labelled(system, dt, growth, found, rng, parameters, batch=()):
         source=SOURCE,
         seed=rng,
         parameters=describe_system(system) | parameters | {"dt": dt},
-        **_notes(growth, found.complete, found.broken, found.settled),
+        **_notes(growth, found),
     )
 
 
-def _notes(growth, complete, broken, settled):
+def _notes(growth, found):
     notes = {"sum_residual_steps": int(growth.checked.sum()), "qr_interval": int(growth.interval)}
-    if not complete:
+    if not found.complete:
         notes["note"] = (
             "sum_residual needs all exponents; dimension and entropy are NaN where "
             "the exponents measured do not determine them"
         )
-    if broken.any():
+    if found.broken.any():
         notes["note"] = (
             "the exponents break the sum rule: the step dt is too long for this "
             "system, pass a shorter one"
         )
-    if not np.all(settled):
-        notes["warning"] = TOO_SHORT
+    if not np.all(found.settled):
+        notes["warning"] = INTERMITTENT if found.intermittent.any() else TOO_SHORT
     if growth.lost.any():
         notes["collapsed"] = (
             f"{int(growth.lost.sum())} directions fell into the span of the "

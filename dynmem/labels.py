@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .system import System, _plain, inner
+from .system import System, inner, plain_value
 from .typing import ArrayLike
 
 if TYPE_CHECKING:
@@ -92,7 +92,9 @@ def as_json(parameters: Mapping) -> str:
     >>> as_json({"gain": np.float64(0.9), "weights": np.zeros((30, 30))})
     '{"gain": 0.9, "weights": "array(30, 30)"}'
     """
-    return json.dumps({name: _plain(value) for name, value in parameters.items()}, sort_keys=True)
+    return json.dumps(
+        {name: plain_value(value) for name, value in parameters.items()}, sort_keys=True
+    )
 
 
 def as_seed(rng: Any) -> int | str:

@@ -59,7 +59,7 @@ def under_noise(kind, sd, seed, units, duration, lags):
 
     cell, drive = replace(cell, **weights), sd or None
     spectrum = dm.lyapunov_spectrum(
-        cell, duration=duration, transient=0.1 * duration, exponents=2, drive=drive, rng=seed
+        cell, duration=duration, transient=round(0.1 * duration), exponents=2, drive=drive, rng=seed
     )
     gradients = dm.gradient_norms(cell, drive=drive, lags=lags, rng=seed)
     result = spectrum[["lyapunov", "lyapunov_error"]].isel(exponent=0, drop=True)

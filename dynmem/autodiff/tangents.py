@@ -19,6 +19,13 @@ def _spread(tangents, ndim):
     )
 
 
+def product_of_moving(tangents, factor):
+    """tangents * factor, but 0 where either of them is 0 and the other is not finite."""
+    tangents, factor = np.broadcast_arrays(tangents, factor)
+    moving = (tangents != 0) & (factor != 0)
+    return np.multiply(tangents, factor, where=moving, out=np.zeros(tangents.shape))
+
+
 class Forward:
     """Forward tangents ``rows * factor`` of shape (k, *S). The factor waits until a sum or a
     product needs it, so that a chain of elementwise functions costs one pass over the frame."""
@@ -38,6 +45,13 @@ class Forward:
         return Forward(
             self.rows, np.asarray(factor) if self.factor is None else self.factor * factor
         )
+
+    def scale_moving(self, factor, shape):
+        """The same, and 0 where the tangent is exactly 0, whatever the factor: a root at 0 has an
+        infinite slope, and sqrt(x^2), or the root of a rectified x, does not move there."""
+        if np.isfinite(factor).all():
+            return self.scale(factor, shape)
+        return Forward(product_of_moving(_spread(self.array(), len(shape)), factor))
 
     def add(self, other, shape):
         left, right = _spread(self.array(), len(shape)), _spread(other.array(), len(shape))
@@ -108,7 +122,9 @@ class Reverse:
         self.shape, self.parents = shape, parents
 
     def scale(self, factor, shape):
-        return Reverse(shape, (self, lambda g: g * factor))
+        return Reverse(shape, (self, _Factor(factor)))
+
+    scale_moving = scale
 
     def add(self, other, shape):
         return Reverse(shape, (self, None), (other, None))
@@ -166,6 +182,21 @@ class Reverse:
         return Reverse(shape, *parents)
 
 
+class _Factor:
+    """A cotangent times the slope of an elementwise function."""
+
+    __slots__ = ("factor",)
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, g):
+        return g * self.factor
+
+    def of_moving(self, g):
+        return product_of_moving(g, self.factor)
+
+
 def _fancy(key):
     return any(isinstance(part, (list, np.ndarray)) for part in key)
 
@@ -186,7 +217,19 @@ def _fit(g, shape):
 
 def pull(node, cotangent, root):
     """Cotangents at the root, shape (k, *root.shape), of a cotangent (k, *S) at the node. Zero
-    where no path leads there."""
+    where no path leads there.
+
+    Where an infinite slope meets a 0 (the branch of a ``where`` that was not taken, the root of a
+    number that does not move) it counts for nothing, as in ``Forward.scale_moving``.
+    """
+    found = _pull(node, cotangent, root, lambda back, g: back(g))
+    if np.isnan(found).any():
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return _pull(node, cotangent, root, lambda back, g: getattr(back, "of_moving", back)(g))
+    return found
+
+
+def _pull(node, cotangent, root, apply):
     order, seen, walk = [], set(), [(node, False)]
     while walk:  # parents after children, without recursion
         step, done = walk.pop()
@@ -202,7 +245,7 @@ def pull(node, cotangent, root):
             break
         g = waiting.pop(id(step))
         for parent, back in step.parents:
-            part = _fit(g if back is None else back(g), parent.shape)
+            part = _fit(g if back is None else apply(back, g), parent.shape)
             known = waiting.get(id(parent))
             waiting[id(parent)] = part if known is None else known + part
     return waiting.get(id(root), np.zeros((cotangent.shape[0], *root.shape)))

@@ -1,6 +1,8 @@
 """Files that are whole or absent, each with its checksum; a Dataset in one of them. Nothing here
 can run code."""
 
+from __future__ import annotations
+
 import errno
 import hashlib
 import json
@@ -9,14 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import DamageError
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 DISK_FULL_ERRORS = {errno.ENOSPC, errno.EDQUOT}
 
 
 class NoSpaceError(OSError):
-    """The disk is full."""
+    """The disk is full: nothing was damaged, and a run goes on where it was once there is space."""
 
 
 def write(path: Path, data: bytes) -> None:
@@ -116,9 +122,41 @@ def decode(data: bytes):
         return dataset.load().drop_encoding()
 
 
-def save(dataset, path) -> Path:
-    """Write a Dataset to a netCDF-4 file with its checksum beside it (``sha256sum --check
-    PATH.sha256`` reads it too)."""
+def save(dataset: Dataset, path: str | os.PathLike) -> Path:
+    """Write a Dataset to a netCDF-4 file with its checksum beside it.
+
+    ``sha256sum --check PATH.sha256`` reads the checksum too.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Real numbers, truth values and strings.
+    path : path
+        File to write; one that exists is replaced, whole or not at all.
+
+    Returns
+    -------
+    pathlib.Path
+        The path.
+
+    Raises
+    ------
+    OSError
+        Where the file cannot be written.
+
+    References
+    ----------
+    FIPS 180-4 (2015), Secure Hash Standard, for SHA-256.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import xarray as xr
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = save(xr.Dataset({"a": ("x", [1.0, 2.0])}), Path(folder, "a.nc"))
+    ...     load(path).a.values.tolist(), sorted(p.name for p in Path(folder).iterdir())
+    ([1.0, 2.0], ['a.nc', 'a.nc.sha256'])
+    """
     path, data = Path(path), encode(dataset)
     beside = sidecar(path)
     # a kill between the two files must leave no checksum rather than a wrong one
@@ -128,9 +166,33 @@ def save(dataset, path) -> Path:
     return path
 
 
-def load(path):
-    """Dataset from a file of ``save``; ``DamageError`` unless it matches its checksum,
-    ``FileNotFoundError`` when there is none."""
+def load(path: str | os.PathLike) -> Dataset:
+    """Dataset from a file of ``save``, compared with its checksum.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    xarray.Dataset
+        Equal to the one that was saved; it is in memory, and the file is closed.
+
+    Raises
+    ------
+    DamageError
+        Unless the file matches its checksum.
+    FileNotFoundError
+        Where there is none.
+
+    Examples
+    --------
+    >>> load("missing.nc")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: [Errno 2] no such store: 'missing.nc'
+    """
     return decode(verified(Path(path)))
 
 

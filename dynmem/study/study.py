@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..runtime.files import space_watched
 from ..runtime.threads import cores
-from .command import add_options, guarded
+from .command import Parser, add_options, guarded
 from .parameters import ConfigurationError, read_assignments
 from .question import Question
 from .run import Progress, Run, check_space
@@ -176,7 +176,7 @@ class Study(Question):
         """
         main = sys.modules["__main__"].__spec__  # None where a file is run by its path
         prog = f"python {sys.argv[0]}" if main is None else f"python -m {main.name}"
-        parser = argparse.ArgumentParser(prog=prog, description=self.question, allow_abbrev=False)
+        parser = Parser(prog=prog, description=self.question, allow_abbrev=False)
         add_options(parser)
         return guarded(lambda: self.command(parser.parse_args(argv)))
 
@@ -228,7 +228,15 @@ class Study(Question):
             print(words, file=sys.stderr)
         if self.summary is not None and len(failed) < dataset.status.size:
             print(self.summary(dataset))
-        print(f"results: {file}")
+        if len(failed) == dataset.status.size:
+            print(f"no results: every point failed; {file} holds the errors", file=sys.stderr)
+        elif failed:
+            print(
+                f"results: {file}, without the {len(failed)} of {dataset.status.size} points "
+                "that failed"
+            )
+        else:
+            print(f"results: {file}")
 
 
 def folder(output: str | Path | None, quick: bool) -> Path:

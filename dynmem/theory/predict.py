@@ -64,7 +64,7 @@ def lyapunov_spectrum(system: System, *, drive: Drive = None, rng: Rng = 0) -> D
     ----------
     system : Map
         A recurrent layer, or a Network of one.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input: None is zero, a number the standard deviation of white noise, else an array
         (steps, inputs) or a function (rng, steps) that returns one. Mean field theory uses its
         root mean square; a selective model the inputs themselves.
@@ -143,7 +143,7 @@ def gradient_norms(
     ----------
     system : Map
         A recurrent layer, or a Network of one.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input, as for ``lyapunov_spectrum``.
     lags : int or array_like of int
         The largest lag, or the lags wanted, in steps.

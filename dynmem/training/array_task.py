@@ -9,7 +9,7 @@ import numpy as np
 from ..arrays import tensors
 from ..errors import NotFiniteError, ShapeError
 from ..tasks.losses import LOSSES
-from ..tasks.task import Task
+from ..tasks.task import FEW_SEQUENCES, Task, uniform
 from ..typing import Rng
 
 __all__ = ["Samples"]
@@ -174,6 +174,11 @@ class Samples(Task):
     def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """``count`` of the sequences, each equally likely each time."""
         return self.rows(rng.integers(len(self.targets), size=count))
+
+    def sequences(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """All of the sequences, where they are few."""
+        count = len(self.targets)
+        return (*self.rows(slice(None)), uniform(count)) if count <= FEW_SEQUENCES else None
 
     def rows(self, index: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
         """The sequences of these indices."""

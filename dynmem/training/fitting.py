@@ -84,7 +84,7 @@ def fit(
     fixed: str | Iterable[str] = (),
     train: str | Iterable[str] = (),
     threads: int | None = 1,
-) -> tuple[Any, Dataset]:
+) -> tuple[Map, Dataset]:
     """Train a model on a task or a dataset.
 
     Each step draws ``batch`` sequences, and the gradient of their mean loss is clipped after the

@@ -58,7 +58,7 @@ def gradient_norms(
         A Flow with the ``dt`` of a step.
     x0 : array_like (n,), optional
         Start; by default ``system.initial``.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input: None (zero), a number (standard deviation of white noise), an array of which the last
         max(lags) + 1 steps and the transient before them are used, or a function (rng, steps) ->
         array.

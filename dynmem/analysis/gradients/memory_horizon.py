@@ -47,10 +47,10 @@ def memory_horizon(
         ``gradient_norms`` runs.
     x0 : array_like (n,), optional
         Start of that run.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Its input, as for ``gradient_norms``.
     of : {"state", "input"}, optional
-        Which gradient: of the state where there is one, else of the input.
+        Which gradient; by default that of the state where the Dataset has it, else of the input.
     **options
         For ``gradient_norms``; ``lags`` is required for a system.
 
@@ -87,7 +87,7 @@ def memory_horizon(
     9.4912
     """
     gradients = _gradients(system, x0, drive, options)
-    of = of or ("state" if "log_state_gradient" in gradients else "input")
+    of = _which(gradients, of)
     lags, logs, errors = _logarithms(gradients, of)
     fall = logs[0] - logs
     reached = bool((fall >= 1.0).any())
@@ -146,9 +146,15 @@ def _gradients(system, x0, drive, options):
     return gradient_norms(system, x0, drive=drive, **({"samples": SAMPLES} | options))
 
 
+def _which(gradients, of):
+    """The gradient asked for, or the one that is there: that of the state, else of the input."""
+    if of is not None:
+        return choice("of", of, ("state", "input"))
+    return "state" if "log_state_gradient" in gradients else "input"
+
+
 def _logarithms(gradients, of):
     """Lags, logarithms of the gradient, and their errors or None."""
-    choice("of", of, ("state", "input"))
     name = f"log_{of}_gradient"
     if name not in gradients:
         raise ValueError(
@@ -194,7 +200,9 @@ def _student(samples: int) -> float:
 
 
 @public
-def forgetting(gradients: Dataset, *, of: str = "state", min_lag: float | None = None) -> Dataset:
+def forgetting(
+    gradients: Dataset, *, of: str | None = None, min_lag: float | None = None
+) -> Dataset:
     """Fit the law by which a gradient g falls over the lag: exponential, power law, or none.
 
     ln g = a + slope lag and ln g = a - power ln lag are fitted by least squares to the lags from
@@ -205,8 +213,8 @@ def forgetting(gradients: Dataset, *, of: str = "state", min_lag: float | None =
     ----------
     gradients : xarray.Dataset
         A result of ``gradient_norms`` or ``gradient_profile``.
-    of : {"state", "input"}
-        Which gradient.
+    of : {"state", "input"}, optional
+        Which gradient; by default that of the state where the Dataset has it, else of the input.
     min_lag : float, optional
         By default a tenth of the largest lag, at least 1.
 
@@ -242,6 +250,7 @@ def forgetting(gradients: Dataset, *, of: str = "state", min_lag: float | None =
     >>> str(dm.analysis.forgetting(gradients).law.values)
     'exponential'
     """
+    of = _which(gradients, of)
     lags, logs, _ = _logarithms(gradients, of)
     if min_lag is None:
         min_lag = max(1.0, 0.1 * lags[-1])

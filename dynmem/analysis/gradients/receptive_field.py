@@ -57,7 +57,7 @@ def receptive_field(
         A system with inputs.
     x0 : array_like (n,), optional
         Start; by default ``system.initial``.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input: None (zero), a number (standard deviation of white noise), a function (rng, steps) ->
         array, or sequences (steps, inputs) or (samples, steps, inputs), whose last step is T.
     lags : int
@@ -119,7 +119,7 @@ def receptive_field(
         )
     lags, samples = integer("lags", lags), integer("samples", samples)
     name = drive_name(drive)
-    if not (drive is None or is_real(drive) or callable(drive)):
+    if not (drive is None or is_real(drive) or callable(drive) or np.ndim(drive) == 1):
         drive = sequences = _sequences(system, drive)
         transient = sequences.shape[1] // 10 if transient is None else transient
     transient = read_transient(transient, lags)
@@ -213,7 +213,7 @@ def _squared_gradients(system, x, drive, transient, lags, seeds):
 def _orbits(system, x, drive, steps, seeds):
     """States x_0 .. x_T, (T + 1, samples, n), and inputs u_1 .. u_T, of orbits from one start with
     inputs of their own."""
-    if isinstance(drive, np.ndarray):
+    if isinstance(drive, np.ndarray) and drive.ndim == 3:
         inputs = np.moveaxis(drive[:, -steps:], 0, 1)
     else:
         each = [read_drive(system, drive, steps, np.random.default_rng(s)).array() for s in seeds]

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...clock import has_times, is_signal
 from ...compiler.program import TANGENT_COST, program
 from ...compiler.trace import same_structure
-from ...drive import default_transient, drive_name, example_input, read_drive
+from ...drive import default_transient, drive_name, example_input, in_time, read_drive
 from ...errors import ShapeError, ShortRunWarning
 from ...labels import dataset, describe_system, differing_parameters
-from ...orbits import FlowMap, as_map, suggest_step, whole_steps
+from ...orbits import DEFAULT_RTOL, FlowMap, as_map, steps_in, suggest_step, whole_steps
 from ...runtime.threads import cores, map_threads, one_thread, over_threads
 from ...runtime.validation import generator, number, public
-from ...system import Flow, System, as_state, as_system, inner
+from ...system import Flow, System, as_state, as_system, check_rule, inner
 from ...typing import ArrayLike, Drive, Rng
 from ..convergence import (
     MAX_LAMINAR_SHARE,
@@ -31,10 +32,12 @@ from ..convergence import (
 from .compiled import compiled_growth
 from .kaplan_yorke import dimension
 from .qr import random_frame
-from .tangent_growth import Growth, Tangents, check_step, how_many
+from .sequences import averaged, read_span, recorded, step_system
+from .tangent_growth import Growth, Tangents, how_many
 from .tangent_orbit import rate_unit
 
 if TYPE_CHECKING:
+    from torch.nn import Module
     from xarray import Dataset
 
 THREADED_STATE_SIZE = 128  # states below which the GIL is held for most of a step
@@ -58,11 +61,12 @@ SOURCE = (
 
 @public
 def lyapunov_spectrum(
-    system: System | Sequence[System],
+    system: System | Module | Callable | Sequence[System],
     x0: ArrayLike | None = None,
     *,
+    state: Any = None,
     drive: Drive = None,
-    duration: float,
+    duration: float | None = None,
     transient: float | None = None,
     dt: float | None = None,
     exponents: int | None = None,
@@ -78,18 +82,27 @@ def lyapunov_spectrum(
 
     Parameters
     ----------
-    system : Map, Flow or list
+    system : Map, Flow, torch.nn.Module, callable or list
         A list is returned along the dim ``model``, with a coordinate for each parameter in which
-        the systems differ.
+        the systems differ. A module is converted by ``dm.models.from_torch``; with ``state``, one
+        that cannot be and a torch function are steps (state, input) -> state, as
+        ``dm.models.TorchStep`` takes them.
     x0 : array_like (n,), optional
         Start; by default ``system.initial(rng)``.
-    drive : float, array_like (steps, inputs) or callable, optional
-        Input: None (zero), standard deviation of white noise, one row a step, or a function
-        (rng, steps) -> array.
-    duration : float
-        Time over which growth is averaged.
+    state : tensor, array_like or tuple of these, optional
+        Start of a torch function or module, in the shapes that it takes: h, or (h, c).
+    drive : float, array_like (steps, inputs) or (inputs,), DataArray or callable, optional
+        Input, zero by default: a number is the standard deviation of white noise (of a step of a
+        map, of a unit of time of a flow); one row a step, of ``dt`` for a Flow; one input (inputs,)
+        that is held; a function of time (of the step, for a Map), such as ``lambda t: dm.sin(t)``;
+        samples with times, a DataArray or ``dm.signal``; or a function (rng, steps) -> array. Of
+        several sequences, (samples, steps, inputs), the spectra are averaged. A torch tensor is
+        read as an array.
+    duration : float, optional
+        Time over which growth is averaged; by default what the drive holds after the transient.
     transient : float, optional
-        Time before that; by default a tenth of the duration, at least 100 steps.
+        Time before that; by default a tenth of the duration, at least 100 steps, and at most half
+        of a drive that sets the duration.
     dt : float, optional
         Runge-Kutta step of a Flow; chosen by its tangent map where none is given.
     exponents : int, optional
@@ -109,7 +122,10 @@ def lyapunov_spectrum(
             Lyapunov exponents, largest first; -inf for a direction that falls into the span of
             those before it, to rounding (a saturated unit, or a missing rank).
         lyapunov_error : (exponent,), 1/step or 1/time unit
-            Standard error of the exponents, from the slow fluctuations of growth.
+            Standard error of the exponents, from the slow fluctuations of growth; of several
+            sequences, from their scatter.
+        lyapunov_spread : (exponent,), 1/step or 1/time unit [optional]
+            Standard deviation over several sequences.
         running : (time, exponent), 1/step or 1/time unit
             Running estimate of the exponents.
         kaplan_yorke_dimension : (), 1
@@ -126,8 +142,8 @@ def lyapunov_spectrum(
 
     Raises
     ------
-    ShapeError, ValueError
-        For wrong arguments.
+    ShapeError, ValueError, TypeError
+        For wrong arguments, and where neither duration nor an array sets the length of the run.
     NotFiniteError
         Where the orbit is lost, with the step.
 
@@ -149,18 +165,24 @@ def lyapunov_spectrum(
     >>> [round(float(v), 6) for v in found.lyapunov]
     [0.09531, -0.223144]
     """
-    found = measured_spectrum(
-        system,
-        x0,
-        drive,
-        rng,
-        workers,
-        duration=duration,
-        transient=transient,
-        exponents=exponents,
-        dt=dt,
-        tolerance=tolerance,
-    )
+    system, x0 = step_system(system, x0, state, drive)
+    system = system if isinstance(system, (list, tuple)) else as_system(system)
+    duration, transient = read_span(system, drive, duration, transient, dt)
+    options = {
+        "duration": duration,
+        "transient": transient,
+        "exponents": exponents,
+        "dt": dt,
+        "tolerance": tolerance,
+    }
+    sequences = recorded(system, drive)
+    if sequences is not None and sequences.ndim == 3:
+        found = averaged(
+            lambda sequence: measured_spectrum(system, x0, sequence, rng, workers, **options),
+            sequences,
+        )
+    else:
+        found = measured_spectrum(system, x0, drive, rng, workers, **options)
     if "warning" in found.attrs:
         warnings.warn(found.attrs["warning"], ShortRunWarning, stacklevel=3)
     return found
@@ -191,16 +213,19 @@ def measured_spectrum(
     if isinstance(system, (list, tuple)):
         return _ensemble(system, x0, drive, options, rng, workers)
     with one_thread():
-        return _spectrum(as_system(system), x0, drive, rng, **options)
+        return _spectrum(as_system(system, timed=True), x0, drive, rng, **options)
 
 
 def _ensemble(systems, x0, drive, options, rng, workers):
     if not systems:
         raise ValueError("an empty list of systems: pass at least one")
-    systems = [as_system(system) for system in systems]
-    found = _ensemble_spectra(
-        _of_one_step(systems, x0, drive, options, workers), x0, drive, options, rng, workers
+    systems = [as_system(system, timed=True) for system in systems]
+    flows = [system for system in systems if isinstance(system, Flow)]
+    in_clock = any(flow.timed for flow in flows) or (
+        bool(flows) and (is_signal(drive) or has_times(drive))
     )
+    steppers = systems if in_clock else _of_one_step(systems, x0, drive, options, workers)
+    found = _ensemble_spectra(steppers, x0, drive, options, rng, workers)
     for name, values in differing_parameters(systems).items():
         if name not in found.variables and name not in found.dims:
             label = {"units": "1", "long_name": f"parameter {name}"}
@@ -254,13 +279,15 @@ def _of_one_step(systems, x0, drive, options, workers):
         )
     else:
         step = min(suggest_step(flow, x0, drive=held, duration=duration) for flow in flows)
-    return [FlowMap(flow, step, order=8) for flow in flows]
+    return [FlowMap(flow, step, order=8, rtol=DEFAULT_RTOL) for flow in flows]
 
 
 def _together(systems, x0, drive, seeds, workers, *, duration, transient, exponents, dt, tolerance):
     """An ensemble of one equation, compiled; None where each system has to run by itself."""
     if (
-        not same_structure(systems)
+        isinstance(systems[0], Flow)  # with a clock: each has a step of its own
+        or inner(systems[0]).timed
+        or not same_structure(systems)
         or isinstance(seeds[0], np.random.Generator)
         or callable(drive)
         or np.isscalar(drive)
@@ -303,10 +330,12 @@ def _draw_without_advancing(draw, rng):
 
 def _steps(stepper, duration, transient):
     """Steps of the transient and of the run, and the transient."""
-    steps = whole_steps(duration, stepper.dt)
+    steps = steps_in(stepper, duration)
     if transient is None:
         transient = default_transient(duration, stepper.dt)
-    skip = whole_steps(transient, stepper.dt, "transient")
+        skip = whole_steps(transient, stepper.dt)
+    else:
+        skip = steps_in(stepper, transient, "transient")
     if steps < 1:
         raise ValueError(f"duration = {duration} is less than one step of {stepper.dt}")
     return skip, steps, transient
@@ -321,20 +350,22 @@ def _spectrum(system, x0, drive, rng, *, duration, transient, exponents, dt, tol
             "systems for an ensemble"
         )
     n, k = len(x), how_many(exponents, len(x))
-    stepper = as_map(system, dt, x, example_input(system, drive), duration * TANGENT_COST)
+    run = in_time(system, x, drive, dt)
+    x, held, work = run.x, example_input(run.system, run.drive), duration * TANGENT_COST
+    stepper = as_map(run.system, dt, x, held, work, run.spacing)
     skip, steps, transient = _steps(stepper, duration, transient)
-    inputs = read_drive(stepper, drive, skip + steps, seeds[1])
-    check_step(stepper, x, inputs(0))
-    compiled = program(stepper, n, (skip + steps) * TANGENT_COST)
+    inputs = run.inputs(stepper, skip + steps, seeds[1])
+    check_rule(stepper, x, inputs(0))
+    compiled = program(stepper, len(x), (skip + steps) * TANGENT_COST)
     growth = None
     if compiled:
-        frame = random_frame(k, n, deepcopy(seeds[2]))
+        frame = random_frame(k, n, deepcopy(seeds[2]), run.clock)
         growth = compiled_growth(
             compiled, [stepper], x[None].copy(), frame, inputs, skip, steps, tolerance
         )
     if growth is None:
-        run = Tangents(stepper, x, k, inputs, seeds[2], skip + steps)
-        growth = _measured_growth(run, skip, steps, tolerance)
+        tangents = Tangents(stepper, x, k, inputs, seeds[2], skip + steps, run.clock)
+        growth = _measured_growth(tangents, skip, steps, tolerance)
     parameters = {"duration": duration, "transient": transient, "drive": drive_name(drive)}
     estimates = _estimates(growth, n, stepper.dt, transient)
     return _labelled(system, stepper.dt, growth, estimates, rng, parameters)

@@ -25,10 +25,8 @@ from .lyapunov.conditional_exponents import (
 from .lyapunov.covariant_vectors import covariant_vectors as covariant_vectors
 from .lyapunov.finite_time_exponents import finite_time_exponents as finite_time_exponents
 from .lyapunov.gali_megno import gali as gali, megno as megno
-from .lyapunov.lyapunov_spectrum import (
-    kaplan_yorke as kaplan_yorke,
-    lyapunov_spectrum as lyapunov_spectrum,
-)
+from .lyapunov.kaplan_yorke import kaplan_yorke as kaplan_yorke
+from .lyapunov.lyapunov_spectrum import lyapunov_spectrum as lyapunov_spectrum
 from .memory.memory_capacity import (
     linear_capacity as linear_capacity,
     memory_capacity as memory_capacity,

@@ -340,8 +340,7 @@ class Task(ABC):
             "law": self.law,
             "loss": self.loss,
             "floor": self.floor,
-            "floor_meaning": f"least mean {LOSS_NAMES[self.loss]} over the scored steps "
-            "without a memory",
+            "floor_meaning": self.floor_meaning,
             "chance": self.chance,
             "chance_meaning": "share of right answers of that predictor",
             "dependency": self.dependency,
@@ -351,6 +350,11 @@ class Task(ABC):
         if self.chance is None:
             facts["chance_meaning"] = None
         return {name: value for name, value in facts.items() if value is not None}
+
+    @property
+    def floor_meaning(self) -> str:
+        """What the floor is the loss of."""
+        return f"least mean {LOSS_NAMES[self.loss]} over the scored steps without a memory"
 
     @property
     def law(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...autodiff.jacobian import push
-from ...runtime.progress import bar
+from ...runtime.progress import progress_bar
 from ...system import Flow, System
 
 MAX_BATCH_NUMBERS = 1 << 21  # in a batch of Jacobians: 16 MiB
@@ -116,7 +116,8 @@ def in_batches(x, function):
     count = max(1, MAX_BATCH_NUMBERS // x.shape[1] ** 2)
     starts = range(0, len(x), count)
     with np.errstate(all="ignore"):
-        parts = [function(x[i : i + count].copy()) for i in bar(starts, len(starts), unit="batch")]
+        batches = progress_bar(starts, progress=None, unit="batch")
+        parts = [function(x[i : i + count].copy()) for i in batches]
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 

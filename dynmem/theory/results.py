@@ -32,7 +32,7 @@ def lyapunov_report(
     seed: Any = None,
     partial: bool = False,
     scatter: float = 0.0,
-    **variables: tuple,
+    **variables: Any,
 ) -> Dataset:
     """Dataset of a predicted spectrum, largest first, with its dimension and entropy rate.
 
@@ -78,7 +78,7 @@ def gradient_report(
     source: str,
     parameters: Mapping,
     scatter: float = 0.0,
-    **variables: tuple,
+    **variables: Any,
 ) -> Dataset:
     """Dataset over lag of a predicted gradient d state_T / d state_(T-lag): root mean square
     singular value, and its logarithm. ``scatter``: of the first exponent of one network about a

@@ -19,7 +19,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers",
         metavar="N",
-        help="processes (default: one a core); the result does not depend on it",
+        help="processes (default: one a core; a quick run: one); they do not change the result",
+    )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="measure on the workers of a Dask cluster: its address, or its scheduler file",
     )
     parser.add_argument(
         "--output",

@@ -7,21 +7,19 @@ import shutil
 import signal
 import sys
 import threading
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ShortRunWarning
-from ..runtime.files import NoSpaceError, encode, save
+from ..runtime.files import NoSpaceError, save
 from . import provenance
-from .combine import add_provenance, check_point, combine
+from .combine import add_provenance, combine
+from .executor import Outcomes, existing_client, in_process, local_client, on_cluster
 from .parameters import Plan
+from .point import Outcome, Task
 from .store import Store
-from .workers import Outcome, outcomes
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -118,16 +116,6 @@ def _size(number: float) -> str:
     return f"{number / 1000**power:.3g} {('B', 'kB', 'MB', 'GB', 'TB', 'PB')[power]}"
 
 
-def measured(
-    measure: Callable[..., Dataset], settings: Mapping, axes: tuple[str, ...], point: Mapping
-) -> bytes:
-    """One point as the bytes of a netCDF-4 file. Warnings of short runs are silenced: the Dataset
-    holds the variables ``converged`` and ``warning``."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ShortRunWarning)
-        return encode(check_point(measure(**point, **settings), axes))
-
-
 @dataclass
 class Run:
     """State of one run of a study."""
@@ -142,7 +130,7 @@ class Run:
         self.configuration = self.study.configuration(self.plan)
         self.finish_code = provenance.function_code(self.study.finish)
 
-    def dataset(self, workers: int, fresh: bool) -> Dataset:
+    def dataset(self, workers: int, cluster: Any, fresh: bool) -> Dataset:
         """The combined Dataset, from the store where it is finished."""
         if fresh and (aside := self.store.set_aside()):
             self.report.say(f"the earlier store of {self.study.name} was moved to {aside}")
@@ -155,7 +143,7 @@ class Run:
         with stoppable() as check:
             try:
                 self.resume()
-                self.measure(workers, check)
+                self.measure(workers, cluster, check)
                 return self.combined()
             except KeyboardInterrupt as stop:
                 words = (
@@ -181,22 +169,35 @@ class Run:
                 f"{'is' if len(failed) == 1 else 'are'} tried again"
             )
 
-    def measure(self, workers: int, check: Callable[[], None]) -> None:
+    def measure(self, workers: int, cluster: Any, check: Callable[[], None]) -> None:
         """Measure and save every point that is not in the store."""
-        points = {
-            index: point for index, point in self.plan.points().items() if index not in self.records
-        }
-        if not points:
+        points = self.plan.points()
+        indices = [index for index in points if index not in self.records]
+        if not indices:
             return
         self.report.start(len(self.records))
-        call = partial(measured, self.study.measure, self.plan.settings, tuple(self.plan.grid))
-        with closing(
-            outcomes(call, points, min(workers, len(points)), self.report.say)
-        ) as finished:
+        with closing(self.outcomes(indices, points.__getitem__, workers, cluster)) as finished:
             for index, outcome in finished:
                 check()
                 self.save_point(index, points[index], outcome)
         check()
+
+    def outcomes(
+        self, indices: Sequence[int], point: Callable, workers: int, cluster: Any
+    ) -> Outcomes:
+        """Outcomes of points, measured in this process or on the workers of a cluster."""
+        task = Task(self.study.measure, self.plan.settings, tuple(self.plan.grid))
+        if workers == 1 and cluster is None:
+            yield from in_process(task, indices, point, lambda index: None)
+            return
+        say = self.report.say
+        connect = (
+            local_client(min(workers, len(indices)), say)
+            if cluster is None
+            else existing_client(cluster, say)
+        )
+        with connect as client:
+            yield from on_cluster(task, indices, point, client, say)
 
     def save_point(self, index: int, point: Mapping, outcome: Outcome) -> None:
         """Write a point to the store, or the error that it raised."""

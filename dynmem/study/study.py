@@ -82,6 +82,7 @@ class Study(Question):
         output: str | Path | None = None,
         quick: bool = False,
         workers: int | None = 1,
+        cluster: Any = None,
         overrides: Mapping[str, Any] | None = None,
         fresh: bool = False,
         progress: bool | None = None,
@@ -97,7 +98,10 @@ class Study(Question):
         quick : bool, optional
             Use the axes and settings of the trial run.
         workers : int or None, optional
-            Number of processes; None for one a core.
+            Number of processes, on loopback; None for one a core. One is this process itself.
+        cluster : str, path, distributed.Client or cluster object, optional
+            Dask cluster that measures the points, in place of local processes: address or scheduler
+            file of one that runs, or an object such as ``dask_jobqueue.SLURMCluster``.
         overrides : mapping, optional
             Other values of axes and settings.
         fresh : bool, optional
@@ -126,6 +130,8 @@ class Study(Question):
             Another process runs this study.
         NoSpaceError
             The disk is full, or would be.
+        ClusterError
+            The cluster or its workers cannot be reached; what was finished is saved.
         Stopped
             Ctrl-C or SIGTERM; what was finished is saved.
         """
@@ -136,7 +142,7 @@ class Study(Question):
         with space_watched():
             check_space(len(plan) - (0 if fresh else store.count()), store.folder)
             with store.lock(), Progress(len(plan), progress) as report:
-                return Run(self, plan, store, report).dataset(workers or cores(), fresh)
+                return Run(self, plan, store, report).dataset(workers or cores(), cluster, fresh)
 
     def load(self, *, output: str | Path | None = None, quick: bool = False) -> Dataset:
         """The Dataset of a finished run.
@@ -191,11 +197,13 @@ class Study(Question):
         )
         if errors:
             raise ConfigurationError(dict.fromkeys(errors))
-        workers = cores() if options.workers is None else int(options.workers)
+        usual = 1 if options.quick else cores()
+        workers = usual if options.workers is None else int(options.workers)
         dataset = self.run(
             output=options.output,
             quick=options.quick,
             workers=workers,
+            cluster=options.cluster,
             overrides=overrides,
             fresh=options.fresh,
         )

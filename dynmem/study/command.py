@@ -34,6 +34,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fresh", action="store_true", help="move an earlier store aside and start again"
     )
+    parser.add_argument(
+        "--accept",
+        action="store_true",
+        help="keep the points of a store that was made with other settings or other code",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, for a program to read")
 
 

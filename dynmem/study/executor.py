@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import queue
+import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,30 +49,38 @@ def in_process(
 
 def on_cluster(
     task: Task,
+    payload: bytes,
     indices: Sequence[int],
     point: Callable[[int], Point],
     client: Client,
     say: Callable[[str], None],
 ) -> Outcomes:
-    """Measure points on the workers of a Dask cluster and yield outcomes as they arrive."""
-    farm = _Farm(client, _pickled(task), indices, point, say)
+    """Measure points on the workers of a Dask cluster and yield outcomes as they arrive;
+    ``payload`` is the task, pickled."""
+    farm = _Farm(client, task, payload, indices, point, say)
     try:
         yield from farm.outcomes()
     finally:
         farm.cancel()
 
 
-def _pickled(task: Task) -> bytes:
-    """The task as bytes. Functions of a notebook or a script travel with it."""
+def pickled(task: Task, modules: Iterable[str] = ()) -> bytes:
+    """The task as bytes. Functions of a notebook or a script travel with it, and those of these
+    modules."""
     import cloudpickle
 
-    try:
-        return cloudpickle.dumps(task)
-    except Exception as error:
-        raise ClusterError(
-            f"the measure cannot be sent to workers ({error_text(error)}): make what it uses "
-            "inside of it, or run in this process, with workers=1 (--workers 1)"
-        ) from None
+    with ExitStack() as undo:
+        for name in sorted({*modules} - {"__main__"}):
+            module = sys.modules[name]
+            cloudpickle.register_pickle_by_value(module)
+            undo.callback(cloudpickle.unregister_pickle_by_value, module)
+        try:
+            return cloudpickle.dumps(task)
+        except Exception as error:
+            raise ClusterError(
+                f"the measure cannot be sent to workers ({error_text(error)}): make what it uses "
+                "inside of it, or run in this process, with workers=1 (--workers 1)"
+            ) from None
 
 
 # ---- clusters ------------------------------------------------------------------------------------
@@ -165,12 +174,14 @@ class _Farm:
     def __init__(
         self,
         client: Client,
-        task: bytes,
+        task: Task,
+        payload: bytes,
         indices: Sequence[int],
         point: Callable[[int], Point],
         say: Callable[[str], None],
     ) -> None:
-        self.client, self.task, self.point, self.say = client, task, point, say
+        self.client, self.point, self.say = client, point, say
+        self.task, self.fail = payload, task.failure
         self.waiting = deque(indices)
         self.again: deque = deque()  # points whose worker was lost: each travels alone
         self.running: dict[str, _Batch] = {}
@@ -187,7 +198,7 @@ class _Farm:
             except queue.Empty:
                 self.count_workers()
                 continue
-            if batch := self.running.pop(future.key, None):
+            if batch := self.running.pop(str(future.key), None):
                 yield from self.receive(batch)
 
     def fill(self) -> None:
@@ -204,7 +215,7 @@ class _Farm:
     def send(self, indices: Sequence[int]) -> None:
         points = [dict(self.point(index)) for index in indices]
         future = self.client.submit(work, self.task, points, pure=False)
-        self.running[future.key] = _Batch(indices, future)
+        self.running[str(future.key)] = _Batch(indices, future)
         future.add_done_callback(self.arrived.put)
 
     def count_workers(self) -> None:
@@ -248,7 +259,7 @@ class _Farm:
     def measure_pace(self, found: Sequence[Outcome]) -> None:
         """Size of the next batches: what takes ``BATCH_SECONDS``, and is no larger than memory."""
         seconds = sum(outcome.seconds for outcome in found) / len(found)
-        size = max(len(outcome.payload or b"") for outcome in found)
+        size = max(len(outcome.data) for outcome in found)
         room = min(BATCH_SECONDS / max(seconds, 1e-4), BATCH_BYTES / max(size, 1), MAX_BATCH)
         # grows slowly: the first points need not be like those that follow
         self.size = max(1, min(int(room), 4 * self.size))
@@ -257,6 +268,9 @@ class _Farm:
         """Count a lost worker. Of several points the culprit is not known: each is tried alone."""
         self.workers = 0  # count them anew
         if len(batch.indices) > 1:
+            self.losses.update(batch.indices)
+            names = ", ".join(map(str, batch.indices))
+            self.say(f"worker lost, points {names} tried again, each alone (1 of {MAX_ATTEMPTS})")
             self.again.extend(batch.indices)
             return
         (index,) = batch.indices
@@ -268,7 +282,7 @@ class _Farm:
             self.again.append(index)
         else:
             self.say(f"worker lost, point {index} failed: it ended {MAX_ATTEMPTS} workers")
-            yield index, Outcome(None, f"it ended {MAX_ATTEMPTS} workers")
+            yield index, self.fail(self.point(index), f"it ended {MAX_ATTEMPTS} workers")
 
     def cancel(self) -> None:
         """Withdraw what has not begun; a point that is being measured ends on its own."""

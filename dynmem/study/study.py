@@ -4,6 +4,7 @@ to it."""
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import re
 import sys
@@ -16,14 +17,16 @@ from ..runtime.files import space_watched
 from ..runtime.threads import cores
 from .command import add_options, guarded
 from .parameters import ConfigurationError, read_assignments
+from .progress import MIN_POINT_BYTES, Progress, check_space
 from .question import Question
-from .run import Progress, Run, check_space
+from .run import Means, Run
 from .store import Store
 
 if TYPE_CHECKING:
     from xarray import Dataset
 
 MAX_WORKERS = 999
+READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 MAX_FAILURES_PRINTED = 10
 
 
@@ -57,6 +60,11 @@ class Study(Question):
         strings: those of the grid, unless given).
     source : str, optional
         References.
+    files : sequence of path, optional
+        Files that ``measure`` reads: a changed one is a change of its code.
+    cost : callable, optional
+        ``cost(**point, **settings) -> float``, what a point costs in any unit: the dearest points
+        are measured first, and the time that is left follows it.
     finish : callable, optional
         ``finish(Dataset) -> Dataset`` adds to the combined Dataset.
     summary : callable, optional
@@ -72,7 +80,7 @@ class Study(Question):
     >>> import xarray as xr
     >>> def measure(gain, seed): return xr.Dataset({"square": ((), gain**2)})
     >>> study = Study("demo", "A square?", grid={"gain": [0.5, 2.0], "seed": [0]}, measure=measure)
-    >>> study, study.plan().points()[1]
+    >>> study, study.plan().point(1)
     (Study('demo', 2 gain x 1 seed = 2 points), {'gain': 2.0, 'seed': 0})
     """
 
@@ -85,11 +93,15 @@ class Study(Question):
         cluster: Any = None,
         overrides: Mapping[str, Any] | None = None,
         fresh: bool = False,
+        accept: bool = False,
         progress: bool | None = None,
     ) -> Dataset:
         """Measure every point that the store does not hold yet, and combine all points.
 
-        The result is also written to ``output/NAME.nc``.
+        The result is also written to ``output/NAME.nc``. The grid may grow: values that are added
+        to an axis cost their own points only, and so do those of a new axis for which ``measure``
+        has a default, the value of the points in the store. What is removed from the grid stays in
+        the store.
 
         Parameters
         ----------
@@ -106,6 +118,9 @@ class Study(Question):
             Other values of axes and settings.
         fresh : bool, optional
             Move an earlier store aside and start anew.
+        accept : bool, optional
+            Keep the points of a store that was made with other settings or other code; the result
+            says so in its attribute ``accepted``.
         progress : bool, optional
             Show a progress bar; by default where stderr is a terminal.
 
@@ -123,7 +138,7 @@ class Study(Question):
         ConfigurationError
             An override cannot be used.
         ChangedError
-            The store holds points of another configuration, or of other code.
+            The store was made with other settings, or with other code: what differs, line by line.
         DamageError
             A file of the store does not match its checksum.
         BusyError
@@ -139,10 +154,22 @@ class Study(Question):
         if workers is not None and (type(workers) is not int or workers < 1):
             raise ConfigurationError([f"workers = {workers}: must be at least 1"])
         store = Store(self.name, folder(output, quick))
-        with space_watched():
-            check_space(len(plan) - (0 if fresh else store.count()), store.folder)
-            with store.lock(), Progress(len(plan), progress) as report:
-                return Run(self, plan, store, report).dataset(workers or cores(), cluster, fresh)
+        means = Means(workers or cores(), cluster, fresh, accept)
+        with space_watched(), Progress(progress) as report:
+            check_space((len(plan) - store.count()) * MIN_POINT_BYTES, len(plan), store.folder)
+            run = Run(self, plan, store, report, means)
+            try:
+                with store.lock() as note:
+                    run.note = note
+                    store.tidy()
+                    run.set_aside()
+                    ready = run.finished()
+                    return run.dataset() if ready is None else ready
+            except OSError as error:
+                # a finished study may stand in a folder that cannot be written
+                if error.errno not in READ_ONLY or (ready := run.finished()) is None:
+                    raise
+                return ready
 
     def load(self, *, output: str | Path | None = None, quick: bool = False) -> Dataset:
         """The Dataset of a finished run.
@@ -206,6 +233,7 @@ class Study(Question):
             cluster=options.cluster,
             overrides=overrides,
             fresh=options.fresh,
+            accept=options.accept,
         )
         self._report(
             dataset, Store(self.name, folder(options.output, options.quick)).file, options.json

@@ -12,6 +12,8 @@ from functools import lru_cache
 from typing import Any
 
 from ..runtime.threads import _environment_of_one_thread
+from . import provenance
+from .growth import version_changes
 from .point import Outcome, Task
 
 # The seeds of a point are those of its process: on a worker with several threads the points take
@@ -32,7 +34,12 @@ def work(task: bytes, points: Sequence[Mapping[str, Any]]) -> list[Outcome]:
 @lru_cache(maxsize=2)
 def _unpickle(task: bytes) -> Task:
     # from the process that started the run; a cluster runs whatever its clients send
-    return pickle.loads(task)
+    call: Task = pickle.loads(task)
+    if call.packages is not None:
+        here = provenance.versions(call.packages)
+        if differ := version_changes(call.versions, here):
+            raise RuntimeError("; ".join(differ).replace("in the store", "where the run started"))
+    return call
 
 
 @contextmanager

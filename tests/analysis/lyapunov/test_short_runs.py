@@ -133,4 +133,4 @@ def test_the_points_of_a_study_are_quiet():
     progress."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert Task(lambda: SHORT["spectrum"]()[["lyapunov"]], {}, ()).measured({})
+        assert Task("short", lambda: SHORT["spectrum"]()[["lyapunov"]]).measured({})

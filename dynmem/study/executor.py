@@ -99,6 +99,7 @@ def local_client(workers: int, say: Callable[[str], None]) -> Iterator[Client]:
     }
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(settings))
+        stack.enter_context(_main_hidden())
         try:
             cluster = LocalCluster(
                 n_workers=workers,
@@ -112,13 +113,27 @@ def local_client(workers: int, say: Callable[[str], None]) -> Iterator[Client]:
             )
         except RuntimeError as error:
             raise ClusterError(
-                f"worker processes ended before they began ({error}): a script must start its run "
-                'under `if __name__ == "__main__":`; or try --workers 1'
+                f"worker processes ended before they began ({error}): try --workers 1"
             ) from None
         stack.enter_context(cluster)
         client = stack.enter_context(Client(cluster, set_as_default=False))
         _announce(client, say)
         yield client
+
+
+@contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Workers do not run the script that started the run: its functions travel with the task, and a
+    script without ``if __name__ == "__main__"`` would start itself again in each of them."""
+    main = vars(sys.modules["__main__"])
+    before: dict[str, Any] = {
+        name: main.pop(name) for name in ("__file__", "__spec__") if name in main
+    }
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update(before)
 
 
 @contextmanager

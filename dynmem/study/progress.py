@@ -13,6 +13,7 @@ from ..runtime.files import NoSpaceError
 
 MIN_POINT_BYTES = 4096  # of the smallest file on most disks
 LONG_SECONDS = 2.0  # a run that takes longer says how long
+START_SECONDS = 20.0  # after which imports and compilation no longer matter to an estimate
 NOTE_SECONDS = 1.0  # between two notes in the lock file
 
 
@@ -64,6 +65,7 @@ class Estimate:
         self.points = self.bytes = 0
         self.weight = 0.0
         self.start = self.noted = time.monotonic()
+        self.warm, self.warm_weight = self.start, 0.0  # when each worker had measured one
         self.said = False
 
     def add(self, index: int, size: int) -> None:
@@ -72,12 +74,21 @@ class Estimate:
         self.bytes += size
         self.weight += self.weights[index]
         self.left_weight -= self.weights[index]
+        if self.points <= self.workers:
+            self.warm, self.warm_weight = time.monotonic(), self.weight
 
     @property
     def left(self) -> float:
-        """Seconds that the rest will take."""
-        elapsed = time.monotonic() - self.start
-        return elapsed * max(self.left_weight, 0.0) / max(self.weight, 1e-300)
+        """Seconds that the rest will take. The first points do not count once there are others:
+        they import and compile."""
+        start, weight = (self.warm, self.warm_weight) if self.settled else (self.start, 0.0)
+        pace = (time.monotonic() - start) / max(self.weight - weight, 1e-300)
+        return pace * max(self.left_weight, 0.0)
+
+    @property
+    def settled(self) -> bool:
+        """Whether points were measured after the first ones, for long enough to tell their pace."""
+        return self.points > self.workers and time.monotonic() - self.warm > 0.3 * LONG_SECONDS
 
     @property
     def disk(self) -> float:
@@ -87,7 +98,9 @@ class Estimate:
 
     def words(self, free: float) -> str:
         """What the rest will need, once, where it takes long; empty before that is known."""
-        if self.said or time.monotonic() - self.start < LONG_SECONDS or self.left < LONG_SECONDS:
+        elapsed = time.monotonic() - self.start
+        known = (self.settled and elapsed > LONG_SECONDS) or elapsed > START_SECONDS
+        if self.said or not known or self.left < LONG_SECONDS:
             return ""
         self.said = True
         left = len(self.weights) - self.points

@@ -84,7 +84,8 @@ class _Walk:
 
     def __init__(self, start: Any) -> None:
         self.found = Reach()
-        self.home = (_module_of(start) or "").partition(".")[0]
+        self.start = _module_of(start) or ""
+        self.home = self.start.partition(".")[0]
         self.open: list[int] = []  # containers that are being described, against cycles
         self.seen: dict[int, Any] = {}  # held, so that no id is used twice
 
@@ -102,6 +103,16 @@ class _Walk:
     def keep_module(self, name: str | None) -> None:
         if name in sys.modules:
             self.found.modules.add(str(name))
+
+    def label(self, module: str | None) -> str:
+        """Name of a module in the parts; that of the measure is called by its file, however the
+        study was started."""
+        if module != self.start:
+            return module or ""
+        main = sys.modules.get("__main__") if module == "__main__" else None
+        spec = getattr(main, "__spec__", None)
+        file = getattr(main, "__file__", None)
+        return (spec.name if spec else Path(file).stem if file else module).rpartition(".")[2]
 
     def put(self, name: str, value: Any) -> None:
         """Keep a value by its name; functions, classes and modules keep themselves."""
@@ -123,7 +134,7 @@ class _Walk:
                 self.text(function.__wrapped__)
         elif self.first_visit(function):
             self.keep_module(home)
-            name = f"{function.__module__}.{function.__qualname__}"
+            name = f"{self.label(function.__module__)}.{function.__qualname__}"
             self.found.parts[name], node = source(function)
             self.around(name, function)
             for variable in _environment(node):
@@ -149,7 +160,7 @@ class _Walk:
             if isinstance(value, ModuleType):
                 self.module(value, names)
             else:
-                self.put(f"{function.__module__}.{used}", value)
+                self.put(f"{self.label(function.__module__)}.{used}", value)
         for module in _imports(code, function.__globals__.get("__package__") or ""):
             self.imported(module, names)
 
@@ -164,7 +175,7 @@ class _Walk:
                 if self.first_visit(value) or not self.own(value.__name__):
                     self.module(value, names)
             else:
-                self.put(f"{module.__name__}.{name}", value)
+                self.put(f"{self.label(module.__name__)}.{name}", value)
 
     def imported(self, module: str, names: set[str]) -> None:
         """What a function imports when it runs."""
@@ -192,7 +203,7 @@ class _Walk:
         for name, value in vars(cls).items():
             if isinstance(value, FunctionType) and made and value.__code__.co_filename[0] == "<":
                 continue  # a method that the dataclass wrote: its fields say the same
-            full = f"{cls.__module__}.{cls.__qualname__}.{name}"
+            full = f"{self.label(cls.__module__)}.{cls.__qualname__}.{name}"
             if name == "__dataclass_fields__":
                 defaults: dict[int | str, Any] = {
                     key: (f.default, f.default_factory) for key, f in value.items()
@@ -218,10 +229,10 @@ class _Walk:
             return f"module {value.__name__}"
         if isinstance(value, FunctionType):
             self.function(value)
-            return f"function {value.__module__}.{value.__qualname__}"
+            return f"function {self.label(value.__module__)}.{value.__qualname__}"
         if isinstance(value, type):
             self.klass(value)
-            return f"class {value.__module__}.{value.__qualname__}"
+            return f"class {self.label(value.__module__)}.{value.__qualname__}"
         if id(value) in self.open:
             return "(itself)"
         self.open.append(id(value))
@@ -262,7 +273,7 @@ class _Walk:
             return f"{_module_of(value)}.{made}"
         make, arguments, *more = made
         state = [list(part) if isinstance(part, Iterator) else part for part in more]
-        return f"{_name_of(make)}({self.text(arguments)}, {self.text(state)})"
+        return f"{self.text(make)}({self.text(arguments)}, {self.text(state)})"
 
     def array(self, value: Any) -> str:
         """An array of numpy, torch or xarray."""

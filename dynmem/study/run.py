@@ -171,10 +171,10 @@ class Run:
         """Find the points that are in the store; those that failed are tried again."""
         self.store.points.mkdir(parents=True, exist_ok=True)
         self.stored = self.store.configuration()
-        if self.stored is not None:
+        done, failed = self.store.keys()
+        if self.stored is not None and (done or failed):
             self._compare(self.stored)
             self._say_versions(self.stored)
-        done, failed = self.store.keys()
         self.keys = Keys(self.study.name, self.configuration)
         older = bool(self.keys.older)
         self.store.save_configuration(self.configuration)

@@ -251,11 +251,11 @@ def test_workers_killed_from_outside_cost_nothing(packages, unbroken, seed):
     assert contents(packages / name) == unbroken
 
 
-@pytest.mark.slow  # starts processes that end at once, until Dask gives up
-def test_workers_that_cannot_start_are_one_sentence(packages):
-    """A script without `if __name__ == "__main__"` would start itself again in each worker."""
+def test_a_script_without_a_guard_runs_on_workers(packages):
+    """Without `if __name__ == "__main__"` it would start itself again in each worker."""
     (packages / "unguarded.py").write_text(
-        "import xarray\nfrom dynmem.study import Study\ndef f(a): return xarray.Dataset()\n"
+        "import xarray\nfrom dynmem.study import Study\n"
+        "def f(a): return xarray.Dataset({'x': 2 * a})\n"
         "raise SystemExit(Study('n', 'q', {'a': [1, 2]}, f).main(['--workers', '2']))\n"
     )
     ran = subprocess.run(
@@ -265,9 +265,7 @@ def test_workers_that_cannot_start_are_one_sentence(packages):
         capture_output=True,
         text=True,
     )
-    assert ran.returncode == 1
-    assert "dynmem: worker processes ended before they began" in ran.stderr
-    assert "__name__" in ran.stderr
+    assert (ran.returncode, ran.stdout) == (0, "results: results/n.nc\n"), ran.stderr
 
 
 def test_a_measure_of_a_notebook_goes_to_the_workers(packages):

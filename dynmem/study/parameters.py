@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -37,7 +37,7 @@ class Plan:
     Examples
     --------
     >>> plan = Plan({"gain": [0.9, 1.1], "seed": [0, 1, 2]}, {})
-    >>> len(plan), plan.points()[1]
+    >>> len(plan), plan.point(1)
     (6, {'gain': 0.9, 'seed': 1})
     """
 
@@ -48,12 +48,24 @@ class Plan:
         """Number of points."""
         return math.prod(len(values) for values in self.grid.values())
 
-    def points(self) -> dict[int, dict[str, Any]]:
-        """Parameters of each point, the last axis running fastest."""
-        return {
-            index: dict(zip(self.grid, values, strict=True))
-            for index, values in enumerate(product(*self.grid.values()))
-        }
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of values of each axis."""
+        return tuple(len(values) for values in self.grid.values())
+
+    def point(self, index: int) -> dict[str, Any]:
+        """Parameters of a point, the last axis running fastest."""
+        places = []
+        for size in reversed(self.shape):
+            index, place = divmod(index, size)
+            places.append(place)
+        rows = zip(self.grid.items(), reversed(places), strict=True)
+        return {name: values[place] for (name, values), place in rows}
+
+    def points(self) -> Iterator[dict[str, Any]]:
+        """Parameters of each point in turn."""
+        for values in product(*self.grid.values()):
+            yield dict(zip(self.grid, values, strict=True))
 
 
 def plain(value: Any) -> Any:
@@ -65,6 +77,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     return value
+
+
+def unit_and_name(parameter: str, entry: str | tuple[str, str]) -> tuple[str, str]:
+    """Units and long name from an entry of ``units``: units alone, or both."""
+    return (entry, parameter.replace("_", " ")) if isinstance(entry, str) else entry
 
 
 def kind_of(values: Sequence) -> type | None:

@@ -37,7 +37,8 @@ class Survey:
     forms: dict[tuple, int] = field(default_factory=dict)  # form of a point: its number
     of_point: dict[int, int] = field(default_factory=dict)  # point: number of its form
     not_finite: dict[int, list[str]] = field(default_factory=dict)
-    attrs: dict[str | None, dict[str, Any]] = field(default_factory=dict)
+    # attributes of the Dataset (None) and of each variable on which the points of a form agree
+    attrs: dict[int, dict[str | None, dict[str, Any]]] = field(default_factory=dict)
     # coordinates and text: their different values, and which of them a point has
     distinct: dict[str, dict[bytes, np.ndarray]] = field(default_factory=dict)
     held: dict[str, dict[int, bytes]] = field(default_factory=dict)
@@ -47,12 +48,13 @@ class Survey:
     def add(self, index: int, point: PointFile) -> None:
         """Take a point into account."""
         form = tuple(_form(row) for row in point.header["variables"])
-        self.of_point[index] = self.forms.setdefault(form, len(self.forms))
+        number = self.of_point[index] = self.forms.setdefault(form, len(self.forms))
+        attrs = self.attrs.setdefault(number, {})
         if names := point.header["not_finite"]:
             self.not_finite[index] = names
-        self._merge(None, point.header["attrs"])
+        _merge(attrs, None, point.header["attrs"])
         for name, row in point.rows.items():
-            self._merge(name, row["attrs"])
+            _merge(attrs, name, row["attrs"])
             self.types.setdefault(name, set()).add(row["dtype"])
             if row["coordinate"] or row["dtype"] == "text":
                 part = point.small[row["start"] : row["start"] + row["size"]]
@@ -63,20 +65,23 @@ class Survey:
                 mark = self.marks.setdefault(mark, mark)  # equal ones once in memory
                 self.held.setdefault(name, {})[index] = mark
 
-    def _merge(self, name: str | None, attrs: dict[str, Any]) -> None:
-        """Attributes on which the points agree."""
-        known = self.attrs.setdefault(name, dict(attrs))
-        if known != attrs:
-            for key in known.keys() | attrs.keys():
-                if key in known and key in attrs and known[key] != attrs[key]:
-                    known[key] = None
-                elif key in attrs:
-                    known.setdefault(key, attrs[key])
+    def agreed(self, name: str | None, forms: Iterable[int]) -> dict[str, Any]:
+        """Attributes of a variable, or of the Dataset, on which points of these forms agree."""
+        merged: dict[str | None, dict[str, Any]] = {}
+        for form in forms:
+            if name in self.attrs[form]:
+                _merge(merged, name, self.attrs[form][name])
+        found = merged.get(name, {})
+        return {key: attribute(value) for key, value in found.items() if value is not None}
 
-    def agreed(self, name: str | None) -> dict[str, Any]:
-        """Attributes of a variable, or of the Dataset."""
-        attrs = self.attrs.get(name, {})
-        return {key: attribute(value) for key, value in attrs.items() if value is not None}
+
+def _merge(merged: dict, name: str | None, attrs: Mapping[str, Any]) -> None:
+    """Add attributes to those that are known; one that differs becomes None."""
+    known = merged.setdefault(name, dict(attrs))
+    if known != attrs:
+        for key, value in attrs.items():
+            if known.setdefault(key, value) != value:
+                known[key] = None
 
 
 def _form(row: Mapping[str, Any]) -> tuple:
@@ -112,6 +117,7 @@ class Layout:
         for dim in [name for name in self.signatures if self._is_index(name)]:
             self._join(dim)
         self.fitting = [i for i in self.fitting if i not in self.errors]
+        self.forms = sorted({survey.of_point[index] for index in self.fitting})
         self.specs = self._specs(units)
 
     # ---- the form on which most points agree
@@ -193,7 +199,7 @@ class Layout:
                 continue  # of points that do not fit
             if coordinate:
                 self.coordinates.append(name)
-            attrs = self.survey.agreed(name)
+            attrs = self.survey.agreed(name, self.forms)
             if name in self.labels:
                 labels = self.labels[name]
                 specs[name] = Spec(dims, labels.shape, labels.dtype, attrs, labels)

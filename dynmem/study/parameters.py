@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -128,14 +129,22 @@ def check_value(name: str, value: Any, kind: type | None, limits: Sequence | Non
         return _check_text(name, value, limits)
     if type(value) is not int and not (kind is float and type(value) is float):
         return [f"{name} = {value!r}: must be a {'whole ' if kind is int else ''}number"]
-    if not math.isfinite(value) or (abs(value) > MAX_INTEGER and kind is int):
-        return [f"{name} = {value}: must be a finite number"]
+    # an integer of hundreds of digits is no float: compare it first
+    largest = MAX_INTEGER if kind is int else sys.float_info.max
+    if abs(value) > largest or not math.isfinite(value):
+        return [f"{name} = {_digits(value)}: must be a finite number"]
     least, most = limits or (None, None)
     if least is not None and value < least:
         return [f"{name} = {value}: must be at least {least}"]
     if most is not None and value > most:
         return [f"{name} = {value}: must be at most {most}"]
     return []
+
+
+def _digits(value: float) -> str:
+    """A number for a message, also one of hundreds of digits."""
+    text = str(value)
+    return text if len(text) <= 24 else f"{text[:20]}... ({len(text)} digits)"
 
 
 def _check_text(name: str, value: Any, choices: Sequence | None) -> list[str]:

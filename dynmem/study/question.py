@@ -179,6 +179,9 @@ class Question:
         value, usual, limits = plain(value), plain(self.settings[name]), self.limits.get(name)
         if isinstance(usual, (int, float, str)) and not isinstance(usual, bool):
             errors += check_value(name, value, type(usual), limits)
+        elif isinstance(value, list) and isinstance(usual, list) and kind_of(usual) is not None:
+            kind = kind_of(usual)
+            errors += [e for item in value for e in check_value(name, item, kind, limits)]
         elif usual is not None and type(value) is not type(usual):
             errors.append(f"{name} = {value!r}: must be a {type(usual).__name__}, as {usual!r}")
         try:

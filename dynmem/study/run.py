@@ -364,7 +364,7 @@ class Run:
         return {k: v for k, v in point.header["parameters"].items() if k not in self.plan.grid}
 
     def _source(self, layout: Layout) -> dict[str, Any]:
-        attrs = layout.survey.agreed(None)
+        attrs = layout.survey.agreed(None, layout.forms)
         return {"source": attrs["source"]} if "source" in attrs else {}
 
     @contextmanager

@@ -23,6 +23,7 @@ from .analysis import (
     lyapunov_spectrum as lyapunov_spectrum,
     megno as megno,
     memory_horizon as memory_horizon,
+    slow_points as slow_points,
     spectral_abscissa as spectral_abscissa,
     spectral_radius as spectral_radius,
     spectrum as spectrum,

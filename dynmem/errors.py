@@ -88,6 +88,10 @@ class ConvergenceError(RuntimeError):
     """An iteration stopped before it reached what was asked."""
 
 
+class MissingExtraError(ImportError):
+    """A package that is not always installed is needed; the message has the command."""
+
+
 class DamageError(OSError):
     """A file does not match its checksum, or is not one of ours."""
 

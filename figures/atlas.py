@@ -11,7 +11,7 @@ NOTE = (
     "1/e. Theory gives the time scale -1/lambda_1 of its last slope (diamonds); the measured one "
     "(circles) lies a little higher, since gradients that are not normal hold up at first; "
     "filled: after training at the longest delay; arrows: beyond 1000 steps. Right: "
-    "held-out loss after training over that of the best guess without memory (1); below the dots "
+    "test loss after training over that of the best guess without memory (1); below the dots "
     "the delay counts as learned."
 )
 MAX_HORIZON = 1500.0
@@ -43,7 +43,7 @@ def draw(results):
             xscale="log",
             yscale="log",
             xlabel="delay of the copy task (steps)",
-            ylabel="held-out loss / memoryless floor",
+            ylabel="test loss / memoryless floor",
             title="training succeeds, or not",
             ylim=(8e-4, 1.6),
         )

@@ -5,7 +5,7 @@ import numpy as np
 from dynmem.plotting import colour_of, house_style, name_of, panels
 
 NOTE = (
-    "Left: share of seeds that learned the copy task (held-out loss below a tenth of the "
+    "Left: share of seeds that learned the copy task (test loss below a tenth of the "
     "memoryless floor) at each delay; lines are set apart a little where they coincide. Right: "
     "the longest learnable delay of each seed against the time scale -1/lambda_1 of the "
     "untrained network, measured while it waits (filled) and by theory (open); the line marks "

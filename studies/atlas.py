@@ -66,11 +66,11 @@ def measure(model, delay, seed, units, steps):
             "memory horizon, trained",
         ),
         loss_over_floor=(
-            float(history.validation_loss.min()) / task.floor,
+            history.test_loss.item() / task.floor,
             "1",
-            "held-out loss over the memoryless floor",
+            "test loss over the memoryless floor",
         ),
-        accuracy=(float(history.validation_accuracy.max()), "1", "share of symbols recalled"),
+        accuracy=(history.test_accuracy.item(), "1", "share of symbols recalled"),
         learned=(int(history.learned), "1", "whether the delay was learned"),
         training_steps=(history.attrs["steps"], "1", "training steps until it stopped"),
         parameters=(
@@ -115,7 +115,7 @@ def summary(results):
             f"{losses}{int(at.learnable_delay):>15}"
         )
     rows.append(
-        f"exponents per step, at delay {delays[-1]}; * learned: held-out loss below a "
+        f"exponents per step, at delay {delays[-1]}; * learned: test loss below a "
         "tenth of the floor ln 4 (memoryless guess); "
         "inf: never to 1/e within 1000 steps"
     )

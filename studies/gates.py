@@ -35,7 +35,6 @@ def measure(model, delay, seed, units, steps):
     before = waiting_spectrum(start, task, rng=seed, exponents=1)
     trained, history = train(start, task, steps=steps, rng=seed)
     after = waiting_spectrum(trained, task, rng=seed, exponents=1)
-    best = int(np.argmin(history.validation_loss.values))
     return single(
         predicted_time_scale=(
             dm.theory.time_scale(theory).time_scale.item(),
@@ -58,12 +57,12 @@ def measure(model, delay, seed, units, steps):
             "first exponent while waiting, trained",
         ),
         loss_over_floor=(
-            float(history.validation_loss[best]) / task.floor,
+            history.test_loss.item() / task.floor,
             "1",
-            "held-out loss over the memoryless floor",
+            "test loss over the memoryless floor",
         ),
         loss_error=(
-            float(history.validation_loss_error[best]) / task.floor,
+            history.test_loss_error.item() / task.floor,
             "1",
             "standard error of the loss over the floor",
         ),

@@ -84,9 +84,9 @@ def on_copy(kind, seed, delay, hidden, steps):
     before, after = (waiting_exponent(system, task, rng=seed) for system in (start, trained))
     values = {
         "loss_over_floor": (
-            float(history.validation_loss.min()) / task.floor,
+            history.test_loss.item() / task.floor,
             "1",
-            "held-out loss over the floor",
+            "test loss over the floor",
         ),
         "learned": (int(history.learned), "1", "whether the copy task was learned"),
         "waiting_before": (before, "1/step", "first exponent while waiting, before training"),

@@ -183,7 +183,8 @@ def meant(name: str, known: Iterable[str]) -> str:
 
 
 def public(function: Callable[P, R]) -> Callable[P, R]:
-    """A function whose TypeError names the keyword argument that was probably meant.
+    """A function whose TypeError names the keyword argument that was probably meant; results of
+    analyses and of theory name the function that made them, in the attribute ``function``.
 
     >>> @public
     ... def horizon(lags, *, drive=None): ...
@@ -195,6 +196,7 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
     every = list(inspect.signature(function).parameters.values())
     bound = int(bool(every) and every[0].name in ("self", "cls"))  # a method
     every = every[bound:]
+    home = ".".join(function.__module__.split(".")[:2])
     open_ended = any(p.kind is p.VAR_KEYWORD for p in every)
     spread = any(p.kind is p.VAR_POSITIONAL for p in every)
     positional = [p.name for p in every if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
@@ -223,6 +225,9 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
             slip = next((one for one in unknown if meant(one, missing)), None)
             guess = f", got {slip!r}{meant(slip, missing)}" if slip else ""
             raise TypeError(f"{name} needs {missing[0]}{guess}: it takes {', '.join(known)}")
-        return function(*arguments, **options)
+        result = function(*arguments, **options)
+        if home in ("dynmem.analysis", "dynmem.theory") and hasattr(result, "data_vars"):
+            result.attrs["function"] = f"{home}.{name}"  # type: ignore[attr-defined]
+        return result
 
     return call

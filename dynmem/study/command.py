@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from ..errors import suggestion
+from ..errors import MissingExtraError, suggestion
 
 OWN_PACKAGES = ("dynmem", "studies", "figures")
 
@@ -65,6 +65,8 @@ def guarded(command: Callable[[], int]) -> int:
         # the reader of the output has gone: nothing more may be written to it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except MissingExtraError as error:
+        return complain(str(error), 1)
     except ModuleNotFoundError as error:
         if is_own(error.name):
             raise

@@ -152,6 +152,7 @@ class Run:
                 f"{self.study.name} is done: {self.store.file} ({len(self.plan)} points)"
             )
             return ready
+        self.study.check_extras(self.plan)
         with stoppable() as check:
             try:
                 self.resume()

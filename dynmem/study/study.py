@@ -57,6 +57,9 @@ class Study(Question):
         strings: those of the grid, unless given).
     source : str, optional
         References.
+    extras : mapping of str to mapping, optional
+        Extras of dynmem, or import names of other packages, that a run needs, each with the values
+        of parameters for which it does ({} for every run): checked before the first point.
     finish : callable, optional
         ``finish(Dataset) -> Dataset`` adds to the combined Dataset.
     summary : callable, optional
@@ -126,6 +129,8 @@ class Study(Question):
             Another process runs this study.
         NoSpaceError
             The disk is full, or would be.
+        MissingExtraError
+            A package that the study needs is missing; nothing is measured or stored.
         Stopped
             Ctrl-C or SIGTERM; what was finished is saved.
         """
@@ -133,6 +138,8 @@ class Study(Question):
         if workers is not None and (type(workers) is not int or workers < 1):
             raise ConfigurationError([f"workers = {workers}: must be at least 1"])
         store = Store(self.name, folder(output, quick))
+        if fresh or not store.file.exists():
+            self.check_extras(plan)
         with space_watched():
             check_space(len(plan) - (0 if fresh else store.count()), store.folder)
             with store.lock(), Progress(len(plan), progress) as report:

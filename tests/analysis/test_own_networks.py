@@ -55,7 +55,7 @@ def test_a_trained_classifier_from_a_checkpoint(checkpoint):
     torch.manual_seed(0)
     fresh = dm.gradient_profile(Classifier(), drive=tokens[:20], lags=7).log_input_gradient
     assert profile.log_input_gradient[7] > fresh[7] + 0.5
-    assert dm.memory_horizon(profile).lower_bound > 0
+    assert dm.memory_horizon(profile).horizon_lower_bound > 0
     with torch.no_grad():
         logits = net.eval()(tokens[:1])[0].numpy()
     system = dm.models.from_torch(net)

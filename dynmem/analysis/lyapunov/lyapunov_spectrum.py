@@ -21,8 +21,16 @@ from ...runtime.threads import cores, map_threads, one_thread, over_threads
 from ...runtime.validation import generator, number, public
 from ...system import Flow, System, as_state, as_system, check_rule, inner
 from ...typing import ArrayLike, Drive, Rng
-from ..convergence import certainty, within
+from ..convergence import (
+    MAX_LAMINAR_SHARE,
+    certainty,
+    laminar_share,
+    turning_bias,
+    unknown_bias,
+    within,
+)
 from .compiled import compiled_growth
+from .kaplan_yorke import dimension
 from .qr import random_frame
 from .sequences import averaged, read_span, recorded, step_system
 from .tangent_growth import Growth, Tangents, how_many
@@ -35,10 +43,15 @@ if TYPE_CHECKING:
 THREADED_STATE_SIZE = 128  # states below which the GIL is held for most of a step
 RUNNING_POINTS = 200  # times at which the running estimate is kept
 MIN_RECORDS = 64  # of growth, before a tolerance may end the run
+STEP_ROUNDING = 8 * np.finfo(float).eps  # of the logarithm of growth over one step
 TOO_SHORT = (
     "the run is too short: its halves differ by more than its fluctuations explain, or "
     "there are too few records for an error; pass a "
     "longer duration, or a longer transient"
+)
+INTERMITTENT = (
+    "the growth rests for long stretches, the longest of them a large part of the run: exponents "
+    "of intermittent orbits scatter by more than the error; compare several starts and durations"
 )
 SOURCE = (
     "Benettin et al. (1980), Meccanica 15, 9; Geist, Parlitz and Lauterborn (1990), Prog. "
@@ -116,7 +129,9 @@ def lyapunov_spectrum(
         running : (time, exponent), 1/step or 1/time unit
             Running estimate of the exponents.
         kaplan_yorke_dimension : (), 1
-            Kaplan-Yorke dimension.
+            Kaplan-Yorke dimension; leading exponents within three errors of 0 count as 0.
+        kaplan_yorke_dimension_error : (), 1
+            Standard error of the dimension.
         entropy_rate : (), nats/step or nats/time unit
             Sum of the positive exponents (Pesin).
         sum_residual : (), 1/step or 1/time unit
@@ -301,7 +316,7 @@ def _together(systems, x0, drive, seeds, workers, *, duration, transient, expone
         return None
     parameters = {"duration": duration, "transient": transient, "drive": drive_name(drive)}
     flow = inner(first)
-    estimates = _estimates(growth, n, first.dt, workers)
+    estimates = _estimates(growth, n, first.dt, transient, workers)
     return _labelled(flow, first.dt, growth, estimates, seeds[0], parameters, ("model",))
 
 
@@ -352,7 +367,7 @@ def _spectrum(system, x0, drive, rng, *, duration, transient, exponents, dt, tol
         tangents = Tangents(stepper, x, k, inputs, seeds[2], skip + steps, run.clock)
         growth = _measured_growth(tangents, skip, steps, tolerance)
     parameters = {"duration": duration, "transient": transient, "drive": drive_name(drive)}
-    estimates = _estimates(growth, n, stepper.dt)
+    estimates = _estimates(growth, n, stepper.dt, transient)
     return _labelled(system, stepper.dt, growth, estimates, rng, parameters)
 
 
@@ -387,15 +402,56 @@ def _measured_growth(run, skip, steps, tolerance, points=RUNNING_POINTS):
     )
 
 
-def _certainty(growth, workers):
+def _dimensions(growth, values, error, order, complete):
+    """Kaplan-Yorke dimensions of spectra (..., k), and their errors: that of the growth of volume
+    by which the dimension changes."""
+    shape, k = values.shape[:-1], values.shape[-1]
+    growths = growth.growths.reshape(-1, *growth.growths.shape[-2:])
+    rows = (a.reshape(-1, k) for a in (values, error, order))
+    found = []
+    for records, value, err, rank in zip(growths, *rows, strict=True):
+        size, weights, dropped = dimension(value, err, complete)
+        along = (np.where(weights != 0, records[:, rank], 0.0) @ weights)[:, None]
+        spread = certainty(growth.durations, along)[0][0] if weights.any() else 0.0
+        found.append((size, np.nan if np.isnan(size) else np.hypot(spread, dropped)))
+    sizes, errors = np.array(found).T
+    return sizes.reshape(shape), errors.reshape(shape)
+
+
+def _resting(growth, first, growing):
+    """Whether the first exponent, where it is above 0, comes from an orbit with long rests."""
+    growths = growth.growths.reshape(-1, *growth.growths.shape[-2:])
+    found = [
+        bool(grows)
+        and len(records) >= MIN_RECORDS
+        and laminar_share(growth.durations, records[:, k]) > MAX_LAMINAR_SHARE
+        for records, k, grows in zip(growths, np.ravel(first), np.ravel(growing), strict=True)
+    ]
+    return np.reshape(found, np.shape(first))
+
+
+def _turning(values, n, transient, duration):
+    """``turning_bias`` of each spectrum (..., k) of a system of n states, and ``unknown_bias`` of
+    the last exponent."""
+    k = values.shape[-1]
+    known = [turning_bias(row, transient, duration) for row in values.reshape(-1, k)]
+    unknown = np.zeros(values.shape)
+    if k < n:
+        unknown[..., -1] = unknown_bias(n - k, transient, duration)
+    return np.reshape(known, values.shape), unknown
+
+
+def _certainty(growth, biases, workers):
     """``certainty`` of one system, or of the members of an ensemble on several threads."""
     if growth.growths.ndim == 2:
-        return certainty(growth.durations, growth.growths)
+        return certainty(growth.durations, growth.growths, *biases)
     shape = growth.growths.shape[0], growth.growths.shape[-1]
     error, sure = np.empty(shape), np.empty(shape, bool)
 
     def part(a, b):
-        error[a:b], sure[a:b] = certainty(growth.durations, growth.growths[a:b])
+        error[a:b], sure[a:b] = certainty(
+            growth.durations, growth.growths[a:b], *(bias[a:b] for bias in biases)
+        )
 
     over_threads(part, len(error), workers)
     return error, sure
@@ -410,35 +466,45 @@ class _Estimates:
     error: np.ndarray
     running: np.ndarray
     dimension: np.ndarray
+    dimension_error: np.ndarray
     entropy: np.ndarray
     residual: np.ndarray
     settled: np.ndarray
+    intermittent: np.ndarray
     broken: np.ndarray  # whether the sum rule is violated
     complete: bool  # whether all n exponents were measured
 
 
-def _estimates(growth, n, dt, workers=1):
+def _estimates(growth, n, dt, transient, workers=1):
     """Exponents in falling order from the growth of a frame of n states over steps of dt."""
     values = np.where(growth.lost, -np.inf, growth.running[..., -1, :])
     order = np.argsort(-values, axis=-1, kind="stable")
-    error, sure = _certainty(growth, workers)
-    values, error = (np.take_along_axis(a, order, axis=-1) for a in (values, error))
+    rank = np.argsort(order, axis=-1)
+    values = np.take_along_axis(values, order, axis=-1)
+    biases = _turning(values, n, transient, growth.durations.sum())
+    biases = [np.take_along_axis(bias, rank, axis=-1) for bias in biases]
+    error, sure = _certainty(growth, biases, workers)
+    error = np.take_along_axis(error, order, axis=-1)
+    error = np.where(np.isfinite(values), np.maximum(error, STEP_ROUNDING / abs(dt)), error)
     complete = values.shape[-1] == n
     residual = np.full(growth.residual.shape, np.nan)
     if complete:
         residual = growth.residual / np.maximum(growth.checked, 1) / abs(dt)
     residual = np.where(growth.checked > 0, residual, np.nan)
     size = np.where(np.isfinite(values), np.abs(values), 0.0).sum(axis=-1)
-    dimensions = [kaplan_yorke(v, complete) for v in values.reshape(-1, values.shape[-1])]
+    dimension, dimension_error = _dimensions(growth, values, error, order, complete)
+    resting = _resting(growth, order[..., 0], values[..., 0] > error[..., 0])
     known = complete | (values[..., -1] <= 0)
     return _Estimates(
         values,
         error,
         np.take_along_axis(growth.running, order[..., None, :], axis=-1),
-        np.reshape(dimensions, values.shape[:-1]),
+        dimension,
+        dimension_error,
         np.where(known, np.where(values > 0, values, 0.0).sum(axis=-1), np.nan),
         residual,
-        sure.all(axis=-1),
+        sure.all(axis=-1) & ~resting,
+        resting,
         np.abs(residual) > 1e-2 * np.maximum(1.0, size),
         complete,
     )
@@ -457,6 +523,12 @@ def _labelled(system, dt, growth, found, rng, parameters, batch=()):
             "running estimate of the exponent",
         ),
         "kaplan_yorke_dimension": (batch, found.dimension, "1", "Kaplan-Yorke dimension"),
+        "kaplan_yorke_dimension_error": (
+            batch,
+            found.dimension_error,
+            "1",
+            "standard error of the Kaplan-Yorke dimension",
+        ),
         "entropy_rate": (batch, found.entropy, f"nats/{unit}", "entropy rate by Pesin's formula"),
         "sum_residual": (
             batch,
@@ -483,68 +555,27 @@ def _labelled(system, dt, growth, found, rng, parameters, batch=()):
         source=SOURCE,
         seed=rng,
         parameters=describe_system(system) | parameters | {"dt": dt},
-        **_notes(growth, found.complete, found.broken, found.settled),
+        **_notes(growth, found),
     )
 
 
-def _notes(growth, complete, broken, settled):
+def _notes(growth, found):
     notes = {"sum_residual_steps": int(growth.checked.sum()), "qr_interval": int(growth.interval)}
-    if not complete:
+    if not found.complete:
         notes["note"] = (
             "sum_residual needs all exponents; dimension and entropy are NaN where "
             "the exponents measured do not determine them"
         )
-    if broken.any():
+    if found.broken.any():
         notes["note"] = (
             "the exponents break the sum rule: the step dt is too long for this "
             "system, pass a shorter one"
         )
-    if not np.all(settled):
-        notes["warning"] = TOO_SHORT
+    if not np.all(found.settled):
+        notes["warning"] = INTERMITTENT if found.intermittent.any() else TOO_SHORT
     if growth.lost.any():
         notes["collapsed"] = (
             f"{int(growth.lost.sum())} directions fell into the span of the "
             "others: their exponents are -inf"
         )
     return notes
-
-
-@public
-def kaplan_yorke(values: np.ndarray, complete: bool = True) -> float:
-    """Kaplan-Yorke dimension of exponents in falling order, at most their number.
-
-    j + (lambda_1 + ... + lambda_j) / |lambda_(j+1)|, j the largest number whose sum is not
-    negative.
-
-    Parameters
-    ----------
-    values : array_like (exponents,)
-        Lyapunov exponents, largest first.
-    complete : bool, optional
-        Whether these are all exponents of the system.
-
-    Returns
-    -------
-    float
-        The dimension, 1; NaN where the spectrum is incomplete and its sum has not yet turned
-        negative.
-
-    References
-    ----------
-    Kaplan and Yorke (1979), Lect. Notes Math. 730, 204; Frederickson et al. (1983), J. Differ.
-    Equ. 49, 185.
-
-    Examples
-    --------
-    >>> import dynmem as dm
-    >>> round(dm.analysis.kaplan_yorke([0.9056, 0.0, -14.5723]), 4)
-    2.0621
-    """
-    values = np.asarray(values)
-    sums = np.cumsum(values)
-    if values[0] < 0:
-        return 0.0
-    if sums[-1] >= 0:
-        return float(len(values)) if complete else np.nan
-    j = int(np.argmax(sums < 0))
-    return float(j + (sums[j - 1] / abs(values[j]) if np.isfinite(values[j]) else 0.0))

@@ -14,11 +14,12 @@ import numpy as np
 
 from ...labels import dataset
 from ...runtime import files
+from ...runtime.progress import progress_bar
 from ...runtime.validation import all_errors, integer, number, public
 from ...typing import ArrayLike
 from ..loop import torch_threads
 from .memory_signal import _whole_numbers
-from .recipe import Recipe, bar
+from .recipe import Recipe
 from .sequence_module import name_of, sequence_module, task_at
 from .short_fit import STATES, Outcome, short_fit
 
@@ -143,9 +144,9 @@ def learnable_delay(
 
     with torch_threads(1):
         pairs = [(seed, delay) for delay in ladder for seed in wanted]
-        for seed, delay in bar(pairs, len(pairs), progress, "fit"):
+        for seed, delay in progress_bar(pairs, progress=progress, unit="fit"):
             outcome(seed, delay)
-        for seed in bar(wanted, len(wanted), progress, "edge"):
+        for seed in progress_bar(wanted, progress=progress, unit="edge"):
             tried = {delay: outcome(seed, delay) for delay in ladder}
             while (middle := _between(tried, resolution)) is not None:
                 tried[middle] = outcome(seed, middle)

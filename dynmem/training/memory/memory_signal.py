@@ -9,10 +9,11 @@ import numpy as np
 
 from ...analysis.gradients.signal_parts import signal_report
 from ...labels import as_seed
+from ...runtime.progress import progress_bar
 from ...runtime.validation import all_errors, integer, public
 from ...typing import ArrayLike, Rng
 from ..loop import torch_threads
-from .recipe import Recipe, bar
+from .recipe import Recipe
 from .sequence_module import delay_of, in_double, name_of, seed_of, sequence_module, task_at
 from .signal_noise import Signal, measure
 
@@ -155,11 +156,11 @@ def memory_signal(
     runs = counts["null_runs"] if max(steps) else 1
     with torch_threads(1):
         found = list(
-            bar(
+            progress_bar(
                 _signals(model, task, tasks, steps, runs, null_delay, recipe, counts, rng),
-                len(tasks) * len(steps) * runs,
-                progress,
-                "signal",
+                total=len(tasks) * len(steps) * runs,
+                progress=progress,
+                unit="signal",
             )
         )
     table = np.array(found, dtype=object).reshape(runs, len(tasks), len(steps), len(Signal._fields))

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...labels import as_seed, dataset
+from ...runtime.progress import progress_bar
 from ...runtime.validation import generator, public
 from ...typing import Rng
 from ..loop import torch_threads
 from ..trainable import Trainable
-from .recipe import Recipe, bar
+from .recipe import Recipe
 from .sequence_module import name_of, sequence_module, task_at
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def null_fit(
         callback(0, module)
     with torch_threads(1):
         descent = recipe.descend(module, task, for_batches, null=True)
-        for step, row in enumerate(bar(descent, recipe.steps, progress, "step"), 1):
+        for step, row in enumerate(progress_bar(descent, progress=progress, total=recipe.steps), 1):
             rows.append(row)
             if callback is not None:
                 callback(step, module)

@@ -31,13 +31,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...labels import as_seed, dataset
+from ...runtime.progress import progress_bar
 from ...runtime.validation import all_errors, integer, public
 from ...tasks import Task
 from ...typing import ArrayLike, Rng
 from ..loop import torch_threads
 from .learnable_delay import edge
 from .memory_signal import _whole_numbers
-from .recipe import Recipe, bar
+from .recipe import Recipe
 from .sequence_module import name_of, seed_of, sequence_module, task_at
 from .short_fit import STATES, Outcome, short_fit
 from .visible_delay import VISIBLE_AT_ONCE, VISIBLE_IN_TIME, Signals, crossing, visible
@@ -175,7 +176,7 @@ def predicted_delay(
         raise ValueError(f"longest = {longest}: must be above the ladder, {rungs[-1]}")
     seed = seed_of(rng)
     with torch_threads(1):
-        stages = bar(range(len(rungs) + 1), len(rungs) + 1, progress, "stage")
+        stages = progress_bar(range(len(rungs) + 1), progress=progress, unit="stage")
         tried: dict[int, Outcome] = {}
         for stage in stages:
             if stage < len(rungs):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,12 +73,3 @@ class Recipe:
             "optimizer": self.optimizer,
             "clip": self.clip,
         }
-
-
-def bar(iterable: Iterable, total: int | None, progress: bool | None, unit: str) -> Any:
-    """A progress bar on stderr; None: where that is a terminal, or in a notebook."""
-    from tqdm.auto import tqdm
-
-    notebook = "ipykernel" in sys.modules
-    shown = (sys.stderr.isatty() or notebook) if progress is None else progress
-    return tqdm(iterable, total=total, disable=not shown, unit=unit, leave=False)

@@ -12,6 +12,7 @@ from ..labels import as_seed, dataset
 from ..runtime.validation import all_errors, generator, integer, number, public
 from ..typing import ArrayLike, Rng
 from .floors import sequence_floor
+from .overlap import apart, places
 from .scaling import UNSCORED
 from .sequences import Sequences, as_sequences, group_names, refuse_shared_steps
 from .splits import MEANINGS, PARTS, check_shares, whole_groups
@@ -91,9 +92,10 @@ def from_sequences(
             The same of values to predict.
 
         Coordinates: split(sequence); class_name(class) of classes that have names;
-        group(sequence). The attributes hold goal ("targets") and floor, the loss of the better of
-        the best constant answer and a quadratic regression on the present input, of the test part
-        (values are standardised), and chance, the share of the most frequent class.
+        group(sequence). Windows of one series that overlap are divided in their order, those
+        between two parts in none. The attributes hold goal ("targets"), floor and chance, the loss
+        and the share of right answers of the best of several regressions on the present input and
+        the step, learned on the training part (values are standardised).
 
     Raises
     ------
@@ -102,8 +104,8 @@ def from_sequences(
     NotFiniteError
         For NaN or infinity within a sequence or among scored targets.
     ValueError
-        For fewer than three groups, constant inputs, one class alone, and windows of one series
-        that overlap across parts, unless groups are given.
+        For fewer than three groups, constant inputs, one class alone, and sequences of unequal
+        length that share steps across parts, unless groups are given.
     TypeError
         For what is no number.
 
@@ -143,12 +145,7 @@ def from_sequences(
             f"{count} sequences cannot be trained on, validated and tested: cut them into windows, "
             "(count, steps, inputs), or pass the series to dm.datasets.from_series"
         )
-    split = whole_groups(
-        np.arange(count) if members is None else members,
-        train=train,
-        validation=validation,
-        rng=drawing,
-    )
+    split = _parts(found, members, (train, validation), drawing)
     if members is None:
         refuse_shared_steps(found, split)
     return _labelled(
@@ -165,6 +162,31 @@ def from_sequences(
         law="not known",
         licence="of whoever gave them",
     )
+
+
+def _parts(
+    found: Sequences,
+    groups: np.ndarray | None,
+    shares: tuple[float, float],
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Part of each sequence: whole groups at random; of windows of one series that overlap in their
+    order, those between two parts in none."""
+    count, steps = found.inputs.shape[:2]
+    if groups is not None or np.ptp(found.lengths) or (overlap := places(found.inputs)) is None:
+        own = np.arange(count) if groups is None else groups
+        return whole_groups(own, train=shares[0], validation=shares[1], rng=rng)
+    indices = apart(*overlap, steps, (shares[0], sum(shares)), rng)
+    if not all(map(len, indices)):
+        raise ShapeError(
+            f"the {count} sequences are windows that overlap, so that no three parts without a "
+            "common step are left: cut windows that lie side by side, or shorter ones; pass "
+            "groups=range(count) where steps are meant to repeat"
+        )
+    split = np.full(count, PARTS["gap"], np.int8)
+    for part, index in zip(("train", "validation", "test"), indices, strict=True):
+        split[index] = PARTS[part]
+    return split
 
 
 def _labelled(

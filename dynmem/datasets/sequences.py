@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import NotFiniteError, ShapeError
 from ..runtime.memory import require_memory
 from .scaling import UNSCORED
+from .splits import PARTS
 from .tables import check_size, label, numbers
 
 # equal steps in a row by which two windows of one series are known
@@ -271,7 +272,8 @@ def refuse_shared_steps(found: Sequences, split: np.ndarray) -> None:
     codes = _step_codes(u)
     places = u.shape[1] - length + 1
     runs = sum(codes[:, k : k + places] * power for k, power in enumerate(_odd(length)))
-    sequence, place = np.nonzero(np.arange(places) + length <= found.lengths[:, None])
+    inside = np.arange(places) + length <= found.lengths[:, None]
+    sequence, place = np.nonzero(inside & (split[:, None] != PARTS["gap"]))
     _, first, run = np.unique(runs[sequence, place], return_index=True, return_inverse=True)
     earlier = sequence[first[run]]
     shared = (split[sequence] != split[earlier]) & (place != place[first[run]])

@@ -134,8 +134,8 @@ def test_statistics_are_those_of_the_training_part_within_the_sequences():
 
 def test_the_floor_of_classes_of_which_the_last_input_tells():
     """y = 1 with probability expit(2 u): the entropy that is left, by integration over u."""
-    u = np.random.default_rng(1).normal(size=(6000, 4, 1))
-    y = (np.random.default_rng(2).random(6000) < expit(2 * u[:, -1, 0])).astype(int)
+    u = np.random.default_rng(1).normal(size=(4000, 4, 1))
+    y = (np.random.default_rng(2).random(4000) < expit(2 * u[:, -1, 0])).astype(int)
     grid = np.linspace(-8, 8, 4001)
     p = expit(2 * grid)
     left = np.trapezoid((entr(p) + entr(1 - p)) * norm.pdf(grid), grid)
@@ -147,11 +147,11 @@ def test_the_floor_of_classes_of_which_the_last_input_tells():
 
 def test_the_floor_of_symbols_steps_and_values():
     rng = np.random.default_rng(3)
-    symbols = rng.integers(0, 4, (2000, 6))
-    now = (symbols + (rng.random((2000, 6)) < 0.25)) % 4  # the symbol, or the one after it
+    symbols = rng.integers(0, 4, (1000, 6))
+    now = (symbols + (rng.random((1000, 6)) < 0.25)) % 4  # the symbol, or the one after it
     left = entr(0.25) + entr(0.75)
     assert from_sequences(symbols, now).attrs["floor"] == pytest.approx(left, rel=0.03)
-    step = np.broadcast_to(rng.permutation(6), (2000, 6))  # the step tells all
+    step = np.broadcast_to(rng.permutation(6), (1000, 6))  # the step tells all
     assert from_sequences(symbols, step).attrs["floor"] < 0.05
     u = rng.normal(size=(3000, 5, 2))
     last = u[:, -1, 0] ** 2 + u[:, 0, 1]  # variances 2 and 1: the present input tells the first
@@ -160,16 +160,35 @@ def test_the_floor_of_symbols_steps_and_values():
     assert noise.attrs["floor"] == pytest.approx(1.0, rel=0.05)
 
 
-def test_windows_of_one_series_that_overlap_across_parts_are_refused():
-    series = np.cumsum(RNG.normal(size=400))
+def test_windows_of_one_series_that_overlap_share_no_step_across_parts():
+    series = np.cumsum(RNG.normal(size=600))
     for stride, steps in ((1, 20), (5, 20), (10, 20), (1, 4), (3, 7)):
         windows = np.lib.stride_tricks.sliding_window_view(series, steps)[::stride][..., None]
-        with pytest.raises(ValueError, match="share steps.*dm.datasets.from_series"):
-            from_sequences(windows, windows[:, -1, 0])
-    apart = series.reshape(20, 20)[..., None]
-    assert from_sequences(apart, apart[:, -1, 0]).sizes["sequence"] == 20
+        order = RNG.permutation(len(windows))
+        data = from_sequences(windows[order], windows[order][:, -1, 0])
+        begin = stride * order
+        seen = [
+            {int(first) + k for first in begin[data.split.values == part] for k in range(steps)}
+            for part in range(3)
+        ]
+        assert all(seen) and not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
+        assert np.mean(data.split.values == 0) > 0.6
     grouped = from_sequences(windows, windows[:, -1, 0], groups=np.arange(len(windows)) // 40)
-    assert grouped.sizes["sequence"] == len(windows)
+    assert (grouped.split >= 0).all()
+    apart = series.reshape(30, 20)[..., None]
+    assert (from_sequences(apart, apart[:, -1, 0]).split >= 0).all()
+
+
+def test_windows_of_unequal_length_that_overlap_across_parts_are_refused():
+    series = RNG.normal(size=600)
+    windows = [series[5 * i : 5 * i + 15 + i % 3, None] for i in range(100)]
+    with pytest.raises(ValueError, match="share steps.*dm.datasets.from_series"):
+        from_sequences(windows, labels=np.arange(100) % 2)
+    data = from_sequences(windows, labels=np.arange(100) % 2, groups=np.arange(100) // 20)
+    assert len(set(data.split.values[:20].tolist())) == 1
+    with pytest.raises(ShapeError, match="no three parts without a common step"):
+        long = np.lib.stride_tricks.sliding_window_view(series, 590)[..., None]
+        from_sequences(long, labels=np.arange(11) % 2)
 
 
 def test_trials_that_repeat_a_cue_are_no_windows():

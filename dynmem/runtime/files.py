@@ -30,7 +30,7 @@ def write(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(part, path)
         flush_folder(path.parent)
-    except OSError:
+    except BaseException:  # Ctrl-C too leaves no part behind
         part.unlink(missing_ok=True)
         raise
 

@@ -77,7 +77,12 @@ def _parameters(thing: object) -> list[str]:
 
 
 class NotFiniteError(ArithmeticError):
-    """A state, a weight or a gradient became NaN or infinite."""
+    """A state, a weight or a gradient became NaN or infinite.
+
+    Where a training was lost, ``trained`` and ``history`` are what it had reached before."""
+
+    trained: object = None
+    history: object = None
 
 
 class ContractError(AssertionError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 import zipfile
 from dataclasses import fields
@@ -21,6 +20,7 @@ from ..arrays import tensors
 from ..errors import DamageError, ShapeError
 from ..models import Activation, Block, Convolution, Dense, FeedForward, Network, Norm
 from ..models.registry import MODELS
+from ..runtime import files
 from ..runtime.validation import public
 from ..system import System
 from .forecaster import Forecaster
@@ -74,15 +74,33 @@ def save(system: System, path: str | PathLike, **facts: Any) -> None:
     ...     sorted(torch.load(folder + "/gru.pt", weights_only=True))
     ['record', 'sha256', 'weights']
     """
+    write(system, path, facts)
+
+
+def write(
+    system: System,
+    path: str | PathLike,
+    facts: dict[str, Any],
+    training: tuple[dict[str, torch.Tensor], str] | None = None,
+) -> None:
+    """``save``, with the tensors and the JSON record from which a training goes on."""
     weights = {
         name: torch.from_numpy(value.copy())
         for name, value in leaves(system)
         if isinstance(value, np.ndarray)
     }
     record = json.dumps({"system": system_record(system), "facts": facts}, sort_keys=True)
+    payload: dict[str, Any] = sealed(weights, record)
+    if training is not None:
+        payload["training"] = sealed(*training)
     data = BytesIO()
-    torch.save({"weights": weights, "record": record, "sha256": digest(weights, record)}, data)
-    _write(Path(path), data.getvalue())
+    torch.save(payload, data)
+    files.write(Path(path), data.getvalue())
+
+
+def sealed(weights: dict[str, torch.Tensor], record: str) -> dict[str, Any]:
+    """Tensors and a record, with their digest."""
+    return {"weights": weights, "record": record, "sha256": digest(weights, record)}
 
 
 @public
@@ -133,24 +151,33 @@ def load(path: str | PathLike, like: System | None = None) -> System:
     return system
 
 
-def _write(path, data):
-    part = path.with_name(path.name + ".part")
-    try:
-        with open(part, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # or a power cut could leave the name with nothing behind it
-        os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
-
-
 def read(path: str | PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
     """Weights (a dict of tensors) and record (a dict with "system" and "facts") of a checkpoint,
     compared with its checksum."""
-    data = Path(path).read_bytes()
-    payload = _payload(data, path)
+    payload = _whole(path)
+    weights, text = _opened({key: payload[key] for key in payload if key != "training"}, path)
+    return weights, _record(text, path)
+
+
+def read_training(path: str | PathLike) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Tensors and record from which a training goes on, compared with their checksum; None where a
+    checkpoint holds a system alone."""
+    payload = _whole(path)
+    if "training" not in payload:
+        return None
+    held, text = _opened(payload["training"], path)
+    return held, json.loads(text)
+
+
+def _whole(path):
+    payload = _payload(Path(path).read_bytes(), path)
+    if type(payload) is not dict:
+        raise _foreign(path, "for a torch module of your own use dm.models.from_torch")
+    return payload
+
+
+def _opened(payload, path):
+    """Tensors and text of what ``sealed`` returned."""
     if not (
         type(payload) is dict
         and payload.keys() == KEYS
@@ -166,7 +193,7 @@ def read(path: str | PathLike) -> tuple[dict[str, Any], dict[str, Any]]:
         raise DamageError(f"refused: checkpoint holds objects other than tensors: {path}")
     if _digest(weights, payload["record"]) != payload["sha256"]:
         raise DamageError(f"{path} does not match its checksum: take an older copy or train again")
-    return weights, _record(payload["record"], path)
+    return weights, payload["record"]
 
 
 def _record(text, path):

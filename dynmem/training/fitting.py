@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,18 +16,17 @@ from ..errors import ShapeError
 from ..labels import as_seed
 from ..runtime.devices import as_device
 from ..runtime.validation import all_errors, generator, integer, is_real, public
-from ..system import Map
+from ..system import Map, System
 from ..tasks import Task
 from ..typing import ArrayLike, Rng
-from . import checkpoint as checkpoints
 from .array_task import Samples
 from .forecaster import Forecaster, as_model
-from .history import history_dataset
+from .history import history_dataset, report
+from .keeping import Checkpoint, batch_digest, check_resume, check_writable, module_identity
 from .loop import (
     Batch,
     Callback,
     Loss,
-    Row,
     Schedule,
     Stop,
     evaluate,
@@ -61,6 +60,8 @@ class Parts(NamedTuple):
 
 
 @public
+@torch.inference_mode(False)  # whatever the caller has switched off: a training needs gradients
+@torch.enable_grad()
 def fit(
     model: Map | str,
     task: Task | Dataset | str | tuple[ArrayLike, ArrayLike],
@@ -77,6 +78,7 @@ def fit(
     warmup: int = 0,
     loss: str | Loss | None = None,
     checkpoint: str | os.PathLike | None = None,
+    resume: bool = False,
     evaluate_every: int = 50,
     stop: bool | float = True,
     validation_size: int = 256,
@@ -89,9 +91,10 @@ def fit(
     """Train a model on a task or a dataset.
 
     Each step draws ``batch`` sequences, and the gradient of their mean loss is clipped after the
-    backward pass. Every ``evaluate_every`` steps the loss is measured on the same validation set,
-    which chooses the best weights; these are judged by the test set, other sequences that had no
-    say in the training: as many of a task, up to 16 times as many of a dataset's test part.
+    backward pass. At the start and every ``evaluate_every`` steps the loss is measured on the same
+    validation set, which chooses the best weights; these are judged by the test set, other
+    sequences that had no say in the training: as many of a task, up to 16 times as many of a
+    dataset's test part. Ctrl-C ends the training with the best weights so far.
 
     Parameters
     ----------
@@ -112,7 +115,7 @@ def fit(
         Device to train on; None: where the module is, the CPU.
     callback : callable, optional
         Called as ``callback(step, row)`` after each evaluation; ``row`` is a dict of the history's
-        variables at this step.
+        variables at this step. The training ends where it returns something true.
     batch : int
         Sequences of a step.
     learning_rate : float
@@ -127,7 +130,12 @@ def fit(
         A function of outputs and targets that returns one loss a sequence, in place of the task's
         (then there is no floor and no verdict); for arrays, the name of a loss.
     checkpoint : path, optional
-        File for the best weights.
+        File for the best weights, for ``dm.training.load``, and for what it takes to go on. A file
+        that is there is replaced by better weights alone, by their loss on the validation set.
+    resume : bool
+        Whether to go on from the checkpoint, where there is one, until ``steps`` in all: the bits
+        are those of a training that was never interrupted, on the same device, with the same
+        ``threads`` and versions. Everything but ``steps`` and ``stop`` has to be the same.
     evaluate_every : int
         Steps between evaluations.
     stop : bool or float
@@ -137,7 +145,7 @@ def fit(
     validation_size : int
         Sequences of the validation set.
     progress : bool or None
-        A bar on stderr; None: where that is a terminal.
+        A bar on stderr; None: after two seconds, in a terminal or a notebook.
     dtype : torch.dtype or {"float32", "float64"}
         Precision.
     fixed, train : str or sequence of str
@@ -170,14 +178,17 @@ def fit(
         learned : (), 1
             1 where test_loss + 2 test_loss_error < pass_ratio * floor, else 0.
 
-        The attributes hold floor and chance, the loss and the accuracy without a memory;
-        pass_ratio; of a dataset dataset_floor and dataset_chance, what it states of itself, with
-        their meanings; steps, best_step, seed, threads.
+        The attributes hold floor and chance, the loss and the accuracy without a memory, with
+        floor_meaning; pass_ratio; of a dataset dataset_floor and dataset_chance, what it states of
+        itself, with their meanings; steps, best_step (0: the start), start_loss, seed, threads;
+        ended, one of steps, stop (``stop`` was reached), callback, interrupted (Ctrl-C);
+        checkpoint, the file, or why it was not written.
 
     Raises
     ------
     NotFiniteError
-        With the step where a loss or a gradient is lost.
+        With the step where a loss or a gradient is lost; ``error.trained`` and ``error.history``
+        are what ``fit`` would have returned of the best weights before.
     ShapeError
         Where model and task do not fit.
     ValueError
@@ -213,22 +224,29 @@ def fit(
     tensors = partial(as_tensors, task, dtype=module.dtype, device=module.device)
     parts = split(task, given["validation_size"], (for_validation, for_test), tensors)
     measure = per_sequence(task, loss)
-    score = partial(evaluate, module, loss=measure, accuracy=task.accuracy)
+    score = partial(evaluate, loss=measure, accuracy=task.accuracy)
     with torch_threads(given["threads"]):
-        rows, best = run_training(
+        keeper = _keeper(module, task, given, parts.validation, score, for_batches)
+        outcome = run_training(
             module,
-            (tensors(parts.draw(given["batch"], for_batches)) for _ in range(given["steps"])),
-            lambda: score(parts.validation),
+            (tensors(parts.draw(given["batch"], for_batches)) for _ in repeat(None)),
+            lambda: score(module, parts.validation),
             given["schedule"],
             Stop((task.stop_ratio if stop is True else float(stop)) * _floor(task, loss)),
             loss=measure,
             callback=callback,
-            save=None if checkpoint is None else partial(_save, module, task, given),
+            keeper=keeper,
             progress=progress,
             label=_label(model, given),
         )
-        test = score(parts.test)
-    return task.trained(module.frozen()), _history(rows, best, test, task, model, given)
+        if outcome.error is not None and outcome.run.best is None:
+            raise outcome.error
+        test = score(module, parts.test)
+    trained = task.trained(module.frozen())
+    notes = keeper.notes(outcome.run) if keeper else {}
+    history = _history(outcome, test, task, model, given, notes)
+    report(outcome, trained, history, given["steps"])
+    return trained, history
 
 
 def as_task(task: Any, loss: str | Loss | None, model: Any) -> Task:
@@ -340,14 +358,31 @@ def split(
     return Parts(partial(task.arrays, part=first), *map(tensors, arrays))
 
 
-def _save(module, task, given, row: Row):
-    """Write the weights of an evaluation to the checkpoint."""
-    checkpoints.save(
-        task.trained(module.frozen()),
+def _keeper(module, task, given, validation, score, drawing) -> Checkpoint | None:
+    """The checkpoint of a training, if it has one."""
+    if given["checkpoint"] is None:
+        return None
+    names = ("batch", "learning_rate", "optimizer", "clip", "warmup", "evaluate_every")
+
+    def standing(system: System) -> float:
+        model = system.model if isinstance(system, Forecaster) else system
+        if not isinstance(model, Map):
+            raise TypeError(f"a {type(model).__name__} is not trained")
+        _check_widths(model, task)
+        return score(Trainable(model, module.dtype).to(module.device), validation).loss
+
+    return Checkpoint(
         given["checkpoint"],
-        step=row.step,
-        validation_loss=row.variables()["validation_loss"],
-        seed=as_seed(given["rng"]),
+        module,
+        system=task.trained,
+        facts={"seed": as_seed(given["rng"])},
+        identity={name: given[name] for name in names}
+        | {"loss": "given by the caller" if callable(given["loss"]) else task.loss}
+        | module_identity(module)
+        | {"validation set": batch_digest(validation)},
+        generators={"batches": drawing},
+        standing=standing,
+        resume=given["resume"],
     )
 
 
@@ -362,7 +397,7 @@ def _label(model, given):
     )
 
 
-def _history(rows, best, test, task, model, given) -> Dataset:
+def _history(outcome, test, task, model, given, notes) -> Dataset:
     """History of a training on a task, its settings and its verdict."""
     own_loss = callable(given["loss"])
     graded = task.chance is not None  # values in a user's own units have no tolerance
@@ -377,7 +412,7 @@ def _history(rows, best, test, task, model, given) -> Dataset:
     for name, value in task.parameters.items():
         settings[name if name == "task" else f"task_{name}"] = value
     return history_dataset(
-        rows,
+        outcome,
         test,
         learned=not own_loss and task.learned(test.loss, test.error),
         unit="squared unit" if task.loss == "mean_squared_error" else "nat",
@@ -386,13 +421,13 @@ def _history(rows, best, test, task, model, given) -> Dataset:
         source=task.source,
         parameters=settings,
         seed=as_seed(given["rng"]),
-        best_step=best.step,
         threads=given["threads"] or torch.get_num_threads(),
         floor=_floor(task, given["loss"]),
         **({} if own_loss else {"floor_meaning": task.floor_meaning}),
         pass_ratio=task.pass_ratio,
         **({"chance": task.chance} if graded else {}),
         **dict(getattr(task, "dataset_facts", ())),
+        **notes,
     )
 
 
@@ -411,7 +446,8 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
         given["device"] = check(as_device, options["device"])
         given["drawing"] = check(generator, options["rng"])
         check(_check_stop, options["stop"])
-        check(_check_writable, options["checkpoint"])
+        check(check_writable, options["checkpoint"])
+        check(check_resume, options["resume"], options["checkpoint"])
     return given | {"steps": given["schedule"].steps}
 
 
@@ -420,25 +456,6 @@ def _check_stop(stop):
         raise ValueError(
             f"stop = {stop!r:.60}: must be True, False or a share of the floor from 0, below 1"
         )
-
-
-def _check_writable(checkpoint):
-    """Refuse a checkpoint that cannot be written before the training that would be lost."""
-    if checkpoint is None:
-        return
-    if not isinstance(checkpoint, (str, os.PathLike)) or not str(checkpoint):
-        raise ValueError(
-            f"checkpoint = {checkpoint!r:.60}: must be the path of a file, or None for no "
-            "checkpoint"
-        )
-    path = Path(checkpoint)
-    name = f"checkpoint = {str(path)!r}"
-    if path.is_dir():
-        raise ValueError(f"{name}: is a folder, pass a file inside it")
-    if not path.parent.is_dir():
-        raise ValueError(f"{name}: there is no folder {path.parent}, make it first")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise ValueError(f"{name}: the folder {path.parent} is not writable, choose another")
 
 
 def _check_widths(model, task):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from ..errors import NotFiniteError
 from ..labels import dataset
-from .loop import Row, Score
+from .loop import Outcome, Row, Score
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -26,14 +30,27 @@ TEXTS = {
 
 
 def history_dataset(
-    rows: Sequence[Row], test: Score, *, learned: bool, unit: str, graded: bool, **attributes: Any
+    outcome: Outcome,
+    test: Score,
+    *,
+    learned: bool,
+    unit: str,
+    graded: bool,
+    validated: bool = True,
+    **attributes: Any,
 ) -> Dataset:
-    """Dataset of the rows of a training, the score on the test set and the verdict.
+    """Dataset of a training, the score on the test set and the verdict.
 
     ``graded``: whether answers can be right or wrong, otherwise there is no accuracy.
+    ``validated``: whether each row holds an evaluation.
     """
-    columns = {name: [row.variables()[name] for row in rows] for name in rows[0].variables()}
-    values: dict[str, Any] = {name: (("step",), column) for name, column in columns.items()}
+    run = outcome.run
+    nothing = Score(math.nan, math.nan, math.nan) if validated else None
+    names = Row(0, math.nan, math.nan, nothing).variables()
+    columns = {name: [row.variables()[name] for row in run.rows] for name in names}
+    values: dict[str, Any] = {
+        name: (("step",), np.array(column, float)) for name, column in columns.items()
+    }
     values |= {
         "test_loss": ((), test.loss),
         "test_loss_error": ((), test.error),
@@ -50,5 +67,34 @@ def history_dataset(
         )
         for name, value in values.items()
     }
-    coords = {"step": (("step",), [row.step for row in rows], "step", "training step")}
-    return dataset(variables, coords, steps=rows[-1].step, **attributes)
+    steps = np.array([row.step for row in run.rows], int)
+    coords = {"step": (("step",), steps, "step", "training step")}
+    attributes |= {"ended": outcome.ended}
+    if run.best is not None:
+        attributes["best_step"] = run.best.step
+    if run.start is not None:
+        attributes["start_loss"] = run.start.loss
+    return dataset(variables, coords, steps=run.step, **attributes)
+
+
+def report(outcome: Outcome, trained: Any, history: Dataset, steps: int) -> None:
+    """Say that a training was interrupted; raise the error by which it was lost, with the best
+    weights before."""
+    best = outcome.run.best
+    if outcome.ended == "interrupted":
+        warnings.warn(
+            f"the training was interrupted after step {outcome.run.step} of {steps}: what it "
+            f"returns are the weights of step {best.step if best else 0}, the best so far",
+            UserWarning,
+            stacklevel=4,
+        )
+    if outcome.error is not None:
+        words = str(outcome.error)
+        if best is not None and best.step:
+            words += (
+                f". The best weights before, of step {best.step}, are error.trained, with "
+                "error.history"
+            )
+        error = NotFiniteError(words)
+        error.trained, error.history = trained, history
+        raise error from outcome.error

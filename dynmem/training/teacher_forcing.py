@@ -3,6 +3,7 @@ doubling time of errors."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -24,7 +25,8 @@ from .forecaster import (
     check_forecaster,
     untrained_forecaster,
 )
-from .history import history_dataset
+from .history import history_dataset, report
+from .keeping import Checkpoint, batch_digest, check_resume, check_writable, module_identity
 from .loop import Callback, Schedule, evaluate, torch_threads, train
 from .orbit_data import forcing_interval, stretches
 from .trainable import Trainable, as_dtype
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 # learned
 FLOOR, PASS_RATIO = 1.0, 0.1
 TEST_WINDOWS = 64  # of the test part, where it has room for them
+EVALUATE_EVERY = 100  # steps from one evaluation to the next
+SETTINGS = ("steps", "forcing", "window", "batch", "learning_rate", "clip", "noise")
 SOURCE = "Mikhaeil, Monfared and Durstewitz (2022), NeurIPS 35, for the forcing interval"
 
 
@@ -72,6 +76,8 @@ class Forced(Trainable):
 
 
 @public
+@torch.inference_mode(False)  # whatever the caller has switched off: a training needs gradients
+@torch.enable_grad()
 def fit_forecaster(
     model: Map | str,
     data: Dataset,
@@ -87,7 +93,9 @@ def fit_forecaster(
     learning_rate: float = 3e-3,
     clip: float | None = 1.0,
     noise: float = 0.0,
-    progress: bool | None = False,
+    checkpoint: str | os.PathLike | None = None,
+    resume: bool = False,
+    progress: bool | None = None,
     dtype: Any = "float32",
     threads: int | None = 1,
 ) -> tuple[Forecaster, Dataset]:
@@ -97,7 +105,9 @@ def fit_forecaster(
     then every ``forcing`` steps only. In between it reads its own output, so that its errors grow
     as in use and gradients pass through its own dynamics, yet no longer than errors take to double.
     The loss is the mean squared error over the scored steps, in units of the standard increment, so
-    that 1 is a forecast that never moves.
+    that 1 is a forecast that never moves. It is measured on windows of the validation part at the
+    start, every 100 steps and at the end, and the weights with the lowest one are returned. Ctrl-C
+    ends the training with the best weights so far.
 
     Parameters
     ----------
@@ -116,7 +126,8 @@ def fit_forecaster(
         Device to train on; None: the CPU.
     callback : callable, optional
         Called as ``callback(step, row)`` after each step; ``row`` is a dict of training_loss and
-        gradient_norm.
+        gradient_norm, and of validation_loss where it was measured. The training ends where it
+        returns something true.
     forcing : int, optional
         Steps between two corrections; None: ln 2/lambda_1, ``forcing_interval``; 1: at every step,
         all steps at once.
@@ -132,8 +143,13 @@ def fit_forecaster(
     noise : float
         Standard deviation of white noise on what is read of the truth, in standard deviations of
         the data.
+    checkpoint : path, optional
+        File for the best weights and for what it takes to go on, as of ``dm.fit``.
+    resume : bool
+        Whether to go on from the checkpoint, where there is one, with the bits of a training that
+        was never interrupted; the rate falls with ``steps``, which has to be the same, as all else.
     progress : bool or None
-        A bar on stderr; None: where that is a terminal.
+        A bar on stderr; None: after two seconds, in a terminal or a notebook.
     dtype : torch.dtype or {"float32", "float64"}
         Precision.
     threads : int or None
@@ -142,7 +158,7 @@ def fit_forecaster(
     Returns
     -------
     forecaster : Forecaster
-        With the weights of the last step.
+        With the weights of the best evaluation, which is mostly that of the last step.
     history : xarray.Dataset
         training_loss : (step,), 1
             Mean loss of each step.
@@ -155,12 +171,14 @@ def fit_forecaster(
         learned : (), 1
             1 where test_loss + 2 test_loss_error < pass_ratio * floor, else 0.
 
-        The attributes hold floor (1) and pass_ratio (0.1).
+        The attributes hold floor (1) and pass_ratio (0.1), best_step (0: the start), start_loss and
+        ended, as of ``dm.fit``.
 
     Raises
     ------
     NotFiniteError
-        With the step where the loss is lost.
+        With the step where the loss is lost; ``error.trained`` and ``error.history`` as of
+        ``dm.fit``.
     ShapeError
         Where the data is too short, or not an orbit.
     ValueError
@@ -190,7 +208,7 @@ def fit_forecaster(
     >>> forecaster.outputs, int(history.learned)
     (2, 1)
     """
-    parts = [stretches(data, name) for name in ("train", "test")]
+    parts = [stretches(data, name) for name in ("train", "validation", "test")]
     y = np.concatenate(parts[0])
     given = _checked(dict(locals()))
     drawing, forcing, window = given["drawing"], given["forcing"], given["window"]
@@ -200,24 +218,33 @@ def fit_forecaster(
     module.to(given["device"])
     tensor = partial(torch.as_tensor, dtype=module.dtype, device=module.device)
     kind = type(forecaster.model).__name__
+    settings = {name: given[name] for name in SETTINGS} | {"dtype": str(module.dtype)}
+    held_out, test = (
+        [tensor(forecaster.standard(stretch)) for stretch in part] for part in parts[1:]
+    )
+    validation = judging_windows(held_out, window)
     with torch_threads(given["threads"]):
-        rows, _ = train(
+        keeper = _keeper(module, forecaster, given, settings, validation)
+        outcome = train(
             module,
             _batches(tensor(forecaster.standard(y)), _begins(parts[0], window), given),
-            None,
+            lambda: evaluate(module, validation, module.loss),
             given["schedule"],
             loss=module.loss,
             callback=callback,
+            keeper=keeper,
+            report_every=1,
             progress=progress,
             label=f"of {steps} ({kind}, learning_rate={learning_rate}, forcing={forcing})",
         )
-        test = [tensor(forecaster.standard(part)) for part in parts[1]]
+        if outcome.error is not None and outcome.run.best is None:
+            raise outcome.error
         score = evaluate(module, judging_windows(test, window), module.loss)
-    names = ("steps", "forcing", "window", "batch", "learning_rate", "clip", "noise")
-    settings = {name: given[name] for name in names} | {"dtype": str(module.dtype)}
-    return replace(forecaster, model=module.frozen()), history_dataset(
-        rows,
+    trained = replace(forecaster, model=module.frozen())
+    history = history_dataset(
+        outcome,
         score,
+        validated=False,
         learned=score.loss + 2.0 * score.error < PASS_RATIO * FLOOR,
         unit="1",
         graded=False,
@@ -228,6 +255,31 @@ def fit_forecaster(
         threads=given["threads"] or torch.get_num_threads(),
         floor=FLOOR,
         pass_ratio=PASS_RATIO,
+        **(keeper.notes(outcome.run) if keeper else {}),
+    )
+    report(outcome, trained, history, given["steps"])
+    return trained, history
+
+
+def _keeper(module, forecaster, given, settings, validation) -> Checkpoint | None:
+    """The checkpoint of a training, if it has one."""
+    if given["checkpoint"] is None:
+        return None
+
+    def standing(found: Any) -> float:
+        check_forecaster(found, forecaster.mean[None])
+        forced = Forced(found.model, found.gain, module.forcing, module.dtype)
+        return evaluate(forced.to(module.device), validation, forced.loss).loss
+
+    return Checkpoint(
+        given["checkpoint"],
+        module,
+        system=lambda model: replace(forecaster, model=model),
+        facts={"seed": as_seed(given["rng"])},
+        identity=settings | module_identity(module) | {"validation set": batch_digest(validation)},
+        generators={"windows": given["drawing"]},
+        standing=standing,
+        resume=given["resume"],
     )
 
 
@@ -239,7 +291,9 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
     with all_errors() as check:
         names = ("steps", "learning_rate", "clip")
         schedule = {name: options[name] for name in names}
-        given["schedule"] = check(Schedule, **schedule, decay="cosine")
+        given["schedule"] = check(
+            Schedule, **schedule, decay="cosine", evaluate_every=EVALUATE_EVERY
+        )
         for name in ("units", "batch"):
             given[name] = check(integer, name, options[name])
         for name in (name for name in least if options[name] is not None):
@@ -248,6 +302,8 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
         given["drawing"] = check(generator, options["rng"])
         given["dtype"] = check(as_dtype, options["dtype"])
         given["device"] = check(as_device, options["device"])
+        check(check_writable, options["checkpoint"])
+        check(check_resume, options["resume"], options["checkpoint"])
     if given["forcing"] is None:
         given["forcing"] = forcing_interval(given["data"])
     if given["window"] is None:
@@ -309,8 +365,9 @@ def judging_windows(orbits: list[torch.Tensor], window: int) -> tuple[torch.Tens
 
 def _check_lengths(parts, window):
     """Refuse parts that are shorter than a window."""
+    short = WARMUP_STEPS + 3
     for name, part, least in zip(
-        ("training", "test"), parts, (window + 2, WARMUP_STEPS + 3), strict=True
+        ("training", "validation", "test"), parts, (window + 2, short, short), strict=True
     ):
         if (shortest := min(map(len, part))) < least:
             raise ShapeError(

@@ -131,6 +131,10 @@ class Trainable(torch.nn.Module):
         """Trained tensors by their path, such as "layers.0.W"."""
         return {path: getattr(self, name) for path, name in self._names.items()}
 
+    def constants(self) -> dict[str, torch.Tensor]:
+        """Tensors that are not trained, by their path."""
+        return dict(self._constants)
+
     def twin(self) -> Map:
         """The system with tensors in place of its arrays; built anew for each pass, since what it
         caches belongs to these values."""

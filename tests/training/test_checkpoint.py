@@ -33,7 +33,7 @@ def test_fit_keeps_the_best_on_disk(tmp_path):
     assert same(load(path), trained) and os.listdir(tmp_path) == ["best.pt"]
     _, record = checkpoint.read(path)
     assert record["facts"]["step"] == history.best_step and record["facts"]["seed"] == 0
-    assert set(torch.load(path, weights_only=True)) == {"weights", "record", "sha256"}
+    assert set(torch.load(path, weights_only=True)) == {"weights", "record", "sha256", "training"}
 
 
 def test_fit_keeps_the_forecaster_on_disk(tmp_path):

@@ -1,6 +1,8 @@
 """The training loop: clipping, warm-up, decay, validation, early stopping, device, callback."""
 
 import json
+import signal
+from functools import partial
 
 import numpy as np
 import pytest
@@ -45,14 +47,17 @@ def test_one_loop_with_and_without_validation():
     """Without a validation set the last weights stay; with one, those of its best evaluation."""
     schedule = Schedule(6, learning_rate=0.4, optimizer="sgd", clip=None, evaluate_every=2)
     last = Line()
-    rows, best = train(last, [BATCH] * 6, None, schedule, loss=parabola)
-    assert [row.step for row in rows] == [2, 4, 6] and best is rows[-1]
+    run, ended, _ = train(last, [BATCH] * 6, None, schedule, loss=parabola)
+    rows = run.rows
+    assert [row.step for row in rows] == [2, 4, 6] and run.best is rows[-1] and ended == "steps"
     assert last.w.item() == pytest.approx((1 - 0.8) ** 6)
     np.testing.assert_allclose([row.training_loss for row in rows[:1]], np.mean([1, 0.2**2]))
-    scores = iter([Score(3.0, 0.0, 1.0), Score(1.0, 0.0, 1.0), Score(2.0, 0.0, 1.0)])
-    kept = Line()
-    rows, best = train(kept, [BATCH] * 6, lambda: next(scores), schedule, loss=parabola)
-    assert best is rows[1] and kept.w.item() == pytest.approx((1 - 0.8) ** 4)
+    for start, step in ((4.0, 4), (0.5, 0)):
+        scores = iter([Score(loss, 0.0, 1.0) for loss in (start, 3.0, 1.0, 2.0)])
+        kept = Line()
+        run, _, _ = train(kept, [BATCH] * 6, partial(next, scores), schedule, loss=parabola)
+        assert run.best.step == step and run.start.loss == start
+        assert kept.w.item() == pytest.approx((1 - 0.8) ** step)
 
 
 def test_cosine_rate_follows_its_formula():
@@ -80,11 +85,88 @@ def test_callback_reads_the_rows_of_the_history():
     for name in ("training_loss", "gradient_norm", "validation_loss", "validation_accuracy"):
         assert [row[name] for _, row in seen] == history[name].values.tolist()
 
-    def interrupt(step, row):
-        raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        fit(copy_model(), EASY, steps=7, validation_size=8, callback=interrupt)
+def test_a_callback_can_end_a_training():
+    _, history = fit(
+        copy_model(),
+        EASY,
+        steps=100,
+        evaluate_every=2,
+        validation_size=8,
+        callback=lambda step, row: step >= 4,
+    )
+    assert history.step.values.tolist() == [2, 4] and history.ended == "callback"
+    assert history.attrs["steps"] == 4
+
+
+class Interrupted:
+    """A callback during which somebody presses Ctrl-C."""
+
+    def __init__(self, at, error=KeyboardInterrupt):
+        self.at, self.error = at, error
+
+    def __call__(self, step, row):
+        if step == self.at:
+            if self.error is KeyboardInterrupt:
+                signal.raise_signal(signal.SIGINT)
+            raise self.error
+
+
+def test_ctrl_c_returns_the_best_so_far_and_says_so():
+    options = {"evaluate_every": 3, "validation_size": 8, "learning_rate": 1e-2}
+    with pytest.warns(UserWarning, match="interrupted after step 6 of 90.*the best so far"):
+        trained, history = fit(copy_model(), EASY, steps=90, callback=Interrupted(6), **options)
+    assert history.ended == "interrupted" and history.step.values.tolist() == [3, 6]
+    whole, _ = fit(copy_model(), EASY, steps=6, **options)
+    assert same(trained, whole) and np.isfinite(history.test_loss)
+
+
+def test_ctrl_c_before_the_first_evaluation_returns_the_start():
+    def press(outputs, targets):
+        if outputs.requires_grad:  # in the first step
+            raise KeyboardInterrupt
+        return outputs.square().mean((1, 2))
+
+    with pytest.warns(UserWarning, match="interrupted after step 0 of 9"):
+        trained, history = fit(copy_model(), EASY, steps=9, validation_size=8, loss=press)
+    assert same(trained, Trainable(copy_model()).frozen())
+    assert history.sizes["step"] == 0 and history.best_step == 0
+
+
+def test_a_study_that_is_stopped_gets_no_half_trained_model():
+    from dynmem.study.run import Stopped
+
+    with pytest.raises(Stopped):
+        fit(copy_model(), EASY, steps=7, validation_size=8, callback=Interrupted(7, Stopped(2)))
+
+
+def test_a_loss_that_is_lost_late_leaves_the_best_weights():
+    taken = []
+
+    def breaks(outputs, targets):
+        losses = outputs.square().mean((1, 2))
+        if outputs.requires_grad:
+            taken.append(1)
+        return losses * (np.nan if len(taken) > 7 else 1.0)
+
+    options = {"evaluate_every": 3, "validation_size": 8, "learning_rate": 1e-2}
+    with pytest.raises(
+        NotFiniteError, match=r"step 8 of 20.*of step 6, are error\.trained"
+    ) as lost:
+        fit(copy_model(), EASY, steps=20, loss=breaks, **options)
+    taken.clear()
+    whole, history = fit(copy_model(), EASY, steps=6, loss=breaks, **options)
+    assert same(lost.value.trained, whole) and lost.value.history.ended == "lost"
+    np.testing.assert_array_equal(lost.value.history.validation_loss, history.validation_loss)
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_gradients_that_are_switched_off_outside_are_on_inside(context):
+    outside, _ = fit(copy_model(), EASY, steps=5, validation_size=8)
+    with context():
+        inside, _ = fit(copy_model(), EASY, steps=5, validation_size=8)
+        assert not torch.is_grad_enabled()
+    assert same(inside, outside)
 
 
 def test_device_is_checked_and_leaves_the_bits():

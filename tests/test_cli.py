@@ -444,7 +444,7 @@ def test_another_configuration_exits_with_2(tmp_path, monkeypatch, capsys):
     assert study.main(options) == 0
     assert study.main([*options, "--set", "steps=3"]) == 2
     assert said(capsys).startswith(
-        "dynmem: steps was 2 in the store, 3 now: use another --output, or --fresh"
+        "dynmem: steps was 2 in the store, 3 now: use another --output, --fresh"
     )
     assert study.main([*options, "--set", "steps=3", "--fresh"]) == 0
 

@@ -11,7 +11,7 @@ from ..errors import suggestion
 from ..study.command import Parser, add_options, guarded
 from .data import write_data
 from .show import KINDS, list_names, show_name
-from .studies import draw_figures, repair_store, run_study
+from .studies import draw_figures, repair_store, run_study, show_status
 
 DESCRIPTION = """\
 Sequence models as dynamical systems: how long does a memory last, in theory, in
@@ -168,6 +168,16 @@ def _add_data(commands) -> None:
     _add_json(command)
 
 
+def _add_status(commands) -> None:
+    summary = "show which studies of a folder are done, running, stopped or broken"
+    command = _add(commands, "status", show_status, summary)
+    command.add_argument("names", nargs="*", metavar="STUDY", help="only these")
+    command.add_argument(
+        "--output", default="results", metavar="DIR", help="folder of the stores (default: results)"
+    )
+    _add_json(command)
+
+
 def _add_repair(commands) -> None:
     command = _add(
         commands,
@@ -186,6 +196,7 @@ COMMANDS = {
     "list": _add_list,
     "show": _add_show,
     "run": _add_run,
+    "status": _add_status,
     "figures": _add_figures,
     "data": _add_data,
     "repair": _add_repair,

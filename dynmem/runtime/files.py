@@ -7,18 +7,21 @@ import errno
 import hashlib
 import json
 import os
+import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import DamageError
 
 if TYPE_CHECKING:
     from xarray import Dataset
 
-DISK_FULL_ERRORS = {errno.ENOSPC, errno.EDQUOT}
+DISK_FULL_ERRORS = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+NO_FOLDER_FLUSH = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 class NoSpaceError(OSError):
@@ -28,17 +31,35 @@ class NoSpaceError(OSError):
 def write(path: Path, data: bytes) -> None:
     """Write a file aside, flush it to the disk and rename it, so that a reader finds the whole file
     or none."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with open(part, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+    with aside(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def aside(path: Path, flush: bool = True) -> Iterator[BinaryIO]:
+    """A new file that takes the place of ``path`` once it is whole. Its name is nobody else's; a
+    link at ``path`` is replaced, not followed."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    with open(part, "x+b") as file:
+        try:
+            yield file
+            if flush:
+                file.flush()
+                os.fsync(file.fileno())
+            file.close()
+            os.replace(part, path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    if flush:
         flush_folder(path.parent)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+
+
+def sweep(folder: Path, name: str = "*") -> None:
+    """Remove what a killed process left of ``aside``, for one file or for all of a folder."""
+    for part in folder.glob(f".{name}.*.part"):
+        if re.fullmatch(r"\.[0-9a-f]{8}\.part", part.name[-14:]) and not part.is_symlink():
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -56,9 +77,15 @@ def space_watched() -> Iterator[None]:
 
 def flush_folder(folder: Path) -> None:
     """A rename outlives a power cut only once its folder has reached the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return  # Windows opens no folders
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_FLUSH:
+            raise
     finally:
         os.close(descriptor)
 
@@ -158,12 +185,27 @@ def save(dataset: Dataset, path: str | os.PathLike) -> Path:
     ([1.0, 2.0], ['a.nc', 'a.nc.sha256'])
     """
     path, data = Path(path), encode(dataset)
-    beside = sidecar(path)
-    # a kill between the two files must leave no checksum rather than a wrong one
-    beside.unlink(missing_ok=True)
-    write(path, data)
-    write(beside, checksum_line(path.name, checksum(data)))
+    with replacement(path) as file:
+        file.write(data)
     return path
+
+
+@contextmanager
+def replacement(path: Path) -> Iterator[BinaryIO]:
+    """A new file that takes the place of ``path``, with its checksum beside it.
+
+    While one replaces the other both checksums stand there, so that at every moment the old file
+    or the new one can be read.
+    """
+    beside = sidecar(path)
+    lines = beside.read_bytes() if path.exists() and beside.is_file() else b""
+    with aside(path) as file:
+        yield file
+        file.flush()
+        with open(file.name, "rb") as whole:
+            line = checksum_line(path.name, hashlib.file_digest(whole, "sha256").hexdigest())
+        write(beside, line if lines in (b"", line) else lines + line)
+    write(beside, line)
 
 
 def load(path: str | os.PathLike) -> Dataset:
@@ -226,7 +268,7 @@ def stated_checksum(path: Path) -> bytes:
 
 
 def _compare(path: Path, stated: bytes, found: str) -> None:
-    if stated != checksum_line(path.name, found):
+    if checksum_line(path.name, found) not in stated.splitlines(keepends=True):
         raise DamageError(f"{path} does not match its checksum")
 
 

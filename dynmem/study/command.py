@@ -40,7 +40,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers",
         metavar="N",
-        help="processes (default: one a core); the result does not depend on it",
+        help="processes (default: one a core; a quick run: one); they do not change the result",
+    )
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="measure on the workers of a Dask cluster: its address, or its scheduler file",
     )
     parser.add_argument(
         "--output",
@@ -49,6 +54,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--fresh", action="store_true", help="move an earlier store aside and start again"
+    )
+    parser.add_argument(
+        "--accept",
+        action="store_true",
+        help="keep the points of a store that was made with other settings or other code",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, for a program to read")
 

@@ -31,6 +31,7 @@ ELEMENTWISE = (
     "abs",
     "sign",
     "relu",
+    "floor",
 )
 
 
@@ -65,9 +66,10 @@ class Numpy:
 
     tanh, exp, log, log1p, sqrt = np.tanh, np.exp, np.log, np.log1p, np.sqrt
     sin, cos, tan, sinh, cosh, arctan = np.sin, np.cos, np.tan, np.sinh, np.cosh, np.arctan
-    abs, sign, where, concat, solve, sum = (
+    abs, sign, floor, where, concat, solve, sum = (
         np.abs,
         np.sign,
+        np.floor,
         np.where,
         np.concatenate,
         np.linalg.solve,
@@ -126,9 +128,10 @@ def _torch():
             torch.cosh,
             torch.arctan,
         )
-        abs, sign, relu, erf, solve, sum = (
+        abs, sign, floor, relu, erf, solve, sum = (
             torch.abs,
             torch.sign,
+            torch.floor,
             torch.relu,
             torch.erf,
             torch.linalg.solve,
@@ -201,9 +204,12 @@ def _symbols():
         log1p = each(lambda x: sympy.log(1 + x))
         sigmoid = each(lambda x: (1 + sympy.tanh(x / 2)) / 2)
         relu = each(lambda x: sympy.Piecewise((x, x > 0), (0, True)))
+        floor = each(lambda x: x - sympy.Mod(x, 1))  # whose derivative sympy does not leave undone
         stack, concat, where, sum = Numpy.stack, np.concatenate, lifted_choose, np.sum
         transpose, detach = Numpy.transpose, Numpy.detach
         maximum = np.frompyfunc(lambda x, y: sympy.Piecewise((x, x > y), (y, True)), 2, 1)
+        hypot = np.frompyfunc(lambda x, y: sympy.sqrt(x * x + y * y), 2, 1)
+        arctan2 = np.frompyfunc(sympy.atan2, 2, 1)
 
         @staticmethod
         def solve(a, b):
@@ -246,7 +252,9 @@ tanh, sigmoid, exp, log, log1p, sqrt = (
 sin, cos, tan, sinh, cosh, arctan = (
     _elementwise(n) for n in ("sin", "cos", "tan", "sinh", "cosh", "arctan")
 )
-erf, abs, sign, relu = (_elementwise(n) for n in ("erf", "abs", "sign", "relu"))  # noqa: A001
+erf, abs, sign, relu, floor = (  # noqa: A001
+    _elementwise(n) for n in ("erf", "abs", "sign", "relu", "floor")
+)
 
 
 def where(condition: Array, x: Array, y: Array) -> Array:
@@ -312,6 +320,76 @@ def minimum(x: Array, y: Array) -> Array:
     return -maximum(-x, -y)
 
 
+def clip(x: Array, low: Array, high: Array) -> Array:
+    """x limited to the interval from low to high, element by element, as np.clip.
+
+    Parameters
+    ----------
+    x, low, high : array
+
+    Returns
+    -------
+    array
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.clip(np.array([-2.0, 0.3, 2.0]), -1.0, 1.0).tolist()
+    [-1.0, 0.3, 1.0]
+    """
+    return minimum(maximum(x, low), high)
+
+
+def hypot(x: Array, y: Array) -> Array:
+    """sqrt(x^2 + y^2), element by element, scaled so that it neither over- nor underflows.
+
+    Parameters
+    ----------
+    x, y : array
+
+    Returns
+    -------
+    array
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> float(dm.hypot(3.0, 4.0))
+    5.0
+    """
+    if formula := getattr(namespace(x, y), "hypot", None):
+        return formula(x, y)
+    larger = maximum(abs(x), abs(y))
+    scale = namespace(larger).detach(where(larger > 0.0, larger, 1.0))
+    return scale * sqrt((x / scale) ** 2 + (y / scale) ** 2)
+
+
+def arctan2(y: Array, x: Array) -> Array:
+    """Angle of the point (x, y) from the positive x axis, in (-pi, pi], as np.arctan2.
+
+    Parameters
+    ----------
+    y, x : array
+
+    Returns
+    -------
+    array
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> float(dm.arctan2(1.0, -1.0)) == 0.75 * np.pi
+    True
+    """
+    if formula := getattr(namespace(x, y), "arctan2", None):
+        return formula(y, x)
+    steep = abs(y) > abs(x)
+    ratio = where(steep, x, y) / where(steep, y, where(x == 0.0, 1.0, x))  # at most 1
+    side = where(y < 0.0, -1.0, 1.0)
+    turned = where(x < 0.0, side * np.pi, 0.0)
+    return where(steep, side * (np.pi / 2), turned) + where(steep, -1.0, 1.0) * arctan(ratio)
+
+
 def stack(arrays: Sequence[Array], axis: int = -1) -> Array:
     """Stack arrays along a new axis, by default the last.
 
@@ -338,6 +416,13 @@ def stack(arrays: Sequence[Array], axis: int = -1) -> Array:
     [1.0, 2.0]
     """
     return sequence_namespace(arrays).stack(arrays, axis=axis)
+
+
+def joined(parts: np.ndarray) -> Array:
+    """An array of objects, which np.array makes of dual numbers, as one dual number."""
+    if parts.ndim < 2:
+        return stack(tuple(parts)) if parts.ndim else parts.item()
+    return stack(tuple(joined(part) for part in parts), axis=0)
 
 
 def concat(arrays: Sequence[Array], axis: int = -1) -> Array:
@@ -482,7 +567,8 @@ def softplus(x: Array) -> Array:
     >>> float(dm.softplus(np.array(1000.0)))
     1000.0
     """
-    return relu(x) + log1p(exp(-abs(x)))
+    # not relu, whose slope 0 at 0 is not that of softplus, 1/2; with abs that of both terms is
+    return 0.5 * (x + abs(x)) + log1p(exp(-abs(x)))
 
 
 def steps(u: Array) -> Sequence[Array]:
@@ -584,11 +670,36 @@ def tensors(x: Array) -> np.ndarray:
     return array.astype(np.float64) if array.dtype.kind in "biuf" else array
 
 
+# What a rule may call by numpy's own name, on dual numbers, symbols and traces too: name of the
+# ufunc, and the function of a rule that it stands for.
+NUMPY_FUNCTIONS: dict[str, Callable[..., Array]] = {
+    name: globals()[name] for name in ELEMENTWISE if hasattr(np, name)
+} | {
+    "absolute": abs,
+    "fabs": abs,
+    "arctan2": arctan2,
+    "ceil": lambda x: -floor(-x),
+    "clip": clip,
+    "exp2": lambda x: exp(np.log(2.0) * x),
+    "expm1": lambda x: 2.0 * exp(0.5 * x) * sinh(0.5 * x),
+    "hypot": hypot,
+    "log10": lambda x: log(x) / np.log(10.0),
+    "log2": lambda x: log(x) / np.log(2.0),
+    "logaddexp": lambda x, y: y + softplus(x - y),
+    "maximum": maximum,
+    "minimum": minimum,
+    "reciprocal": lambda x: 1.0 / x,
+    "square": lambda x: x * x,
+}
+
 VOCABULARY = (
     *ELEMENTWISE,
     "where",
     "maximum",
     "minimum",
+    "clip",
+    "hypot",
+    "arctan2",
     "stack",
     "concat",
     "sum",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .arrays import NUMPY_FUNCTIONS
 from .errors import ShapeError
 from .runtime.validation import public
 from .system import System, as_system, map_arrays
@@ -360,9 +361,20 @@ def _named(field, value):
 
 
 class Formulas(np.ndarray):
-    """Array of formulas whose comparisons are formulas; numpy would ask each for its truth."""
+    """Array of formulas whose comparisons are formulas, since numpy would request the truth of
+    each, and on which numpy's functions are those of a rule. A sum stays an array, of no axes."""
 
     __array_priority__ = 1.0
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        function = NUMPY_FUNCTIONS.get(ufunc.__name__)
+        if function is not None and method == "__call__" and not options:
+            return function(*inputs)
+        plain = [a.view(np.ndarray) if isinstance(a, Formulas) else a for a in inputs]
+        if "out" in options:
+            options["out"] = tuple(a.view(np.ndarray) for a in options["out"])
+        found = getattr(ufunc, method)(*plain, **options)
+        return np.asarray(found, dtype=object).view(type(self))
 
     def __gt__(self, other):
         return np.greater(self, other, dtype=object)

@@ -11,12 +11,25 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Numpy
+from ..arrays import NUMPY_FUNCTIONS, Numpy, roll
+
+
+def tanh_slope(x):
+    """1 - tanh(x)^2 without its cancellation: tanh is 1 to rounding from 19 on."""
+    small = np.exp(-2.0 * np.abs(x))
+    return 4.0 * small / (1.0 + small) ** 2
+
+
+def sigmoid_slope(x):
+    """s (1 - s) of the sigmoid s without its cancellation: s is 1 to rounding from 37 on."""
+    small = np.exp(-np.abs(x))
+    return small / (1.0 + small) ** 2
+
 
 # Derivative of each elementwise function as a function of its argument x and its value y.
 DERIVATIVES = {
-    "tanh": lambda x, y: 1.0 - y * y,
-    "sigmoid": lambda x, y: y * (1.0 - y),
+    "tanh": lambda x, y: tanh_slope(x),
+    "sigmoid": lambda x, y: sigmoid_slope(x),
     "exp": lambda x, y: y,
     "log": lambda x, y: 1.0 / x,
     "log1p": lambda x, y: 1.0 / (1.0 + x),
@@ -31,6 +44,7 @@ DERIVATIVES = {
     "abs": lambda x, y: np.sign(x),
     "relu": lambda x, y: (x > 0).astype(float),
     "sign": lambda x, y: np.zeros_like(y),
+    "floor": lambda x, y: np.zeros_like(y),
 }
 
 
@@ -96,7 +110,10 @@ class Dual:
         else:
             lower = np.where(np.equal(exponent, 0), 1, np.subtract(exponent, 1))
         slope = exponent * self.value**lower  # at the zeroth power 0 x, not 0 / x
-        return Dual(value, self.tangent.scale(slope, value.shape))
+        # a root has an infinite slope at 0, which a state that does not move there never sees
+        root = not isinstance(exponent, (int, float)) or 0 < exponent < 1
+        scale = self.tangent.scale_moving if root else self.tangent.scale
+        return Dual(value, scale(slope, value.shape))
 
     def __rpow__(self, base):
         value = np.power(base, self.value)
@@ -226,18 +243,23 @@ class Dual:
     def __bool__(self):
         return bool(self.value)
 
-    def __array__(self, *_, **__):
-        raise TypeError(
-            "a dual number cannot become a numpy array: build it with dm.stack or "
-            "dm.concat, and use dm.sin and "
-            "its kin (not math.sin) inside a rule"
-        )
+    def __array__(self, dtype=None, copy=None):
+        """Components as an array of objects: np.array((a, b)) in a rule, stacked afterwards."""
+        if dtype is not None and dtype != object:
+            float(self)
+        parts = np.empty(self.shape, dtype=object)
+        for index in np.ndindex(self.shape):
+            parts[index] = self[index] if self.shape else self
+        return parts
 
     def __float__(self):
-        return float(self.__array__())
+        raise TypeError(
+            "a dual number cannot become a float: build a state with dm.stack or dm.concat, "
+            "and use dm.sin and its kin (not math.sin) inside a rule"
+        )
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
-        operation = _UFUNCS.get(ufunc)
+        operation = _UFUNCS.get(ufunc) or NUMPY_FUNCTIONS.get(ufunc.__name__)
         if method != "__call__" or kwargs or operation is None:
             raise TypeError(
                 f"numpy's {ufunc.__name__} is not in the vocabulary of a rule: use "
@@ -323,7 +345,8 @@ class _Duals:
 def _elementwise(name, slope):
     def function(x):
         value = getattr(Numpy, name)(x.value)
-        return Dual(value, x.tangent.scale(slope(x.value, value), value.shape))
+        scale = x.tangent.scale_moving if name == "sqrt" else x.tangent.scale
+        return Dual(value, scale(slope(x.value, value), value.shape))
 
     return staticmethod(function)
 
@@ -332,11 +355,8 @@ for _name, _slope in DERIVATIVES.items():
     setattr(_Duals, _name, _elementwise(_name, _slope))
 Dual.__namespace__ = _Duals  # type: ignore[attr-defined]
 
-_UFUNCS: dict[Any, Any] = {}
-for _name in DERIVATIVES:
-    if hasattr(np, _name):
-        _UFUNCS[getattr(np, _name)] = getattr(_Duals, _name)
-_UFUNCS |= {  # type: ignore[misc]
+# numpy's operators with a dual number on either side
+_UFUNCS: dict[Any, Any] = {
     np.add: lambda a, b: b + a if isinstance(b, Dual) else a + b,
     np.subtract: lambda a, b: a - b if isinstance(a, Dual) else b.__rsub__(a),
     np.multiply: lambda a, b: b * a if isinstance(b, Dual) else a * b,
@@ -344,21 +364,36 @@ _UFUNCS |= {  # type: ignore[misc]
     np.power: lambda a, b: a**b if isinstance(a, Dual) else b.__rpow__(a),
     np.remainder: lambda a, b: a % b if isinstance(a, Dual) else b.__rmod__(a),
     np.matmul: lambda a, b: a @ b if isinstance(a, Dual) else b.__rmatmul__(a),
-    np.square: lambda a: a * a,
     np.negative: lambda a: -a,
-    np.maximum: _Duals.maximum,
-    np.minimum: lambda a, b: -_Duals.maximum(-a, -b),
     **{
         f: (lambda a, b, f=f: f(_value(a), _value(b)))
         for f in (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
     },
 }
+
+
+def _norm(x, order, axis):
+    if order not in (None, 2) or (axis is None and x.ndim > 1):
+        raise TypeError("np.linalg.norm in a rule is that of vectors: dm.sqrt(dm.sum(x * x))")
+    return _Duals.sqrt((x * x).sum(-1 if axis is None else axis))
+
+
+def _rolled(x, shift, axis):
+    if axis not in (-1, x.ndim - 1) and x.ndim > 1:
+        raise TypeError("np.roll in a rule takes axis=-1, the components of a state: dm.roll(x, k)")
+    return roll(x, shift)
+
+
 _FUNCTIONS = {
     np.stack: _Duals.stack,
     np.concatenate: _Duals.concat,
     np.sum: lambda x, axis=None, keepdims=False: x.sum(axis, keepdims),
     np.mean: lambda x, axis=None, keepdims=False: x.mean(axis, keepdims),
     np.where: _Duals.where,
+    np.clip: NUMPY_FUNCTIONS["clip"],
+    np.dot: lambda a, b: a @ b,
+    np.linalg.norm: lambda x, ord=None, axis=None: _norm(x, ord, axis),
+    np.roll: lambda x, shift, axis=None: _rolled(x, shift, axis),
     np.shape: lambda x: x.shape,
     np.ndim: lambda x: x.ndim,
     np.zeros_like: lambda x: np.zeros(x.shape),

@@ -7,12 +7,14 @@ cotangent products never form the Jacobian.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .. import symbolic
 from ..arrays import tensors
 from ..errors import NotFiniteError, ShapeError
-from ..runtime.validation import public
+from ..runtime.validation import choice, public
 from ..system import System, as_input, as_state, as_system, check_rule, map_arrays
 from ..typing import Array, ArrayLike
 from .dual import Dual
@@ -227,8 +229,7 @@ def jacobian(
     [[-1.4, 1.0], [0.3, 0.0]]
     """
     engines = {"dual": _by_duals, "torch": _by_torch, "symbolic": _by_symbols}
-    if engine not in engines:
-        raise ValueError(f"engine must be one of {', '.join(engines)}, got {engine!r}")
+    choice("engine", engine, engines)
     system = as_system(system)
     try:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -243,10 +244,15 @@ def jacobian(
             f"numpy's functions ({reason})"
         ) from error
     if not np.isfinite(found).all():
+        reason = (
+            "the rule has no derivative there, or overflows"
+            if engine == "dual"
+            else f"{engine} differentiates branches that are not taken and roots of 0 that do not "
+            "move, engine='dual' does not; or the rule has no derivative there, or overflows"
+        )
         raise NotFiniteError(
             f"the Jacobian of {type(system).__name__} is not finite at x = "
-            f"{np.array2string(tensors(x), threshold=8)}: the "
-            "rule has no derivative there, or overflows"
+            f"{np.array2string(tensors(x), threshold=8)}: {reason}"
         )
     return found
 
@@ -261,10 +267,8 @@ def _point(system, x, u, wrt, of):
     at zero input."""
     as_system(system)
     x, u = as_state(system, x), as_input(system, u)
-    if wrt not in ("state", "input") or of not in ("state", "output"):
-        raise ValueError(
-            f"wrt is 'state' or 'input' and of is 'state' or 'output', got wrt={wrt!r}, of={of!r}"
-        )
+    choice("wrt", wrt, ("state", "input"))
+    choice("of", of, ("state", "output"))
     if wrt == "input" and u is None:
         raise ShapeError(
             "a Jacobian with respect to the input needs u, of shape (..., "
@@ -277,7 +281,7 @@ def _point(system, x, u, wrt, of):
         batch = np.broadcast_shapes(x.shape[:-1], u.shape[:-1])
         x, u = np.broadcast_to(x, (*batch, x.shape[-1])), np.broadcast_to(u, (*batch, u.shape[-1]))
     if of == "state":
-        check_rule(system, np.shape(system.rule(x, u)), x)
+        check_rule(system, x, u)
     return x, u
 
 
@@ -307,7 +311,10 @@ def _by_torch(system, x, u, wrt, of):
     x, u = _point(system, x, u, wrt, of)
     twin = map_arrays(system, as_tensor)
     call = twin.rule if of == "state" else twin.output
-    flat = [None if a is None else as_tensor(a).reshape(-1, a.shape[-1]) for a in (x, u)]
+    flat = [
+        None if a is None else as_tensor(a).reshape(math.prod(a.shape[:-1]), a.shape[-1])
+        for a in (x, u)
+    ]
     derivative = torch.func.jacrev(call, argnums=0 if wrt == "state" else 1)
     stacked = torch.stack(
         [derivative(*(None if a is None else a[i] for a in flat)) for i in range(len(flat[0]))]

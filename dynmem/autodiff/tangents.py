@@ -19,6 +19,13 @@ def _spread(tangents, ndim):
     )
 
 
+def product_of_moving(tangents, factor):
+    """tangents * factor, but 0 where either of them is 0 and the other is not finite."""
+    tangents, factor = np.broadcast_arrays(tangents, factor)
+    moving = (tangents != 0) & (factor != 0)
+    return np.multiply(tangents, factor, where=moving, out=np.zeros(tangents.shape))
+
+
 class Forward:
     """Forward tangents ``rows * factor`` of shape (k, *S). The factor waits until a sum or a
     product needs it, so that a chain of elementwise functions costs one pass over the frame."""
@@ -39,6 +46,13 @@ class Forward:
             self.rows, np.asarray(factor) if self.factor is None else self.factor * factor
         )
 
+    def scale_moving(self, factor, shape):
+        """The same, and 0 where the tangent is exactly 0, whatever the factor: a root at 0 has an
+        infinite slope, and sqrt(x^2), or the root of a rectified x, does not move there."""
+        if np.isfinite(factor).all():
+            return self.scale(factor, shape)
+        return Forward(product_of_moving(_spread(self.array(), len(shape)), factor))
+
     def add(self, other, shape):
         left, right = _spread(self.array(), len(shape)), _spread(other.array(), len(shape))
         if self.factor is not None and left.shape[1:] == shape:  # a fresh array: add in place
@@ -53,6 +67,8 @@ class Forward:
     def matmul(self, matrix, shape):
         rows = self.array()
         if matrix.ndim == 2:  # one product for the whole batch
+            if rows.ndim == 3 and rows.shape[1] and not rows.strides[1]:  # the same for all states
+                return Forward(np.broadcast_to((rows[:, 0] @ matrix)[:, None], (len(rows), *shape)))
             flat = rows if rows.ndim == 2 else rows.reshape(rows[..., 0].size, rows.shape[-1])
             return Forward(
                 flat @ matrix if rows.ndim == 2 else (flat @ matrix).reshape(rows.shape[0], *shape)
@@ -108,7 +124,9 @@ class Reverse:
         self.shape, self.parents = shape, parents
 
     def scale(self, factor, shape):
-        return Reverse(shape, (self, lambda g: g * factor))
+        return Reverse(shape, (self, _Factor(factor)))
+
+    scale_moving = scale
 
     def add(self, other, shape):
         return Reverse(shape, (self, None), (other, None))
@@ -166,6 +184,21 @@ class Reverse:
         return Reverse(shape, *parents)
 
 
+class _Factor:
+    """A cotangent times the slope of an elementwise function."""
+
+    __slots__ = ("factor",)
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, g):
+        return g * self.factor
+
+    def of_moving(self, g):
+        return product_of_moving(g, self.factor)
+
+
 def _fancy(key):
     return any(isinstance(part, (list, np.ndarray)) for part in key)
 
@@ -186,7 +219,25 @@ def _fit(g, shape):
 
 def pull(node, cotangent, root):
     """Cotangents at the root, shape (k, *root.shape), of a cotangent (k, *S) at the node. Zero
-    where no path leads there."""
+    where no path leads there.
+
+    Where an infinite slope meets a 0 (the branch of a ``where`` that was not taken, the root of a
+    number that does not move) it counts for nothing, as in ``Forward.scale_moving``.
+    """
+    found = _pull(node, cotangent, root, lambda back, g: back(g))
+    if np.isnan(found).any():
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return _pull(node, cotangent, root, lambda back, g: getattr(back, "of_moving", back)(g))
+    return found
+
+
+def count_steps(node):
+    """Number of recorded linear steps that lead to a node, itself included."""
+    return len(_recorded(node))
+
+
+def _recorded(node):
+    """Steps that lead to a node, parents first."""
     order, seen, walk = [], set(), [(node, False)]
     while walk:  # parents after children, without recursion
         step, done = walk.pop()
@@ -196,13 +247,17 @@ def pull(node, cotangent, root):
             seen.add(id(step))
             walk.append((step, True))
             walk += [(parent, False) for parent, _ in step.parents]
+    return order
+
+
+def _pull(node, cotangent, root, apply):
     waiting = {id(node): cotangent}
-    for step in reversed(order):
+    for step in reversed(_recorded(node)):
         if step is root:
             break
         g = waiting.pop(id(step))
         for parent, back in step.parents:
-            part = _fit(g if back is None else back(g), parent.shape)
+            part = _fit(g if back is None else apply(back, g), parent.shape)
             known = waiting.get(id(parent))
             waiting[id(parent)] = part if known is None else known + part
     return waiting.get(id(root), np.zeros((cotangent.shape[0], *root.shape)))

@@ -125,7 +125,7 @@ class Code:
                     if o.index in self.moving and c.constant != 0.0
                 ]
                 if terms:
-                    self.moving[i] = ("sum", terms)
+                    self.moving[i] = ("sum", terms, operation in ("sqrt", "pow"))
                     for coefficient, _ in terms:
                         if coefficient.constant is None:
                             self._slot(coefficient.index)
@@ -223,6 +223,11 @@ class Code:
                             else splat_of(constant, self.width)
                         )
                         part = lines.new(f"fmul contract {kind} {values[j]}, {factor}")
+                        if rest[1]:  # the infinite slope of a root, where nothing moves
+                            still = lines.new(f"fcmp oeq {kind} {values[j]}, {plain}")
+                            part = lines.new(
+                                f"select <{self.width} x i1> {still}, {kind} {plain}, {kind} {part}"
+                            )
                     total = (
                         part
                         if total is None
@@ -260,9 +265,16 @@ def elementary(lines, operation, operands):
         return lines.new(
             f"select i1 {lines.new(f'fcmp ogt double {a}, 0.0')}, double 1.0, double {below}"
         )
-    if operation == "sigmoid":
+    if operation in ("sigmoid", "tanh_slope", "sigmoid_slope"):
+        rate = -2.0 if operation == "tanh_slope" else -1.0
         size = lines.new(f"call double @llvm.fabs.f64(double {a})")
-        small = lines.new(f"call double @llvm.exp.f64(double {lines.new(f'fneg double {size}')})")
+        scaled = lines.new(f"fmul double {size}, {number(rate)}")
+        small = lines.new(f"call double @llvm.exp.f64(double {scaled})")
+    if operation in ("tanh_slope", "sigmoid_slope"):
+        whole = lines.new(f"fadd double {small}, 1.0")
+        top = lines.new(f"fmul double {small}, {number(rate * rate)}")
+        return lines.new(f"fdiv double {top}, {lines.new(f'fmul double {whole}, {whole}')}")
+    if operation == "sigmoid":
         top = lines.new(
             f"select i1 {lines.new(f'fcmp olt double {a}, 0.0')}, double {small}, double 1.0"
         )

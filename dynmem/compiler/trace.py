@@ -8,17 +8,19 @@ read come from ``symbolic``, compiled code comes from here. No text of a user is
 """
 
 import math
+from collections.abc import Hashable
 from dataclasses import fields
 from functools import cache, cached_property
 
 import numpy as np
 
 from ..arrays import ELEMENTWISE, Numpy
+from ..autodiff.dual import sigmoid_slope, tanh_slope
 from ..symbolic import Formulas
 from ..system import System
 
 LEAVES = ("const", "x", "u", "p")
-UNARY = (*ELEMENTWISE, "floor", "neg", "not")
+UNARY = (*ELEMENTWISE, "neg", "not")
 # operations, those of the tangent included, beyond which a rule is no longer small: LLVM takes 4 s
 # for 2,000
 MAX_OPERATIONS = 1500
@@ -217,7 +219,6 @@ def _value(operation, *values):
         "pow": np.power,
         "mod": np.remainder,
         "neg": np.negative,
-        "floor": np.floor,
         "not": lambda a: not a,
         "and": lambda a, b: a and b,
         "or": lambda a, b: a or b,
@@ -228,6 +229,8 @@ def _value(operation, *values):
         "eq": np.equal,
         "ne": np.not_equal,
         "select": lambda c, a, b: a if c else b,
+        "tanh_slope": tanh_slope,
+        "sigmoid_slope": sigmoid_slope,
     }
     return (
         functions[operation](*values)
@@ -278,8 +281,11 @@ class Vocabulary:
             "it solves a linear system, whose pivots depend on numbers not known yet"
         )
 
-    sum, detach = np.sum, Numpy.detach
-    transpose = Numpy.transpose
+    @staticmethod
+    def sum(x, axis=-1):
+        return x.sum(axis=axis)
+
+    detach, transpose = Numpy.detach, Numpy.transpose
 
 
 for _name in ELEMENTWISE:
@@ -305,9 +311,10 @@ def _objects(array):
 
 def _each(function, *arrays):
     """function on every entry; a node where the arguments are single."""
-    if not any(isinstance(a, np.ndarray) and a.ndim for a in arrays):
-        return function(*(a.item() if isinstance(a, np.ndarray) else a for a in arrays))
-    return np.frompyfunc(function, len(arrays), 1)(*arrays).view(Traced)
+    if not any(isinstance(a, np.ndarray) for a in arrays):
+        return function(*arrays)
+    found = np.frompyfunc(function, len(arrays), 1)(*(np.asarray(a, dtype=object) for a in arrays))
+    return np.asarray(found, dtype=object).view(Traced)
 
 
 def traced(trace, kind, count):
@@ -377,7 +384,11 @@ def _structure(value):
         return type(value), *((name, _structure(part)) for name, part in sorted(vars(twin).items()))
     if isinstance(value, (tuple, list)):
         return tuple(map(_structure, value))
-    return value.tobytes() if isinstance(value, np.ndarray) else value
+    if isinstance(value, dict):
+        return tuple((name, _structure(part)) for name, part in value.items())
+    if isinstance(value, np.ndarray):
+        return value.tobytes()
+    return value if isinstance(value, Hashable) else object()  # like no other
 
 
 def trace_rule(system, size, symbols=True):
@@ -450,8 +461,8 @@ def partials(trace, node):
         "div": lambda: [(one / b, a), (-(node / b), b)],
         "neg": lambda: [(-one, a)],
         "mod": lambda: [(one, a), (-(a / b).floor(), b)],
-        "tanh": lambda: [(one - node * node, a)],
-        "sigmoid": lambda: [(node * (one - node), a)],
+        "tanh": lambda: [(trace.node("tanh_slope", a), a)],
+        "sigmoid": lambda: [(trace.node("sigmoid_slope", a), a)],
         "exp": lambda: [(node, a)],
         "log": lambda: [(one / a, a)],
         "log1p": lambda: [(one / (one + a), a)],
@@ -469,5 +480,5 @@ def partials(trace, node):
 
 
 def _log_power(trace, node, base):
-    """d base^exponent / d exponent = base^exponent ln base."""
-    return node * base.log()
+    """d base^exponent / d exponent = base^exponent ln base, and 0 at base 0."""
+    return Vocabulary.where(base == 0.0, 0.0, node * base.log())

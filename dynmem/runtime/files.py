@@ -1,6 +1,8 @@
 """Files that are whole or absent, each with its checksum; a Dataset in one of them. Nothing here
 can run code."""
 
+from __future__ import annotations
+
 import errno
 import hashlib
 import json
@@ -11,16 +13,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import DamageError
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 DISK_FULL_ERRORS = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 NO_FOLDER_FLUSH = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 class NoSpaceError(OSError):
-    """The disk is full."""
+    """The disk is full: nothing was damaged, and a run goes on where it was once there is space."""
 
 
 def write(path: Path, data: bytes) -> None:
@@ -144,9 +149,41 @@ def decode(data: bytes):
         return dataset.load().drop_encoding()
 
 
-def save(dataset, path) -> Path:
-    """Write a Dataset to a netCDF-4 file with its checksum beside it (``sha256sum --check
-    PATH.sha256`` reads it too)."""
+def save(dataset: Dataset, path: str | os.PathLike) -> Path:
+    """Write a Dataset to a netCDF-4 file with its checksum beside it.
+
+    ``sha256sum --check PATH.sha256`` reads the checksum too.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Real numbers, truth values and strings.
+    path : path
+        File to write; one that exists is replaced, whole or not at all.
+
+    Returns
+    -------
+    pathlib.Path
+        The path.
+
+    Raises
+    ------
+    OSError
+        Where the file cannot be written.
+
+    References
+    ----------
+    FIPS 180-4 (2015), Secure Hash Standard, for SHA-256.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import xarray as xr
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = save(xr.Dataset({"a": ("x", [1.0, 2.0])}), Path(folder, "a.nc"))
+    ...     load(path).a.values.tolist(), sorted(p.name for p in Path(folder).iterdir())
+    ([1.0, 2.0], ['a.nc', 'a.nc.sha256'])
+    """
     path, data = Path(path), encode(dataset)
     with replacement(path) as file:
         file.write(data)
@@ -171,9 +208,33 @@ def replacement(path: Path) -> Iterator[BinaryIO]:
     write(beside, line)
 
 
-def load(path):
-    """Dataset from a file of ``save``; ``DamageError`` unless it matches its checksum,
-    ``FileNotFoundError`` when there is none."""
+def load(path: str | os.PathLike) -> Dataset:
+    """Dataset from a file of ``save``, compared with its checksum.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    xarray.Dataset
+        Equal to the one that was saved; it is in memory, and the file is closed.
+
+    Raises
+    ------
+    DamageError
+        Unless the file matches its checksum.
+    FileNotFoundError
+        Where there is none.
+
+    Examples
+    --------
+    >>> load("missing.nc")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: [Errno 2] no such store: 'missing.nc'
+    """
     return decode(verified(Path(path)))
 
 

@@ -17,6 +17,13 @@ COMPLEX = {"float32": "complex64", "float64": "complex128"}
 PRECISIONS = (*COMPLEX, *COMPLEX.values())
 
 
+def torch_form() -> Any:
+    """The scans in torch's own operations; torch is imported when first needed."""
+    from . import torch_form
+
+    return torch_form
+
+
 def is_torch(*arrays: Any) -> bool:
     """Whether one of the arguments is a torch tensor."""
     return namespace(*(a for a in arrays if a is not None)).__name__ == "Torch"
@@ -26,7 +33,7 @@ def to_one_precision(arrays: dict[str, Any], complex: Container[str] | None = ()
     """The arguments by name, None included, as arrays or tensors of one precision.
 
     Those named in ``complex`` become complex; with None all do if one is. Raises TypeError for a
-    precision that the scans do not have, and for a tensor that is not on the CPU.
+    precision that the scans do not have. Arrays follow the tensors to their device.
     """
     given = {name: a for name, a in arrays.items() if a is not None}
     converted = _tensors(given) if is_torch(*given.values()) else _arrays(given)
@@ -60,11 +67,12 @@ def _arrays(given):
 def _tensors(given):
     import torch
 
-    arrays = {name: torch.as_tensor(a) for name, a in given.items()}
-    for name, a in arrays.items():
-        if a.device.type != "cpu":
-            raise TypeError(f"{name} is on {a.device}: the scans run on the CPU, pass {name}.cpu()")
-    return arrays
+    places = {name: a.device for name, a in given.items() if isinstance(a, torch.Tensor)}
+    if len(set(places.values())) > 1:
+        where = ", ".join(f"{name} on {device}" for name, device in places.items())
+        raise TypeError(f"{where}: a scan runs on one device, pass all of them on the same")
+    device = next(iter(places.values()))
+    return {name: torch.as_tensor(a, device=device) for name, a in given.items()}
 
 
 def _cast(a, kind, name):

@@ -18,6 +18,7 @@ from .arguments import (
     needs_gradient,
     require_shape,
     to_one_precision,
+    torch_form,
 )
 from .launch import LANES, STEPS_PER_CHUNK, from_lanes, in_lanes, kernel, run, threads_to_use
 
@@ -53,13 +54,16 @@ def channel_scan(
     ShapeError
         For shapes that do not fit, and for a sequence without steps.
     TypeError
-        For half precision, complex inputs, and a tensor that is not on the CPU.
+        For half precision, complex inputs, and tensors on different devices.
 
     Notes
     -----
     Gradients reach a, b, c, u and x0. States are kept every 64 steps and recomputed in the backward
     pass, so that memory is of the order of the inputs'. Twice the real part of a mode stands for a
     conjugate pair: put the 2 into c.
+
+    The compiled loops run on the processor alone. Tensors on another device take the same
+    recurrence in torch's operations, which keep all states for the backward pass, log2 T times.
 
     References
     ----------
@@ -96,8 +100,11 @@ def channel_scan(
     u3 = u.reshape((-1, *u.shape[-2:]))
     if is_torch(u):
         x0 = a.new_zeros((len(u3), H, N)) if x0 is None else x0
-        options = {"threads": threads, "keep": needs_gradient(a, b, c, u3, x0)}
-        y, last, _ = _scan()(options, a, b, c, u3, x0)
+        if torch_form().takes_torch(u):
+            y, last = torch_form().channel(a, b, c, u3, x0)
+        else:
+            options = {"threads": threads, "keep": needs_gradient(a, b, c, u3, x0)}
+            y, last, _ = _scan()(options, a, b, c, u3, x0)
     else:
         y, last, _ = forward(
             a, b, c, u3, np.zeros((len(u3), H, N), a.dtype) if x0 is None else x0, threads

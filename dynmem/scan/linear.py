@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..runtime.validation import public
 from ..typing import Array
-from .arguments import as_writable, broadcast, is_torch, to_one_precision
+from .arguments import as_writable, broadcast, is_torch, to_one_precision, torch_form
 from .launch import kernel, run, threads_to_use
 
 
@@ -44,12 +44,15 @@ def linear_scan(
     ShapeError
         For shapes that do not fit, and for a sequence without steps.
     TypeError
-        For half precision, and for a tensor that is not on the CPU.
+        For half precision, and for tensors on different devices.
 
     Notes
     -----
     Gradients reach a, b and x0; the backward pass is the adjoint recurrence, from the last step to
     the first.
+
+    The compiled loops run on the processor alone. Tensors on another device take the same
+    recurrence in torch's operations, which keep all states for the backward pass, log2 T times.
 
     References
     ----------
@@ -77,6 +80,8 @@ def linear_scan(
     b3 = b.reshape((-1, T, n))
     if is_torch(b):
         x0 = b.new_zeros((len(b3), n)) if x0 is None else x0
+        if torch_form().takes_torch(b):
+            return torch_form().linear(a, b3, x0).reshape(b.shape)
         return _scan()({"threads": threads}, a, b3, x0)[0].reshape(b.shape)
     x0 = np.zeros((len(b3), n), b.dtype) if x0 is None else x0
     return forward(a, b3, x0, threads)[0].reshape(b.shape)

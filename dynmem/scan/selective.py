@@ -17,6 +17,7 @@ from .arguments import (
     needs_gradient,
     require_shape,
     to_one_precision,
+    torch_form,
 )
 from .launch import LANES, STEPS_PER_CHUNK, from_lanes, in_lanes, kernel, run, threads_to_use
 
@@ -68,12 +69,15 @@ def selective_scan(
     ShapeError
         For shapes that do not fit, and for a sequence without steps.
     TypeError
-        For half precision, complex numbers, and a tensor that is not on the CPU.
+        For half precision, complex numbers, and tensors on different devices.
 
     Notes
     -----
     Gradients reach all arguments. States are kept every 64 steps and recomputed in the backward
     pass, so that memory is of the order of the inputs'.
+
+    The compiled loops run on the processor alone. Tensors on another device take the same
+    recurrence in torch's operations, which keep all states for the backward pass, log2 T times.
 
     References
     ----------
@@ -113,12 +117,12 @@ def selective_scan(
     u3 = u.reshape((-1, T, H))
     if is_torch(u):
         x0 = A.new_zeros((len(u3), H, N)) if x0 is None else x0
-        options = {
-            "exact": bool(exact),
-            "threads": threads,
-            "keep": needs_gradient(delta, A, B, C, u3, x0),
-        }
-        y, last, _ = _scan()(options, delta, A, B, C, u3, x0)
+        if torch_form().takes_torch(u):
+            y, last = torch_form().selective(delta, A, B, C, u3, x0, bool(exact))
+        else:
+            keep = needs_gradient(delta, A, B, C, u3, x0)
+            options = {"exact": bool(exact), "threads": threads, "keep": keep}
+            y, last, _ = _scan()(options, delta, A, B, C, u3, x0)
     else:
         y, last, _ = forward(
             delta,

@@ -8,9 +8,12 @@ import html
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import MissingExtraError
+from ..runtime.extras import missing_extra
 from ..runtime.files import canonical
 from . import provenance
 from .parameters import (
@@ -44,6 +47,7 @@ class Question:
     units: Mapping[str, str | tuple[str, str]] = field(default_factory=dict)
     limits: Mapping[str, Sequence] = field(default_factory=dict)
     source: str = ""
+    extras: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     files: Sequence[str | Path] = ()
     cost: Callable[..., float] | None = None
     finish: Callable[[Dataset], Dataset] | None = None
@@ -56,7 +60,7 @@ class Question:
         ]
         errors += [
             unknown(name, self.parameters)
-            for name in (*self.quick, *self.units, *self.limits)
+            for name in (*self.quick, *self.units, *self.limits, *chain(*self.extras.values()))
             if name not in self.parameters
         ]
         errors += [] if self.grid else ["the grid has no axis"]
@@ -143,6 +147,15 @@ class Question:
         if errors:
             raise ConfigurationError(errors)
         return plan
+
+    def check_extras(self, plan: Plan) -> None:
+        """Raise MissingExtraError where a run of this plan needs a package that is missing."""
+        values = {**plan.grid, **{name: [value] for name, value in plan.settings.items()}}
+        for extra, where in self.extras.items():
+            if all(value in values[name] for name, value in where.items()) and (
+                missing := missing_extra(extra)
+            ):
+                raise MissingExtraError(f"study {self.name} needs {missing}")
 
     def _plan(self, quick: bool, overrides: Mapping[str, Any], errors: list[str]) -> Plan:
         chosen = {**self.grid, **self.settings, **(self.quick if quick else {})}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..runtime.files import space_watched
 from ..runtime.threads import cores
-from .command import add_options, guarded
+from .command import Parser, add_options, guarded
 from .parameters import ConfigurationError, read_assignments
 from .progress import MIN_POINT_BYTES, Progress, check_space
 from .question import Question
@@ -62,6 +62,9 @@ class Study(Question):
         strings: those of the grid, unless given).
     source : str, optional
         References.
+    extras : mapping of str to mapping, optional
+        Extras of dynmem, or import names of other packages, that a run needs, each with the values
+        of parameters for which it does ({} for every run): checked before the first point.
     files : sequence of path, optional
         Files that ``measure`` reads: a changed one is a change of its code.
     cost : callable, optional
@@ -147,6 +150,8 @@ class Study(Question):
             Another process runs this study.
         NoSpaceError
             The disk is full, or would be.
+        MissingExtraError
+            A package that the study needs is missing; nothing is measured or stored.
         ClusterError
             The cluster or its workers cannot be reached; what was finished is saved.
         Stopped
@@ -166,7 +171,10 @@ class Study(Question):
                     store.tidy()
                     run.set_aside()
                     ready = run.finished()
-                    return run.dataset() if ready is None else ready
+                    if ready is not None:
+                        return ready
+                    self.check_extras(plan)
+                    return run.dataset()
             except OSError as error:
                 # a finished study may stand in a folder that cannot be written
                 if error.errno not in READ_ONLY or (ready := run.finished()) is None:
@@ -204,7 +212,7 @@ class Study(Question):
         """
         main = sys.modules["__main__"].__spec__  # None where a file is run by its path
         prog = f"python {sys.argv[0]}" if main is None else f"python -m {main.name}"
-        parser = argparse.ArgumentParser(prog=prog, description=self.question, allow_abbrev=False)
+        parser = Parser(prog=prog, description=self.question, allow_abbrev=False)
         add_options(parser)
         return guarded(lambda: self.command(parser.parse_args(argv)))
 
@@ -259,7 +267,15 @@ class Study(Question):
             print(words, file=sys.stderr)
         if self.summary is not None and len(failed) < dataset.status.size:
             print(self.summary(dataset))
-        print(f"results: {file}")
+        if len(failed) == dataset.status.size:
+            print(f"no results: every point failed; {file} holds the errors", file=sys.stderr)
+        elif failed:
+            print(
+                f"results: {file}, without the {len(failed)} of {dataset.status.size} points "
+                "that failed"
+            )
+        else:
+            print(f"results: {file}")
 
 
 def folder(output: str | Path | None, quick: bool) -> Path:

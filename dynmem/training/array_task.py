@@ -1,29 +1,39 @@
-"""A user's own arrays as a task, with the loss of the best constant answer as its floor."""
+"""A user's own arrays as a task, with the least loss without a memory, measured, as its floor."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ..arrays import tensors
+from ..datasets.overlap import apart, places
 from ..errors import NotFiniteError, ShapeError
-from ..tasks.losses import LOSSES
-from ..tasks.task import Task
+from ..tasks.losses import LOSS_NAMES, LOSSES
+from ..tasks.memoryless import Memoryless, Rows, best_without_memory, rows_of
+from ..tasks.task import FEW_SEQUENCES, Task, uniform
 from ..typing import Rng
 
 __all__ = ["Samples"]
 
 VALIDATION_SHARE = 0.1  # of a user's sequences, and as much again for the test set
+PART_ENDS = (1.0 - 2.0 * VALIDATION_SHARE, 1.0 - VALIDATION_SHARE)
+ENOUGH_ROWS, FOLDS = 4000, 5  # that judge answers without a memory, and parts that they come from
 
 
 @dataclass(frozen=True, eq=False)
 class Samples(Task):
-    """Your own sequences as a task, with the loss of the best constant answer as its floor.
+    """Your own sequences as a task, with the least loss without a memory as its floor.
 
     Whole-number targets of shape (count, steps) are classes (``loss`` "cross_entropy"), targets
     (count, steps, outputs) are values ("mean_squared_error") or, where given so, bits
     ("binary_cross_entropy").
+
+    The floor is measured, on sequences that were held out: the loss of the best of several answers
+    that know the step and the present input and remember none, from the best constant to
+    regressions that are not linear. Sequences that are windows of one series and overlap are found
+    by their inputs, and never share a step between training, validation and test.
 
     Parameters
     ----------
@@ -55,7 +65,7 @@ class Samples(Task):
     >>> x = np.sin(np.arange(40.0)).reshape(4, 10, 1)
     >>> task = dm.training.Samples(x[:, :-1], x[:, 1:])
     >>> task.loss, task.steps, task.outputs, round(task.floor, 3)
-    ('mean_squared_error', 9, 1, 0.491)
+    ('mean_squared_error', 9, 1, 0.28)
     """
 
     inputs_array: np.ndarray
@@ -148,55 +158,96 @@ class Samples(Task):
             "loss": self.loss,
         }
 
+    @cached_property
+    def memoryless(self) -> Memoryless:
+        """Least loss without a memory, the share of right answers, and the answer that reaches
+        it."""
+        return best_without_memory(self._folds(), str(self.loss), self.outputs)
+
+    def _folds(self) -> list[tuple[Rows, Rows]]:
+        """Rows to fit answers on and to judge them by: all sequences judge once, or enough."""
+        if self._places is not None:
+            first, *others = self.split(0)
+            return [(first.rows_scored(), together(*others))]
+        count, found, judged = len(self.targets), [], 0
+        if count == 1:
+            return [(self.rows_scored(), self.rows_scored())]
+        order = np.random.default_rng(0).permutation(count)
+        for fold in range(min(FOLDS, count)):
+            asked = order[fold::FOLDS]
+            training, held_out = (
+                self.part(*self.rows(index)) for index in (np.setdiff1d(order, asked), asked)
+            )
+            found.append((training.rows_scored(), held_out.rows_scored()))
+            judged += len(found[-1][1].steps)
+            if judged >= ENOUGH_ROWS:
+                break
+        return found
+
+    def rows_scored(self) -> Rows:
+        """Present input, step and answer of each scored step."""
+        steps = np.zeros(self.steps, bool)
+        steps[self.recalled] = True
+        return rows_of(self.inputs_array, self.targets, steps)
+
     @property
     def floor(self) -> float:
-        """Mean loss of the best answer that never changes: the entropy of the classes, or the
-        variance of the values, of the scored steps."""
-        scored = self.targets[:, self.recalled]
-        if self.loss == "mean_squared_error":
-            return float(scored.var((0, 1)).mean())
-        if self.loss == "binary_cross_entropy":
-            shares = scored.mean((0, 1))
-            return float(np.mean(_surprise(shares) + _surprise(1.0 - shares)))
-        return float(np.sum(_surprise(np.bincount(scored.ravel()) / scored.size)))
+        """Least mean loss of an answer that knows the step and the present input and remembers
+        none, over the scored steps."""
+        return self.memoryless.loss
 
     @property
     def chance(self) -> float | None:
-        """Fraction of right answers of that predictor; None for values, which are not right or
+        """Largest share of right answers without a memory; None for values, which are not right or
         wrong."""
-        scored = self.targets[:, self.recalled]
-        if self.loss == "mean_squared_error":
-            return None
-        if self.loss == "binary_cross_entropy":
-            return float(np.mean(np.abs(scored.mean((0, 1)) - 0.5) + 0.5))
-        return float(np.bincount(scored.ravel()).max() / scored.size)
+        return None if self.loss == "mean_squared_error" else self.memoryless.accuracy
+
+    @property
+    def floor_meaning(self) -> str:
+        """What the floor is the loss of."""
+        return f"{LOSS_NAMES[str(self.loss)]} without a memory, by {self.memoryless.answer}"
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """``count`` of the sequences, each equally likely each time."""
         return self.rows(rng.integers(len(self.targets), size=count))
+
+    def sequences(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """All of the sequences, where they are few."""
+        count = len(self.targets)
+        return (*self.rows(slice(None)), uniform(count)) if count <= FEW_SEQUENCES else None
 
     def rows(self, index: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
         """The sequences of these indices."""
         return self.inputs_array[index], self.targets[index]
 
     def split(self, rng: Rng) -> tuple[Samples, Samples, Samples]:
-        """Disjoint training, validation and test set, drawn at random: a tenth each for the last
-        two, at least one sequence."""
+        """Training, validation and test set without a common step: a tenth each for the last two,
+        at least one sequence, drawn at random; of windows that overlap in their order."""
         count = len(self.targets)
         if count < 3:
             raise ShapeError(
                 f"{count} sequences cannot be trained on, validated and tested: cut "
                 "them into windows, (count, steps, inputs)"
             )
-        order, cut = (
-            np.random.default_rng(rng).permutation(count),
-            max(1, round(VALIDATION_SHARE * count)),
-        )
-        training, validation, test = (
-            self.part(*self.rows(np.sort(index)))
-            for index in (order[2 * cut :], order[:cut], order[cut : 2 * cut])
-        )
+        rng = np.random.default_rng(rng)
+        if self._places is None:
+            order, cut = rng.permutation(count), max(1, round(VALIDATION_SHARE * count))
+            indices = [np.sort(i) for i in (order[2 * cut :], order[:cut], order[cut : 2 * cut])]
+        else:
+            series, place = self._places
+            indices = list(apart(series, place, self.steps, PART_ENDS, rng))
+        if not all(map(len, indices)):
+            raise ShapeError(
+                f"the {count} sequences are windows that overlap, so that no three parts without "
+                "a common step are left: cut windows that lie side by side, or shorter ones, or "
+                "pass sets of your own, dm.training.SplitSamples"
+            )
+        training, validation, test = (self.part(*self.rows(index)) for index in indices)
         return training, validation, test
+
+    @cached_property
+    def _places(self):
+        return places(self.inputs_array)
 
     def part(self, inputs: np.ndarray, targets: np.ndarray) -> Samples:
         """Other sequences of the same kind."""
@@ -212,5 +263,7 @@ def _numbers(name, array):
     return array
 
 
-def _surprise(p):
-    return -p * np.log(np.where(p > 0, p, 1.0))
+def together(*parts: Samples) -> Rows:
+    """The scored rows of several sets."""
+    rows = [part.rows_scored() for part in parts]
+    return Rows(*(np.concatenate(each) for each in zip(*rows, strict=True)))

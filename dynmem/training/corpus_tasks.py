@@ -13,8 +13,9 @@ from ..datasets import speech as recordings, text as texts
 from ..datasets.splits import PARTS
 from ..errors import ShapeError
 from ..runtime.validation import integer, public
+from ..tasks.memoryless import Rows
 from ..typing import Rng
-from .array_task import Samples
+from .array_task import Samples, together
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -30,7 +31,8 @@ class SplitSamples(Samples):
     """Samples with a validation set and a test set of their own.
 
     ``fit`` chooses the best weights on the validation set and judges them on the test set. The
-    floor and the chance are those of the training set.
+    floor and the chance are those of answers without a memory that are fitted on the training set
+    and measured on the others.
 
     Parameters
     ----------
@@ -121,6 +123,10 @@ class SplitSamples(Samples):
         validation, test = (self.part(*(array[order] for array in part)) for part, order in orders)
         return self, validation, test
 
+    def _folds(self) -> list[tuple[Rows, Rows]]:
+        held_out = together(*(self.part(*sets) for sets in (self.validation, self.test)))
+        return [(self.rows_scored(), held_out)]
+
     def bits_per_character(self, loss: float) -> float:
         """A mean loss in nats per token as bits per character, by the characters per token of the
         test set."""
@@ -140,14 +146,14 @@ def next_token(data: Dataset, *, steps: int = 64) -> SplitSamples:
 
     Windows of ``steps`` tokens, none of which overlap or cross from one document to another; the
     test set is the documents held out, the validation set the last eighth of the others' windows.
-    The floor is the entropy of single tokens, the loss of a predictor that knows their frequencies
-    and reads nothing; learned is a loss below nine tenths of it. Entries that no document uses
-    (bytes that do not occur, say) are left out of the classes.
+    The floor is the loss of a predictor that reads the present token and no other, by the
+    frequencies of pairs in training; learned is a loss below nine tenths of it. Entries that no
+    document uses (bytes that do not occur, say) are left out of the classes.
 
     Parameters
     ----------
     data : xarray.Dataset
-        Of ``dm.datasets.load("text")``.
+        Of ``dm.datasets.load("text")``, ``from_text`` or ``from_tokens``.
     steps : int
         Tokens of a window.
 
@@ -171,7 +177,7 @@ def next_token(data: Dataset, *, steps: int = 64) -> SplitSamples:
     >>> import dynmem as dm
     >>> data = dm.datasets.load("text", vocabulary=256)
     >>> task = dm.training.next_token(data, steps=32)
-    >>> task.steps, 4.0 < task.bits_per_character(task.floor) < 5.0
+    >>> task.steps, 3.0 < task.bits_per_character(task.floor) < 4.0
     (32, True)
     """
     require_variables(data, ("token",), "dm.datasets.load('text')")
@@ -203,7 +209,9 @@ def next_token(data: Dataset, *, steps: int = 64) -> SplitSamples:
         source=data.attrs["source"],
         pass_ratio=0.9,
         dataset_facts=dataset_facts(data),
-        characters_per_token=float(data.characters_per_token.sel(part="held_out")[-1]),
+        characters_per_token=float(data.characters_per_token.sel(part="held_out")[-1])
+        if "characters_per_token" in data
+        else 1.0,
     )
 
 
@@ -226,9 +234,9 @@ def speaker_task(data: Dataset) -> SplitSamples:
     """Name the speaker of an utterance at the last step.
 
     Scored at the last step alone. The test set is the dataset's own; every eighth utterance of each
-    speaker among the others is kept for validation. The floor is the entropy of the speakers, the
-    chance the share of the most frequent one, both of the training set; learned is a loss below
-    half the floor.
+    speaker among the others is kept for validation. The floor is the loss of an answer from the
+    last frame alone, the entropy of the speakers where that is silent; learned is a loss below half
+    the floor.
 
     Parameters
     ----------
@@ -296,13 +304,13 @@ def require_variables(data: Any, names: Sequence[str], example: str) -> None:
 
 
 @public
-def text_task(source: Any = "python", *, steps: int = 64, **options: Any) -> SplitSamples:
+def text_task(source: str = "python", *, steps: int = 64, **options: Any) -> SplitSamples:
     """``next_token`` of a text by name.
 
     Parameters
     ----------
-    source : str or sequence of paths
-        As of ``dm.datasets.text.text``.
+    source : str
+        As of ``dm.datasets.text.text``; own files are read by ``dm.datasets.from_text``.
     steps : int
         Tokens of a window.
     **options

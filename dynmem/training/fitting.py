@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from ..errors import ShapeError
 from ..labels import as_seed
+from ..runtime.devices import as_device
 from ..runtime.validation import all_errors, generator, integer, is_real, public
 from ..system import Map
 from ..tasks import Task
@@ -29,11 +30,11 @@ from .loop import (
     Row,
     Schedule,
     Stop,
-    as_device,
     evaluate,
     torch_threads,
     train as run_training,
 )
+from .sequence_task import OWN_DATA, Marked, marked_loss, marked_task, needs_marks
 from .trainable import Trainable, as_dtype
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def fit(
     fixed: str | Iterable[str] = (),
     train: str | Iterable[str] = (),
     threads: int | None = 1,
-) -> tuple[Any, Dataset]:
+) -> tuple[Map, Dataset]:
     """Train a model on a task or a dataset.
 
     Each step draws ``batch`` sequences, and the gradient of their mean loss is clipped after the
@@ -99,7 +100,8 @@ def fit(
     task : Task, xarray.Dataset, str or pair of array_like
         A task of ``dm.tasks``, a Dataset of ``dm.datasets``, the name of one or the other (by
         ``dm.training.task_of``, which takes their options), or arrays (inputs, targets) as for
-        ``dm.training.Samples``.
+        ``dm.training.Samples``; one target a sequence, or lists of arrays of unequal length, as for
+        ``dm.datasets.from_sequences``.
     steps : int
         Training steps.
     units : int
@@ -244,6 +246,8 @@ def as_task(task: Any, loss: str | Loss | None, model: Any) -> Task:
         return task
     if isinstance(task, (tuple, list)) and len(task) == 2:
         inputs, targets = task
+        if needs_marks(inputs, targets):
+            return marked_task(inputs, targets, loss if isinstance(loss, str) else None)
         classes = np.ndim(targets) == 2
         return Samples(
             inputs,
@@ -253,8 +257,7 @@ def as_task(task: Any, loss: str | Loss | None, model: Any) -> Task:
         )
     raise TypeError(
         "task must be a dm.tasks.Task, a Dataset of dm.datasets, the name of one of "
-        "them, or two arrays (inputs, targets), got "
-        f"{type(task).__name__}"
+        f"them, or two arrays (inputs, targets), got {type(task).__name__}: {OWN_DATA}"
     )
 
 
@@ -288,6 +291,8 @@ def per_sequence(task: Task, loss: str | Loss | None = None) -> Loss:
     targets: the mean over the scored steps."""
     if callable(loss):
         return lambda outputs, targets: _one_each(loss(outputs, targets), len(outputs))
+    if isinstance(task, Marked):
+        return marked_loss(task)
     scored = np.flatnonzero(task.weights)
     weights = torch.as_tensor(task.weights[scored] / task.weights.sum())
     index = torch.as_tensor(scored)
@@ -318,6 +323,9 @@ def split(
     tensors: Callable[..., Batch],
 ) -> Parts:
     """Training sampler, validation set and test set of a task."""
+    if isinstance(task, Marked):
+        held_out = task.held_out((validation_size, TEST_RATIO * validation_size), seeds[0])
+        return Parts(task.arrays, *map(tensors, held_out))
     if isinstance(task, Samples):
         training, validation, test = task.split(seeds[0])
         rows = (
@@ -381,6 +389,7 @@ def _history(rows, best, test, task, model, given) -> Dataset:
         best_step=best.step,
         threads=given["threads"] or torch.get_num_threads(),
         floor=_floor(task, given["loss"]),
+        **({} if own_loss else {"floor_meaning": task.floor_meaning}),
         pass_ratio=task.pass_ratio,
         **({"chance": task.chance} if graded else {}),
         **dict(getattr(task, "dataset_facts", ())),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 
 from ..errors import NotFiniteError
+from ..runtime.progress import progress_bar
 from ..runtime.validation import all_errors, choice, integer, number
 
 OPTIMIZERS = {
@@ -154,8 +154,8 @@ def train(
     rows: list[Row] = []
     best: Any = None
     best_loss, weights, since = math.inf, None, []
-    descending = _with_bar(
-        descend(module, batches, loss, schedule, label), schedule.steps, progress
+    descending = progress_bar(
+        descend(module, batches, loss, schedule, label), total=schedule.steps, progress=progress
     )
     for step, pair in enumerate(descending, 1):
         since.append(pair)
@@ -242,26 +242,6 @@ def evaluate(
     return Score(float(losses.mean()), float(error), right / len(losses) if accuracy else math.nan)
 
 
-def as_device(device: Any) -> torch.device | None:
-    """A torch device from its name, if torch can use it; None stays None.
-
-    >>> as_device("cpu")
-    device(type='cpu')
-    """
-    if device is None:
-        return None
-    try:
-        found = torch.device(device)
-        torch.zeros(1, device=found).add(1).item()
-    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(
-            f"device = {device!r:.60}: must be a device that torch can use here, such as 'cpu' "
-            f"({reason:.120})"
-        ) from None
-    return found
-
-
 @contextmanager
 def torch_threads(count: int | None) -> Iterator[None]:
     """Hold torch to ``count`` threads, then restore what was set; None leaves them."""
@@ -278,10 +258,3 @@ def _require_finite(value, name, step, label):
         raise NotFiniteError(
             f"{name} not finite at step {step} {label}: lower learning_rate or clip"
         )
-
-
-def _with_bar(iterable, steps, progress):
-    from tqdm import tqdm
-
-    shown = sys.stderr.isatty() if progress is None else progress
-    return tqdm(iterable, total=steps, disable=not shown, unit="step", leave=False, file=sys.stderr)

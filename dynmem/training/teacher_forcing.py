@@ -13,6 +13,7 @@ import torch
 
 from ..errors import ShapeError
 from ..labels import as_seed
+from ..runtime.devices import as_device
 from ..runtime.validation import all_errors, generator, integer, number, public
 from ..system import Map
 from ..typing import Array, Rng
@@ -24,8 +25,8 @@ from .forecaster import (
     untrained_forecaster,
 )
 from .history import history_dataset
-from .loop import Callback, Schedule, as_device, evaluate, torch_threads, train
-from .orbit_data import forcing_interval, values
+from .loop import Callback, Schedule, evaluate, torch_threads, train
+from .orbit_data import forcing_interval, stretches
 from .trainable import Trainable, as_dtype
 
 if TYPE_CHECKING:
@@ -120,7 +121,8 @@ def fit_forecaster(
         Steps between two corrections; None: ln 2/lambda_1, ``forcing_interval``; 1: at every step,
         all steps at once.
     window : int, optional
-        Steps of a window; None: the warm-up and two intervals, at least 100.
+        Steps of a window; None: the warm-up and two intervals, at least 100, or as many as a
+        shorter series has.
     batch : int
         Windows of a step.
     learning_rate : float
@@ -188,12 +190,12 @@ def fit_forecaster(
     >>> forecaster.outputs, int(history.learned)
     (2, 1)
     """
-    y = values(data, "train")
+    parts = [stretches(data, name) for name in ("train", "test")]
+    y = np.concatenate(parts[0])
     given = _checked(dict(locals()))
     drawing, forcing, window = given["drawing"], given["forcing"], given["window"]
     forecaster = _as_forecaster(model, data, y, given["units"], drawing)
-    z, test = forecaster.standard(y), forecaster.standard(values(data, "test"))
-    _check_lengths(z, test, window)
+    _check_lengths(parts, window)
     module = Forced(forecaster.model, forecaster.gain, forcing, given["dtype"])
     module.to(given["device"])
     tensor = partial(torch.as_tensor, dtype=module.dtype, device=module.device)
@@ -201,7 +203,7 @@ def fit_forecaster(
     with torch_threads(given["threads"]):
         rows, _ = train(
             module,
-            _batches(tensor(z), given),
+            _batches(tensor(forecaster.standard(y)), _begins(parts[0], window), given),
             None,
             given["schedule"],
             loss=module.loss,
@@ -209,7 +211,8 @@ def fit_forecaster(
             progress=progress,
             label=f"of {steps} ({kind}, learning_rate={learning_rate}, forcing={forcing})",
         )
-        score = evaluate(module, judging_windows(tensor(test), window), module.loss)
+        test = [tensor(forecaster.standard(part)) for part in parts[1]]
+        score = evaluate(module, judging_windows(test, window), module.loss)
     names = ("steps", "forcing", "window", "batch", "learning_rate", "clip", "noise")
     settings = {name: given[name] for name in names} | {"dtype": str(module.dtype)}
     return replace(forecaster, model=module.frozen()), history_dataset(
@@ -248,7 +251,9 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
     if given["forcing"] is None:
         given["forcing"] = forcing_interval(given["data"])
     if given["window"] is None:
-        given["window"] = max(100, WARMUP_STEPS + 2 * given["forcing"])
+        longest = min(map(len, given["parts"][0])) - 2
+        usual = max(100, WARMUP_STEPS + 2 * given["forcing"])
+        given["window"] = max(WARMUP_STEPS + 1, min(usual, longest))
     return given | {"steps": given["schedule"].steps}
 
 
@@ -267,11 +272,20 @@ def windows(orbit: torch.Tensor, begin: np.ndarray, steps: int) -> torch.Tensor:
     return orbit[torch.as_tensor(begin, device=orbit.device)[:, None] + offsets]
 
 
-def _batches(orbit, given) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def _begins(orbits: list[np.ndarray], window: int) -> np.ndarray:
+    """Samples at which a window can begin, in orbits one after another."""
+    lengths = np.array([len(orbit) for orbit in orbits])
+    first = np.cumsum(lengths) - lengths
+    return np.concatenate(
+        [start + np.arange(length - window) for start, length in zip(first, lengths, strict=True)]
+    )
+
+
+def _batches(orbit, begins, given) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Random windows of an orbit: inputs, disturbed by noise, and targets."""
     drawing, window = given["drawing"], given["window"]
     for _ in range(given["steps"]):
-        begin = drawing.integers(len(orbit) - window, size=given["batch"])
+        begin = begins[drawing.integers(len(begins), size=given["batch"])]
         drawn = windows(orbit, begin, window)
         inputs = drawn[:, :-1]
         if given["noise"]:
@@ -280,22 +294,27 @@ def _batches(orbit, given) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         yield inputs, drawn[:, 1:]
 
 
-def judging_windows(orbit: torch.Tensor, window: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Inputs and targets of windows evenly spread over an orbit (T, k), so few that no step is
+def judging_windows(orbits: list[torch.Tensor], window: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs and targets of windows evenly spread over orbits (T, k), so few that no step is
     scored twice."""
-    steps = min(window, len(orbit) - 2)
-    last = len(orbit) - steps - 1
-    count = min(TEST_WINDOWS, max(2, 1 + last // (steps - WARMUP_STEPS)))
-    drawn = windows(orbit, np.linspace(0, last, count).astype(int), steps)
+    steps = min(window, *(len(orbit) - 2 for orbit in orbits))
+    share, found = max(1, TEST_WINDOWS // len(orbits)), []
+    for orbit in orbits:
+        last = len(orbit) - steps - 1
+        count = min(share, max(min(2, share), 1 + last // (steps - WARMUP_STEPS)))
+        found.append(windows(orbit, np.linspace(0, last, count).astype(int), steps))
+    drawn = torch.cat(found)
     return drawn[:, :-1], drawn[:, 1:]
 
 
-def _check_lengths(z, test, window):
+def _check_lengths(parts, window):
     """Refuse parts that are shorter than a window."""
-    for name, part, least in (("training", z, window + 2), ("test", test, WARMUP_STEPS + 3)):
-        if len(part) < least:
+    for name, part, least in zip(
+        ("training", "test"), parts, (window + 2, WARMUP_STEPS + 3), strict=True
+    ):
+        if (shortest := min(map(len, part))) < least:
             raise ShapeError(
-                f"the {name} part has {len(part)} samples, too few for windows of "
+                f"the {name} part has {shortest} samples, too few for windows of "
                 f"{least - 2} steps: load more, or pass a shorter "
                 "window"
             )

@@ -341,7 +341,8 @@ def test_numbers_outside_the_vocabulary_are_refused():
         lambda: math.sin(x[0]),
         lambda: np.cbrt(x),
         lambda: np.cumsum(x),
-        lambda: np.array([x[0], x[1]]),
+        lambda: np.array([x[0], x[1]], float),
+        lambda: np.interp(x, V3, V3),
         lambda: np.add.reduce(x),
     ):
         with pytest.raises(TypeError):

@@ -406,7 +406,7 @@ U, HN, TN = np.ones((4, 3)), np.ones((3, 2)), np.ones((4, 2))
         (
             lambda: linear_scan(torch.ones(3), torch.ones(4, 3, device="meta")),
             TypeError,
-            "b is on meta: the scans run on the CPU",
+            "a on cpu, b on meta: a scan runs on one device",
         ),
         (
             lambda: linear_scan(np.ones(3), U, threads=0),

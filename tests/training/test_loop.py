@@ -96,8 +96,8 @@ def test_device_is_checked_and_leaves_the_bits():
             fit(copy_model(), EASY, steps=1, device=device)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("name", ["tanh", "gru", "s4d", "attention"])
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["tanh", "gru", "lru", "s4d", "mamba", "attention"])
 def test_a_gpu_trains_to_the_same_losses(name):
     options = {"steps": 5, "validation_size": 8, "dtype": "float64", "evaluate_every": 1}
     (_, here), (_, there) = (

@@ -7,6 +7,8 @@ import torch
 import dynmem as dm
 from dynmem import models, tasks
 from dynmem.errors import NotFiniteError, ShapeError, UnknownNameError
+from dynmem.models.registry import MODELS
+from dynmem.scan import torch_form
 from dynmem.training import Trainable, fit
 from tests.training.examples import CELLS, Pair, copy_model, pair, small
 
@@ -229,3 +231,32 @@ def test_repr_is_one_short_line():
     shown = repr(Trainable(small("gru", outputs=3)))
     assert shown.startswith("Trainable(Network, inputs=4, states=5, weights=")
     assert "\n" not in shown and len(shown) < 120
+
+
+# attention counts the slots of its cache on the processor, by an explicit copy
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - {"attention"}))
+def test_a_pass_stays_on_its_device(name):
+    """On the device "meta" a tensor has a shape and no numbers: a tensor that was made on the
+    processor, or read back there, ends the pass, as it would on a GPU."""
+    net = Trainable(models.get(name, units=4, inputs=4, outputs=2)).to("meta")
+    outputs = net(torch.zeros(2, 9, 4, device="meta"))
+    outputs.sum().backward()
+    assert (outputs.shape, outputs.device.type) == ((2, 9, 2), "meta")
+
+
+@pytest.mark.parametrize("name", ["lru", "s4d", "selective", "mamba", "linear_attention"])
+def test_scans_in_the_form_of_torch_train_the_same(name, monkeypatch):
+    """What a GPU computes, on the processor: outputs and gradients."""
+    model = models.get(name, units=4, inputs=3, outputs=2, rng=0)
+    u = np.random.default_rng(0).standard_normal((2, 70, 3))
+
+    def found():
+        net = Trainable(model, "float64")
+        outputs = net(u)
+        outputs.square().sum().backward()
+        return outputs.detach(), [weight.grad for weight in net.parameters()]
+
+    (here, gradients), _ = found(), monkeypatch.setattr(torch_form, "takes_torch", lambda _: True)
+    there, others = found()
+    torch.testing.assert_close(there, here, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(others, gradients, rtol=1e-9, atol=1e-10)

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...autodiff.jacobian import jacobian
 from ...compiler.program import program
 from ...compiler.trace import same_structure
 from ...drive import constant_drive, default_transient
-from ...errors import NotFiniteError, ShortRunWarning
+from ...errors import NotFiniteError, ShortRunWarning, suggestion
 from ...labels import dataset, describe_system
-from ...orbits import FlowMap, as_map, suggest_step, whole_steps
+from ...orbits import DEFAULT_RTOL, FlowMap, as_map, steps_in, suggest_step, whole_steps
 from ...runtime.threads import one_thread
 from ...runtime.validation import generator, integer, number, public
 from ...system import Flow, System, as_state, as_system, component_index
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 SOURCE = "May (1976), Nature 261, 459; Feigenbaum (1978), J. Stat. Phys. 19, 25"
 PERIOD_TOLERANCE = 1e-6  # relative to the largest component, within which an orbit has come back
+REPELLING_MARGIN = 0.01  # of a multiplier above 1: a slow approach to a stable cycle is no repeller
+UNSTABLE = -1  # in place of the period of a cycle that no orbit ends on but by rounding
 REST_SPEED = 1e-6  # relative to 1 + |x|, below which a flow is at rest
 
 
@@ -97,7 +100,8 @@ def bifurcation(
         count : (parameter,), 1
             Samples taken. A flow at rest is sampled once where maxima are asked for.
         period : (parameter,), 1
-            Period in samples, 0 where the orbit does not repeat within half of them.
+            Period in samples, 0 where the orbit does not repeat within half of them, or where the
+            cycle of a map is unstable (the attribute ``note`` counts these).
         escaped : (parameter,), 1
             Whether the orbit was lost, so that all its numbers are NaN.
         lyapunov : (parameter, exponent), 1/step or 1/time unit [optional]
@@ -148,6 +152,9 @@ def bifurcation(
         if transient is None:
             steps = [abs(stepper.dt) for stepper in steppers if stepper]
             transient = default_transient(span, max(steps, default=0.0))
+            transient = transient if isinstance(first, Flow) else float(round(transient))
+        elif stepper := next(filter(None, steppers), None):
+            steps_in(stepper, transient, "transient")
         sampling = _Sampling(compiled, transient, duration, samples, section, held)
         rows = sampling.rows(systems, steppers, start, continuation)
     runs = {"exponents": exponents, "dt": dt, "rng": rng}
@@ -277,6 +284,11 @@ def system_factory(system: Any, names: tuple[str, ...]) -> Callable[..., System]
             system(*values.values()) if len(values) == 1 else system(**values)
         )
     system = as_system(system)
+    if wrong := [name for name in names if not isinstance(name, str)]:
+        raise TypeError(
+            f"parameter = {wrong[0]!r:.60}: must be the name of a parameter, in quotes; its values "
+            "are the argument after it"
+        )
     inner = system.flow if isinstance(system, FlowMap) else system
     known = {f.name: getattr(inner, f.name) for f in fields(inner) if f.init}
     floats = {f.name for f in fields(inner) if f.type in (float, "float")}
@@ -288,9 +300,8 @@ def system_factory(system: Any, names: tuple[str, ...]) -> Callable[..., System]
     for name in names:
         if name not in swept:
             raise ValueError(
-                f"{type(inner).__name__} has no float parameter {name!r}: it has "
-                f"{', '.join(swept) or 'none'}; or pass a function "
-                "value -> system"
+                f"{type(inner).__name__} has no float parameter {name!r}{suggestion(name, swept)}: "
+                f"it has {', '.join(swept) or 'none'}; or pass a function value -> system"
             )
     if isinstance(system, FlowMap):
         return lambda **values: replace(system, flow=replace(inner, **values))
@@ -299,12 +310,16 @@ def system_factory(system: Any, names: tuple[str, ...]) -> Callable[..., System]
 
 def parameter_values(name: str, values: ArrayLike) -> np.ndarray:
     """Values of a parameter as an array of finite floats."""
-    values = np.atleast_1d(np.asarray(values, float))
-    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
+    try:
+        found = np.atleast_1d(np.asarray(values, float))
+    except (TypeError, ValueError):
+        found = np.empty(0)
+    if found.ndim != 1 or not found.size or not np.isfinite(found).all():
         raise ValueError(
-            f"values of {name}: pass at least one finite number, in a list or a vector"
+            f"values of {name} = {values!r:.60}: pass at least one finite number, in a list or a "
+            "vector"
         )
-    return values
+    return found
 
 
 def _map_step(system, dt):
@@ -329,7 +344,9 @@ def _steppers(systems, x, dt, u, time):
         steppers = [
             as_map(system, None, x, u)
             if step is None
-            else FlowMap(system, step, order=8 if dt is None else 4)
+            else FlowMap(system, step, order=8, rtol=DEFAULT_RTOL)
+            if dt is None
+            else FlowMap(system, step)
             for system in systems
         ]
     except NotFiniteError:  # of one of them: each gets a step of its own
@@ -370,7 +387,7 @@ class _Sampling:
         if stepper is None:
             return None, 0, None
         skipped = whole_steps(self.transient, stepper.dt, "transient")
-        steps = self.samples if self.duration is None else whole_steps(self.duration, stepper.dt)
+        steps = self.samples if self.duration is None else steps_in(stepper, self.duration)
         section = _section(system, self.section, self.u, len(x))
         try:
             x = advance(self.compiled, stepper, x, skipped, self.u)
@@ -382,7 +399,10 @@ class _Sampling:
         # what maxima there were belong to the way to rest
         if section is not None and section.value is None and _at_rest(system, end, self.u):
             return end[None], 1, end
-        return kept, _period(kept), end
+        period = _period(kept)
+        if period and section is None and _repels(system, kept[-period:], self.u):
+            period = UNSTABLE
+        return kept, period, end
 
 
 def _section(system, section, u, n):
@@ -471,6 +491,15 @@ def _period(x):
     return 0
 
 
+def _repels(system, cycle, u):
+    """Whether a cycle (period, n) of a map is unstable: no orbit ends there but by rounding, or
+    from a start on it."""
+    product = np.eye(cycle.shape[1])
+    for step in jacobian(system, cycle, u):
+        product = step @ product
+    return np.abs(np.linalg.eigvals(product)).max() > 1.0 + REPELLING_MARGIN
+
+
 def _diagram(system, parameter, values, sampled, spectra, samples, n, options, rng):
     exponents = spectra.shape[-1]
     x, count, period = (
@@ -480,8 +509,9 @@ def _diagram(system, parameter, values, sampled, spectra, samples, n, options, r
     )
     for i, (kept, repeats, _) in enumerate(sampled):
         if kept is not None:
-            x[i, : len(kept)], count[i], period[i] = kept, len(kept), repeats
+            x[i, : len(kept)], count[i], period[i] = kept, len(kept), max(0, repeats)
     escaped = np.array([kept is None for kept, *_ in sampled])
+    unstable = sum(repeats == UNSTABLE for _, repeats, _ in sampled)
     rows = {
         "x": ((parameter, "sample", "state"), x, "1", "state on the attractor"),
         "count": (parameter, count, "1", "samples taken"),
@@ -514,7 +544,7 @@ def _diagram(system, parameter, values, sampled, spectra, samples, n, options, r
         source=SOURCE,
         seed=rng,
         parameters=_fixed_parameters(system, (parameter,)) | options,
-        **_note(escaped),
+        **_note(escaped, unstable),
     )
 
 
@@ -532,9 +562,17 @@ def _fixed_parameters(system, swept):
     return {name: value for name, value in describe_system(system).items() if name not in swept}
 
 
-def _note(escaped):
-    return (
-        {"note": f"{int(escaped.sum())} of {escaped.size} orbits were lost: their numbers are NaN"}
-        if escaped.any()
-        else {}
-    )
+def _note(escaped, unstable=0):
+    """Attribute ``note``: orbits that were lost, and those that ended on an unstable cycle."""
+    notes = []
+    if escaped.any():
+        notes.append(
+            f"{int(escaped.sum())} of {escaped.size} orbits were lost: their numbers are NaN"
+        )
+    if unstable:
+        notes.append(
+            f"{unstable} of {escaped.size} orbits ended on an unstable cycle, and have no period: "
+            "they started there, or rounding led there (a map that shifts binary digits, such as "
+            "2 x mod 1, leaves none of a double after 53 steps; take 1.9999 for 2)"
+        )
+    return {"note": "; ".join(notes)} if notes else {}

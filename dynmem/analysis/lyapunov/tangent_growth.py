@@ -11,7 +11,6 @@ from ...autodiff.jacobian import divergence, jacobian, push
 from ...errors import NotFiniteError
 from ...orbits import FlowMap, not_finite
 from ...runtime.validation import is_real
-from ...system import Map, check_rule
 from .qr import Frame, random_frame
 
 # share of its length that the worst row keeps between two QRs, in large and in small frames:
@@ -85,14 +84,14 @@ class Tangents:
     fill its place is another direction, and the rows after it would be freed from that one.
     """
 
-    def __init__(self, system, x, k, drive, rng, steps):
+    def __init__(self, system, x, k, drive, rng, steps, clock=0):
         self.system, self.x, self.drive, self.steps = system, x, drive, steps
-        self.frame = random_frame(k, x.shape[-1], rng)
+        self.frame = random_frame(k, x.shape[-1] - clock, rng, clock)
         self.qr = Frame(k)
         self.interval, self.step, self.record = 1, 0, Record()
         self.aim, self.least = TARGET_SHARE[k <= SMALL_FRAME_ROWS], MIN_SHARE[k <= SMALL_FRAME_ROWS]
         self.measuring, self.lost = False, np.zeros(k, bool)
-        self.complete = k == x.shape[-1]
+        self.complete = k == x.shape[-1] - clock
         self.next_check, self.checked, self.residual = 0, 0, 0.0
 
     def advance(self, until):
@@ -172,18 +171,6 @@ class Tangents:
             self.checked += count
             total = logs.sum()
             self.residual += 0.0 if np.isneginf(total) and np.isneginf(volume) else total - volume
-
-
-def check_step(system: Map, x: np.ndarray, u: np.ndarray | None) -> None:
-    """Refuse a rule that returns no state like x, or a complex one."""
-    with np.errstate(all="ignore"):
-        after = np.asarray(system.rule(x, u))
-    check_rule(system, after.shape, x)
-    if np.iscomplexobj(after):
-        raise TypeError(
-            f"the state of {type(system).__name__} is complex: make its real and "
-            "imaginary parts components of their own"
-        )
 
 
 def volume_growth(system, x, u):

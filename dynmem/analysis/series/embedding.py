@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...arrays import tensors
 from ...errors import NotFiniteError, ShapeError
 from ...typing import ArrayLike
 
 
 def series_values(series: ArrayLike, min_samples: int) -> np.ndarray:
     """A series as a vector of finite floats, of at least ``min_samples`` samples."""
-    values = np.asarray(getattr(series, "values", series), float)
+    values = tensors(getattr(series, "values", series)).astype(float, casting="same_kind")
     values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     if values.ndim != 1:
         raise ShapeError(

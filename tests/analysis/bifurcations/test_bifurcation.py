@@ -272,3 +272,34 @@ def test_the_study_is_measured_summed_up_and_drawn(tmp_path):
     figure = draw(results)
     assert len(figure.axes) == 7
     pyplot.close(figure)
+
+
+class Tent(dm.Map):
+    r: float = 2.0
+    states = ("x",)
+
+    def rule(self, x, u):
+        return self.r * dm.minimum(x, 1.0 - x)
+
+
+class Doubling(dm.Map):
+    factor: float = 2.0
+    states = ("x",)
+
+    def rule(self, x, u):
+        return (self.factor * x) % 1.0
+
+
+@pytest.mark.parametrize(("system", "parameter"), [(Tent(), "r"), (Doubling(), "factor")])
+def test_doubles_that_run_out_of_digits_have_no_period(system, parameter):
+    """2 x loses a binary digit a step: after 53 steps every double is 0, a repeller."""
+    found = dm.bifurcation(system, parameter, [1.7, 2.0], exponents=1, x0=[0.3])
+    assert found.period.values.tolist() == [0, 0]
+    assert found.note.startswith("1 of 2 orbits ended on an unstable cycle")
+    np.testing.assert_allclose(found.lyapunov[:, 0], np.log([1.7, 2.0]), rtol=1e-6)
+
+
+def test_an_orbit_that_starts_on_a_repeller_has_no_period():
+    logistic = dm.systems.get("logistic")
+    found = dm.bifurcation(logistic, "r", [0.9, 2.5, 3.9], x0=[0.0])
+    assert found.period.values.tolist() == [1, 0, 0] and "2 of 3 orbits" in found.note

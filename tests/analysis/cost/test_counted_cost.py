@@ -122,7 +122,8 @@ def test_every_word_of_the_vocabulary_counts():
         "split": lambda f, a: f(a, 2)[0],
         "roll": lambda f, a: f(a, 1),
         "where": lambda f, a: f(a.value > 0, a, 0.0),
-    } | dict.fromkeys(("maximum", "minimum", "solve"), lambda f, a: f(a, a))
+        "clip": lambda f, a: f(a, 0.1, 0.3),
+    } | dict.fromkeys(("maximum", "minimum", "hypot", "arctan2", "solve"), lambda f, a: f(a, a))
     for name in VOCABULARY:
         a = Counted(np.array([[0.3, 0.1], [0.2, 0.4]]), Tally())
         assert isinstance(calls.get(name, lambda f, a: f(a))(getattr(dm, name), a), Counted), name
@@ -356,7 +357,7 @@ class Foreign(dm.Map):
 @pytest.mark.parametrize(
     "make, error, text",
     [
-        (lambda: counted_cost(nn.LSTM(2, 3)), TypeError, "from_torch"),
+        (lambda: counted_cost(nn.Conv2d(2, 3, 1)), TypeError, "from_torch takes"),
         (lambda: counted_cost(BUILD["lorenz"]()), TypeError, "pass dm.FlowMap"),
         (lambda: counted_cost(CELL, lengths=0), ValueError, "lengths = 0"),
         (lambda: counted_cost(CELL, lengths=[1, 2.5]), ValueError, "lengths = 2.5"),

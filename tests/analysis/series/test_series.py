@@ -236,3 +236,11 @@ def test_errors():
         series_exponent(logistic(4.0, 300), theiler=200)
     with pytest.raises(ValueError, match="too short"):
         series_exponent(logistic(4.0, 300), dimension=20, delay=20)
+
+
+@pytest.mark.parametrize("analysis", [dm.analysis.zero_one_test, dm.analysis.series_exponent])
+def test_a_masked_series_is_refused(analysis):
+    x = dm.orbit(dm.systems.get("logistic", r=4.0), [0.3], duration=500).x.values[:, 0]
+    gaps = np.arange(501) % 50 == 0
+    with pytest.raises(TypeError, match="masked array: fill it first"):
+        analysis(np.ma.masked_array(np.where(gaps, -999.0, x), mask=gaps))

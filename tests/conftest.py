@@ -1,0 +1,11 @@
+"""Marks that every file of tests may use."""
+
+import pytest
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a GPU that torch can use")

@@ -47,8 +47,10 @@ class Study(Question):
     grid : mapping of str to sequence
         Values of each axis: numbers, or strings. A parameter called ``seed`` is one like any other.
     measure : callable
-        ``measure(**point, **settings) -> Dataset`` measures one point. It must stand at the top
-        level of its module, so that worker processes can import it.
+        ``measure(**point, **settings) -> Dataset`` measures one point; one that is defined in a
+        notebook goes to worker processes too. The generators of ``random``, numpy and torch are
+        seeded from the parameters of the point. A store is compared by what it reaches: its own
+        text, the user's functions that it calls, and the values that they use.
     settings : mapping, optional
         Parameters that are the same at every point.
     quick : mapping, optional

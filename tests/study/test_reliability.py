@@ -251,6 +251,121 @@ def test_workers_killed_from_outside_cost_nothing(packages, unbroken, seed):
     assert contents(packages / name) == unbroken
 
 
+# A worker ends: while it measures, while it is idle, when it is born, at the last point, and, while
+# another is idle, at the only point that is left. What follows is the same: all other points done.
+ENDS = {
+    "busy": ("gain == 1.0", 3, 3),
+    "last": ("gain == 3.0 and time.sleep(1.5) is None", 3, 3),
+    "twice": ("gain == 2.0", 2, 4),
+    "everywhere": ("True", 2, 4),
+}
+DEADLY = """
+import os, signal, time
+import xarray
+from dynmem.study import Study
+
+def measure(gain, marks):
+    if {when} and len(os.listdir(marks)) < {times}:
+        open(os.path.join(marks, str(time.time_ns())), "x").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return xarray.Dataset({{"x": gain}})
+
+study = Study(
+    "deadly", "q", {{"gain": [0.0, 1.0, 2.0, 3.0]}}, measure, settings={{"marks": {marks!r}}}
+)
+found = study.run(output={output!r}, workers=2)
+print(int((found.status == "done").sum()))
+"""
+
+
+@pytest.mark.slow  # each starts workers several times
+@pytest.mark.parametrize("name", ENDS)
+def test_whenever_a_worker_ends_the_rest_is_done(tmp_path, name):
+    when, times, done = ENDS[name]
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    code = DEADLY.format(when=when, times=times, marks=str(marks), output=str(tmp_path / "out"))
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert int(ran.stdout) == done, ran.stderr
+
+
+@pytest.mark.slow  # starts workers twice
+def test_a_worker_that_ends_while_it_is_idle_costs_nothing(packages, unbroken):
+    """The only other worker measures for seconds; then the idle one is needed again."""
+    process = start(packages, "run", "tiny", "--output", "idle", "--workers", 2, TINY_PAUSE=0.3)
+    wait_for_points(packages / "idle" / "tiny.points", 3)
+    for worker in children(process.pid):
+        os.kill(worker, signal.SIGKILL)
+        time.sleep(0.1)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert contents(packages / "idle") == unbroken
+
+
+def listening(process: int) -> set[str]:
+    """Addresses on which a process listens, as /proc has them."""
+    sockets = set()
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        try:
+            target = os.readlink(descriptor)
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            sockets.add(target[8:-1])
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{process}/net/{table}").read_text().splitlines()[1:]:
+            columns = line.split()
+            if columns[3] == "0A" and columns[9] in sockets:
+                found.add(columns[1].partition(":")[0])
+    return found
+
+
+def test_nothing_listens_beyond_loopback(packages):
+    process = start(packages, "run", "tiny", "--output", "local", "--workers", 2, TINY_PAUSE=0.3)
+    wait_for_points(packages / "local" / "tiny.points", 1)
+    processes = [process.pid, *children(process.pid)]
+    found = set().union(*map(listening, processes))
+    process.kill()
+    process.communicate()
+    assert len(processes) >= 3 and found == {"0100007F"}  # 127.0.0.1
+
+
+def test_status_says_where_a_study_stands(packages):
+    def status(name="state"):
+        ran = dynmem(packages, "status", "--output", name, "--json")
+        assert ran.returncode == 0, ran.stderr
+        (row,) = json.loads(ran.stdout)
+        return row
+
+    assert dynmem(packages, "status", "--output", "state").stdout == "no study has run in state\n"
+    process = start(packages, "run", "tiny", "--output", "state", "--workers", 1, TINY_PAUSE=0.4)
+    wait_for_points(packages / "state" / "tiny.points", 2)
+    row = status()
+    assert (row["state"], row["process"], row["points"]) == ("running", process.pid, 12)
+    assert row["done"] >= 2 and 0 < row["seconds_left"] < 60
+    process.kill()
+    process.communicate()
+    row = status()
+    assert row["state"] == "broken" and "ended without a word: run it again" in row["words"]
+    process = start(packages, "run", "tiny", "--output", "state", "--workers", 1, TINY_PAUSE=0.4)
+    wait_for_points(packages / "state" / "tiny.points", row["done"] + 1)
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert status()["state"] == "stopped"
+    assert dynmem(packages, "run", "tiny", "--output", "state", "--workers", 1).returncode == 0
+    assert dynmem(packages, "status", "--output", "state").stdout == (
+        "tiny  done     12 of 12 points\n"
+    )
+    assert dynmem(packages, "status", "nobody", "--output", "state").returncode == 1
+
+
 def test_a_script_without_a_guard_runs_on_workers(packages):
     """Without `if __name__ == "__main__"` it would start itself again in each worker."""
     (packages / "unguarded.py").write_text(

@@ -36,6 +36,7 @@ WRAPPERS = (staticmethod, classmethod, property, functools.cached_property)
 MADE_BY_PYTHON = {
     *("__module__", "__doc__", "__dict__", "__weakref__", "__qualname__", "__annotations__"),
     *("__match_args__", "__dataclass_params__", "__abstractmethods__", "_abc_impl", "__hash__"),
+    "__slotnames__",  # copyreg keeps it once an instance was reduced
     *("__firstlineno__", "__static_attributes__", "__annotate_func__", "__annotations_cache__"),
 }
 
@@ -273,7 +274,7 @@ class _Walk:
             return f"{_module_of(value)}.{made}"
         make, arguments, *more = made
         state = [list(part) if isinstance(part, Iterator) else part for part in more]
-        return f"{self.text(make)}({self.text(arguments)}, {self.text(state)})"
+        return f"made by {self.text(make)}({self.text(arguments)}, {self.text(state)})"
 
     def array(self, value: Any) -> str:
         """An array of numpy, torch or xarray."""

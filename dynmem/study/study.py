@@ -162,6 +162,8 @@ class Study(Question):
             raise ConfigurationError([f"workers = {workers}: must be at least 1"])
         store = Store(self.name, folder(output, quick))
         means = Means(workers or cores(), cluster, fresh, accept)
+        if fresh or not store.file.exists():
+            self.check_extras(plan)
         with space_watched(), Progress(progress) as report:
             check_space((len(plan) - store.count()) * MIN_POINT_BYTES, len(plan), store.folder)
             run = Run(self, plan, store, report, means)

@@ -28,7 +28,7 @@ def test_the_loss_of_a_point_is_that_of_the_test(study, monkeypatch):
     """With twice the test loss, and all else the same, a point reports twice the loss."""
     module, fit, reported = import_module(f"dynmem.studies.{study}"), dm.fit, []
     plan = module.STUDY.plan(quick=True)
-    point = plan.points()[0] | dict(plan.settings) | {"units": 4, "steps": 2}
+    point = next(iter(plan.points())) | dict(plan.settings) | {"units": 4, "steps": 2}
     for loss in (0.125, 0.25):
 
         def known(*arguments, loss=loss, **options):

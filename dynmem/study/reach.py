@@ -118,7 +118,7 @@ class _Walk:
     def put(self, name: str, value: Any) -> None:
         """Keep a value by its name; functions, classes and modules keep themselves."""
         text = self.text(value)
-        if not text.startswith(("function ", "class ", "module ")):
+        if not isinstance(value, (FunctionType, type, ModuleType)):
             self.found.parts[name] = text
 
     def first_visit(self, value: Any) -> bool:

@@ -340,6 +340,36 @@ def test_what_cannot_be_compared_is_never_equal(tmp_path):
         study.run(output=tmp_path)
 
 
+class Scale:
+    """A constant that is an object of a class of the user."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def times(self, x):
+        return self.factor * x
+
+
+UNIT = Scale(1.0)
+
+
+def with_object(gain):
+    return xr.Dataset({"x": ((), UNIT.times(gain))})
+
+
+def test_a_constant_object_is_compared_by_what_it_holds_and_does(tmp_path, monkeypatch):
+    study = Study("reached", "q", {"gain": [1.0, 2.0]}, with_object)
+    study.run(output=tmp_path)
+    study.run(output=tmp_path)
+    monkeypatch.setattr(UNIT, "factor", 2.0)
+    with pytest.raises(ChangedError, match=r"UNIT was .*1\.0.* in the store, .*2\.0.* now"):
+        study.run(output=tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setattr(Scale, "times", lambda self, x: x)
+    with pytest.raises(ChangedError, match=r"Scale\.times was reached"):
+        study.run(output=tmp_path)
+
+
 def test_a_sibling_file_of_the_study_belongs_to_its_code(tmp_path, monkeypatch):
     import importlib
     import sys

@@ -4,6 +4,7 @@
 
 BIN := .venv/bin
 STAMP := .venv/.stamp
+SLOW_STAMP := .venv/.stamp-slow
 PIP := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
 # The only place that checks the version: the first of these that is new enough and can make an environment.
 PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell \
@@ -20,7 +21,7 @@ run: $(STAMP)  ## set up, then run the memory atlas and draw its figure
 test: $(STAMP)  ## set up, then run the tests and the examples in the docstrings
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-slow: $(STAMP)  ## run the tests that take more than a few seconds (none at all is no failure)
+slow: $(SLOW_STAMP)  ## run the tests that take more than a few seconds (none at all is no failure)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m slow || [ $$? -eq 5 ]
 
 lint: $(STAMP)  ## check the style and the types
@@ -47,4 +48,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@# torch first, held to its pin: nothing that follows can choose another build of it.
 	@$(PIP) install --constraint constraints.txt torch
 	@$(PIP) install --constraint constraints.txt --editable '.[test,lint]'
+	@touch $@
+
+# The slow tests analyse architectures of transformers, with random weights: nothing else needs it.
+$(SLOW_STAMP): $(STAMP)
+	@$(PIP) install --constraint constraints.txt --editable '.[test,lint,transformers]'
 	@touch $@

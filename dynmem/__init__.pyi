@@ -23,6 +23,7 @@ from .analysis import (
     lyapunov_spectrum as lyapunov_spectrum,
     megno as megno,
     memory_horizon as memory_horizon,
+    slow_points as slow_points,
     spectral_abscissa as spectral_abscissa,
     spectral_radius as spectral_radius,
     spectrum as spectrum,
@@ -69,6 +70,7 @@ from .autodiff.jacobian import (
     tangent_product as tangent_product,
     vjp as vjp,
 )
+from .clock import at_time as at_time, signal as signal
 from .comparison import compare as compare
 from .contract import check_system as check_system
 from .errors import (
@@ -82,10 +84,17 @@ from .errors import (
     SlowWarning as SlowWarning,
     UnknownNameError as UnknownNameError,
 )
+from .integrate.stroboscopic import StroboscopicMap as StroboscopicMap
 from .linear import LinearSystem as LinearSystem, linearize as linearize
 from .orbits import FlowMap as FlowMap, orbit as orbit
 from .study import Study as Study
 from .system import Flow as Flow, Map as Map, System as System
-from .training import Trainable as Trainable, fit as fit
+from .training import (
+    Trainable as Trainable,
+    fit as fit,
+    learnable_delay as learnable_delay,
+    memory_signal as memory_signal,
+    predicted_delay as predicted_delay,
+)
 
 __version__: str

@@ -418,6 +418,13 @@ def stack(arrays: Sequence[Array], axis: int = -1) -> Array:
     return sequence_namespace(arrays).stack(arrays, axis=axis)
 
 
+def joined(parts: np.ndarray) -> Array:
+    """An array of objects, which np.array makes of dual numbers, as one dual number."""
+    if parts.ndim < 2:
+        return stack(tuple(parts)) if parts.ndim else parts.item()
+    return stack(tuple(joined(part) for part in parts), axis=0)
+
+
 def concat(arrays: Sequence[Array], axis: int = -1) -> Array:
     """Join arrays along an existing axis, by default the last.
 
@@ -560,7 +567,8 @@ def softplus(x: Array) -> Array:
     >>> float(dm.softplus(np.array(1000.0)))
     1000.0
     """
-    return relu(x) + log1p(exp(-abs(x)))
+    # not relu, whose slope 0 at 0 is not that of softplus, 1/2; with abs that of both terms is
+    return 0.5 * (x + abs(x)) + log1p(exp(-abs(x)))
 
 
 def steps(u: Array) -> Sequence[Array]:

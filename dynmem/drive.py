@@ -1,18 +1,29 @@
-"""The input of a run: zero, white noise, an array or a function, read once for every analysis."""
+"""The input of a run: zero, white noise, an array, one input that is held, or a function, read once
+for every analysis."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from .arrays import tensors
+from .clock import (
+    ClockedFlow,
+    ClockedMap,
+    InterpolatedFlow,
+    has_times,
+    is_signal,
+    polynomials,
+    signal_values,
+    with_clock,
+)
 from .errors import NotFiniteError, ShapeError
 from .runtime.validation import is_real
-from .system import System, as_input, inner
+from .system import Flow, Map, System, as_input, inner
 from .typing import Drive
 
 STEPS_PER_CHUNK = 1024  # inputs drawn at once
@@ -29,15 +40,84 @@ def default_transient(span: float, dt: float) -> float:
     return max(0.1 * span, SHORTEST_TRANSIENT * abs(dt))
 
 
-def drive_name(drive: Drive) -> Any:
+def drive_name(drive: Any) -> Any:
     """What a Dataset records of a drive: None, the number, or the type of anything else."""
     if is_real(drive):
         return drive if np.isscalar(drive) else float(np.asarray(drive))
-    return None if drive is None else type(drive).__name__
+    if drive is None:
+        return None
+    if has_times(drive):
+        return f"DataArray, {drive.attrs.get('interpolation', 'linear')} between samples"
+    return type(drive).__name__
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A run in time: the system, with a clock as its last state where it or its drive depends on
+    time, the state with the time, and the drive that is left, the rows of ``spacing`` units of time
+    each where samples are interpolated."""
+
+    system: System
+    x: np.ndarray
+    drive: Any
+    start: float = 0.0
+    spacing: float | None = None
+
+    @property
+    def clock(self):
+        """1 where the last state is the time."""
+        return inner(self.system).clock
+
+    def inputs(self, stepper: Map, steps: int, rng: np.random.Generator) -> Any:
+        """The input of so many steps, as ``read_drive`` returns it."""
+        if self.spacing is None:
+            return read_drive(stepper, self.drive, steps, rng)
+        if len(self.drive) < steps:
+            raise ShapeError(
+                f"drive ends {len(self.drive) * self.spacing:g} after its first sample, the run "
+                f"takes {steps * self.spacing:g}, transient and duration together"
+            )
+        return RecordedInput(self.drive[:steps])
+
+
+def in_time(system: Any, x: np.ndarray, drive: Any, dt: float | None = None) -> Timed:
+    """A run of a system, with a clock where its rule, or a drive of a flow, depends on time.
+
+    A flow takes a function of time u(t) and samples with times at every stage of its integrator; a
+    map takes the function at its steps, in ``read_drive``.
+    """
+    flow = inner(system)
+    if has_times(drive) and isinstance(flow, Flow) and flow.inputs:
+        if isinstance(system, Map):
+            raise TypeError(
+                "a FlowMap has steps of its own, and drive has times: pass the flow in its place"
+            )
+        rows, spacing, start, degree = polynomials(drive, flow)
+        clocked: System = InterpolatedFlow(flow, degree)
+        return Timed(clocked, with_clock(x, start), rows, start, spacing)
+    along = drive if is_signal(drive) and isinstance(flow, Flow) else None
+    if along is not None:
+        _require_inputs(flow)
+        signal_values(along, np.float64(0.0), flow.inputs)
+    as_rows = isinstance(system, Flow) and not (callable(drive) or is_real(drive) or drive is None)
+    if as_rows and dt is None and np.ndim(drive) > 1:
+        raise ShapeError(
+            f"drive has shape {np.shape(drive)}, one row a step, and a Flow has no step of its "
+            "own: pass dt=..., or drive=dm.signal(values, dt=...) for an input that is a function "
+            "of time"
+        )
+    if not flow.timed and along is None:
+        return Timed(system, x, drive)
+    if isinstance(flow, Flow):
+        clocked = ClockedFlow(flow, along)
+        # a FlowMap keeps its step
+        clocked = clocked if isinstance(system, Flow) else replace(system, flow=clocked)
+        return Timed(clocked, with_clock(x), None if along is not None else drive)
+    return Timed(ClockedMap(system), with_clock(x), drive)
 
 
 def read_drive(
-    system: System,
+    system: Any,
     drive: Drive,
     steps: int,
     rng: np.random.Generator,
@@ -53,9 +133,11 @@ def read_drive(
     ----------
     system : Map or Flow
         Whose input it is.
-    drive : float, array_like (steps, inputs) or callable, optional
-        None: zero; a number: standard deviation of white noise; an array with one row a step, of
-        which the first ``steps`` are used; a function (rng, steps) -> array.
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
+        None: zero; a number: standard deviation of white noise, of a step of a map, and of a unit
+        of time of a flow (the values held over a step dt have number/sqrt(dt)); an array with one
+        row a step; one input (inputs,) that is held; a function of the step; a function
+        (rng, steps) -> array, called once.
     steps : int
         Length of the run.
     rng : numpy.random.Generator
@@ -66,7 +148,8 @@ def read_drive(
     Raises
     ------
     ShapeError
-        Where the array is too short, of another shape, or of labelled dims in another order.
+        Where the array is too short or too long, of another shape, or of labelled dims in another
+        order.
     NotFiniteError
         Where the drive holds NaN or infinity.
     TypeError
@@ -84,20 +167,39 @@ def read_drive(
                 "of the noise"
             )
         _require_inputs(system)
+        if system.flow is not None:  # of the same strength whatever the step
+            sd /= np.sqrt(abs(system.dt))
         return GeneratedInput(
             lambda rng, count: sd * rng.standard_normal((count, system.inputs)), rng, steps
         )
     if callable(drive):
-        return GeneratedInput(_checked(system, drive), rng, steps)
+        _require_inputs(system)
+        if is_signal(drive):
+            return RecordedInput(_tabulated(system, drive, steps))
+        return RecordedInput(_checked(system, drive)(rng, steps))
     values = drive_values(system, drive)
-    if values.ndim != 2 or len(values) < (steps if least is None else least):
+    if values.ndim == 1:
+        return ConstantInput(values, steps)
+    if values.ndim != 2 or (len(values) != steps if least is None else len(values) < least):
         needs = (
-            f"the run needs ({steps}, {system.inputs}): transient and duration together"
+            f"the run needs ({steps}, {system.inputs}), one row a step, transient and duration "
+            f"together: {_other_length(len(values), steps, system)}"
             if least is None
             else f"lags up to {least - 1} need at least ({least}, {system.inputs})"
         )
         raise ShapeError(f"drive has shape {values.shape}, {needs}")
-    return RecordedInput(values[:steps] if least is None else values[-steps:])
+    return RecordedInput(values if least is None else values[-steps:])
+
+
+def held_drive(system: System, drive: Drive) -> np.ndarray | None:
+    """One input (inputs,) for all steps: zero for None; None where the input varies, and for a
+    system without inputs."""
+    if drive is None:
+        return np.zeros(system.inputs) if system.inputs else None
+    if is_real(drive) or callable(drive):
+        return None
+    values = drive_values(system, drive)
+    return values if values.ndim == 1 else None
 
 
 def constant_drive(system: System, drive: Drive) -> np.ndarray | None:
@@ -105,15 +207,13 @@ def constant_drive(system: System, drive: Drive) -> np.ndarray | None:
     inputs."""
     if drive is None:
         return np.zeros(system.inputs) if system.inputs else None
-    if is_real(drive) or callable(drive):
+    values = held_drive(system, drive)
+    if values is None:
+        _require_inputs(system)
+        varies = not (is_real(drive) or callable(drive))
+        got = f"drive has shape {tensors(drive).shape}" if varies else f"drive = {drive!r:.60}"
         raise ShapeError(
-            f"drive = {drive!r:.60}: must be one input that is held, an array of shape "
-            f"({system.inputs},)"
-        )
-    values = drive_values(system, drive)
-    if values.ndim != 1:
-        raise ShapeError(
-            f"drive has shape {values.shape}, expected one input that is held, of shape "
+            f"{got}: fixed points and diagrams take one input that is held, an array of shape "
             f"({system.inputs},)"
         )
     return values
@@ -127,17 +227,39 @@ def drive_values(system: System, drive: Any) -> np.ndarray:
     if type(drive).__module__.partition(".")[0] == "xarray":
         _check_dims(drive)
     try:
-        kind = tensors(drive).dtype.kind if not isinstance(drive, (str, bool, np.bool_)) else "U"
+        kind = str(getattr(drive, "dtype", None) or np.asarray(drive).dtype)
     except ValueError:  # rows of unequal length
-        kind = "O"
-    if kind == "c":
+        kind = "object"
+    if "complex" in kind:
         raise TypeError("drive is complex: make its real and imaginary parts inputs of their own")
-    if kind != "f":
+    if "bool" in kind and np.ndim(drive):
+        raise TypeError("drive holds truth values: pass numbers, drive.astype(float)")
+    if not ("float" in kind or "int" in kind):
         raise ValueError(
-            f"drive = {drive!r:.60}: must be None, a number, an array (steps, inputs), "
-            "or a function (rng, steps) -> array"
+            f"drive = {drive!r:.60}: must be None, a number, an array (steps, inputs) or, for one "
+            "input that is held, (inputs,), or a function (rng, steps) -> array"
         )
-    return as_input(system, drive, "drive")
+    shape = np.shape(drive)
+    if len(shape) == 1 and system.inputs == 1 != len(drive):
+        raise ShapeError(
+            f"drive has shape {shape}: pass one row a step, shape ({len(drive)}, 1), as "
+            "np.reshape(drive, (-1, 1))"
+        )
+    return as_input(system, _one_hot(system, drive), "drive")
+
+
+def _one_hot(system, drive):
+    """Symbols (..., steps) of a system with a vocabulary as one-hot rows; another array itself."""
+    values = drive.detach().cpu().numpy() if hasattr(drive, "detach") else np.asarray(drive)
+    if not system.vocabulary or values.dtype.kind not in "iu":
+        return drive
+    wrong = values[(values < 0) | (values >= system.vocabulary)]
+    if wrong.size:
+        raise ValueError(
+            f"drive holds the symbol {wrong.flat[0]}: {type(system).__name__} has the symbols 0 to "
+            f"{system.vocabulary - 1}"
+        )
+    return np.eye(system.vocabulary)[values]
 
 
 def example_input(system: System, drive: Drive) -> np.ndarray | None:
@@ -213,6 +335,32 @@ class GeneratedInput:
 
     def array(self):
         return self.block(0, self.steps) if self.steps else self.draw(self.rng, 0)
+
+
+def _other_length(rows, steps, system):
+    span = f"transient=0 and duration={rows * abs(system.dt):g}"
+    return f"pass {span}, or drive[:{steps}]" if rows > steps else f"pass more rows, or {span}"
+
+
+def _tabulated(system, drive, steps):
+    """Inputs (steps, inputs) of a function of the step: of all steps at once where it takes an
+    array of them, else of one after another."""
+    times = np.arange(steps) * abs(system.dt)
+    few = times[: min(3, steps)]
+    each = [signal_values(drive, t, system.inputs) for t in few]
+    try:
+        found = signal_values(drive, times, system.inputs)
+        together = np.allclose(found[: len(few)], each, equal_nan=True)
+    except (TypeError, ValueError):  # a function of single numbers, such as math.sin
+        together = False
+    if not together:
+        found = np.array([signal_values(drive, t, system.inputs) for t in times])
+    found = np.asarray(found, float).reshape(steps, system.inputs)
+    if not np.isfinite(found).all():
+        raise NotFiniteError(
+            f"drive(t) is not finite at t = {times[np.isfinite(found).all(axis=1).argmin()]:g}"
+        )
+    return found
 
 
 def _require_inputs(system):

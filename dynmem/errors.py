@@ -25,16 +25,55 @@ class ShapeError(ValueError):
 
 
 class UnknownNameError(LookupError):
-    """No system, model, task, dataset, study or figure has this name; the message lists those there
-    are, and the one probably meant."""
+    """No system, model, task, dataset, study or figure has this name; the message brings the one
+    probably meant, and the command that lists all."""
 
-    def __init__(self, kind: str, name: str, known, aliases=()):
-        choice = (
-            f"choose one of {', '.join(sorted(known))}{suggestion(name, [*known, *aliases])}"
-            if known
-            else "there is none"
+    def __init__(self, kind: str, name: str, known, aliases=(), hint: str = ""):
+        known = sorted(known)
+        meant = suggestion(name, [*known, *aliases]) if isinstance(name, str) else ""
+        if not known:
+            choices = "there is none"
+        elif len(known) <= MAX_NAMES_LISTED:
+            choices = f"choose one of {', '.join(known)}"
+        else:
+            some = known[:: len(known) // 4][:4]
+            choices = f"such as {', '.join(some)}"
+            if commands := [LISTS[one] for one in kind.split(" or ") if one in LISTS]:
+                choices = "" if meant else choices + "; "
+                choices += f"{' and '.join(commands)} list{'s' * (len(commands) == 1)} all"
+        super().__init__(f"no {kind} is called {name!r:.60}{meant}: {hint or choices}")
+
+
+MAX_NAMES_LISTED = 8
+LISTS = {
+    "system": "`dynmem list systems`",
+    "model": "`dynmem list models`",
+    "task": "`dynmem list tasks`",
+    "dataset": "`dynmem list datasets`",
+    "study": "`dynmem list studies`",
+    "figure": "`dynmem list figures`",
+}
+
+
+class UnknownAttributeError(AttributeError):
+    """An object has no attribute of this name; the message brings the one probably meant."""
+
+    def __init__(self, thing: object, name: str):
+        # obj: Python would add its own guess to ours
+        super().__init__(name, name=name, obj=None)
+        self.thing = thing
+
+    def __str__(self) -> str:  # on demand: hasattr(...) asks for many names that are not there
+        kind, name = type(self.thing), str(self.args[0])
+        known = [one for one in dir(self.thing) if not one.startswith("_")]
+        return f"{kind.__name__} has no attribute {name!r}{suggestion(name, known)}" + (
+            "" if suggestion(name, known) else f": it has {', '.join(_parameters(self.thing))}"
         )
-        super().__init__(f"no {kind} is called {name!r}: {choice}")
+
+
+def _parameters(thing: object) -> list[str]:
+    """Parameters of a system, and what everybody asks of it."""
+    return [*getattr(thing, "__dataclass_fields__", ()), "rule", "states", "inputs"]
 
 
 class NotFiniteError(ArithmeticError):
@@ -52,6 +91,10 @@ class ContractError(AssertionError):
 
 class ConvergenceError(RuntimeError):
     """An iteration stopped before it reached what was asked."""
+
+
+class MissingExtraError(ImportError):
+    """A package that is not always installed is needed; the message has the command."""
 
 
 class DamageError(OSError):

@@ -24,17 +24,21 @@ def system_of(
     """A system of this kind whose rule is the function; see ``System.from_function``."""
     if not callable(function) or isinstance(function, type):
         raise TypeError(f"from_function takes a function f(x) or f(x, u), got {function!r:.60}")
-    takes_input, values = _arguments(function, parameters)
+    takes_input, takes_time, values = _arguments(function, parameters)
     count = integer("inputs", int(takes_input) if inputs is None else inputs, 0)
     if count and not takes_input:
         raise TypeError(f"inputs = {count}, but {_name(function)} takes no input: write f(x, u)")
     names = _states(states)
-    call = _array_style(function, takes_input)
+    ordered = _in_order(function, takes_input, takes_time)
+    call = ordered
     if names:
-        call = _style_that_works(function, takes_input, len(names), count, values)
+        call = _style_that_works(ordered, takes_input, len(names), count, values)
 
     def rule(self: Any, x: Any, u: Any) -> Any:
-        return call(x, u, {p: getattr(self, p) for p in values})
+        return call(x, u, 0.0, {p: getattr(self, p) for p in values})
+
+    def timed_rule(self: Any, x: Any, u: Any, t: Any) -> Any:
+        return call(x, u, t, {p: getattr(self, p) for p in values})
 
     def reduced(self: Any) -> tuple:
         now = {p: getattr(self, p) for p in values}
@@ -45,7 +49,7 @@ def system_of(
         "__doc__": function.__doc__ or f"{kind.__name__} of the function {_name(function)}.",
         "__module__": function.__module__,
         "__reduce__": reduced,
-        "rule": rule,
+        "rule": timed_rule if takes_time else rule,
         "states": names,
         "inputs": count,
         **values,
@@ -58,21 +62,23 @@ def _name(function: Callable) -> str:
     return name if name.isidentifier() else "Function"
 
 
-def _arguments(function: Callable, given: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
-    """Whether a function takes an input, and the values of its parameters."""
+def _arguments(function: Callable, given: dict[str, Any]) -> tuple[bool, bool, dict[str, Any]]:
+    """Whether a function takes an input, and the time, and the values of its parameters."""
     signature = inspect.signature(function).parameters
     every = list(signature.values())
     positional = [p for p in every if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if not positional:
         raise TypeError(f"{_name(function)} takes no state: write f(x) or f(x, u)")
-    rest = positional[1:]
-    takes_input = bool(rest) and rest[0].default is rest[0].empty and rest[0].name not in given
-    if takes_input and rest[0].name in ("t", "time"):
+    if positional[0].name in ("t", "time"):
         raise TypeError(
-            f"{_name(function)} takes the time {rest[0].name}: make the phase a component of the "
-            "state, d(phase)/dt = frequency"
+            f"{_name(function)} takes the time {positional[0].name} first, as scipy's solvers call "
+            "it: write f(x, u, t) or f(x, t), with the state first"
         )
-    known = [*rest[takes_input:], *(p for p in every if p.kind is p.KEYWORD_ONLY)]
+    needed = [p for p in positional[1:3] if p.default is p.empty and p.name not in given]
+    takes_time = bool(needed) and needed[-1].name in ("t", "time")
+    takes_input = bool(needed) and needed[0].name not in ("t", "time")
+    rest = positional[1 + takes_input + takes_time :]
+    known = [*rest, *(p for p in every if p.kind is p.KEYWORD_ONLY)]
     names = [p.name for p in known]
     open_ended = any(p.kind is p.VAR_KEYWORD for p in every)
     if unknown := [p for p in given if p not in names and not open_ended]:
@@ -86,7 +92,7 @@ def _arguments(function: Callable, given: dict[str, Any]) -> tuple[bool, dict[st
             f"parameter {missing[0]} of {_name(function)} has no value: pass "
             f"parameters={{{missing[0]!r}: ...}}"
         )
-    return takes_input, {p: _parameter(v) for p, v in values.items()}
+    return takes_input, takes_time, {p: _parameter(v) for p, v in values.items()}
 
 
 def _parameter(value: Any) -> Any:
@@ -110,50 +116,57 @@ def _stacked(result: Any) -> Any:
     return stack(tuple(result)) if isinstance(result, (tuple, list)) else result
 
 
-def _array_style(function: Callable, takes_input: bool) -> Callable:
-    """The function of a whole state x (..., n) and input u (..., inputs)."""
+def _in_order(function: Callable, takes_input: bool, takes_time: bool) -> Callable:
+    """The function of state, input and time, whichever of them it takes."""
 
-    def call(x: Any, u: Any, values: dict) -> Any:
-        return _stacked(function(x, u, **values) if takes_input else function(x, **values))
+    def ordered(x: Any, u: Any, t: Any, values: dict) -> Any:
+        taken = [x, *([u] if takes_input else []), *([t] if takes_time else [])]
+        return _stacked(function(*taken, **values))
 
-    return call
+    ordered.__name__ = _name(function)
+    return ordered
 
 
-def _component_style(
-    function: Callable, takes_input: bool, n: int, inputs: int, single: bool
-) -> Callable:
+def _time_of_all(ordered: Callable) -> Callable:
+    """The same with the time as (..., 1), for -x + cos(t) of a whole state x (..., n)."""
+    return lambda x, u, t, values: ordered(x, u, t[..., None] if hasattr(t, "shape") else t, values)
+
+
+def _component_style(ordered: Callable, n: int, inputs: int, single: bool) -> Callable:
     """The function of one state, called with the sequences of its components and of the inputs;
     ``single``: one input as itself."""
 
-    def call(x: Any, u: Any, values: dict) -> Any:
+    def call(x: Any, u: Any, t: Any, values: dict) -> Any:
         parts = tuple(x[..., i] for i in range(n))
-        if not takes_input:
-            return _stacked(function(parts, **values))
         given = u if u is None else tuple(u[..., i] for i in range(inputs))
-        return _stacked(function(parts, given[0] if single and given else given, **values))
+        return ordered(parts, given[0] if single and given else given, t, values)
 
     return call
 
 
 def _style_that_works(
-    function: Callable, takes_input: bool, n: int, inputs: int, values: dict[str, Any]
+    ordered: Callable, takes_input: bool, n: int, inputs: int, values: dict[str, Any]
 ) -> Callable:
     """Array style where a batch is a loop, component style otherwise; tried on random states."""
     rng = np.random.default_rng(0)
     batch = 3 if n != 3 else 4  # rows must not pass for components
     x, u = rng.uniform(0.1, 0.9, (batch, n)), rng.uniform(0.1, 0.9, (batch, inputs))
+    t = rng.uniform(0.1, 0.9, batch)
     reasons = []
     for call in (
-        _array_style(function, takes_input),
+        ordered,
+        _time_of_all(ordered),
         *(
-            _component_style(function, takes_input, n, inputs, single)
+            _component_style(ordered, n, inputs, single)
             for single in ([True, False] if inputs == 1 else [False])
         ),
     ):
         with np.errstate(all="ignore"):
             try:
-                together = np.asarray(call(x, u if takes_input else None, values), float)
-                each = [call(x[i], u[i] if takes_input else None, values) for i in range(batch)]
+                together = np.asarray(call(x, u if takes_input else None, t, values), float)
+                each = [
+                    call(x[i], u[i] if takes_input else None, t[i], values) for i in range(batch)
+                ]
             except Exception as error:  # whatever a user's function raises
                 reasons.append(f"{type(error).__name__}: {error}")
                 continue
@@ -164,7 +177,7 @@ def _style_that_works(
         else:
             return call
     raise ShapeError(
-        f"{_name(function)} is no function of {n} states: neither of an array x (..., {n}) with "
+        f"{ordered.__name__} is no function of {n} states: neither of an array x (..., {n}) with "
         f"components x[..., i] ({reasons[0]}), nor of one state with components x[i] "
         f"({reasons[-1]})"
     )

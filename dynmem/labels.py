@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .system import System, _plain, inner
+from .system import System, inner, plain_value
 from .typing import ArrayLike
 
 if TYPE_CHECKING:
@@ -92,7 +92,9 @@ def as_json(parameters: Mapping) -> str:
     >>> as_json({"gain": np.float64(0.9), "weights": np.zeros((30, 30))})
     '{"gain": 0.9, "weights": "array(30, 30)"}'
     """
-    return json.dumps({name: _plain(value) for name, value in parameters.items()}, sort_keys=True)
+    return json.dumps(
+        {name: plain_value(value) for name, value in parameters.items()}, sort_keys=True
+    )
 
 
 def as_seed(rng: Any) -> int | str:
@@ -111,8 +113,11 @@ def as_seed(rng: Any) -> int | str:
 
 
 def describe_system(system: System) -> dict:
-    """Class name and parameters of a system, for the attribute ``parameters`` of a Dataset."""
-    return {"system": type(system).__name__, **system.parameters}
+    """Class name, number of units (of a network) and parameters of a system, for the attribute
+    ``parameters`` of a Dataset."""
+    units = getattr(system, "units", None)
+    named = {"units": units} if isinstance(units, int) else {}
+    return {"system": type(system).__name__, **named, **system.parameters}
 
 
 def complex_parts(
@@ -150,3 +155,71 @@ def differing_parameters(systems: Sequence[System]) -> dict:
         if values.dtype.kind in "biufU" and len(set(values.tolist())) > 1:
             found[name] = values
     return found
+
+
+def step_length(result: Dataset) -> float | None:
+    """Time of one step, the parameter ``dt`` of a result; None where it has none.
+
+    >>> step_length(dataset({}, title="demo", source="none", parameters={"dt": 0.25}))
+    0.25
+    """
+    found = json.loads(result.attrs.get("parameters", "{}")).get("dt")
+    return float(found) if isinstance(found, (int, float)) else None
+
+
+def unit_factor(given: str, wanted: str, dt: float | None = None) -> float:
+    """Factor from one unit to another: steps of ``dt`` to units of time, bits to nats, ms to years.
+
+    Parameters
+    ----------
+    given, wanted : str
+        Units, or one unit over another ("nats/step").
+    dt : float, optional
+        Time of one step.
+
+    Returns
+    -------
+    float
+        The number by which a value in ``given`` is multiplied.
+
+    Raises
+    ------
+    ValueError
+        Where they cannot be converted, with what is missing.
+
+    Examples
+    --------
+    >>> unit_factor("1/time unit", "1/step", dt=0.25), unit_factor("s", "ms")
+    (0.25, 1000.0)
+    """
+    if given == wanted:
+        return 1.0
+    factor, dimensions = 1.0, []
+    for unit, sign in ((given, 1), (wanted, -1)):
+        names = unit.split("/")
+        if len(names) > 2 or not set(names) <= _SCALES.keys():
+            raise ValueError("no conversion is known")
+        parts = [_SCALES[name] for name in names]
+        sizes = [dt if size is None else size for _, size in parts]
+        if None in sizes and {"step", "time unit"} <= {*given.split("/"), *wanted.split("/")}:
+            raise ValueError("the time of a step is not known: give one of them the parameter dt")
+        numbers = [1.0 if size is None else size for size in sizes]
+        factor *= (numbers[0] / (numbers[1] if len(numbers) > 1 else 1.0)) ** sign
+        dimensions.append([kind for kind, _ in parts])
+    if dimensions[0] != dimensions[1]:
+        raise ValueError("these are not units of one kind")
+    return factor
+
+
+# kind of a unit and its size, None for that of a step
+_SCALES: dict[str, tuple[str, float | None]] = {
+    **dict.fromkeys(("1", "nat", "nats"), ("number", 1.0)),
+    **dict.fromkeys(("bit", "bits"), ("number", float(np.log(2.0)))),
+    **dict.fromkeys(("step", "steps"), ("time", None)),
+    "time unit": ("time", 1.0),
+    "ms": ("physical time", 1e-3),
+    "s": ("physical time", 1.0),
+    "h": ("physical time", 3600.0),
+    "day": ("physical time", 86400.0),
+    "year": ("physical time", 365.25 * 86400.0),
+}

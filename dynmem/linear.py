@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .arrays import cayley, tensors
 from .autodiff.jacobian import jacobian
-from .errors import NotFiniteError, ShapeError
+from .errors import NotFiniteError, ShapeError, UnknownAttributeError
+from .runtime.docstrings import summary
+from .runtime.html import card, listed
 from .runtime.validation import choice, integer, number, public
 from .system import Flow, System, as_input, as_state, as_system
 from .typing import ArrayLike
@@ -83,10 +86,34 @@ class LinearSystem:
 
     inputs = property(lambda self: self.B.shape[1])
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """An error for a name that the system does not have, with the one probably meant."""
+            raise UnknownAttributeError(self, name)
+
     def __repr__(self) -> str:
         time = "continuous" if self.dt is None else f"dt={self.dt:.6g}"
         n, outputs = len(self.A), len(self.C)
         return f"LinearSystem({n} states, {self.inputs} inputs, {outputs} outputs, {time})"
+
+    def _repr_html_(self) -> str:
+        """The system as a notebook shows it: equations, sizes and eigenvalues."""
+        discrete = self.dt is not None
+        left, now = (r"x_t", "x_{t-1}") if discrete else (r"\frac{dx}{dt}", "x")
+        u, y, x = ("u_t", "y_t", "x_t") if discrete else ("u", "y", "x")
+        driven = self.inputs > 0
+        formula = rf"{left} = A {now}{f' + B {u}' if driven else ''}, \quad {y} = C {x}" + (
+            f" + D {u}" if driven else ""
+        )
+        label = "largest modulus" if discrete else "largest real part"
+        value = np.abs(self.eigenvalues[0]) if discrete else self.eigenvalues[0].real
+        rows: list[tuple[str, Any]] = [
+            (name, f"matrix {getattr(self, name).shape}") for name in "ABCD"
+        ]
+        rows += [("step dt", self.dt), (f"eigenvalue of {label}", f"{value:.6g}")]
+        rows.append(("exponents", listed(self.exponents.tolist())))
+        return card(repr(self), summary(type(self)), rows, [formula])
 
     @cached_property
     def eigenvalues(self) -> np.ndarray:
@@ -284,6 +311,11 @@ class LinearSystem:
 
     def _input(self, u):
         """A sequence of inputs (..., T, inputs), checked."""
+        if np.ndim(u) < 2:
+            raise ShapeError(
+                f"u has shape {np.shape(u)}, expected (..., T, {self.inputs}), one row a step; the "
+                "state is the first argument, None for zero"
+            )
         return as_input(self, u)
 
     def _discrete(self, what):

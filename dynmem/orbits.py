@@ -3,30 +3,36 @@ trajectories."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .autodiff.jacobian import jacobian
-from .compiler.program import STATE_LOST, program
-from .drive import drive_values, example_input, read_drive
-from .errors import ConvergenceError, NotFiniteError, ShapeError
-from .integrate.runge_kutta import FlowMap
+from .clock import ClockedFlow
+from .compiler.program import STATE_LOST, TOO_MANY_PARTS, program
+from .drive import example_input, held_drive, in_time
+from .errors import ConvergenceError, NotFiniteError
+from .integrate.runge_kutta import FINEST_RTOL, MAX_PARTS, FlowMap
 from .runtime.validation import generator, is_real, public
-from .system import Flow, Map, System, as_input, as_state, as_system, check_batch, check_rule
+from .system import Flow, Map, System, as_input, as_state, as_system, check_batch, check_rule, inner
 from .typing import ArrayLike, Rng
 
 if TYPE_CHECKING:
     from xarray import Dataset
 
-FINEST_RTOL = 100 * np.finfo(float).eps  # that scipy's integrators can keep
-LONGEST_STEP = 0.1  # units of time, tried first
-SHORTEST_STEP = 1e-7 * LONGEST_STEP
-MAX_TANGENT_ERROR = 5e-6  # per unit of time
-MAX_CORNER_ERROR = 0.02  # per unit of time, of a rule with corners
+FEWEST_STEPS = 100  # of the orbit of a flow, where no dt is given
+SAMPLES_OF_ADAPTIVE_ORBIT = 1000  # where rtol is given, and no dt between them
+DEFAULT_RTOL = 1e-7  # error of a step of order 8, relative to the state, at which it is divided
+LONGEST_STEP = 0.1  # units of time, tried first where the eigenvalues of a flow are of order 1
+NORMAL_RATES = (0.3, 20.0)  # 1/time unit: spectral radii of a Jacobian that leave that step
+SHARE_OF_LONGEST_STEP = 1e-7  # of it, below which no step is tried
+MAX_TANGENT_ERROR = 5e-6  # per ten longest steps, a unit of time of most systems
+MAX_CORNER_ERROR = 0.02  # the same, of a rule with corners
+MAX_EIGENVALUE_STATES = 256  # states up to which the rate of a flow is that of its eigenvalues
 ENSEMBLE_SAMPLE = 16  # flows of an ensemble that a step is tried on first
 PROBES = 24  # states of an orbit at which a step is tried
 
@@ -37,13 +43,16 @@ def as_map(
     x0: ArrayLike | None = None,
     drive: ArrayLike | None = None,
     duration: float = 0.0,
+    spacing: float | None = None,
 ) -> Map:
     """A Map of any system: a Map is returned as it is, a Flow becomes a FlowMap.
 
-    The FlowMap is of order 4 with the step dt, or of order 8 with the step of ``suggest_step``
-    (compiled, where the duration is long enough to pay for the compilation).
+    The FlowMap is of order 4 with steps of one size dt, or of order 8 with the step of
+    ``suggest_step``, divided where its error is above 1e-7 of the state
+    (compiled, where the duration is long enough to pay for the compilation). With ``spacing``, the
+    time between two samples of its input, it makes so many steps of that size or less from one
+    sample to the next.
     """
-    system = as_system(system)
     if isinstance(system, Map):
         if dt is not None and dt != system.dt:
             raise ValueError(
@@ -52,9 +61,32 @@ def as_map(
             )
         return system
     flow: Any = system
+    if spacing is not None:
+        return _between_samples(flow, dt, x0, drive, duration, spacing)
     if dt is not None:
         return FlowMap(flow, dt)
-    return FlowMap(flow, suggest_step(flow, x0, drive=drive, duration=duration), order=8)
+    step = suggest_step(flow, x0, drive=drive, duration=duration)
+    return FlowMap(flow, step, order=8, rtol=DEFAULT_RTOL)
+
+
+def _between_samples(flow, dt, x, rows, duration, spacing):
+    """Map from one sample of the input to the next, of a flow that interpolates them."""
+    if dt is not None:
+        substeps = round(spacing / dt)
+        if substeps < 1 or abs(substeps * dt - spacing) > 1e-6 * spacing:
+            raise ValueError(
+                f"dt = {dt}: the samples of drive are {spacing:g} apart, pass that or a part of it"
+            )
+        return FlowMap(flow, spacing, substeps=substeps)
+    inside: Any = ClockedFlow(flow.inside) if flow.inside.timed else flow.inside
+    x = x if flow.inside.timed else x[..., :-1]
+    values = rows[:, -flow.inside.inputs :]
+    step = min(
+        suggest_step(inside, x, drive=value, duration=duration)
+        for value in (values[0], values[np.linalg.norm(values, axis=1).argmax()])
+    )
+    substeps = int(np.ceil(spacing / step - 1e-9))
+    return FlowMap(flow, spacing, substeps=substeps, order=8, rtol=DEFAULT_RTOL)
 
 
 def suggest_step(
@@ -119,18 +151,22 @@ def suggest_step(
 
 
 def _halved(trial, tolerance):
-    """The longest of the steps 0.1, 0.05 ... whose error is below the tolerance."""
-    step, problem, before = LONGEST_STEP, None, np.inf
-    while step > SHORTEST_STEP:
+    """The longest of the steps 0.1, 0.05 ... whose error is below the tolerance; of a flow that is
+    a thousand times slower, 102.4, 51.2 ..."""
+    longest = trial.longest
+    step, problem, before = longest, None, np.inf
+    while step > SHARE_OF_LONGEST_STEP * longest:
         try:
             error = trial.error_of_some(step)  # what is too long for some is too long for all
-            if error < (MAX_CORNER_ERROR if _falls_slowly(error, before, step) else tolerance):
+            if error < (
+                MAX_CORNER_ERROR if _falls_slowly(error, before, step / longest) else tolerance
+            ):
                 total = trial.error(step) if trial.sampled else error
                 # that of the sample may fall slowly where that of all does not, at rounding for one
                 if total < tolerance or (
                     total < MAX_CORNER_ERROR
                     and _falls_slowly(
-                        total, trial.error(2 * step) if trial.sampled else before, step
+                        total, trial.error(2 * step) if trial.sampled else before, step / longest
                     )
                 ):
                     return step
@@ -143,9 +179,10 @@ def _halved(trial, tolerance):
     )
 
 
-def _falls_slowly(error, before, step):
-    """Whether the rule has corners: a smooth one gains 2^order with each halving of the step."""
-    return error > before / 8 and step < LONGEST_STEP / 8
+def _falls_slowly(error, before, share):
+    """Whether the rule has corners: a smooth one gains 2^order with each halving of the step, a
+    ``share`` of the longest."""
+    return error > before / 8 and share < 1 / 8
 
 
 @dataclass(frozen=True)
@@ -165,10 +202,30 @@ class _StepTrial:
         return len(self.flows) > ENSEMBLE_SAMPLE
 
     @cached_property
+    def longest(self):
+        """The step that is tried first, 0.1 times a power of 2: 2 over the largest eigenvalue at
+        the start, of any of the flows, so that the unit of time does not matter."""
+        rate = max(self._rate(flow, x) for flow, x in zip(self.flows, self.starts, strict=True))
+        slow, fast = NORMAL_RATES
+        if rate == 0.0 or not np.isfinite(rate) or slow <= rate <= fast:
+            return LONGEST_STEP
+        return LONGEST_STEP * 2.0 ** np.ceil(np.log2(2.0 / (rate * LONGEST_STEP)))
+
+    def _rate(self, flow, x):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            try:
+                J = jacobian(flow, x, self.u)
+            except NotFiniteError:
+                return 0.0
+        if len(x) > MAX_EIGENVALUE_STATES:
+            return np.linalg.norm(J) / np.sqrt(len(x))
+        return np.abs(np.linalg.eigvals(J)).max(initial=0.0)
+
+    @cached_property
     def compiled(self):
         """The compiled step, or None where numpy is faster."""
-        first = FlowMap(self.flows[0], LONGEST_STEP, order=self.order)
-        return program(first, self.starts.shape[1], self.duration / LONGEST_STEP)
+        first = FlowMap(self.flows[0], self.longest, order=self.order)
+        return program(first, self.starts.shape[1], self.duration / self.longest)
 
     @cached_property
     def parameters(self):
@@ -207,7 +264,7 @@ class _StepTrial:
                 error = difference / np.linalg.norm(fine, axis=(-2, -1)) * np.sqrt(x.shape[-1])
             found = (
                 np.maximum(error.mean(axis=1), 0.01 * error.max(axis=1)).max()
-                / step
+                * (10 * self.longest / step)
                 / (1 - 0.5**self.order)
             )
             if found > 1e3 * MAX_CORNER_ERROR:  # the start alone shows most steps that are too long
@@ -215,12 +272,14 @@ class _StepTrial:
         return found
 
     def _probes(self, halves, starts, values):
-        """The start, and then states of an orbit of 20 units of time: (m, points, n)."""
+        """The start, and then states of an orbit of 200 longest steps: (m, points, n)."""
         yield starts[:, None]
         points = PROBES
         if self.compiled:  # points cost little, and many members have enough of them together
             points *= max(1, max(2, min(8, 48 // starts.shape[1])) // len(halves))
-        steps = max(points, min(2000 if self.compiled else 500, int(20.0 / halves[0].dt)))
+        steps = max(
+            points, min(2000 if self.compiled else 500, int(200.0 * self.longest / halves[0].dt))
+        )
         every = max(1, steps // points)
         if not self.compiled:
             yield np.stack(
@@ -280,8 +339,12 @@ def _start(flow, x0):
 
 def _raise_if_lost(result, systems, steps):
     """Raise NotFiniteError for the first orbit that a compiled run has lost."""
-    for i in np.flatnonzero(result.status[:, 0] == STATE_LOST)[:1]:
-        raise not_finite(systems[i], int(result.status[i, 1]), steps)
+    for i in np.flatnonzero(result.status[:, 0])[:1]:
+        status, step = result.status[i]
+        if status == TOO_MANY_PARTS:
+            raise too_many_parts(systems[i], int(step), steps)
+        if status == STATE_LOST:
+            raise not_finite(systems[i], int(step), steps)
 
 
 def trajectory(system: Map, x: np.ndarray, steps: int, u: Any = None) -> np.ndarray:
@@ -350,6 +413,15 @@ def not_finite(system: System, step: int, steps: int) -> NotFiniteError:
     )
 
 
+def too_many_parts(system: Any, step: int, steps: int) -> ConvergenceError:
+    """The error for a step that would have to be cut into too many parts."""
+    return ConvergenceError(
+        f"step {step} of {steps} of {type(inner(system)).__name__} needs more than {MAX_PARTS} "
+        f"parts for a relative error of {system.rtol:g}: the flow is stiff or discontinuous, or "
+        "falls into a singularity there; a larger rtol, or dt for steps of one size"
+    )
+
+
 @public
 def orbit(
     system: System,
@@ -363,8 +435,9 @@ def orbit(
 ) -> Dataset:
     """Orbit of a system: states x(t) from x0 over a duration.
 
-    x_t = rule(x_(t-1), u_t) for a Map. A Flow is integrated by ``FlowMap`` with step dt, or, with
-    ``rtol`` given, by scipy's DOP853 with that relative tolerance.
+    x_t = rule(x_(t-1), u_t) for a Map. A Flow is integrated by Dormand and Prince's scheme of order
+    8: each step is divided until its error, relative to |x| + |h dx/dt|, is below ``rtol``, by
+    default 1e-7; with ``dt`` and no ``rtol`` by classical steps of order 4 of that size.
 
     Parameters
     ----------
@@ -374,13 +447,16 @@ def orbit(
         Start; leading axes are batch. By default ``system.initial(rng)``.
     duration : float
         Time, in the system's unit (steps, for most maps).
-    drive : float, array_like (inputs,) or (steps, inputs), or callable, optional
-        Standard deviation of white noise, one input that is held, one row a step, or a function
-        (rng, steps) -> array; zero by default.
+    drive : float, array_like (inputs,) or (steps, inputs), DataArray or callable, optional
+        Input, zero by default: a number is the standard deviation of white noise (of a step of a
+        map, of a unit of time of a flow); one input that is held; one row a step, of ``dt`` for a
+        Flow; a function of time (of the step, for a Map), such as ``lambda t: dm.sin(t)``; samples
+        with times, a DataArray or ``dm.signal``; or a function (rng, steps) -> array.
     dt : float, optional
-        Step of a Flow; by default ``suggest_step`` chooses it. Negative: backwards in time.
+        Step of a Flow, with ``rtol`` the time between two states that are returned; by default
+        ``suggest_step`` chooses it. Negative: backwards in time.
     rtol : float, optional
-        Relative tolerance of the adaptive integrator, for a Flow.
+        Relative error of a step of a Flow; without ``dt`` 1000 states are returned.
     rng : int or Generator, optional
         Seed of the start and of the noise.
 
@@ -409,30 +485,58 @@ def orbit(
     >>> dm.orbit(dm.models.Linear(np.array([[0.5]])), [1.0], duration=3).x.values[:, 0].tolist()
     [1.0, 0.5, 0.25, 0.125]
     """
-    system = as_system(system)
+    system = as_system(system, timed=True)
+    whole_steps(duration, 1.0)
+    if rtol is not None and isinstance(system, Map):
+        raise ValueError(
+            f"rtol = {rtol!r} for {type(system).__name__}, a Map, which takes its own steps: leave "
+            "rtol out"
+        )
     x = system.initial(generator(rng)) if x0 is None else as_state(system, x0, "x0")
-    inputs = _held(system, drive)
-    if rtol is not None and isinstance(system, Flow):
-        times, states = _adaptive(system, x, duration, dt, rtol, inputs)
+    run = in_time(system, x, drive, dt)
+    times, states = _stepped(run, duration, dt, rtol, rng)
+    return _labelled(system, run.start + times, states[..., : x.shape[-1]], rng)
+
+
+def _tolerance(rtol):
+    if not is_real(rtol) or not FINEST_RTOL <= rtol < 1.0:
+        raise ValueError(
+            f"rtol = {rtol!r}: must be from {FINEST_RTOL:.1e} to 1, the relative error of a step"
+        )
+    return float(rtol)
+
+
+def _stepped(run, duration, dt, rtol, rng):
+    """Times and states of a run in equal steps; the last of a flow is shorter where they do not
+    divide the duration."""
+    if rtol is not None and run.spacing is None:
+        dt = dt or duration / SAMPLES_OF_ADAPTIVE_ORBIT or 1.0
+        step = FlowMap(run.system, dt, order=8, rtol=_tolerance(rtol))
     else:
-        step = as_map(system, dt, x, example_input(system, drive), duration)
-        steps = whole_steps(duration, step.dt)
-        if inputs is None and drive is not None:
-            noise = np.random.default_rng(rng).spawn(2)[1] if steps else np.random.default_rng(0)
-            inputs = read_drive(system, drive, steps, noise).array() if steps else None
-        states = trajectory(step, x, steps, inputs)
-        times = np.arange(steps + 1) * step.dt
-    return _labelled(system, times, states, rng)
-
-
-def _held(system, drive):
-    """One input (inputs,) for all steps: zero for None; None where the input varies."""
-    if drive is None:
-        return np.zeros(system.inputs) if system.inputs else None
-    if is_real(drive) or callable(drive):
-        return None
-    values = drive_values(system, drive)
-    return values if values.ndim == 1 else None
+        held = example_input(run.system, run.drive)
+        step = as_map(run.system, dt, run.x, held, duration, run.spacing)
+    steps, rest = steps_in(step, duration), 0.0
+    if isinstance(run.system, Flow):
+        share = float(duration) / abs(step.dt)
+        if dt is None and run.spacing is None and share > 0.0:
+            steps = max(FEWEST_STEPS, int(np.ceil(share - 1e-9)))
+            step = replace(step, dt=float(duration) / steps)
+        else:
+            steps = int(share + 1e-9)
+            rest = (share - steps) * step.dt if share - steps > 1e-9 else 0.0
+    inputs, count = held_drive(run.system, run.drive), steps + (rest != 0.0)
+    if inputs is None and run.drive is not None and count:
+        noise = np.random.default_rng(rng).spawn(2)[1]
+        inputs = run.inputs(step, count, noise).array()
+    varied = inputs is not None and inputs.ndim > 1
+    states = trajectory(step, run.x, steps, inputs[:steps] if varied else inputs)
+    times = np.arange(steps + 1) * step.dt
+    if rest:
+        last = inputs[-1:] if varied else inputs
+        end = trajectory(replace(step, dt=rest), states[-1], 1, last)[1:]
+        states = np.concatenate([states, end])
+        times = np.append(times, np.copysign(duration, step.dt))
+    return times, states
 
 
 def _labelled(system, times, states, rng):
@@ -462,60 +566,15 @@ def whole_steps(duration: Any, dt: float, name: str = "duration") -> int:
     return round(float(duration) / abs(dt))
 
 
-def _adaptive(flow, x, duration, dt, rtol, u=None, max_evaluations=1_000_000):
-    """scipy's DOP853 with a cap on evaluations and a check of every velocity: it neither hangs
-    on NaN nor returns it."""
-    from scipy.integrate import solve_ivp
-
-    if not is_real(rtol) or not FINEST_RTOL <= rtol < 1.0:
+def steps_in(stepper: Map, duration: Any, name: str = "duration") -> int:
+    """Number of steps of a map in a duration: a whole number, where the unit of time is a step."""
+    steps = whole_steps(duration, stepper.dt, name)
+    if stepper.dt == 1 and stepper.flow is None and abs(duration - steps) > 1e-9 * max(1, steps):
+        low = math.floor(duration)
         raise ValueError(
-            f"rtol = {rtol!r}: must be from {FINEST_RTOL:.1e} to 1, the relative error of a step"
+            f"{name} = {duration!r} is no whole number of steps, and {type(stepper).__name__} is a "
+            f"Map: pass {low} or {low + 1}"
+            if low
+            else f"{name} = {duration!r} is less than one step of {stepper.dt:g}"
         )
-    whole_steps(duration, 1.0)
-    if x.ndim != 1 or (u is None and flow.inputs):
-        raise ShapeError(
-            "rtol takes one state of shape (n,) and one input that is held: leave "
-            "rtol out for a batch or a varying drive"
-        )
-    check_rule(flow, x, u)
-    calls = 0
-
-    def velocity(t, y):
-        nonlocal calls
-        calls += 1
-        v = np.asarray(flow.rule(y, u))
-        if calls > max_evaluations:
-            raise ConvergenceError(
-                f"more than {max_evaluations} evaluations by t = {t:.6g} of {duration} "
-                f"({flow}): the orbit is too stiff for rtol"
-            )
-        if not np.isfinite(v).all():
-            raise NotFiniteError(
-                f"velocity not finite at t = {t:.6g} of {duration} ({flow}): the orbit blows up"
-            )
-        return v
-
-    spacing = abs(dt or duration / 1000 or 1.0)
-    times = np.arange(whole_steps(duration, spacing) + 1) * spacing
-    times = (-1.0 if dt is not None and dt < 0 else 1.0) * times[
-        times <= duration * (1 + 1e-12)
-    ].clip(max=duration)
-    if len(times) == 1:
-        return times, x[None]
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        solution = solve_ivp(
-            velocity,
-            (0.0, times[-1]),
-            x,
-            method="DOP853",
-            t_eval=times,
-            rtol=rtol,
-            atol=rtol * 1e-2,
-        )
-    if not solution.success:
-        reached = times[max(len(solution.t) - 1, 0)]
-        raise NotFiniteError(
-            f"integration of {flow} stopped between t = {reached:.6g} and "
-            f"{duration}: {solution.message}"
-        )
-    return times, solution.y.T
+    return steps

@@ -13,17 +13,31 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import FrozenInstanceError, dataclass, field, fields
 from functools import cached_property
 from importlib import import_module
-from typing import Any, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 import numpy as np
 
-from .arrays import namespace, stack, steps, tensors
-from .errors import NotFiniteError, ShapeError, suggestion
-from .runtime.validation import integer
+from .arrays import joined, namespace, stack, steps, tensors
+from .errors import NotFiniteError, ShapeError, UnknownAttributeError
+from .runtime.fields import check_construction, read_fields
+from .runtime.torch_modules import is_module
+from .runtime.validation import integer, public
 from .typing import Array, ArrayLike, Rng
 
 S = TypeVar("S", bound="System")
 MAX_ENTRIES_IN_RECORD = 16  # a larger array is recorded by its shape
+# what analyses read off a class and no user calls, and what only some systems have
+HIDDEN = ("tile", "neutral", "equation", "branch_gain", "levels", "jump", "weight", "balanced")
+OPTIONAL = (
+    "known",
+    "exponent_sum",
+    "energy",
+    "force",
+    "drift",
+    "splitting",
+    "flow",
+    "resampled",
+)
 
 
 @dataclass_transform(eq_default=False, frozen_default=True, field_specifiers=(field,))
@@ -40,6 +54,9 @@ class System:
         Names of the components of the state; empty where they are numbered.
     inputs : int
         Number of inputs, 0 where the system is autonomous.
+    vocabulary : int
+        Number of symbols where the input is a one-hot row, 0 elsewhere: a ``drive`` may then hold
+        the symbols as integers.
     source : str
         Reference: author (year), journal, equation.
     tile : int or None
@@ -74,6 +91,10 @@ class System:
         ``balanced()``: the state of a synapse with no memory, (n,).
     levels : int
         Number of strong levels of a stochastic synapse, for its random start.
+    timed : bool
+        Whether the rule takes the time, rule(self, x, u, t); read off its signature.
+    clock : int
+        1 for a system whose last state is the time.
     jump, weight : callable or None
         ``jump(states, events, rng)`` and ``weight(states)`` of single stochastic synapses.
 
@@ -93,6 +114,7 @@ class System:
     # not annotated: an annotation would put them among the fields, before those of a subclass
     states = ()  # type: Any
     inputs = 0  # type: Any
+    vocabulary = 0  # type: Any
     source = ""  # type: Any
     tile = None  # type: Any
     neutral = {}  # type: Any
@@ -111,20 +133,25 @@ class System:
     levels = 1  # type: Any
     jump = None  # type: Any
     weight = None  # type: Any
+    timed = False  # type: Any
+    clock = 0  # type: Any
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for name in vars(cls).get("__annotations__", {}):
-            if isinstance(
-                vars(cls).get(name), np.ndarray
-            ):  # a default that instances must not share
-                setattr(cls, name, field(default_factory=vars(cls)[name].copy))
+            default = vars(cls).get(name)
+            if isinstance(default, list):
+                default = read_fields(cls.__name__, cls.__annotations__, {name: default})[name]
+            if isinstance(default, np.ndarray):  # a default that instances must not share
+                setattr(cls, name, field(default_factory=default.copy))
         if isinstance(vars(cls).get("states"), (int, np.integer)):
             cls.states = tuple(f"x{i}" for i in range(cls.states))
         if "rule" in vars(cls):
-            cls.rule = _stacked_result(cls.rule)  # type: ignore[method-assign]
+            cls.timed = len(inspect.signature(cls.rule).parameters) > 3
+            wrapped = _timed_result if cls.timed else _stacked_result
+            cls.rule = wrapped(cls.rule)  # type: ignore[method-assign]
         dataclass(frozen=True, eq=False, repr=False)(cls)
-        _suggest_parameters(cls)
+        check_construction(cls)
         # System refuses assignments for all; the class stays open to an explicit @dataclass
         del cls.__setattr__, cls.__delattr__
         if "__repr__" not in vars(cls):
@@ -160,16 +187,35 @@ class System:
     def parameters(self) -> dict[str, Any]:
         """Parameters as plain numbers and lists, large arrays by their shape: as a store records
         them."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        return {f.name: plain_value(getattr(self, f.name)) for f in fields(self)}
 
     def initial(self, rng: Rng = 0) -> np.ndarray:
         """A state to start from, shape (n,): independent standard normal numbers by default."""
         if self.size is None:
             raise ShapeError(
-                f"{type(self).__name__} names no states: pass x0, an array of shape (n,), or set "
-                "states = (...)"
+                f"{type(self).__name__} names no states, so it has no state to start from: set "
+                "states = (...), or pass the state (x0 of a run, starts of dm.fixed_points, x of "
+                "dm.check_system)"
             )
         return np.random.default_rng(rng).standard_normal(self.size)
+
+    if not TYPE_CHECKING:  # it would make every name an attribute for mypy and editors
+
+        def __getattr__(self, name: str) -> Any:
+            """An error for a name that a system does not have, with the one probably meant."""
+            if not name.startswith("_") and hasattr(type(self), name):
+                return object.__getattribute__(self, name)  # what its property raised
+            raise UnknownAttributeError(self, name)
+
+    def __dir__(self) -> list[str]:
+        """Names that a user may call or read: without the hooks that this system does not set."""
+        return [
+            name
+            for name in super().__dir__()
+            if name not in HIDDEN
+            and not (name in OPTIONAL and getattr(self, name, None) is None)
+            and not (name == "conserves_energy" and self.energy is None)
+        ]
 
     def __repr__(self) -> str:
         """Class, numbers and sizes on one line, never an array."""
@@ -207,6 +253,7 @@ class System:
         return import_module("dynmem.display").latex(self)
 
     @classmethod
+    @public
     def from_function(
         cls,
         function: Callable,
@@ -216,7 +263,7 @@ class System:
         parameters: Mapping[str, Any] | None = None,
         name: str | None = None,
     ) -> Any:
-        """System of a plain function f(x), f(x, u), or f(x, u, name=value, ...).
+        """System of a plain function f(x), f(x, u), f(x, u, t), or f(x, u, name=value, ...).
 
         The function returns the next state (``dm.Map.from_function``) or the velocity
         (``dm.Flow.from_function``), as an array of shape (..., n) or as a sequence of n
@@ -225,9 +272,10 @@ class System:
         Parameters
         ----------
         function : callable
-            First argument: the state. A second argument without a default is the input. The rest
-            are parameters. Components are x[..., i]; where ``states`` is given the function may
-            also be written for one state: ``x, y = state``, or x[0] and x[1].
+            First argument: the state. A second argument without a default is the input, one named
+            ``t`` or ``time`` is the time. The rest are parameters. Components are x[..., i]; where
+            ``states`` is given the function may also be written for one state: ``x, y = state``,
+            or x[0] and x[1].
         states : sequence of str or int, optional
             Names of the components, or how many there are.
         inputs : int, optional
@@ -273,33 +321,29 @@ def _stacked_result(rule: Callable) -> Callable:
     def stacked(self, x, u):
         result = rule(self, x, u)
         kind = type(result)
-        if kind is tuple or kind is list or (kind is np.ndarray and result.dtype.hasobject):
+        if kind is tuple or kind is list:
             return stack(tuple(result))
-        return result
+        return joined(result) if kind is np.ndarray and result.dtype.hasobject else result
 
     return stacked
 
 
-def _suggest_parameters(cls: type[System]) -> None:
-    """Let the constructor of a class bring the parameter that was probably meant."""
-    build = vars(cls).get("__init__")
-    known = [f.name for f in fields(cls) if f.init]
-    if build is None or any(
-        p.kind is p.VAR_KEYWORD for p in inspect.signature(build).parameters.values()
-    ):
-        return
+def _timed_result(rule: Callable) -> Callable:
+    """The same for a rule that takes the time."""
 
-    @functools.wraps(build)
-    def __init__(self, *arguments, **options):
-        for name in options:
-            if name not in known and name not in inspect.signature(build).parameters:
-                raise TypeError(
-                    f"{cls.__name__} takes no parameter {name!r}{suggestion(name, known)}: it "
-                    f"takes {', '.join(known) or 'none'}"
-                )
-        build(self, *arguments, **options)
+    @functools.wraps(rule)
+    def stacked(self, x, u, t=None):
+        if t is None:
+            raise TypeError(
+                f"the rule of {type(self).__name__} depends on time: pass dm.at_time(system, t)"
+            )
+        result = rule(self, x, u, t)
+        kind = type(result)
+        if kind is tuple or kind is list:
+            return stack(tuple(result))
+        return joined(result) if kind is np.ndarray and result.dtype.hasobject else result
 
-    setattr(cls, "__init__", __init__)  # noqa: B010
+    return stacked
 
 
 def _refuse_assignment(self: System, name: str, value: Any = None) -> None:
@@ -312,6 +356,51 @@ def _refuse_assignment(self: System, name: str, value: Any = None) -> None:
 
 System.__setattr__ = _refuse_assignment  # type: ignore[method-assign, assignment]
 System.__delattr__ = _refuse_assignment  # type: ignore[method-assign, assignment]
+
+
+def from_rest(run: Callable) -> Callable:
+    """A method ``run(x, u)`` that starts at rest for x = None, takes lists and, of a system of
+    numpy arrays, torch tensors; swapped arguments and wrong shapes are refused."""
+
+    @functools.wraps(run)
+    def call(self: Map, x: Array | None, u: Array) -> tuple[Array, Array]:
+        u = tensors(u) if isinstance(u, (list, tuple)) else u
+        x = tensors(x) if isinstance(x, (list, tuple)) else x
+        if hasattr(u, "new_zeros") and is_array(x):
+            x = u.new_tensor(x)
+        elif hasattr(x, "new_zeros") and is_array(u):
+            x = tensors(x)
+        size, shape = self.size, tuple(getattr(u, "shape", ()))
+        if len(shape) < 2 or (self.inputs and shape[-1] != self.inputs):
+            got = f"of shape {shape}" if shape else f"{u!r:.60}"
+            raise ShapeError(
+                f"u is {got}: the inputs of {type(self).__name__} have shape (..., T, "
+                f"{self.inputs}), one row a step; the state is the first argument, None for zero"
+            )
+        if x is None:
+            if size is None:
+                raise ShapeError(
+                    f"{type(self).__name__} names no states: pass x, an array of shape (..., n)"
+                )
+            x = u.new_zeros(size) if hasattr(u, "new_zeros") else np.zeros(size)
+        if size is not None and getattr(x, "shape", ())[-1:] != (size,):
+            got = f"of shape {tuple(x.shape)}" if getattr(x, "shape", ()) else f"{x!r:.60}"
+            raise ShapeError(
+                f"x is {got}: the state of {type(self).__name__} has shape (..., {size}); the "
+                "state is the first argument, None for zero, the inputs the second"
+            )
+        return run(_on_torch(self, u) if hasattr(u, "new_zeros") else self, x, u)
+
+    return call
+
+
+def _on_torch(system: S, u: Array) -> S:
+    """The system with its numpy arrays as tensors of the dtype and on the device of u."""
+    if not arrays_of(system):
+        return system
+    import torch
+
+    return map_arrays(system, lambda a: torch.as_tensor(a, dtype=u.dtype, device=u.device))
 
 
 class Map(System):
@@ -333,11 +422,16 @@ class Map(System):
 
     dt = 1.0  # type: Any
 
-    def unroll(self, x: Array, u: Array) -> tuple[Array, Array]:
-        """Outputs (..., T, outputs) and last state (..., n) for inputs u (..., T, inputs) from the
-        state x (..., n): the rule step by step.
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in ("run", "unroll"):
+            if name in vars(cls):
+                setattr(cls, name, from_rest(vars(cls)[name]))
 
-        On numpy and torch; without checks, for inner loops.
+    @from_rest
+    def unroll(self, x: Array | None, u: Array) -> tuple[Array, Array]:
+        """Outputs (..., T, outputs) and last state (..., n) for inputs u (..., T, inputs) from the
+        state x (..., n), None for zero: the rule step by step, on numpy and torch.
         """
         # arrays that only count operations need not go through every step
         if unroll := getattr(namespace(u), "unroll", None):
@@ -348,12 +442,13 @@ class Map(System):
             states.append(x)
         return self.output(stack(states, axis=-2), u if driven else None), x
 
-    def run(self, x: Array, u: Array) -> tuple[Array, Array]:
+    @from_rest
+    def run(self, x: Array | None, u: Array) -> tuple[Array, Array]:
         """The same outputs and last state as ``unroll``, all steps at once where a model can.
 
-        Shapes: x (..., n), for example ``model.initial()``, and u (..., T, inputs) to
-        (..., T, outputs) and (..., n). Without checks, for inner loops (``dm.orbit`` checks); a
-        system without inputs reads only the number of steps off u.
+        Shapes: x (..., n), None for the zero state, and u (..., T, inputs) to (..., T, outputs)
+        and (..., n). Shapes are checked, values are not (``dm.orbit`` does); a system without
+        inputs reads only the number of steps off u.
         """
         return self.unroll(x, u)
 
@@ -374,14 +469,14 @@ class Flow(System):
     """
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """A parameter as JSON can hold it."""
     if isinstance(value, (bool, int, float, str)) or value is None:
         return value
     if isinstance(value, System):
         return {"system": type(value).__name__, **value.parameters}
     if isinstance(value, (tuple, list)) and not all(np.isscalar(v) for v in value):
-        return [_plain(v) for v in value]
+        return [plain_value(v) for v in value]
     if isinstance(value, (np.ndarray, np.number, tuple, list)):
         array = np.asarray(value)
         small = array.size <= MAX_ENTRIES_IN_RECORD and array.dtype.kind in "biuf"
@@ -494,10 +589,26 @@ def check_batch(system: System, x: np.ndarray, u: np.ndarray | None = None) -> N
         )
 
 
-def as_system(system: Any, kind: type[S] = System) -> S:  # type: ignore[assignment]
-    """The system itself if it is of the kind required; otherwise an error with what to do."""
+def as_system(
+    system: Any,
+    kind: type[S] = System,  # type: ignore[assignment]
+    *,
+    timed: bool = False,
+) -> S:
+    """The system itself if it is of the kind required, that of a torch module; otherwise an
+    error with what to do.
+
+    ``timed``: whether a rule that depends on time is served.
+    """
     if isinstance(system, kind):
+        if not timed and inner(system).timed:
+            raise TypeError(
+                f"the rule of {type(inner(system)).__name__} depends on time, which this function "
+                "does not follow: pass dm.StroboscopicMap(flow, period), or dm.at_time(system, t)"
+            )
         return system
+    if is_module(system):  # converted by name, when needed: models stand above
+        return as_system(import_module("dynmem.models.conversion").from_torch(system), kind)
     if isinstance(system, Flow) and kind is Map:
         raise TypeError(
             f"{type(system).__name__} is a Flow and a Map is needed: pass dm.FlowMap(flow, dt)"
@@ -535,9 +646,13 @@ def as_state(system: System, x: ArrayLike, name: str = "x") -> np.ndarray:
             f"{name} is a {type(x).__name__}: the system is the first argument, the state the "
             "second; several systems are one list"
         )
-    values = tensors(x)
+    try:
+        values = tensors(x)
+    except ValueError:  # rows of unequal length
+        values = np.asarray(None)
     if values.dtype.kind not in "fc":
-        raise ShapeError(f"{name} must hold numbers, got dtype {values.dtype}")
+        order = f", in the order {', '.join(system.states[:8])}" if system.states else ""
+        raise ShapeError(f"{name} must be an array of numbers{order}, got {x!r:.60}")
     if values.ndim == 0:
         raise ShapeError(
             f"{name} must have shape (..., n), got a single number: pass [{values}]; an input is "
@@ -561,6 +676,8 @@ def as_input(system: System, u: ArrayLike | None, name: str = "u") -> Any:
     if u is None:
         return None
     values = tensors(u)
+    if values.dtype.kind not in "fc":
+        raise ShapeError(f"{name} must be an array of numbers, got {u!r:.60}")
     if values.ndim == 0 or values.shape[-1] != system.inputs:
         if not system.inputs:
             raise ShapeError(f"{type(system).__name__} takes no input: leave {name} out")

@@ -14,6 +14,7 @@ Array: TypeAlias = Any
 Rng: TypeAlias = int | np.random.Generator | None
 """Seed or Generator; None draws another seed each time."""
 
-Drive: TypeAlias = float | ArrayLike | Callable[[np.random.Generator, int], ArrayLike] | None
-"""Input of a system: None (zero), a number (standard deviation of white noise), an array with one
-row a step, or a function (rng, steps) -> array (steps, inputs)."""
+Drive: TypeAlias = float | ArrayLike | Callable[..., Any] | None
+"""Input of a system: None (zero), a number (standard deviation of white noise), an array (steps,
+inputs) with one row a step, one input (inputs,) that is held, samples with times, a function of
+time, or a function (rng, steps) -> array (steps, inputs)."""

@@ -8,10 +8,11 @@ NOTE = (
     "Networks of 64 units read two symbols, wait, and must recall both. Left: the largest "
     "gradient from the state after the symbols to the state a number of steps later, before "
     "training (1: nothing is lost). Middle: memory horizon, the lag at which it has fallen to "
-    "1/e. Theory gives its last slope, -1/lambda_1 (diamonds); the measured one (circles) lies a "
-    "little higher, since gradients that are not normal hold up at first; filled: after training "
-    "at the longest delay; arrows: beyond 1000 steps. Right: held-out loss after training over "
-    "that of the best guess without memory (1); below the dots the delay counts as learned."
+    "1/e. Theory gives the time scale -1/lambda_1 of its last slope (diamonds); the measured one "
+    "(circles) lies a little higher, since gradients that are not normal hold up at first; "
+    "filled: after training at the longest delay; arrows: beyond 1000 steps. Right: "
+    "test loss after training over that of the best guess without memory (1); below the dots "
+    "the delay counts as learned."
 )
 MAX_HORIZON = 1500.0
 
@@ -42,7 +43,7 @@ def draw(results):
             xscale="log",
             yscale="log",
             xlabel="delay of the copy task (steps)",
-            ylabel="held-out loss / memoryless floor",
+            ylabel="test loss / memoryless floor",
             title="training succeeds, or not",
             ylim=(8e-4, 1.6),
         )
@@ -58,7 +59,7 @@ def _horizons(axis, at):
     for row, model in enumerate(models):
         one, colour = at.sel(model=model).isel(delay=-1), colour_of(model)
         for name, marker, face, lift in (
-            ("predicted_horizon", "D", "white", 0.16),
+            ("predicted_time_scale", "D", "white", 0.16),
             ("measured_horizon", "o", "white", 0.0),
             ("trained_horizon", "o", colour, -0.16),
         ):
@@ -80,7 +81,7 @@ def _horizons(axis, at):
         axis.plot([], [], marker, mfc=face, mec="#555555", label=text)
     axis.set(
         xscale="log",
-        xlabel="memory horizon (steps)",
+        xlabel="time scale, memory horizon (steps)",
         title="what theory says of it",
         ylim=(-1.9, len(models) - 0.5),
         xlim=(0.8, 2200),

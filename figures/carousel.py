@@ -10,7 +10,7 @@ NOTE = (
     "of infinite networks (line) and rises with the forget bias; the gate alone gives ln sigma(b) "
     "(dashes). The h-only block, from which the cell state was left out, barely moves: it misses "
     "the constant error carousel. The mean field assumes independent noise at each unit, here it "
-    "is one scalar for all, and N = 32: hence the small offset. Right: held-out loss of the copy "
+    "is one scalar for all, and N = 32: hence the small offset. Right: test loss of the copy "
     "task from each bias, and the first exponent while waiting, before and after training."
 )
 
@@ -77,7 +77,7 @@ def _training(axis, results):
         )
     axis.set(
         xlabel="forget bias b at the start",
-        ylabel="held-out loss / memoryless floor",
+        ylabel="test loss / memoryless floor",
         title="copy task from each bias",
         ylim=(6e-4, 2.0),
     )

@@ -9,7 +9,7 @@ NOTE = (
     "linear and modReLU networks (grey, on top of one another) stay at 1, tanh networks fall; "
     "dashes: mean field. Without noise (s = 0) tanh is measured near its rest, where it is an "
     "isometry too. Middle: first Lyapunov exponent over s, measured (dots, mean over seeds) and "
-    "mean field (line). Right: held-out loss of the copy task after training, one dot a seed; "
+    "mean field (line). Right: test loss of the copy task after training, one dot a seed; "
     "'free' starts orthogonal and is trained without the constraint."
 )
 LABELS = {"linear": "linear", "tanh": "tanh", "modrelu": "modReLU", "tanh_free": "tanh, free"}
@@ -106,7 +106,7 @@ def _training(axis, results):
     axis.axhline(0.1, color="#999999", lw=0.8, ls=":")
     axis.set_xticks(range(results.sizes["network"]), [LABELS[k] for k in results.network.values])
     axis.set(
-        ylabel="held-out loss / memoryless floor",
+        ylabel="test loss / memoryless floor",
         title="copy task after training",
         ylim=(6e-4, 10.0),
     )

@@ -167,7 +167,7 @@ def _losses(axis, results):
     axis.axhline(1.0, color="#999999", lw=0.8, zorder=0)
     axis.set(
         xlabel="receptive field (steps)",
-        ylabel="held-out loss / memoryless floor",
+        ylabel="test loss / memoryless floor",
         title="what it can learn",
         ylim=(3e-10, 5.0),
     )

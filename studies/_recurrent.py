@@ -84,7 +84,7 @@ def waiting_spectrum(system, task, *, rng, duration=1000, exponents=4):
         system,
         read_state(system, task, rng),
         duration=duration,
-        transient=0.2 * duration,
+        transient=round(0.2 * duration),
         exponents=exponents,
         drive=waiting(task),
         rng=rng,

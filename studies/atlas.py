@@ -3,7 +3,7 @@
 The memory atlas: theory, measurement and training, next to each other.
 
 For each model: (a) theory of its memory at initialisation, the first exponent while it waits and
-the horizon -1/lambda_1; (b) measurement of its Jacobians, the exponents and the lag at which the
+the time scale -1/lambda_1; (b) measurement of its Jacobians, the exponents and the lag at which the
 largest gradient has fallen to 1/e; (c) training, whether it learns to copy two symbols at
 increasing delays, and its exponent once trained.
 """
@@ -50,10 +50,10 @@ def measure(model, delay, seed, units, steps):
             "standard error of the first exponent",
         ),
         trained=(after.lyapunov.values[0], "1/step", "first exponent, trained"),
-        predicted_horizon=(
+        predicted_time_scale=(
             dm.theory.time_scale(theory).time_scale.item(),
             "step",
-            "memory horizon, predicted at the start",
+            "time scale -1/lambda_1, predicted at the start",
         ),
         measured_horizon=(
             dm.memory_horizon(gradients).horizon.item(),
@@ -66,11 +66,11 @@ def measure(model, delay, seed, units, steps):
             "memory horizon, trained",
         ),
         loss_over_floor=(
-            float(history.validation_loss.min()) / task.floor,
+            history.test_loss.item() / task.floor,
             "1",
-            "held-out loss over the memoryless floor",
+            "test loss over the memoryless floor",
         ),
-        accuracy=(float(history.validation_accuracy.max()), "1", "share of symbols recalled"),
+        accuracy=(history.test_accuracy.item(), "1", "share of symbols recalled"),
         learned=(int(history.learned), "1", "whether the delay was learned"),
         training_steps=(history.attrs["steps"], "1", "training steps until it stopped"),
         parameters=(
@@ -94,8 +94,8 @@ def summary(results):
     """Table: one row for each model."""
     delays = results.delay.values
     head = (
-        f"{'':24}{'first exponent while waiting':>34}{'horizon (steps)':>24}   copy task, loss "
-        "over floor at delay"
+        f"{'':24}{'first exponent while waiting':>34}{'scale, horizon (steps)':>24}   copy task, "
+        "loss over floor at delay"
     )
     names = (
         f"{'model':24}{'theory':>10}{'measured':>12}{'trained':>12}{'theory':>12}{'measured':>12} "
@@ -111,11 +111,11 @@ def summary(results):
         )
         rows.append(
             f"{model:24}{float(longest.predicted):10.4f}{float(longest.measured):12.4f}{float(longest.trained):12.4f}"
-            f"{float(longest.predicted_horizon):12.4g}{float(longest.measured_horizon):12.4g}   "
+            f"{float(longest.predicted_time_scale):12.4g}{float(longest.measured_horizon):12.4g}   "
             f"{losses}{int(at.learnable_delay):>15}"
         )
     rows.append(
-        f"exponents per step, at delay {delays[-1]}; * learned: held-out loss below a "
+        f"exponents per step, at delay {delays[-1]}; * learned: test loss below a "
         "tenth of the floor ln 4 (memoryless guess); "
         "inf: never to 1/e within 1000 steps"
     )

@@ -124,9 +124,9 @@ def measure(forget_bias, seed, units, duration, delay, hidden, steps):
         ),
         waiting_after=(after.lyapunov.values[0], "1/step", "first exponent while waiting, trained"),
         loss_over_floor=(
-            float(history.validation_loss.min()) / task.floor,
+            history.test_loss.item() / task.floor,
             "1",
-            "held-out loss over the memoryless floor",
+            "test loss over the memoryless floor",
         ),
         learned=(int(history.learned), "1", "whether the delay was learned"),
     )

@@ -1,9 +1,9 @@
 """Which networks learn to remember, and does theory say so beforehand?
 
 Six recurrent networks of one size are trained alike to copy two symbols after increasing delays,
-with several seeds. Theory gives each its memory horizon -1/lambda_1 before training; the
+with several seeds. Theory gives each its time scale -1/lambda_1 before training; the
 measurement is the largest delay that training reaches. A gradient that has faded below the noise of
-the minibatch carries no signal, so a horizon far shorter than the delay should mean failure
+the minibatch carries no signal, so a time scale far shorter than the delay should mean failure
 (Pascanu et al. 2013; Tallec and Ollivier 2018).
 """
 
@@ -35,17 +35,16 @@ def measure(model, delay, seed, units, steps):
     before = waiting_spectrum(start, task, rng=seed, exponents=1)
     trained, history = train(start, task, steps=steps, rng=seed)
     after = waiting_spectrum(trained, task, rng=seed, exponents=1)
-    best = int(np.argmin(history.validation_loss.values))
     return single(
-        predicted_horizon=(
+        predicted_time_scale=(
             dm.theory.time_scale(theory).time_scale.item(),
             "step",
-            "memory horizon -1/lambda_1 by theory, untrained",
+            "time scale -1/lambda_1 by theory, untrained",
         ),
-        measured_horizon=(
+        measured_time_scale=(
             dm.theory.time_scale(before).time_scale.item(),
             "step",
-            "memory horizon -1/lambda_1 measured, untrained",
+            "time scale -1/lambda_1 measured, untrained",
         ),
         exponent_before=(
             before.lyapunov.values[0],
@@ -58,12 +57,12 @@ def measure(model, delay, seed, units, steps):
             "first exponent while waiting, trained",
         ),
         loss_over_floor=(
-            float(history.validation_loss[best]) / task.floor,
+            history.test_loss.item() / task.floor,
             "1",
-            "held-out loss over the memoryless floor",
+            "test loss over the memoryless floor",
         ),
         loss_error=(
-            float(history.validation_loss_error[best]) / task.floor,
+            history.test_loss_error.item() / task.floor,
             "1",
             "standard error of the loss over the floor",
         ),
@@ -78,10 +77,10 @@ def finish(results):
 
 
 def summary(results):
-    """Table: share of seeds that learned each delay, with the predicted horizon."""
+    """Table: share of seeds that learned each delay, with the predicted time scale."""
     delays = results.delay.values
     rows = [
-        f"{'model':18}{'horizon: theory':>16}{'measured':>10}   seeds that learned, at delay "
+        f"{'model':18}{'time scale: theory':>19}{'measured':>10}   seeds that learned, at delay "
         + "".join(f"{d:>7}" for d in delays)
         + "   learnable delay"
     ]
@@ -95,19 +94,19 @@ def summary(results):
             for d in delays
         )
         rows.append(
-            f"{model:18}{float(longest.predicted_horizon.median()):16.3g}"
-            f"{float(longest.measured_horizon.median()):10.3g}{'':31}{shares}   "
+            f"{model:18}{float(longest.predicted_time_scale.median()):19.3g}"
+            f"{float(longest.measured_time_scale.median()):10.3g}{'':31}{shares}   "
             + ", ".join(str(int(v)) for v in at.learnable_delay.values)
         )
-    together = np.isfinite(results.predicted_horizon).all(("delay", "seed"))
+    together = np.isfinite(results.predicted_time_scale).all(("delay", "seed"))
     if int(together.sum()) > 2:
         some = results.sel(model=results.model[together])
         order = _rank_correlation(
-            some.measured_horizon.isel(delay=-1).median("seed").values,
+            some.measured_time_scale.isel(delay=-1).median("seed").values,
             some.learnable_delay.mean("seed").values,
         )
         rows.append(
-            "rank correlation of the measured horizon with the learnable delay, over the "
+            "rank correlation of the measured time scale with the learnable delay, over the "
             f"{int(together.sum())} models with a finite one: {order:.2f}"
         )
     return "\n".join(rows)

@@ -59,7 +59,7 @@ def under_noise(kind, sd, seed, units, duration, lags):
 
     cell, drive = replace(cell, **weights), sd or None
     spectrum = dm.lyapunov_spectrum(
-        cell, duration=duration, transient=0.1 * duration, exponents=2, drive=drive, rng=seed
+        cell, duration=duration, transient=round(0.1 * duration), exponents=2, drive=drive, rng=seed
     )
     gradients = dm.gradient_norms(cell, drive=drive, lags=lags, rng=seed)
     result = spectrum[["lyapunov", "lyapunov_error"]].isel(exponent=0, drop=True)
@@ -84,9 +84,9 @@ def on_copy(kind, seed, delay, hidden, steps):
     before, after = (waiting_exponent(system, task, rng=seed) for system in (start, trained))
     values = {
         "loss_over_floor": (
-            float(history.validation_loss.min()) / task.floor,
+            history.test_loss.item() / task.floor,
             "1",
-            "held-out loss over the floor",
+            "test loss over the floor",
         ),
         "learned": (int(history.learned), "1", "whether the copy task was learned"),
         "waiting_before": (before, "1/step", "first exponent while waiting, before training"),

@@ -99,17 +99,17 @@ class PostNewtonian(NBody):
         return q + 0.5 * h * v, v
 
 
-def measure(model, body, seed, years, reach, starts, steps, missing):
+def measure(model, body, seed, years, reach, starts, steps, orbits):
     """One model, planet and seed: errors over the lead time, when they pass a threshold, and the
     exponents of the model running freely."""
-    sky = the_sky(years, missing)
+    sky = the_sky(years, orbits)
     data, at = planet(sky, body), beginnings(sky, reach, starts)
     ahead, every = round(reach / STEP_YEARS) // 4 * 4, SAMPLES_PER_STEP[body]
     truth = np.stack([seen(sky, body)[i + every : i + ahead + 1 : every] for i in at], axis=1)
     forecaster = made(model, data, every, steps, seed)
     forecasts = {
         "learned": free_run(forecaster, data, at // every, ahead // every),
-        **references(data, body, at, ahead, years, missing),
+        **references(data, body, at, ahead, years, orbits),
     }
     angle = {name: growing(separation(y, truth)) for name, y in forecasts.items()}
     away = {name: growing(np.linalg.norm(y - truth, axis=-1)) for name, y in forecasts.items()}
@@ -180,20 +180,18 @@ def measure(model, body, seed, years, reach, starts, steps, missing):
 
 
 @cache
-def the_sky(years, missing):
+def the_sky(years, orbits):
     """Barycentric position and velocity (time, body, axis) of Sun and planets every 20 days from
     1900, with mass(body) and split(time).
 
-    Where the extra ``planets`` is not installed: ImportError, or with ``missing`` "integrate" an
-    orbit of Newton's law from a published table.
+    Of the ephemeris (the extra ``planets``), or where ``orbits`` is "integrated" by Newton's law
+    from a published table.
     """
-    try:
+    if orbits == "integrated":
+        sky = integrated(years)
+    else:
         sky = solar_system(years=years, step=STEP_YEARS * ephemeris.YEAR)
         sky.attrs["observed"] = True
-    except ImportError:
-        if missing != "integrate":
-            raise
-        sky = integrated(years)
     return sky.assign_coords(split=("time", in_time(sky.sizes["time"], train=0.55, validation=0.1)))
 
 
@@ -345,16 +343,16 @@ def exponents(forecaster, data, seed):
 # ---- references
 
 
-def references(data, body, at, ahead, years, missing):
+def references(data, body, at, ahead, years, orbits):
     """Forecasts (T, starts, 3) by the law, by Kepler's ellipse, and by the floors: the mean
     position, no motion, and constant velocity."""
     every, y = SAMPLES_PER_STEP[body], data.x.values
     first, dt = at // every, data.sampling_step
     lead = np.arange(1, ahead // every + 1)[:, None, None]
     ellipse = kepler(data)
-    place = list(the_sky(years, missing).body.values).index(body)
+    place = list(the_sky(years, orbits).body.values).index(body)
     by_law = {
-        name: law(name, tuple(at), ahead, years, missing)[every::every, :, place]
+        name: law(name, tuple(at), ahead, years, orbits)[every::every, :, place]
         for name in ("newton", "relativity")
     }
     return {
@@ -367,10 +365,10 @@ def references(data, body, at, ahead, years, missing):
 
 
 @cache  # once in a process, for all planets
-def law(name, at, ahead, years, missing):
+def law(name, at, ahead, years, orbits):
     """Heliocentric positions (ahead + 1, starts, body, 3), by the law from positions and velocities
     of the sky's samples ``at``."""
-    sky, at = the_sky(years, missing), list(at)
+    sky, at = the_sky(years, orbits), list(at)
     start = np.concatenate(
         (
             sky.position.values[at].reshape(len(at), -1),
@@ -507,7 +505,7 @@ STUDY = Study(
     name="planets_forecast",
     question="How far ahead can the real planets be forecast from their positions alone?",
     grid={"model": list(MODELS), "body": list(SAMPLES_PER_STEP), "seed": [0, 1, 2]},
-    settings={"years": 150.0, "reach": 30.0, "starts": 8, "steps": 1000, "missing": "stop"},
+    settings={"years": 150.0, "reach": 30.0, "starts": 8, "steps": 1000, "orbits": "observed"},
     quick={
         "model": ["delays", "lstm"],
         "body": ["Jupiter", "Saturn"],
@@ -515,7 +513,7 @@ STUDY = Study(
         "reach": 5.0,
         "starts": 4,
         "steps": 30,
-        "missing": "integrate",
+        "orbits": "integrated",
     },
     units={
         "model": ("1", "model"),
@@ -528,10 +526,11 @@ STUDY = Study(
         "reach": (2.0, 50.0),
         "starts": (2, 1000),
         "steps": (1, 1_000_000),
-        "missing": ["stop", "integrate"],
+        "orbits": ["observed", "integrated"],
     },
     source="JPL DE421: Folkner, Williams and Boggs (2009), IPN Progress Report 42-178; Laskar "
     "(1989), Nature 338, 237, for the Lyapunov time",
+    extras={"planets": {"orbits": "observed"}},
     measure=measure,
     summary=summary,
 )

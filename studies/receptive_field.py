@@ -91,9 +91,9 @@ def measure(layers, kernel, base, seed, convolutions, units, delay, steps, sampl
             "effective field while it recalls, trained",
         ),
         loss_over_floor=(
-            float(history.validation_loss.min()) / task.floor,
+            history.test_loss.item() / task.floor,
             "1",
-            "held-out loss over the memoryless floor",
+            "test loss over the memoryless floor",
         ),
         learned=(int(history.learned), "1", "whether the copy was learned"),
         dependency=(float(task.dependency), "step", "lag of the symbols to be copied"),

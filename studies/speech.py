@@ -7,10 +7,9 @@ standard errors, below half of that of guessing. Without silence every architect
 speaker; the longer the silence, the more it takes a memory that is there before training: where the
 gradient over the silence has vanished at initialisation, nothing is learned. Measured besides: that
 gradient, d x_T / d x_(T - silence), of the untrained network at rest. The recordings come in the
-wheel of aeon: pip install 'dynmem[speech]'.
+wheel of aeon, the extra ``speech``.
 """
 
-import numpy as np
 import xarray as xr
 
 import dynmem as dm
@@ -37,14 +36,9 @@ WORDS = {
 }
 
 
-def measure(model, silence, seed, units, steps, batch, missing):
+def measure(model, silence, seed, units, steps, batch):
     """Accuracy on the test set after training, and the gradient over the silence before it."""
-    try:
-        task = dm.training.speech_task(silence)
-    except ImportError:
-        if missing == "skip":
-            return answer(*[np.nan] * len(NAMES))
-        raise
+    task = dm.training.speech_task(silence)
     system = build(model, task, units, seed)
     gradient = (
         dm.gradient_norms(
@@ -96,12 +90,6 @@ def answer(*values):
 
 def summary(results):
     """Table: accuracy by model and silence, mean over seeds."""
-    if bool(results.accuracy.isnull().all()):
-        return (
-            "nothing was measured: the speech comes in the wheel of aeon, which is not "
-            "installed: pip install 'dynmem[speech]', or "
-            "pip install --no-deps aeon"
-        )
     seeds = results.sizes["seed"]
     rows = [
         "accuracy on the 370 utterances of the test, mean over seeds (always the most "
@@ -127,14 +115,13 @@ STUDY = Study(
     name="speech",
     question="How long a silence can lie between hearing who speaks and saying it?",
     grid={"model": list(MODELS), "silence": [0, 10, 30, 100, 200], "seed": [0, 1]},
-    settings={"units": 32, "steps": 250, "batch": 32, "missing": "stop"},
+    settings={"units": 32, "steps": 250, "batch": 32},
     quick={
         "model": ["lstm", "lru"],
         "silence": [0, 20],
         "seed": [0],
         "units": 8,
         "steps": 10,
-        "missing": "skip",
     },
     units={
         "model": ("1", "model"),
@@ -147,10 +134,10 @@ STUDY = Study(
         "units": (2, 1024),
         "steps": (1, 1_000_000),
         "batch": (1, 270),
-        "missing": ["stop", "skip"],
     },
     source="Kudo, Toyama and Shimbo (1999), Pattern Recognition Letters 20, 1103; "
     "doi:10.24432/C5NS47 (CC BY 4.0)",
+    extras={"speech": {}},
     measure=measure,
     summary=summary,
 )

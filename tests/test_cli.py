@@ -1,6 +1,7 @@
 """The command ``dynmem`` as a user types it."""
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -40,7 +41,8 @@ def here(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "_own", lambda kind: [])
     monkeypatch.setattr(sys, "path", [*sys.path])
     yield tmp_path
-    for name in [name for name in sys.modules if name.partition(".")[0] in registry.KINDS]:
+    own = (*registry.KINDS, "mine")
+    for name in [name for name in sys.modules if name.partition(".")[0] in own]:
         del sys.modules[name]
 
 
@@ -132,7 +134,9 @@ def test_failed_points_are_named_and_the_exit_code_is_1(done, tmp_path):
     )
     assert ran.returncode == 1
     assert ran.stderr == "point 1 (gain=1.0, seed=0) failed: ValueError: no luck with gain 1.0\n"
-    assert ran.stdout.endswith("results: failed/tiny.nc\n")
+    assert re.search(
+        r"\nresults: failed/tiny.nc, without the 1 of \d points that failed\n$", ran.stdout
+    )
 
 
 def test_help_and_version_are_quick():
@@ -297,13 +301,13 @@ def test_bold_only_where_it_is_wanted(monkeypatch):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["run", "tinny"], "no study is called 'tinny': choose one of tiny (did you mean tiny?)"),
+        (["run", "tinny"], "no study is called 'tinny' (did you mean tiny?): choose one of tiny"),
         (["run", ".."], "'..' is not a name: letters, digits, . _ -"),
         (["run", "../tiny"], "'../tiny' is not a name: letters, digits, . _ -"),
         (["run", ""], "'' is not a name: letters, digits, . _ -"),
         (
             ["figures", "tinny"],
-            "no figure is called 'tinny': choose one of tiny (did you mean tiny?)",
+            "no figure is called 'tinny' (did you mean tiny?): choose one of tiny",
         ),
         (["figures", "tiny", ".."], "'..' is not a name: letters, digits, . _ -"),
         (["repair", "../tiny"], "'../tiny' is not a name: letters, digits, . _ -"),
@@ -440,7 +444,7 @@ def test_another_configuration_exits_with_2(tmp_path, monkeypatch, capsys):
     assert study.main(options) == 0
     assert study.main([*options, "--set", "steps=3"]) == 2
     assert said(capsys).startswith(
-        "dynmem: steps was 2 in the store, 3 now: use another --output, or --fresh"
+        "dynmem: steps was 2 in the store, 3 now: use another --output, --fresh"
     )
     assert study.main([*options, "--set", "steps=3", "--fresh"]) == 0
 
@@ -607,3 +611,94 @@ def test_show_suggests_names_of_every_kind(here, capsys):
         )
     assert cli.main(["show", "xyzzy"]) == 2
     assert "`dynmem list` shows every name" in said(capsys)
+
+
+# ---- slips ---------------------------------------------------------------------------------------
+
+MINE = """\"\"\"Does it?\"\"\"
+from dynmem.labels import dataset
+from dynmem.study import Study
+
+def measure(gain, seed):
+    {body}
+
+STUDY = Study(
+    name="mine", question="Does it?", grid={{"gain": [1.0, 2.0], "seed": [0]}}, measure=measure
+)
+"""
+DONE = 'return dataset({"a": ((), gain, "1", "a")}, title="t", source="s")'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = 1\ndef measure(:\n", "mine.py, line 2: "),
+        ("x = 1\n\ny = x / 0\nSTUDY = 1\n", "mine.py, line 3: ZeroDivisionError: division by"),
+        ("import dynmem.nothing\nSTUDY = 1\n", "mine.py, line 1: ModuleNotFoundError: No module"),
+        ("STUDY = 3\n", "STUDY must be a dm.Study(...), it is 3"),
+        ("STUDY = 3\nraise SystemExit(0)\n", 'put that below if __name__ == "__main__":'),
+    ],
+)
+def test_a_study_that_cannot_be_imported_is_one_sentence(here, capsys, text, words):
+    (here / "mine.py").write_text(text)
+    for command in ("run", "show"):
+        assert cli.main([command, "mine.py"]) == 2
+        message = said(capsys)
+        assert words in message and message.count("\n") == 1 and "Traceback" not in message
+
+
+@pytest.mark.parametrize("command", ["run", "show", "figures"])
+def test_a_file_without_its_ending_is_told(here, capsys, command):
+    (here / "mine.py").write_text(MINE.format(body=DONE))
+    assert cli.main([command, "mine"]) == 2
+    assert "a file is given by its path, mine.py" in said(capsys)
+
+
+def test_a_run_in_which_every_point_failed_has_no_results(here, capsys):
+    (here / "mine.py").write_text(MINE.format(body='raise ValueError("no")'))
+    assert cli.main(["run", "mine.py", "--workers", "1"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == "" and "no results: every point failed" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "tiny", "--quik"], "it takes no option --quik (did you mean --quick?)"),
+        (["run", "tiny", "--worker=3"], "it takes no option --worker (did you mean --workers?)"),
+        (["run", "tiny", "twice"], "it takes no further argument twice"),
+        (["show", "tiny", "--jsn"], "(did you mean --json?)"),
+        (["list", "studys"], "(did you mean studies?)"),
+        (["lst"], "no command is called 'lst' (did you mean list?)"),
+        (["--verson"], "(did you mean --version?)"),
+    ],
+)
+def test_a_misspelt_option_is_answered_with_the_one_meant(here, capsys, arguments, words):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 2 and words in said(capsys)
+
+
+def test_an_alias_is_shown_as_one(capsys):
+    assert cli.main(["show", "planets"]) == 0
+    shown = capsys.readouterr().out
+    assert "solar_system (dataset)" in shown and "also called   planets" in shown
+    assert cli.main(["show", "henon"]) == 0
+    assert "also called" not in capsys.readouterr().out
+
+
+def test_a_project_beside_a_clone_on_the_path(tmp_path):
+    """The clone's package ``studies`` is found before the project's folder of that name."""
+    folder = tmp_path / "project" / "studies"
+    folder.mkdir(parents=True)
+    (folder / "mine.py").write_text(MINE.format(body=DONE))
+    ran = subprocess.run(
+        [sys.executable, "-m", "dynmem", "run", "mine", "--workers", "2"],
+        cwd=tmp_path / "project",
+        env=environment(ROOT),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.endswith("results: results/mine.nc\n")

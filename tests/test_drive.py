@@ -1,5 +1,7 @@
 """The input of a run: four forms, read alike, and what is refused."""
 
+import math
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -13,6 +15,7 @@ from dynmem.drive import (
     read_drive,
 )
 from dynmem.errors import NotFiniteError, ShapeError
+from dynmem.theory.drive import drive_array
 
 DRIVEN, FREE = dm.models.Tanh.random(3, 2, rng=0), dm.systems.get("henon")
 ROWS = np.random.default_rng(1).standard_normal((20, 2))
@@ -24,8 +27,17 @@ def read(drive, system=DRIVEN, steps=10, **options):
 
 @pytest.mark.parametrize(
     "drive",
-    [None, 0.5, np.array(0.5), ROWS, ROWS.tolist(), lambda rng, n: rng.standard_normal((n, 2))],
-    ids=["none", "number", "scalar array", "array", "list", "function"],
+    [
+        None,
+        0.5,
+        np.array(0.5),
+        ROWS[:10],
+        ROWS[:10].tolist(),
+        lambda rng, n: rng.standard_normal((n, 2)),
+        lambda t: dm.stack((dm.sin(t), dm.cos(t))),
+        lambda t: (math.sin(t), 1.0),
+    ],
+    ids=["none", "number", "0-d array", "array", "list", "random", "of the step", "of one step"],
 )
 def test_steps_blocks_and_the_whole_agree(drive):
     whole = read(drive).array()
@@ -47,18 +59,20 @@ def test_noise_does_not_depend_on_how_it_is_read():
 
 
 def test_an_array_is_used_from_its_start_or_from_its_end():
-    np.testing.assert_array_equal(read(ROWS).array(), ROWS[:10])
+    np.testing.assert_array_equal(read(ROWS, steps=20).array(), ROWS)
     np.testing.assert_array_equal(read(ROWS, least=5).array(), ROWS[-10:])
     np.testing.assert_array_equal(read(ROWS, steps=30, least=5).array(), ROWS)
     with pytest.raises(ShapeError, match=r"drive has shape \(20, 2\), the run needs \(30, 2\)"):
         read(ROWS, steps=30)
+    with pytest.raises(ShapeError, match=r"needs \(10, 2\).*duration=20, or drive\[:10\]"):
+        read(ROWS)
     with pytest.raises(ShapeError, match=r"lags up to 24 need at least \(25, 2\)"):
         read(ROWS, steps=30, least=25)
 
 
 def test_without_inputs_there_is_nothing_to_read():
     assert read(None, FREE).array() is None and read(None, FREE)(0) is None
-    for drive in (0.5, ROWS, lambda rng, steps: ROWS[:steps]):
+    for drive in (0.5, ROWS, lambda rng, steps: ROWS[:steps], np.sin):
         with pytest.raises(ValueError, match="Henon takes no input: leave drive out"):
             read(drive, FREE)
 
@@ -87,7 +101,7 @@ def test_what_is_no_input_is_refused(drive, error, message):
 
 def test_labelled_inputs():
     np.testing.assert_array_equal(
-        read(xr.DataArray(ROWS, dims=("time", "input"))).array(), ROWS[:10]
+        read(xr.DataArray(ROWS, dims=("time", "input")), steps=20).array(), ROWS
     )
 
 
@@ -110,3 +124,55 @@ def test_the_default_transient():
 def test_what_a_dataset_records():
     assert drive_name(None) is None and drive_name(0.5) == 0.5
     assert drive_name(np.array(0.5)) == 0.5 and drive_name(ROWS) == "ndarray"
+
+
+# ---- one meaning in every function ---------------------------------------------------------------
+
+HELD = np.array([0.3, -0.2])
+GRU = dm.models.get("gru", units=4, inputs=2, gain=1.5)
+QUESTIONS = {
+    "orbit": lambda d: dm.orbit(GRU, drive=d, duration=150).x,
+    "lyapunov_spectrum": lambda d: dm.lyapunov_spectrum(GRU, drive=d, duration=150).lyapunov,
+    "ensemble": lambda d: dm.lyapunov_spectrum([GRU, GRU], drive=d, duration=150).lyapunov,
+    "covariant_vectors": lambda d: dm.covariant_vectors(GRU, drive=d, duration=100).lyapunov,
+    "gradient_norms": lambda d: dm.gradient_norms(GRU, drive=d, lags=10).log_state_gradient,
+    "receptive_field": lambda d: dm.analysis.receptive_field(GRU, drive=d, lags=20).mean_lag,
+    "theory": lambda d: drive_array(GRU, d, 400),
+}
+
+
+@pytest.mark.filterwarnings("ignore::dynmem.errors.ShortRunWarning")
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_held_input_is_the_same_input_at_every_step(question):
+    ask = QUESTIONS[question]
+    np.testing.assert_allclose(ask(HELD), ask(np.tile(HELD, (400, 1))), rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(ask(HELD), ask(HELD.tolist()))
+
+
+@pytest.mark.parametrize("question", [*QUESTIONS, "fixed_points"])
+@pytest.mark.parametrize(
+    ("drive", "error", "words"),
+    [
+        (np.ones((400, 2), bool), TypeError, "truth values"),
+        (np.array([True, False]), TypeError, "truth values"),
+        (HELD * 1j, TypeError, "complex"),
+        (np.ones(400), ShapeError, "drive has 400 inputs, GRU takes 2"),
+        ("0.3", ValueError, "drive = '0.3': must be None, a number"),
+    ],
+)
+def test_every_function_refuses_the_same_drives(question, drive, error, words):
+    ask = QUESTIONS.get(question, lambda d: dm.fixed_points(GRU, drive=d))
+    with pytest.raises(error, match=words):
+        ask(drive)
+
+
+def test_a_series_for_one_input_needs_its_axis():
+    model = dm.models.get("tanh", units=3, inputs=1)
+    with pytest.raises(ShapeError, match=r"shape \(500, 1\), as np.reshape\(drive, \(-1, 1\)\)"):
+        dm.lyapunov_spectrum(model, drive=np.ones(500), duration=100)
+
+
+def test_fixed_points_need_a_held_input():
+    for drive in (0.1, lambda rng, steps: np.zeros((steps, 2)), np.zeros((5, 2))):
+        with pytest.raises(ShapeError, match=r"one input that is held, an array of shape \(2,\)"):
+            dm.fixed_points(GRU, drive=drive)

@@ -62,3 +62,9 @@ def test_star_import_shadows_no_builtin():
     code = "from dynmem import *; print(sum([1, 2]), abs(-1))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == ["3", "1"], done.stderr
+
+
+def test_a_trained_model_completes():
+    trained = "model, history = dm.fit('gru', 'copy', steps=3)\n"
+    assert {"run", "unroll", "initial", "parameters"} <= completions(trained + "model.")
+    assert {"attrs", "sizes", "isel"} <= completions(trained + "history.")

@@ -60,7 +60,6 @@ def test_a_changed_copy_keeps_the_function_and_can_be_pickled():
     [
         (lambda: dm.Map.from_function(3), TypeError, "takes a function"),
         (lambda: dm.Map.from_function(lambda: 0), TypeError, "takes no state"),
-        (lambda: dm.Flow.from_function(lambda x, t: x), TypeError, "the time t"),
         (lambda: dm.Map.from_function(lambda x, u, r: x), TypeError, "parameter r"),
         (
             lambda: dm.Map.from_function(by_index, parameters={"aa": 1.0}),

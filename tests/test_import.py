@@ -21,6 +21,7 @@ FLOORS = [
     "arrays",
     "functions",
     "system",
+    "clock",
     "drive",
     "symbolic",
     "autodiff",

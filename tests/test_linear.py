@@ -236,3 +236,15 @@ def test_errors():
         linearize(np.eye(2), [0, 0])
     assert linearize(ForcedDuffing(), [0.1, 0.2]).B.tolist() == [[0.0], [1.0]]
     assert linearize(Henon(), [0.1, 0.2]).B.shape == (2, 0)
+
+
+def test_a_linear_system_shows_itself():
+    discrete = dm.LinearSystem(np.diag([0.5, 0.2]), np.ones((2, 1)), dt=1.0)._repr_html_()
+    assert "x_t = A x_{t-1} + B u_t" in discrete and "-0.693147, -1.60944" in discrete
+    assert r"\frac{dx}{dt} = A x, " in dm.LinearSystem(-np.eye(2))._repr_html_()
+
+
+def test_inputs_of_a_run_have_a_row_a_step():
+    system = dm.LinearSystem(np.eye(2), np.eye(2), dt=1.0)
+    with pytest.raises(ShapeError, match=r"u has shape \(2,\), expected \(\.\.\., T, 2\)"):
+        system.run(None, np.ones(2))

@@ -9,7 +9,7 @@ from scipy.integrate import solve_ivp
 
 import dynmem as dm
 from dynmem.errors import ConvergenceError, NotFiniteError, ShapeError
-from dynmem.orbits import FlowMap, _adaptive, as_map, orbit, suggest_step, trajectory, whole_steps
+from dynmem.orbits import FlowMap, as_map, orbit, suggest_step, trajectory, whole_steps
 from tests.reference import ForcedDuffing, Henon, Logistic, Lorenz, Lorenz96, Pendulum, row
 
 
@@ -190,10 +190,30 @@ def test_the_step_at_which_the_state_was_lost():
     assert first > 128
 
 
-def test_the_adaptive_path_has_an_end():
-    flow = Lorenz()
-    with pytest.raises(ConvergenceError, match="more than 200 evaluations by t = "):
-        _adaptive(flow, np.ones(3), 100.0, 0.1, 1e-10, max_evaluations=200)
+class Fall(dm.Flow):
+    """x' = v, v' = -1/x^2: into the singularity at 0 in finite time."""
+
+    states = ("x", "v")
+
+    def rule(self, x, u):
+        return x[..., 1], -1.0 / x[..., 0] ** 2
+
+
+class Relay(dm.Flow):
+    """Sliding along x = 0."""
+
+    states = ("x",)
+
+    def rule(self, x, u):
+        return -dm.sign(x)
+
+
+@pytest.mark.parametrize("duration", [2.0, 2000.0])  # numpy, compiled
+@pytest.mark.parametrize("system", [Fall(), Relay()])
+def test_the_adaptive_path_has_an_end(system, duration):
+    start = [1.0, 0.0][: system.size]
+    with pytest.raises((ConvergenceError, NotFiniteError)):
+        dm.lyapunov_spectrum(system, start, duration=duration)
 
 
 def test_a_rule_that_forgets_its_axis_is_refused():
@@ -244,3 +264,38 @@ def test_the_step_of_an_ensemble_is_that_of_its_most_demanding_member(w, place):
     flows = [Spring(w if i == place else 1.0) for i in range(40)]
     steps = [suggest_step(f, [1.0, 0.0], duration=1e4) for f in (flows, Spring(w))]
     assert steps[0] == steps[1]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda h: dm.orbit(h, duration=10.5), "duration = 10.5 is no whole number of steps.*Map"),
+        (lambda h: dm.orbit(h, duration=0.4), "less than one step"),
+        (
+            lambda h: dm.lyapunov_spectrum(h, duration=50, transient=7.5),
+            "transient = 7.5 .*7 or 8",
+        ),
+        (lambda h: dm.bifurcation(h, "a", [1.1], transient=10.5), "transient = 10.5 .* 10 or 11"),
+        (lambda h: dm.gali(h, duration=10.5), "duration = 10.5"),
+        (lambda h: dm.orbit(h, duration="10"), "duration = '10': must be a finite time"),
+        (lambda h: dm.orbit(h, duration=[10, 20]), "must be a finite time"),
+        (lambda h: dm.orbit(h, duration=10, rtol=1e-6), "rtol = 1e-06 for Henon, a Map"),
+    ],
+)
+def test_a_map_takes_whole_steps(call, words):
+    with pytest.raises(ValueError, match=words):
+        call(dm.systems.get("henon"))
+
+
+def test_whole_floats_and_flows_are_left_alone():
+    assert dm.orbit(dm.systems.get("henon"), duration=10.0).sizes["time"] == 11
+    assert dm.orbit(dm.systems.get("lorenz63"), duration=1.03, dt=0.1).sizes["time"] == 11
+    default = dm.bifurcation(dm.systems.get("henon"), "a", [1.1], samples=1005, exponents=1)
+    assert np.isfinite(default.lyapunov).all()  # a tenth of 1005 steps is none of ours
+
+
+def test_rounding_is_no_fraction_of_a_step():
+    henon = dm.systems.get("henon")
+    assert 0.07 * 100 != 7  # 7.000000000000001
+    found = dm.lyapunov_spectrum(henon, duration=700, transient=0.07 * 100)
+    assert found.lyapunov.notnull().all()

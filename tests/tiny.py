@@ -12,6 +12,7 @@ from pathlib import Path
 import xarray as xr
 
 from dynmem.study import Study
+from dynmem.study.growth import Keys
 
 ROOT = Path(__file__).parents[1]
 UNUSED = ("analysis", "autodiff", "compiler", "datasets", "integrate", "models", "scan", "systems")
@@ -54,8 +55,8 @@ def measure(gain, seed, steps):
 
 def trouble(gain, seed):
     """What a test sets in the environment: a pause, or an accident at one point, some times."""
-    time.sleep(float(os.environ.get("TINY_PAUSE", "0")))
-    kind, _, rest = os.environ.get("TINY_TROUBLE", "").partition(":")
+    time.sleep(float(os.environ.get("TINY_" + "PAUSE", "0")))
+    kind, _, rest = os.environ.get("TINY_" + "TROUBLE", "").partition(":")
     if not kind:
         return
     place, times, marks = rest.split(":")
@@ -125,6 +126,12 @@ def square(gain, seed):
 def light_study() -> Study:
     """A study of two points, for many runs in one process."""
     return Study("light", "What is a square?", {"gain": [0.5, 2.0], "seed": [3]}, square)
+
+
+def key_of(study: Study, index: int, quick: bool = False) -> str:
+    """Name of the file of a point, without its ending."""
+    plan = study.plan(quick)
+    return Keys(study.name, study.configuration(plan)).key(plan.point(index))
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -25,10 +25,8 @@ from .lyapunov.conditional_exponents import (
 from .lyapunov.covariant_vectors import covariant_vectors as covariant_vectors
 from .lyapunov.finite_time_exponents import finite_time_exponents as finite_time_exponents
 from .lyapunov.gali_megno import gali as gali, megno as megno
-from .lyapunov.lyapunov_spectrum import (
-    kaplan_yorke as kaplan_yorke,
-    lyapunov_spectrum as lyapunov_spectrum,
-)
+from .lyapunov.kaplan_yorke import kaplan_yorke as kaplan_yorke
+from .lyapunov.lyapunov_spectrum import lyapunov_spectrum as lyapunov_spectrum
 from .memory.memory_capacity import (
     linear_capacity as linear_capacity,
     memory_capacity as memory_capacity,
@@ -42,6 +40,7 @@ from .memory.recall import (
 from .series.series_exponent import series_exponent as series_exponent
 from .series.zero_one_test import zero_one_test as zero_one_test
 from .stability.fixed_points import fixed_points as fixed_points
+from .stability.slow_points import slow_points as slow_points
 from .stability.spectrum import (
     spectral_abscissa as spectral_abscissa,
     spectral_radius as spectral_radius,

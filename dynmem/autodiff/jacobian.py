@@ -7,12 +7,14 @@ cotangent products never form the Jacobian.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .. import symbolic
 from ..arrays import tensors
 from ..errors import NotFiniteError, ShapeError
-from ..runtime.validation import public
+from ..runtime.validation import choice, public
 from ..system import System, as_input, as_state, as_system, check_rule, map_arrays
 from ..typing import Array, ArrayLike
 from .dual import Dual
@@ -227,8 +229,7 @@ def jacobian(
     [[-1.4, 1.0], [0.3, 0.0]]
     """
     engines = {"dual": _by_duals, "torch": _by_torch, "symbolic": _by_symbols}
-    if engine not in engines:
-        raise ValueError(f"engine must be one of {', '.join(engines)}, got {engine!r}")
+    choice("engine", engine, engines)
     system = as_system(system)
     try:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -266,10 +267,8 @@ def _point(system, x, u, wrt, of):
     at zero input."""
     as_system(system)
     x, u = as_state(system, x), as_input(system, u)
-    if wrt not in ("state", "input") or of not in ("state", "output"):
-        raise ValueError(
-            f"wrt is 'state' or 'input' and of is 'state' or 'output', got wrt={wrt!r}, of={of!r}"
-        )
+    choice("wrt", wrt, ("state", "input"))
+    choice("of", of, ("state", "output"))
     if wrt == "input" and u is None:
         raise ShapeError(
             "a Jacobian with respect to the input needs u, of shape (..., "
@@ -312,7 +311,10 @@ def _by_torch(system, x, u, wrt, of):
     x, u = _point(system, x, u, wrt, of)
     twin = map_arrays(system, as_tensor)
     call = twin.rule if of == "state" else twin.output
-    flat = [None if a is None else as_tensor(a).reshape(-1, a.shape[-1]) for a in (x, u)]
+    flat = [
+        None if a is None else as_tensor(a).reshape(math.prod(a.shape[:-1]), a.shape[-1])
+        for a in (x, u)
+    ]
     derivative = torch.func.jacrev(call, argnums=0 if wrt == "state" else 1)
     stacked = torch.stack(
         [derivative(*(None if a is None else a[i] for a in flat)) for i in range(len(flat[0]))]

@@ -67,6 +67,8 @@ class Forward:
     def matmul(self, matrix, shape):
         rows = self.array()
         if matrix.ndim == 2:  # one product for the whole batch
+            if rows.ndim == 3 and rows.shape[1] and not rows.strides[1]:  # the same for all states
+                return Forward(np.broadcast_to((rows[:, 0] @ matrix)[:, None], (len(rows), *shape)))
             flat = rows if rows.ndim == 2 else rows.reshape(rows[..., 0].size, rows.shape[-1])
             return Forward(
                 flat @ matrix if rows.ndim == 2 else (flat @ matrix).reshape(rows.shape[0], *shape)
@@ -229,7 +231,13 @@ def pull(node, cotangent, root):
     return found
 
 
-def _pull(node, cotangent, root, apply):
+def count_steps(node):
+    """Number of recorded linear steps that lead to a node, itself included."""
+    return len(_recorded(node))
+
+
+def _recorded(node):
+    """Steps that lead to a node, parents first."""
     order, seen, walk = [], set(), [(node, False)]
     while walk:  # parents after children, without recursion
         step, done = walk.pop()
@@ -239,8 +247,12 @@ def _pull(node, cotangent, root, apply):
             seen.add(id(step))
             walk.append((step, True))
             walk += [(parent, False) for parent, _ in step.parents]
+    return order
+
+
+def _pull(node, cotangent, root, apply):
     waiting = {id(node): cotangent}
-    for step in reversed(order):
+    for step in reversed(_recorded(node)):
         if step is root:
             break
         g = waiting.pop(id(step))

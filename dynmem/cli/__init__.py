@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import suggestion
-from ..study.command import add_options, guarded
+from ..study.command import Parser, add_options, guarded
 from .data import write_data
 from .show import KINDS, list_names, show_name
-from .studies import draw_figures, repair_store, run_study
+from .studies import draw_figures, repair_store, run_study, show_status
 
 DESCRIPTION = """\
 Sequence models as dynamical systems: how long does a memory last, in theory, in
@@ -57,16 +57,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _command(argv: Sequence[str]) -> int:
     top = parser()
     first = argv[0] if argv else ""
-    if first.isalpha() and first not in COMMANDS:
-        meant = suggestion(first, COMMANDS)
-        top.error(f"no command is called {first!r}: choose one of {', '.join(COMMANDS)}{meant}")
+    if first and first not in (*COMMANDS, *OPTIONS):
+        meant = suggestion(first, [*COMMANDS, *OPTIONS])
+        top.error(f"no command is called {first!r}{meant}: choose one of {', '.join(COMMANDS)}")
     options = top.parse_args(argv)
     return options.command(options)
 
 
 def parser() -> argparse.ArgumentParser:
     """Parser of the whole command line."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="dynmem",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -168,6 +168,16 @@ def _add_data(commands) -> None:
     _add_json(command)
 
 
+def _add_status(commands) -> None:
+    summary = "show which studies of a folder are done, running, stopped or broken"
+    command = _add(commands, "status", show_status, summary)
+    command.add_argument("names", nargs="*", metavar="STUDY", help="only these")
+    command.add_argument(
+        "--output", default="results", metavar="DIR", help="folder of the stores (default: results)"
+    )
+    _add_json(command)
+
+
 def _add_repair(commands) -> None:
     command = _add(
         commands,
@@ -181,10 +191,12 @@ def _add_repair(commands) -> None:
     )
 
 
+OPTIONS = ("-h", "--help", "--version")
 COMMANDS = {
     "list": _add_list,
     "show": _add_show,
     "run": _add_run,
+    "status": _add_status,
     "figures": _add_figures,
     "data": _add_data,
     "repair": _add_repair,

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..errors import UnknownNameError, suggestion
 from ..study.command import complain
-from ..study.registry import KINDS as FILE_KINDS, entries
+from ..study.registry import KINDS as FILE_KINDS, entries, path_hint
 
 REGISTRIES = {"systems": "system", "models": "model", "tasks": "task", "datasets": "dataset"}
 KINDS = {**REGISTRIES, **FILE_KINDS}  # plural: singular
@@ -88,6 +88,8 @@ def facts_of(name: str) -> dict[str, dict]:
             facts = importlib.import_module(f"dynmem.{plural}").describe(name)
         except UnknownNameError:
             continue
+        if facts["name"] != name and not name.endswith(".py"):
+            facts = {"name": facts["name"], "also called": name} | facts
         found[kind] = facts
         if kind in EXAMPLES:
             facts.setdefault("example", EXAMPLES[kind].format(name=facts["name"]))
@@ -101,6 +103,8 @@ def _unknown(name: str) -> str:
         if singular != "figure":
             known |= dict.fromkeys(names_of(plural), singular)
     hint = suggestion(name, known) or ": `dynmem list` shows every name"
+    if path := path_hint(name):
+        hint = f": {path}"
     return f"no system, model, task, dataset or study is called {name!r}{hint}"
 
 

@@ -1,4 +1,4 @@
-"""``dynmem run``, ``dynmem figures`` and ``dynmem repair``."""
+"""``dynmem run``, ``dynmem status``, ``dynmem repair`` and ``dynmem figures``."""
 
 from __future__ import annotations
 
@@ -107,6 +107,26 @@ def draw(module: ModuleType, dataset: Dataset, path: Path) -> Path:
     return path
 
 
+def show_status(options: argparse.Namespace) -> int:
+    """``dynmem status``: where the studies of a folder stand."""
+    from ..study import Store
+    from ..study.status import as_json, status, stores, table
+
+    folder = Path(options.output)
+    names = options.names or stores(folder)
+    missing = [name for name in names if not Store(name, folder).exists()]
+    for name in missing:
+        complain(f"there is no store of {name} in {folder}", 1)
+    rows = [status(Store(name, folder)) for name in names if name not in missing]
+    if options.json:
+        print(as_json(rows))
+    elif rows:
+        print(table(rows))
+    elif not missing:
+        print(f"no study has run in {folder}")
+    return 1 if missing else 0
+
+
 def repair_store(options: argparse.Namespace) -> int:
     """``dynmem repair STUDY``: remove what does not match its checksum."""
     from ..study import Store
@@ -115,6 +135,7 @@ def repair_store(options: argparse.Namespace) -> int:
     if not store.exists():
         return complain(f"there is no store of {options.study} in {options.output}", 1)
     with store.lock():
+        store.tidy()
         removed = store.repair()
     if removed:
         them = "it" if len(removed) == 1 else "them"

@@ -14,7 +14,7 @@ import numba
 from numba.extending import intrinsic, register_jitable
 
 FAST = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
-FINE, STATE_LOST, TANGENT_LOST, COLLAPSED = 0, 1, 2, 3
+FINE, STATE_LOST, TANGENT_LOST, COLLAPSED, TOO_MANY_PARTS = 0, 1, 2, 3, 4
 # what a program says of the growth of volume: nothing where there is none
 NO_VOLUME, LOGARITHM, JACOBIAN = 0, 1, 2
 # as in analysis.growth and analysis.frame
@@ -25,10 +25,12 @@ LOG_TARGET_SHARE, MIN_ROW_SHARE, MIN_LOG_GROWTH, MAX_STEPS_BETWEEN_QR, ROUNDING_
     64,
     9e-16,
 )
+# as in integrate.runge_kutta; the share is of a squared error
+SMALLEST_PART, GROWTH_SHARE, MAX_PARTS = 2.0**-30, 2.0**-18, 20_000
 
 
 @intrinsic
-def advance_steps(typing, code, x, v, p, u, first, last, t, h, count, substeps, tiles, check, g):
+def advance_steps(typing, code, x, v, p, u, first, last, t, h, count, substeps, tiles, check, g, e):
     """``advance_steps`` of a program at the address ``code``; ``first`` is the entry of p at which
     the parameters begin."""
     from llvmlite import ir
@@ -41,13 +43,17 @@ def advance_steps(typing, code, x, v, p, u, first, last, t, h, count, substeps, 
 
         data = [start(1), start(2), builder.gep(start(3), [values[5]]), start(4)]
         kind = ir.FunctionType(
-            whole, [pointer] * 4 + [whole, whole, real] + [whole] * 4 + [pointer]
+            whole, [pointer] * 4 + [whole, whole, real] + [whole] * 4 + [pointer] * 2
         )
         return builder.call(
-            builder.inttoptr(values[0], kind.as_pointer()), [*data, *values[6:13], start(13)]
+            builder.inttoptr(values[0], kind.as_pointer()),
+            [*data, *values[6:13], start(13), start(14)],
         )
 
-    return numba.int64(code, x, v, p, u, first, last, t, h, count, substeps, tiles, check, g), call
+    return (
+        numba.int64(code, x, v, p, u, first, last, t, h, count, substeps, tiles, check, g, e),
+        call,
+    )
 
 
 # a sum may take several numbers at once
@@ -138,6 +144,7 @@ def log_determinant(J):
     return total
 
 
+# One function of one loop: its parts would pass these thirty arrays and counters to each other.
 def advance(
     code,
     volume,
@@ -147,6 +154,7 @@ def advance(
     U,
     h,
     substeps,
+    tolerance,
     clock,
     every,
     check_every,
@@ -163,12 +171,17 @@ def advance(
     R,
     S,
     last,
+    e,
+    y,
+    W,
 ):
     """Members one after another, each over blocks of ``every`` steps: X (m, n) and F (m, k, n) in
-    place, P (m, parameters), U (steps or 1, inputs); ``clock`` (m, 2): steps between two QRs, step
-    of the next check of volume; growth goes to ``logs`` (m, blocks, k), and where they have room,
-    states (m, blocks, n), frames (m, blocks, k, n) and factors (m, blocks, k, k). The rest is work
-    space: x (1, n), V (tiles, n width), G (k, n), J (n, n), R and S (k, k), last (k)."""
+    place, P (m, parameters), U (steps or 1, inputs); ``clock`` (m, 3): steps between two QRs, step
+    of the next check of volume, and j of the parts 2^-j into which a step is cut where its squared
+    error is above ``tolerance`` (0: steps of one size). Growth goes to ``logs`` (m, blocks, k), and
+    where they have room, states (m, blocks, n), frames (m, blocks, k, n) and factors (m, blocks, k,
+    k). The rest is work space: x (1, n), V (tiles, n width), G (k, n), J (n, n), R and S (k, k),
+    last (k), e (1), y and W like x and V."""
     k, n = F.shape[1], X.shape[1]
     width, tiles, newest = V.shape[1] // n, V.shape[0], U.shape[0] - 1
     for member in range(X.shape[0]):
@@ -176,16 +189,64 @@ def advance(
         while step < until:
             block, inside = step // every, step % every
             count = every - inside
-            if k and clock[member, 0] < count:
+            if (k or tolerance > 0.0) and clock[member, 0] < count:
                 count = clock[member, 0]
+            if clock[member, 2]:
+                count = 1
             check = check_every > 0 and step >= clock[member, 1]
             for m in range(n):
                 x[0, m] = X[member, m]
             for i in range(k):
                 for m in range(n):
                     V[i // width, m * width + i % width] = F[member, i, m]
-            grown, done = 0.0, 0
-            if check:
+            grown, done, parts, e[0] = 0.0, 0, 0, 0.0
+            if clock[member, 2]:
+                part, reached = 0.5 ** clock[member, 2], 0.0
+                while reached < 1.0 and parts < MAX_PARTS:
+                    for m in range(n):
+                        y[0, m] = x[0, m]
+                    for i in range(tiles):
+                        for m in range(V.shape[1]):
+                            W[i, m] = V[i, m]
+                    e[0], J[0, 0], parts = 0.0, 0.0, parts + 1
+                    done = advance_steps(
+                        code,
+                        x,
+                        V,
+                        P,
+                        U,
+                        first,
+                        newest,
+                        step,
+                        h * part,
+                        1,
+                        substeps,
+                        tiles,
+                        1 if check else 0,
+                        J,
+                        e,
+                    )
+                    if (done and e[0] <= tolerance) or part <= SMALLEST_PART:
+                        if not done:
+                            break
+                        if volume == LOGARITHM:
+                            grown += J[0, 0]
+                        reached += part
+                        if e[0] < GROWTH_SHARE * tolerance and reached % (2.0 * part) == 0.0:
+                            part *= 2.0
+                            clock[member, 2] -= 1
+                    else:
+                        part *= 0.5
+                        clock[member, 2] += 1
+                        for m in range(n):
+                            x[0, m] = y[0, m]
+                        for i in range(tiles):
+                            for m in range(V.shape[1]):
+                                V[i, m] = W[i, m]
+                if reached < 1.0 and done:
+                    status[member, 0], status[member, 1] = TOO_MANY_PARTS, step + 1
+                    break
+            elif check:
                 while done < count:
                     J[0, 0] = 0.0
                     if (
@@ -204,6 +265,7 @@ def advance(
                             tiles,
                             1,
                             J,
+                            e,
                         )
                         == 0
                     ):
@@ -215,8 +277,15 @@ def advance(
                     done += 1
             else:
                 done = advance_steps(
-                    code, x, V, P, U, first, newest, step, h, count, substeps, tiles, 0, J
+                    code, x, V, P, U, first, newest, step, h, count, substeps, tiles, 0, J, e
                 )
+            # too long a step, or out of what is finite by one: fewer steps, then parts of one
+            if tolerance > 0.0 and not parts and (e[0] > tolerance or done < count):
+                if count > 1:
+                    clock[member, 0] = count // 2
+                else:
+                    clock[member, 2] = 1
+                continue
             if done < count:
                 status[member, 0], status[member, 1] = STATE_LOST, step + done + 1
                 break
@@ -264,6 +333,8 @@ def advance(
                     sums[member, 0] -= grown
                     for i in range(k):
                         sums[member, 0] += last[i]
+            elif tolerance > 0.0 and 2 * clock[member, 0] <= MAX_STEPS_BETWEEN_QR:
+                clock[member, 0] *= 2
             step += count
             for m in range(n):
                 X[member, m] = x[0, m]
@@ -292,6 +363,7 @@ advance.signature = numba.void(  # type: ignore[attr-defined]
     _2,
     numba.float64,
     _whole,
+    numba.float64,
     _wholes,
     _whole,
     _whole,
@@ -303,4 +375,7 @@ advance.signature = numba.void(  # type: ignore[attr-defined]
     _wholes,
     *(_2,) * 6,
     _1,
+    _1,
+    _2,
+    _2,
 )

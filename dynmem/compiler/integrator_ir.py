@@ -5,6 +5,7 @@ A program is one function, ``advance_steps``: a number of steps of a state and o
 vectors, each operation of the rule once a stage. Parameters, inputs and the step are its arguments.
 """
 
+from ..integrate.runge_kutta import SMALLEST_SCALE
 from .llvm_ir import INTRINSICS, LIBRARY, Code, Lines, number, splat
 
 # states up to which a sum over the stages is written out, component by component
@@ -85,6 +86,50 @@ class Step:
                 total = self.lines.new(f"fadd contract {kind} {total}, {part}")
         self.lines.put(f"store {kind} {total}, ptr {out}, align 8")
 
+    def error(self, weights):
+        """Add to %e[0] the larger of it and the squared error of the step just taken, its slopes
+        still at %k: ``step_error`` of ``integrate.runge_kutta``."""
+        lines, n = self.lines, self.code.size
+        lines.store("0.0", "%z", 0)
+        lines.store("0.0", "%z", 1)
+
+        def body(i):
+            slope = lines.new(f"fmul double {lines.load('%k', i)}, %h")
+            sizes = [lines.load("%x", i), slope]
+            sizes = [lines.new(f"call double @llvm.fabs.f64(double {v})") for v in sizes]
+            scale = lines.new(f"fadd double {sizes[0]}, {sizes[1]}")
+            scale = lines.new(f"fadd double {scale}, {number(SMALLEST_SCALE)}")
+            for place, row in enumerate(weights):
+                total = None
+                for s, w in enumerate(row):
+                    if w:
+                        at = s * n + i if isinstance(i, int) else lines.new(f"add i64 {i}, {s * n}")
+                        part = lines.new(
+                            f"fmul contract double {lines.load('%k', at)}, {self.scaled[w]}"
+                        )
+                        total = (
+                            part
+                            if total is None
+                            else lines.new(f"fadd contract double {total}, {part}")
+                        )
+                share = lines.new(f"fdiv double {total}, {scale}")
+                square = lines.new(f"fmul double {share}, {share}")
+                lines.store(
+                    lines.new(f"fadd double {lines.load('%z', place)}, {square}"), "%z", place
+                )
+
+        lines.each(n, body, self.unrolled)
+        fifth, third = lines.load("%z", 0), lines.load("%z", 1)
+        joined = lines.new(
+            f"fadd double {fifth}, {lines.new(f'fmul double {third}, {number(0.01)}')}"
+        )
+        joined = lines.new(f"fmul double {joined}, {number(float(n))}")
+        square = lines.new(f"fdiv double {lines.new(f'fmul double {fifth}, {fifth}')}, {joined}")
+        larger = lines.new(f"fcmp ogt double {square}, {lines.load('%e', 0)}")
+        lines.store(
+            lines.new(f"select i1 {larger}, double {square}, double {lines.load('%e', 0)}"), "%e", 0
+        )
+
     def copy(self, out, source, kind="double"):
         self.lines.each(
             self.code.size,
@@ -93,7 +138,7 @@ class Step:
         )
 
 
-def runge_kutta(step, A, B):
+def runge_kutta(step, A, B, E):
     """Parts of a Runge-Kutta step: of the state, of a tile, and of both stage by stage, the state
     being a step ahead."""
 
@@ -101,6 +146,8 @@ def runge_kutta(step, A, B):
         for s in range(len(A)):
             move_stage(s)
         step.combine("%x", "%x", "%k", B, lanes=False)
+        if E:
+            step.error(E)
 
     def push(v):
         for s in range(len(A)):
@@ -113,6 +160,8 @@ def runge_kutta(step, A, B):
             move_stage(s, at_once=True)
             push_stage(v, s)
         step.combine_at_once("%x", "%x", "%k", B)
+        if E:
+            step.error(E)
         step.combine(v, v, "%q", B, lanes=True)
 
     def move_stage(s, at_once=False):
@@ -168,12 +217,13 @@ def single(step):
 
 
 def advance_steps(code, stages, scheme):
-    """Text of ``advance_steps(x, v, p, u, last, t, h, count, substeps, tiles, check, g)``:
+    """Text of ``advance_steps(x, v, p, u, last, t, h, count, substeps, tiles, check, g, e)``:
     ``count`` steps of the state x (n,) and of ``tiles`` tiles v, in place, from step t, the input
     being row min(t, last) of u. Returns the number of steps after which the state is finite.
 
     With ``check`` it adds to g (n, n) the growth of volume, for a flow its logarithm in g[0], for a
-    map its Jacobian; of a symplectic step nothing.
+    map its Jacobian; of a symplectic step nothing. To e[0] goes the largest squared error of a step
+    of order 8.
     """
     lines, n = Lines(), code.size
     room = max(1, stages * len(code.slots))
@@ -185,16 +235,18 @@ def advance_steps(code, stages, scheme):
         "q": stages * n * code.width,
         "w": n * code.width,
         "o": n * code.width,
+        "z": 2,
     }
     for name, size in sizes.items():
         lines.put(f"%{name} = alloca [{max(1, size)} x double], align 64")
     weights = {float(w) for row in scheme.get("A", ()) for w in row if w} | {
         float(w) for w in scheme.get("B", ()) if w
     }
+    weights |= {float(w) for row in scheme.get("E", ()) for w in row if w}
     weights |= {float(w) for pair in scheme.get("pairs", ()) for w in pair if w}
     step = Step(lines, code, stages, weights)
     move, push, both = (
-        runge_kutta(step, scheme["A"], scheme["B"])
+        runge_kutta(step, scheme["A"], scheme["B"], scheme["E"])
         if "A" in scheme
         else (drifts_and_kicks(step, scheme["pairs"]) if "pairs" in scheme else single(step))
     )
@@ -233,7 +285,7 @@ def advance_steps(code, stages, scheme):
     head = (
         "define i64 @advance_steps(ptr noalias %x, ptr noalias %v, ptr noalias %p, ptr noalias %u, "
         "i64 %last, i64 %t, double %h, i64 %count, "
-        "i64 %substeps, i64 %tiles, i64 %check, ptr noalias %g) {"
+        "i64 %substeps, i64 %tiles, i64 %check, ptr noalias %g, ptr noalias %e) {"
     )
     return "\n".join((head, "entry:", *lines.text, "}"))
 

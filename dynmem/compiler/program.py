@@ -18,7 +18,7 @@ from functools import cache
 import numpy as np
 
 from ..errors import ShapeError, SlowWarning
-from ..integrate.runge_kutta import FlowMap, tableau
+from ..integrate.runge_kutta import FlowMap, error_weights, tableau
 from ..runtime.files import checksum
 from ..runtime.jit import keep, kept, machine_code
 from ..runtime.threads import over_threads
@@ -37,7 +37,7 @@ MAX_COMPILED_STATES = 64  # states beyond which BLAS is as fast
 MIN_COMPILED_OPERATIONS = 1e5
 # what an operation costs at numpy's speed with its tangent, as a multiple of the operation itself
 TANGENT_COST = 5
-STATE_LOST, TANGENT_LOST, COLLAPSED = 1, 2, 3  # as in driver
+STATE_LOST, TANGENT_LOST, COLLAPSED, TOO_MANY_PARTS = 1, 2, 3, 4  # as in driver
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,40 +116,17 @@ class Program:
         every = every or max(steps, 1)
         result = Trajectory.empty(members, steps // every, k, n, keep)
         systems = system if isinstance(system, list) else [system]
-        P = (
-            self.parameters(systems).repeat(members // len(systems), axis=0)
-            if parameters is None
-            else np.ascontiguousarray(parameters)
-        )
-        U = (
-            np.zeros((1, 1))
-            if inputs is None
-            else np.ascontiguousarray(np.atleast_2d(inputs), dtype=float)
-        )
-        if U.shape[1] != max(1, systems[0].inputs) or not (len(U) == 1 or len(U) >= steps):
-            raise ShapeError(
-                f"inputs {U.shape} do not fit {steps} steps of {systems[0].inputs} inputs"
-            )
+        if parameters is None:
+            parameters = self.parameters(systems).repeat(members // len(systems), axis=0)
+        P, U = np.ascontiguousarray(parameters), _inputs_of(systems[0], inputs, steps)
         h, substeps = _step_of(systems[0])
-        clock = np.tile(np.array([1, 0]), (members, 1)) if clock is None else clock
+        clock = np.tile(np.array([1, 0, 0]), (members, 1)) if clock is None else clock
+        tolerance = getattr(systems[0], "rtol", 0.0) ** 2
         code, width = self.address(k)
         volume = 0 if "pairs" in self.scheme else 1 if "B" in self.scheme else 2
         advance = _advance()
 
         def part(a, b):
-            space = [
-                np.empty(shape)
-                for shape in (
-                    (1, n),
-                    (-(-k // width), n * width),
-                    (k, n),
-                    (n, n),
-                    (k, k),
-                    (k, k),
-                    (k,),
-                )
-            ]
-            space[1][:] = 0.0  # lanes beyond the last direction go along
             advance(
                 code,
                 volume,
@@ -159,15 +136,35 @@ class Program:
                 U,
                 h,
                 substeps,
+                tolerance,
                 clock[a:b],
                 every,
                 check_every,
                 *(array[a:b] for array in result.arrays),
-                *space,
+                *_work_space(n, k, width),
             )
 
         over_threads(part, members, workers)
         return result
+
+
+def _inputs_of(system, inputs, steps):
+    """Inputs as the compiled loop reads them: one row that is held, or a row a step."""
+    if inputs is None:
+        return np.zeros((1, 1))
+    U = np.ascontiguousarray(np.atleast_2d(inputs), dtype=float)
+    if U.shape[1] != max(1, system.inputs) or not (len(U) == 1 or len(U) >= steps):
+        raise ShapeError(f"inputs {U.shape} do not fit {steps} steps of {system.inputs} inputs")
+    return U
+
+
+def _work_space(n, k, width):
+    """Arrays that one thread of the compiled loop writes to."""
+    tiles = (-(-k // width), n * width)
+    shapes = (1, n), tiles, (k, n), (n, n), (k, k), (k, k), (k,), (1,), (1, n), tiles
+    space = [np.empty(shape) for shape in shapes]
+    space[1][:] = 0.0  # lanes beyond the last direction go along
+    return space
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,7 +276,8 @@ def _scheme(system):
     """What stands around the rule in a step, as ``stepping`` takes it."""
     if isinstance(system, FlowMap):
         A, B = tableau(system.order)
-        return {"A": A, "B": B, "inputs": system.inputs}
+        E = error_weights() if system.rtol else ()
+        return {"A": A, "B": B, "E": E, "inputs": system.inputs}
     pairs = system.splitting
     return {"pairs": pairs, "inputs": system.inputs} if pairs else {"inputs": system.inputs}
 

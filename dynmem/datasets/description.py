@@ -30,6 +30,7 @@ ATTRIBUTES = {
     "answers": "answers",
     "part": "part",
     "source": "source",
+    "start": "first sample",
     "size": "size",
     "speakers": "speakers",
     "licence": "licence",

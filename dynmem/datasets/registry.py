@@ -66,12 +66,10 @@ def entry(name: str) -> Entry | Orbits:
 
 
 def _hint(name: object) -> str:
-    from ..tasks import TASKS
-
     if isinstance(name, PathLike) or (isinstance(name, str) and name.endswith((".nc", ".zarr"))):
         return "; a file is opened by dm.datasets.open"
-    if isinstance(name, str) and name in TASKS:
-        return f"; {name} is a task: dm.tasks.get({name!r}).sample(count) is its Dataset"
+    if isinstance(name, str) and name.endswith((".csv", ".tsv", ".txt")):
+        return "; your own series is read by dm.datasets.from_series, your text by from_text"
     return ""
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import UnknownNameError
-from ..runtime.validation import is_real, public
-from ..typing import ArrayLike
+from ..runtime.validation import generator, is_real, public
+from ..typing import ArrayLike, Rng
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -150,3 +150,51 @@ def pieces(dataset: Dataset) -> Iterator[tuple[int, np.ndarray]]:
     split = dataset.split.variable
     for start in range(0, split.size, SAMPLES_PER_PIECE):
         yield start, split[start : start + SAMPLES_PER_PIECE].values
+
+
+def whole_groups(groups: ArrayLike, *, train: float, validation: float, rng: Rng) -> np.ndarray:
+    """Part of each of the samples, such that those of a group are in one part: groups are drawn at
+    random, a part ends with the group that reaches its share.
+
+    Parameters
+    ----------
+    groups : array_like (count,)
+        Group of each sample.
+    train, validation : float
+        Shares of the samples; the rest is the test.
+    rng : int or Generator
+        Draws the order of the groups.
+
+    Returns
+    -------
+    np.ndarray
+        Marks (count,) of ``PARTS``, int8.
+
+    Raises
+    ------
+    ValueError
+        For fewer than three groups.
+
+    Examples
+    --------
+    >>> marks = whole_groups([0, 0, 1, 1, 2, 3], train=0.5, validation=0.2, rng=0)
+    >>> sorted(set(marks.tolist())), bool(marks[0] == marks[1] and marks[2] == marks[3])
+    ([0, 1, 2], True)
+    """
+    check_shares(train, validation)
+    _, index, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    if len(counts) < 3:
+        raise ValueError(
+            f"{len(counts)} groups cannot be trained on, validated and tested: at least 3 are "
+            "needed"
+        )
+    order = generator(rng).permutation(len(counts))
+    middle = (np.cumsum(counts[order]) - 0.5 * counts[order]) / counts.sum()
+    part = np.searchsorted([train, train + validation], middle, side="right")
+    # every part has a group of its own, whatever the shares
+    part[0], part[-1] = 0, 2
+    if 1 not in part:
+        part[int(np.argmin(np.abs(middle[1:-1] - train - 0.5 * validation))) + 1] = 1
+    found = np.empty(len(counts), np.int8)
+    found[order] = part
+    return found[index]

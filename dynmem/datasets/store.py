@@ -200,7 +200,7 @@ def open(path: str | PathLike) -> Dataset:
             "xarray.open_dataset"
         ) from None
     try:
-        _refuse_external(path)
+        refuse_external(path)
         with warnings.catch_warnings():
             # HDF5 without the dims of netCDF
             warnings.filterwarnings("error", message=".*phony_dims")
@@ -214,7 +214,7 @@ def open(path: str | PathLike) -> Dataset:
         ) from error
 
 
-def _refuse_external(path: Path) -> None:
+def refuse_external(path: Path) -> None:
     """Refuse a file whose numbers are in other files: HDF5 would read those, whatever they
     hold."""
     import h5py

@@ -99,23 +99,9 @@ def text(
     found = texts(source)
     names = [*parts[0], *parts[1]]
     pieces = [bpe.tokens(found[name], rules) for name in names]
-    marks = np.repeat(
-        [PARTS["test" if name in parts[1] else "train"] for name in names], list(map(len, pieces))
-    ).astype(np.int8)
-    coords = {
-        "document": ("document", names, "1", "name of the document"),
-        "part": ("part", ["training", "held_out"], "1", "part of the text"),
-        "split": ("position", marks, "1", "part that the token belongs to"),
-        "vocabulary": (
-            "vocabulary",
-            BYTES + np.arange(len(rules) + 1),
-            "entry",
-            "entries of the vocabulary",
-        ),
-    }
     made = dataset(
-        _variables(found, names, parts, pieces, rules),
-        coords,
+        token_variables(found, names, parts, pieces, rules),
+        token_coords(names, parts, pieces, rules),
         title=f"{SOURCES[source].title}, in tokens",
         source=SOURCES[source].source,
         goal="next_token",
@@ -125,13 +111,35 @@ def text(
             "held_out": ", ".join(parts[1]),
         },
         **facts(source),
-        **_unigram(*(np.concatenate(pieces)[marks == PARTS[name]] for name in ("train", "test"))),
+        **unigram(parts, pieces),
     )
     made.split.attrs |= MEANINGS
     return made
 
 
-def _variables(
+def token_coords(
+    names: list[str],
+    parts: tuple[tuple[str, ...], tuple[str, ...]],
+    pieces: list[np.ndarray],
+    rules: np.ndarray | None = None,
+) -> dict[str, tuple]:
+    """Names of documents, part of each token, and the vocabularies of merges."""
+    marks = [PARTS["test" if name in parts[1] else "train"] for name in names]
+    split = np.repeat(marks, list(map(len, pieces))).astype(np.int8)
+    coords = {
+        "document": ("document", names, "1", "name of the document"),
+        "split": ("position", split, "1", "part that the token belongs to"),
+    }
+    if rules is not None:
+        sizes = BYTES + np.arange(len(rules) + 1)
+        coords |= {
+            "part": ("part", ["training", "held_out"], "1", "part of the text"),
+            "vocabulary": ("vocabulary", sizes, "entry", "entries of the vocabulary"),
+        }
+    return coords
+
+
+def token_variables(
     found: dict[str, str],
     names: list[str],
     parts: tuple[tuple[str, ...], tuple[str, ...]],
@@ -190,9 +198,14 @@ def _variables(
     }
 
 
-def _unigram(trained: np.ndarray, held_out: np.ndarray) -> dict[str, Any]:
+def unigram(
+    parts: tuple[tuple[str, ...], tuple[str, ...]], pieces: list[np.ndarray]
+) -> dict[str, Any]:
     """Floor: the entropy of single tokens of the training part. Chance: how often the most frequent
-    of them is held out."""
+    of them is held out. ``pieces``: tokens of the documents of both parts, in their order."""
+    trained, held_out = (
+        np.concatenate(each) for each in (pieces[: len(parts[0])], pieces[len(parts[0]) :])
+    )
     counts = np.bincount(trained)
     shares = counts / len(trained)
     return {
@@ -229,18 +242,27 @@ def merges(source: str, trained: tuple[str, ...], count: int, engine: str = "pla
     ImportError
         Where the engine is "tokenizers" and the extra ``text`` is not installed.
     """
+    return _learned(source, trained, count, check_engine(engine))
+
+
+def check_engine(engine: str) -> str:
+    """The engine. Raises UnknownNameError for another one."""
     if not isinstance(engine, str) or engine not in ENGINES:
         raise UnknownNameError("engine", engine, ENGINES)
-    return _learned(source, trained, count, engine)
+    return engine
 
 
 @functools.lru_cache(maxsize=8)
 def _learned(source: str, trained: tuple[str, ...], count: int, engine: str) -> np.ndarray:
-    found = [texts(source)[name] for name in trained]
+    return learned_merges([texts(source)[name] for name in trained], count, engine)
+
+
+def learned_merges(documents: list[str], count: int, engine: str) -> np.ndarray:
+    """Merges learned from texts, as of ``merges``."""
     if engine == "plain":
-        return bpe.learn(bpe.count_words(found), count)
+        return bpe.learn(bpe.count_words(documents), count)
     try:
-        return bpe.fast(found, count)
+        return bpe.fast(documents, count)
     except ImportError as error:
         raise ImportError(FAST) from error
 

@@ -160,7 +160,11 @@ def split(
     0
     """
     names = list(texts(source))
-    held_out = SOURCES[source].held_out if held_out is None else held_out
+    return held_out_names(names, SOURCES[source].held_out if held_out is None else held_out)
+
+
+def held_out_names(names: list[str], held_out: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the documents to train on, and of those held out, as of ``split``."""
     if isinstance(held_out, (int, np.integer)) and not isinstance(held_out, bool):
         held = names[held_out - 1 :: held_out] if held_out >= 1 else []
     else:

@@ -3,9 +3,17 @@
 from dataclasses import field
 from functools import cache
 
+from ..arrays import namespace, where
+from ..errors import ConvergenceError
 from ..runtime.validation import choice, integer, number
 from ..system import Flow, Map, as_system
 from . import dop853
+
+FINEST_RTOL = 2e-14  # that doubles can keep
+SMALLEST_PART = 2.0**-30  # of a step
+MAX_PARTS = 20_000  # of a step
+GROWTH_SHARE = 2.0**-9  # of the tolerance, below which the next part is twice as long
+SMALLEST_SCALE = 1e-300
 
 
 class FlowMap(Map):
@@ -23,6 +31,10 @@ class FlowMap(Map):
         Runge-Kutta steps that divide dt.
     order : {4, 8}
         Classical scheme (Kutta 1901), or Dormand and Prince's scheme of order 8.
+    rtol : float
+        Of order 8: relative error of a step at which it is divided into halves, quarters ..., each
+        as short as its own error requires; 0 for steps of one size. The error of a component is
+        taken relative to |x| + |h dx/dt|, whatever its unit.
 
     Raises
     ------
@@ -52,9 +64,14 @@ class FlowMap(Map):
     dt: float = field(default=0.01)
     substeps: int = 1
     order: int = 4
+    rtol: float = 0.0
 
     def __post_init__(self):
         choice("order", self.order, (4, 8))
+        if number("rtol", self.rtol) and not (self.order == 8 and FINEST_RTOL <= self.rtol < 1.0):
+            raise ValueError(
+                f"rtol = {self.rtol}: must be 0, or from {FINEST_RTOL:.1e} to 1 with order=8"
+            )
         as_system(self.flow, Flow)
         if number("dt", self.dt) == 0:
             raise ValueError("dt = 0: a step must not be 0")
@@ -66,20 +83,66 @@ class FlowMap(Map):
     source = property(lambda self: self.flow.source)
 
     def rule(self, x, u):
-        A, B = tableau(self.order)
         h = self.dt / self.substeps
         for _ in range(self.substeps):
-            slopes = []
-            for row in A:
-                slopes.append(self.flow.rule(_moved(x, h, row, slopes), u))
-            x = _moved(x, h, B, slopes)
+            for part in self._parts(x, u, h) if self.rtol else (1.0,):
+                x = self._step(x, u, part * h)[0]
         return x
+
+    def _step(self, x, u, h):
+        """State after a Runge-Kutta step, and the slopes of its stages."""
+        A, B = tableau(self.order)
+        slopes = []
+        for row in A:
+            slopes.append(self.flow.rule(_moved(x, h, row, slopes), u))
+        return _moved(x, h, B, slopes), slopes
+
+    def _parts(self, x, u, h):
+        """Parts of the step h, powers of 1/2, each with an error below the tolerance; of a batch,
+        those that the worst of its members needs."""
+        detach = namespace(x).detach
+        x, u = detach(x), None if u is None else detach(u)
+        parts, reached, part = [], 0.0, 1.0
+        while reached < 1.0:
+            if len(parts) == MAX_PARTS:
+                raise ConvergenceError(
+                    f"a step of {type(self.flow).__name__} needs more than {MAX_PARTS} parts for a "
+                    f"relative error of {self.rtol:g}: the flow is stiff or discontinuous, or "
+                    "falls into a singularity there; a larger rtol, or dt for steps of one size"
+                )
+            new, slopes = self._step(x, u, part * h)
+            error = step_error(x, new, slopes, part * h)
+            if error <= self.rtol:
+                parts.append(part)
+                reached, x = reached + part, new
+                if error < GROWTH_SHARE * self.rtol and reached % (2.0 * part) == 0.0:
+                    part *= 2.0
+            elif part > SMALLEST_PART:
+                part /= 2.0
+            else:  # across a jump of the velocity, to rounding
+                parts.append(part)
+                reached, x = reached + part, new
+        return parts
 
     def output(self, x, u):
         return self.flow.output(x, u)
 
     def initial(self, rng=0):
         return self.flow.initial(rng)
+
+
+def step_error(x, new, slopes, h):
+    """Relative error of a step of order 8 (Hairer, Norsett and Wanner 1993, section II.10): root
+    mean square over the components of the estimates of order 5 and 3, joined; NaN where the step
+    has left what is finite. Of a batch, the largest."""
+    scale = abs(new) + abs(h * slopes[0]) + SMALLEST_SCALE
+    fifth, third = (
+        ((_moved(0.0 * new, h, weights, slopes) / scale) ** 2).mean(-1)
+        for weights in error_weights()
+    )
+    joined = fifth + 0.01 * third
+    error = fifth / where(joined > 0.0, joined, 1.0) ** 0.5
+    return float(error.max())
 
 
 def _moved(x, h, weights, slopes):
@@ -89,6 +152,15 @@ def _moved(x, h, weights, slopes):
         if weight:
             step = h * weight * slope if step is None else step + h * weight * slope
     return x if step is None else x + step
+
+
+@cache
+def error_weights():
+    """Weights of the stages in the error estimates of order 5 and 3."""
+    return tuple(
+        tuple(estimate.get(j, 0.0) for j in range(12))
+        for estimate in (dop853.ERROR5, dop853.ERROR3)
+    )
 
 
 @cache

@@ -12,11 +12,13 @@ from .lmu import LMU as LMU
 from .mamba import Mamba as Mamba
 from .network import Network as Network, resampled as resampled
 from .oscillators import CoRNN as CoRNN, CoupledOscillators as CoupledOscillators
+from .projected import ProjectedLSTM as ProjectedLSTM
 from .registry import about as about, describe as describe, get as get, names as names
 from .residual import (
     Activation as Activation,
     Block as Block,
     Dense as Dense,
+    Embedding as Embedding,
     FeedForward as FeedForward,
     Norm as Norm,
 )
@@ -24,3 +26,4 @@ from .rnn import Linear as Linear, Orthogonal as Orthogonal, Relu as Relu, Tanh 
 from .s4 import S4 as S4
 from .selective import Selective as Selective
 from .ssm import S4D as S4D
+from .torch_step import TorchStep as TorchStep

@@ -30,9 +30,10 @@ class Attention(Map):
     Parameters
     ----------
     Wq, Wk, Wv, Wo : array_like (N, N)
-        Queries, keys, values (torch's in_proj) and output (out_proj).
+        Queries, keys, values (torch's in_proj) and output (out_proj); Wk and Wv (M, N) with fewer
+        key heads, M = N key_heads / heads.
     bq, bk, bv, bo : array_like (N,), optional
-        Their biases; None for zero.
+        Their biases, bk and bv (M,); None for zero.
     P : array_like, optional
         Table of the positions "learned", (heads, window), or "absolute", (window, N).
     heads : int, optional
@@ -40,20 +41,26 @@ class Attention(Map):
     window : int, optional
         Number of steps that are attended to.
     positions : {"none", "rotary", "alibi", "learned", "absolute"}, optional
-        "rotary" turns pairs of components by angles lag 10000^(-2i/d); "alibi" adds -slope lag to
+        "rotary" turns pairs of components by angles lag base^(-2i/d); "alibi" adds -slope lag to
         the scores; "learned" adds P[head, lag]; "absolute" adds P[step] to the input.
+    key_heads : int, optional
+        Number of heads of keys and values; divides heads, each serving heads / key_heads heads of
+        queries in turn (grouped-query attention). None for as many as heads.
+    base : float above 0, optional
+        Base of the rotary angles.
 
     Raises
     ------
     ShapeError, TypeError, NotFiniteError
         For arrays that do not fit, are not real or hold NaN.
     ValueError
-        For heads that do not divide N, and positions that are unknown or have no table.
+        For heads that do not divide N, key heads that do not divide the heads, and positions that
+        are unknown or have no table.
 
     Notes
     -----
     The state is the cache that generates text: ``window`` slots, the oldest first, each with a key
-    (N), a value (N) and a flag, 1 where it is filled. The rule shifts it by one slot, so that its
+    (M), a value (M) and a flag, 1 where it is filled. The rule shifts it by one slot, so that its
     Jacobian is nilpotent and every exponent -inf; a slot whose flag is at most 1/2 has weight
     exactly 0. From the empty cache, the state of rest, the first ``window`` outputs are those of
     full causal attention.
@@ -65,7 +72,8 @@ class Attention(Map):
     References
     ----------
     Vaswani et al. (2017), NeurIPS, eq. 1 and section 3.2.2. Positions: Su et al. (2021),
-    arXiv:2104.09864, eq. 15; Press, Smith and Lewis (2022), ICLR.
+    arXiv:2104.09864, eq. 15; Press, Smith and Lewis (2022), ICLR. Key heads: Ainslie et al. (2023),
+    EMNLP, arXiv:2305.13245.
 
     Examples
     --------
@@ -95,6 +103,8 @@ class Attention(Map):
     heads: int = 1
     window: int = 32
     positions: str = "none"
+    key_heads: int | None = None
+    base: float = 10000.0
     square = True
     fused = True  # whether torch's own kernel may run it
     source = "Vaswani et al. (2017), Attention is all you need, NeurIPS"
@@ -110,11 +120,25 @@ class Attention(Map):
             )
         choice("positions", self.positions, POSITIONS)
         _check_heads(width, self.heads, self.positions)
-        biases = dict.fromkeys(("bq", "bk", "bv", "bo"), (width,))
+        shared = self.heads if self.key_heads is None else self.key_heads
+        shared = integer("key_heads", shared, 1, self.heads)
+        if self.heads % shared:
+            raise ValueError(
+                f"key_heads = {shared}: must divide {self.heads} heads, each serves as many"
+            )
+        object.__setattr__(self, "key_heads", shared)
+        object.__setattr__(self, "base", number("base", self.base, above=0))
+        narrow = width // self.heads * shared
+        biases = {"bq": (width,), "bk": (narrow,), "bv": (narrow,), "bo": (width,)}
         for name, shape in biases.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, np.zeros(shape))
-        shapes: dict[str, tuple[int, ...]] = dict.fromkeys(MATRICES, (width, width))
+        shapes: dict[str, tuple[int, ...]] = {
+            "Wq": (width, width),
+            "Wk": (narrow, width),
+            "Wv": (narrow, width),
+            "Wo": (width, width),
+        }
         tables = {"learned": (self.heads, self.window), "absolute": (self.window, width)}
         if self.positions in tables:
             if self.P is None:
@@ -136,9 +160,14 @@ class Attention(Map):
         return self.Wq.shape[0]
 
     @property
+    def keys(self) -> int:
+        """Number M of components of a key, and of a value."""
+        return self.Wk.shape[0]
+
+    @property
     def slot(self) -> int:
-        """Number of state components of one slot, 2N + 1."""
-        return 2 * self.inputs + 1
+        """Number of state components of one slot, 2M + 1."""
+        return 2 * self.keys + 1
 
     @property
     def size(self) -> int:
@@ -146,7 +175,7 @@ class Attention(Map):
 
     @property
     def states(self) -> tuple[str, ...]:
-        parts = [f"{letter}{i}" for letter in "kv" for i in range(self.inputs)] + ["filled"]
+        parts = [f"{letter}{i}" for letter in "kv" for i in range(self.keys)] + ["filled"]
         return tuple(f"{part}_{lag}" for lag in range(self.window - 1, -1, -1) for part in parts)
 
     def initial(self, rng: Rng = 0) -> np.ndarray:
@@ -155,7 +184,7 @@ class Attention(Map):
 
     def rule(self, x: Array, u: Array | None) -> Array:
         x, u = one_batch(x, u)
-        flags, filled = x[..., 2 * self.inputs :: self.slot], 0.0 * u[..., :1] + 1.0
+        flags, filled = x[..., 2 * self.keys :: self.slot], 0.0 * u[..., :1] + 1.0
         self._refuse_beyond(flags, 1)
         u = self._placed(u, concat((flags[..., 1:], filled)))
         return concat(
@@ -174,26 +203,26 @@ class Attention(Map):
         return self._weighed(x, u)[0][..., 0, :]
 
     def cache(self, x: Array) -> tuple[Array, Array, Array]:
-        """Keys (..., window, N), values (..., window, N) and flags (..., window) of a state."""
-        slots, n = x.reshape(*x.shape[:-1], self.window, self.slot), self.inputs
+        """Keys (..., window, M), values (..., window, M) and flags (..., window) of a state."""
+        slots, n = x.reshape(*x.shape[:-1], self.window, self.slot), self.keys
         return slots[..., :n], slots[..., n : 2 * n], slots[..., 2 * n]
 
     def attend(self, q: Array, k: Array, flags: Array, at: np.ndarray, places: np.ndarray) -> Array:
         """Weights (..., heads, T, S) of queries q (..., T, N) at the times ``at`` over keys k (...,
-        S, N) at the times ``places``.
+        S, M) at the times ``places``.
         """
         q, k = self._turned(q, k, at, places)
         bias, scores = self._bias(at[:, None] - places, q), q @ transpose(k) / np.sqrt(q.shape[-1])
         return softmax(where(_seen(flags), scores if bias is None else scores + bias, MASKED_SCORE))
 
     def mix(self, weights: Array, values: Array) -> Array:
-        """Weighted sums (..., T, N) of values (..., S, N), head after head."""
-        return self._joined(weights @ self._by_head(values))
+        """Weighted sums (..., T, N) of values (..., S, M), head after head."""
+        return self._joined(weights @ self._shared(values))
 
     def run(self, x: Array, u: Array) -> tuple[Array, Array]:
         """Outputs (..., T, N) and last state (..., n), in bands of the sequence."""
         x, u = one_batch_of_steps(x, u)
-        (keys, values, flags), steps, n = self.cache(x), u.shape[-2], self.inputs
+        (keys, values, flags), steps, n = self.cache(x), u.shape[-2], self.keys
         self._refuse_beyond(flags, steps)
         filled, u = 0.0 * u[..., :1] + 1.0, self._counted(u, flags)
         slots = concat((u @ self.Wk.T + self.bk, u @ self.Wv.T + self.bv, filled))
@@ -256,14 +285,14 @@ class Attention(Map):
         )
         mask = empty if bias is None else empty + bias
         return self._joined(
-            scaled_dot_product_attention(q, k, self._by_head(v), attn_mask=mask, is_causal=plain)
+            scaled_dot_product_attention(q, k, self._shared(v), attn_mask=mask, is_causal=plain)
         )
 
     def _turned(self, q, k, at, places):
         """Queries and keys by head, turned where positions are rotary."""
-        q, k = self._by_head(q), self._by_head(k)
+        q, k = self._by_head(q), self._shared(k)
         return (
-            (rotated(q, at - at[0]), rotated(k, places - at[0]))
+            (rotated(q, at - at[0], self.base), rotated(k, places - at[0], self.base))
             if self.positions == "rotary"
             else (q, k)
         )
@@ -283,8 +312,17 @@ class Attention(Map):
         return outside if bias is None else bias + outside
 
     def _by_head(self, x):
-        """(..., T, N) to (..., heads, T, N / heads)."""
-        return x.reshape(*x.shape[:-1], self.heads, self.inputs // self.heads).swapaxes(-2, -3)
+        """(..., T, heads d) to (..., heads, T, d), of all heads or of the key heads."""
+        d = self.inputs // self.heads
+        return x.reshape(*x.shape[:-1], x.shape[-1] // d, d).swapaxes(-2, -3)
+
+    def _shared(self, x):
+        """Keys or values (..., S, M) to (..., heads, S, d), each key head for its heads in turn."""
+        x, group = self._by_head(x), self.heads // self.key_heads
+        if group == 1:
+            return x
+        repeated = x[..., None, :, :] + constant_like(np.zeros((group, 1, 1)), x)
+        return repeated.reshape(*x.shape[:-3], self.heads, *x.shape[-2:])
 
     def _joined(self, x):
         """(..., heads, T, N / heads) back to (..., T, N)."""
@@ -344,6 +382,8 @@ class Attention(Map):
         positions: str = "none",
         gain: float = 1.0,
         sharpness: float = 1.0,
+        key_heads: int | None = None,
+        base: float = 10000.0,
     ) -> Attention:
         """Random attention: weights ~ N(0, 1/N), biases and relative positions zero.
 
@@ -365,6 +405,10 @@ class Attention(Map):
             Scale of values and output, beta of DeepNorm.
         sharpness : float of at least 0, optional
             Scale of queries and keys: scores on white noise have standard deviation sharpness^2.
+        key_heads : int, optional
+            Number of heads of keys and values; None for as many as heads.
+        base : float above 0, optional
+            Base of the rotary angles.
 
         Returns
         -------
@@ -391,12 +435,22 @@ class Attention(Map):
         heads, window = integer("heads", heads), integer("window", window)
         gain, sharpness = number("gain", gain, least=0), number("sharpness", sharpness, least=0)
         scales = (sharpness, sharpness, gain, gain)
+        shared = heads if key_heads is None else integer("key_heads", key_heads, 1, heads)
+        rows = dict.fromkeys(MATRICES, units) | dict.fromkeys(("Wk", "Wv"), units // heads * shared)
         weights = {
-            name: scale / np.sqrt(units) * rng.standard_normal((units, units))
+            name: scale / np.sqrt(units) * rng.standard_normal((rows[name], units))
             for name, scale in zip(MATRICES, scales, strict=True)
         }
         P = 0.02 * rng.standard_normal((window, units)) if positions == "absolute" else None
-        return cls(**weights, P=P, heads=heads, window=window, positions=positions)
+        return cls(
+            **weights,
+            P=P,
+            heads=heads,
+            window=window,
+            positions=positions,
+            key_heads=key_heads,
+            base=base,
+        )
 
 
 def _seen(flags):

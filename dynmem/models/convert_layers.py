@@ -8,40 +8,70 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..runtime.torch_modules import dtype_of
 from ..system import Map
 from .convolution import Convolution
 from .network import Network
-from .residual import NORM_EPSILON, Activation, Dense, Norm
+from .residual import Activation, Dense, Embedding, Norm
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+# torch's activations by name: that of dynmem, and the attributes for which they are the same
+ACTIVATION_MODULES: dict[str, tuple[str, dict[str, Any]]] = {
+    "ReLU": ("relu", {}),
+    "Tanh": ("tanh", {}),
+    "GELU": ("gelu", {"approximate": "none"}),
+    "SiLU": ("silu", {}),
+    "Sigmoid": ("sigmoid", {}),
+    "Softplus": ("softplus", {"beta": 1.0}),
+    "ELU": ("elu", {"alpha": 1.0}),
+    "LeakyReLU": ("leaky_relu", {"negative_slope": 0.01}),
+}
+LAYERS = ("Embedding", "Conv1d", "Linear", "LayerNorm", "RMSNorm", *ACTIVATION_MODULES)
+IGNORED = ("Identity", "Dropout", "Dropout1d", "AlphaDropout")  # in evaluation mode
+
+
+def kind_of(module: Any, names: Sequence[str]) -> Any:
+    """The class of torch.nn, of those named, that a module is an instance of, or None."""
+    from torch import nn
+
+    return next((kind for name in names if isinstance(module, kind := getattr(nn, name))), None)
 
 
 def layers_of(module: nn.Module, convert: Callable[[nn.Module], Map]) -> list[Map] | None:
     """The maps of a torch module, one after another; ``convert`` converts other modules.
 
-    None for a module that is not among these: nn.Sequential, nn.Conv1d, nn.Linear, nn.LayerNorm,
-    nn.RMSNorm, nn.ReLU, nn.Tanh, nn.GELU.
+    None for a module that is neither nn.Sequential nor one of ``LAYERS``.
     """
     from torch import nn
 
-    kinds = (
-        nn.Sequential,
-        nn.Conv1d,
-        nn.Linear,
-        nn.LayerNorm,
-        nn.RMSNorm,
-        nn.ReLU,
-        nn.Tanh,
-        nn.GELU,
-    )
-    kind = next((kind for kind in kinds if isinstance(module, kind)), None)
+    kind = kind_of(module, ("Sequential", *LAYERS))
     if kind is None:
         return None
     own_forward(module, kind)
-    maps, padding, flat = [], None, _flat(module)
+    flat = _flat(module)
     _check_axes(flat)
-    for place, part in enumerate(flat):
+    for part in flat[:-1]:
+        if isinstance(part, nn.RNNBase):
+            raise ValueError(
+                f"nn.{type(part).__name__} returns a pair, which nn.Sequential cannot pass on: "
+                "convert the parts, from_torch(net[0]) and so on, and join them by "
+                "dm.models.Network"
+            )
+    return maps_of(flat, convert)
+
+
+def maps_of(flat: Sequence[nn.Module | str], convert: Callable[[nn.Module], Map]) -> list[Map]:
+    """The maps of modules, and of activations by name, one after another."""
+    from torch import nn
+
+    maps: list[Any] = []
+    padding = None
+    for part in flat:
+        if isinstance(part, str):
+            maps.append(part)
+            continue
         if isinstance(part, nn.ConstantPad1d):
             padding = _left(part)
             continue
@@ -50,7 +80,7 @@ def layers_of(module: nn.Module, convert: Callable[[nn.Module], Map]) -> list[Ma
                 f"padding before nn.{type(part).__name__}: pad on the left, directly before an "
                 "nn.Conv1d"
             )
-        maps.append(_layer(part, padding) or _last(part, convert, place == len(flat) - 1))
+        maps.append(_layer(part, padding) or convert(part))
         padding = None
     if padding is not None:
         raise ValueError("padding after the last layer: remove it")
@@ -58,8 +88,11 @@ def layers_of(module: nn.Module, convert: Callable[[nn.Module], Map]) -> list[Ma
 
 
 def as_map(layers: Sequence[Map]) -> Map:
-    """One map of several: itself, or a Network."""
-    return layers[0] if len(layers) == 1 else Network(tuple(layers))
+    """One map of several: itself, or a Network, of whose layers none is a Network."""
+    flat: list[Map] = []
+    for layer in layers:
+        flat += layer.layers if isinstance(layer, Network) and layer.R is None else [layer]
+    return flat[0] if len(flat) == 1 else Network(tuple(flat))
 
 
 def own_forward(module: nn.Module, kind: Any) -> None:
@@ -67,7 +100,8 @@ def own_forward(module: nn.Module, kind: Any) -> None:
     if type(module).forward is not kind.forward or "forward" in vars(module):
         raise TypeError(
             f"{type(module).__name__} has a forward of its own, so its equation may not be that "
-            f"of nn.{kind.__name__}: write it as a class derived from dm.Map"
+            f"of nn.{kind.__name__}: write it as a class derived from dm.Map, or pass it to "
+            "dm.gradient_profile, which takes any module"
         )
     if module._forward_pre_hooks:
         raise TypeError(
@@ -84,7 +118,7 @@ def _flat(module: nn.Module) -> list[nn.Module]:
     if isinstance(module, nn.Sequential):
         own_forward(module, nn.Sequential)
         return [inner for part in module for inner in _flat(part)]
-    return [] if isinstance(module, (nn.Identity, nn.Dropout, nn.Dropout1d)) else [module]
+    return [] if kind_of(module, IGNORED) else [module]
 
 
 def _check_axes(flat: Sequence[nn.Module]) -> None:
@@ -92,9 +126,7 @@ def _check_axes(flat: Sequence[nn.Module]) -> None:
     from torch import nn
 
     others = [
-        part
-        for part in flat
-        if not isinstance(part, (nn.Conv1d, nn.ConstantPad1d, nn.ReLU, nn.Tanh, nn.GELU))
+        part for part in flat if not kind_of(part, ("Conv1d", "ConstantPad1d", *ACTIVATION_MODULES))
     ]
     if others and any(isinstance(part, nn.Conv1d) for part in flat):
         raise ValueError(
@@ -114,34 +146,47 @@ def _layer(module: Any, padding: int | None) -> Map | str | None:
         own_forward(module, nn.Linear)
         V = array_of(module.weight)
         return Dense(V, np.zeros(len(V)) if module.bias is None else array_of(module.bias))
+    if isinstance(module, nn.Embedding):
+        return _embedding(module)
     if isinstance(module, (nn.LayerNorm, nn.RMSNorm)):
         return norm_of(module)
-    for kind in (nn.ReLU, nn.Tanh, nn.GELU):
-        if isinstance(module, kind):
-            own_forward(module, kind)
-            if getattr(module, "approximate", "none") != "none":
-                raise ValueError(
-                    f"nn.GELU(approximate={module.approximate!r}) is not supported: use "
-                    "approximate='none'"
-                )
-            return kind.__name__.lower()
-    return None
+    return activation_of(module)
 
 
-def _last(module: nn.Module, convert: Callable[[nn.Module], Map], last: bool) -> Map:
-    """The map of any other layer, which torch can only hold at the end."""
+def activation_of(module: Any) -> str | None:
+    """The name of an activation, None for another module."""
+    kind = kind_of(module, tuple(ACTIVATION_MODULES))
+    if kind is None:
+        return None
+    own_forward(module, kind)
+    name, options = ACTIVATION_MODULES[kind.__name__]
+    if kind.__name__ == "GELU" and module.approximate == "tanh":
+        return "gelu_tanh"
+    for option, value in options.items():
+        if getattr(module, option) != value:
+            raise ValueError(
+                f"nn.{kind.__name__}({option}={getattr(module, option)!r}) is not one of the "
+                f"activations of dynmem, which has {option}={value!r}: write it as a class derived "
+                "from dm.Map"
+            )
+    return name
+
+
+def _embedding(module: Any) -> Embedding:
     from torch import nn
 
-    if not last and isinstance(module, nn.RNNBase):
+    own_forward(module, nn.Embedding)
+    if module.max_norm is not None:
         raise ValueError(
-            f"nn.{type(module).__name__} returns a pair, which nn.Sequential cannot pass on: "
-            "convert the parts and join them by dm.models.Network"
+            f"max_norm = {module.max_norm} changes the weights of nn.Embedding as it reads them: "
+            "set max_norm = None"
         )
-    return convert(module)
+    return Embedding(array_of(module.weight))
 
 
 def norm_of(module: Any) -> Norm:
     """Layer norm or root-mean-square norm, with gain one and offset zero where torch has none."""
+    import torch
     from torch import nn
 
     kind = next((kind for kind in (nn.LayerNorm, nn.RMSNorm) if isinstance(module, kind)), None)
@@ -151,10 +196,10 @@ def norm_of(module: Any) -> Norm:
             "a class derived from dm.Map"
         )
     own_forward(module, kind)
-    if module.eps != NORM_EPSILON or len(module.normalized_shape) != 1:
+    if len(module.normalized_shape) != 1:
         raise ValueError(
-            f"nn.{kind.__name__} over {tuple(module.normalized_shape)} with eps = {module.eps}: "
-            f"norms must be over the last axis with eps = {NORM_EPSILON}"
+            f"nn.{kind.__name__} over {tuple(module.normalized_shape)}: a norm must be over the "
+            "last axis alone"
         )
     width, offset = module.normalized_shape[0], getattr(module, "bias", None)
     gain = np.ones(width) if module.weight is None else array_of(module.weight)
@@ -162,6 +207,8 @@ def norm_of(module: Any) -> Norm:
         gain,
         np.zeros(width) if offset is None else array_of(offset),
         "layer" if kind is nn.LayerNorm else "rms",
+        # by default nn.RMSNorm adds the rounding of its dtype
+        torch.finfo(dtype_of(module)).eps if module.eps is None else module.eps,
     )
 
 

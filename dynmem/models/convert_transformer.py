@@ -9,25 +9,23 @@ import numpy as np
 from ..runtime.validation import integer
 from ..system import Map
 from .attention import Attention
-from .convert_layers import array_of, norm_of, own_forward
+from .convert_layers import activation_of, array_of, norm_of, own_forward
 from .network import Network
-from .residual import Block, FeedForward
+from .residual import ACTIVATIONS, Block, FeedForward
 
 if TYPE_CHECKING:
     from torch import nn
 
-TRANSFORMERS = ("MultiheadAttention", "TransformerEncoderLayer", "TransformerEncoder")
-
 
 def transformer(module: Any, window: int | None) -> Map:
-    """Attention, Block or Network of one of ``TRANSFORMERS``, with a cache of ``window`` steps."""
+    """Attention, Block or Network of torch's modules, with a cache of ``window`` steps."""
     from torch import nn
 
     if window is None:
         raise ValueError(
             f"{type(module).__name__} attends to every earlier step: pass window=, the longest "
-            "sequence it will read (its cache holds so many keys and values). It is converted as "
-            "used with a causal mask; without one it reads the future and has no rule"
+            "sequence it will read (its cache holds so many keys and values), to from_torch. It is "
+            "converted as used with a causal mask; without one it reads the future and has no rule"
         )
     window = integer("window", window, 1)
     if isinstance(module, nn.MultiheadAttention):
@@ -104,20 +102,28 @@ def _block(layer: Any, window: int) -> Block:
     )
 
 
-def _activation(function: object) -> str:
+def _activation(function: Any) -> str:
+    """The name of an activation: of a module, or of a function with its values."""
+    import torch
     from torch import nn
-    from torch.nn import functional
 
-    if function is functional.relu or type(function) is nn.ReLU:
-        return "relu"
-    if function is functional.gelu or (
-        type(function) is nn.GELU and function.approximate == "none"
-    ):
-        return "gelu"
-    raise ValueError(
-        f"activation {getattr(function, '__name__', function)} is not supported: train with relu "
-        "or the exact gelu"
-    )
+    if isinstance(function, nn.Module):
+        found = activation_of(function)
+    else:
+        z = torch.linspace(-20.0, 20.0, 801, dtype=torch.float64)
+        with torch.no_grad():
+            values = function(z)
+        found = next(
+            (name for name, ours in ACTIVATIONS.items() if torch.allclose(ours(z), values, 1e-9)),
+            None,
+        )
+    if found is None:
+        raise ValueError(
+            f"activation {getattr(function, '__name__', type(function).__name__)} of a "
+            f"TransformerEncoderLayer is not one of {', '.join(ACTIVATIONS)}: write the layer as a "
+            "class derived from dm.Map, or pass it to dm.gradient_profile"
+        )
+    return found
 
 
 def _bias(linear: nn.Linear, width: int) -> np.ndarray:

@@ -93,6 +93,10 @@ class Network(Map):
         return self.layers[0].inputs
 
     @property
+    def vocabulary(self) -> int:
+        return self.layers[0].vocabulary
+
+    @property
     def size(self) -> int:
         return sum(layer.size for layer in self.layers)
 

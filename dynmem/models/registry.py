@@ -214,7 +214,7 @@ def get(
         Norm of residual blocks.
     feedforward : int, optional
         Hidden units of the feed-forward layer of each residual block; 0 for none.
-    activation : {"relu", "tanh", "gelu", "identity"}, optional
+    activation : {"relu", "tanh", "gelu", "gelu_tanh", "silu", ...}, optional
         Activation function of the feed-forward layers.
     **options
         Options of the model's ``random``, see ``describe``.

@@ -8,27 +8,37 @@ from typing import Self
 
 import numpy as np
 
-from ..arrays import erf, relu, sqrt, tanh
+from ..arrays import abs, erf, relu, sigmoid, softplus, sqrt, tanh, where  # noqa: A004
 from ..errors import ShapeError
-from ..runtime.validation import choice, generator, integer
+from ..runtime.validation import choice, generator, integer, number
 from ..system import Map, as_system
 from ..typing import Array, Rng
-from .cell import keep_arrays, matrix_shape
+from .cell import expm1, keep_arrays, matrix_shape
 
-__all__ = ["Activation", "Block", "Dense", "FeedForward", "Norm"]
+__all__ = ["Activation", "Block", "Dense", "Embedding", "FeedForward", "Norm"]
 
 ACTIVATIONS = {
     "relu": relu,
     "tanh": tanh,
     "gelu": lambda z: 0.5 * z * (1.0 + erf(z / np.sqrt(2.0))),
+    # Hendrycks and Gimpel (2016), the form of GPT-2
+    "gelu_tanh": lambda z: (
+        0.5 * z * (1.0 + tanh(np.sqrt(2.0 / np.pi) * (z + 0.044715 * z * z * z)))
+    ),
+    "silu": lambda z: z * sigmoid(z),
+    "sigmoid": sigmoid,
+    "softplus": softplus,
+    # through abs, whose slope 0 at 0 leaves the slope 1 that elu has there
+    "elu": lambda z: 0.5 * (z + abs(z)) + expm1(0.5 * (z - abs(z))),
+    "leaky_relu": lambda z: where(z > 0, z, 0.01 * z),
     "identity": lambda z: z,
 }
 NORMS, PLACEMENTS = ("layer", "rms"), ("pre", "post", "none")
 NORM_EPSILON = 1e-5  # added to the variance, as in torch
 
 
-def normalise(x: Array, kind: str) -> Array:
-    """x over its own scale along the last axis, with eps = 1e-5 added to the variance.
+def normalise(x: Array, kind: str, eps: float = NORM_EPSILON) -> Array:
+    """x over its own scale along the last axis, with eps added to the variance.
 
     "layer" is (x - mean) / sqrt(var + eps) (Ba, Kiros and Hinton 2016), "rms" is
     x / sqrt(mean x^2 + eps) (Zhang and Sennrich 2019).
@@ -39,7 +49,7 @@ def normalise(x: Array, kind: str) -> Array:
     width = x.shape[-1]
     if kind == "layer":
         x = x - x.sum(axis=-1, keepdims=True) / width
-    return x / sqrt((x * x).sum(axis=-1, keepdims=True) / width + NORM_EPSILON)
+    return x / sqrt((x * x).sum(axis=-1, keepdims=True) / width + eps)
 
 
 class Memoryless(Map):
@@ -129,6 +139,54 @@ class Dense(Memoryless):
         return cls(generator(rng).uniform(-bound, bound, (units, inputs)), np.zeros(units))
 
 
+class Embedding(Memoryless):
+    """One row of a table for each symbol, given as a one-hot row.
+
+        y = u E
+
+    Parameters
+    ----------
+    table : array_like (vocabulary, width)
+        The row of each symbol.
+
+    Raises
+    ------
+    ShapeError, TypeError, NotFiniteError
+        For a table that is no matrix, is not real or holds NaN.
+
+    Notes
+    -----
+    The ``drive`` of a system that begins with an Embedding may be an array of integers, (steps,):
+    the symbols themselves.
+
+    Examples
+    --------
+    >>> import dynmem as dm
+    >>> dm.models.Embedding(np.arange(6.0).reshape(3, 2)).output(None, np.eye(3)[1]).tolist()
+    [2.0, 3.0]
+    """
+
+    table: Array
+
+    def __post_init__(self) -> None:
+        keep_arrays(self, {"table": matrix_shape(self, "table", "vocabulary, width")})
+
+    @property
+    def inputs(self) -> int:
+        return self.table.shape[0]
+
+    @property
+    def outputs(self) -> int:
+        return self.table.shape[1]
+
+    @property
+    def vocabulary(self) -> int:
+        return self.table.shape[0]
+
+    def output(self, x: Array, u: Array | None) -> Array:
+        return u @ self.table
+
+
 class Activation(Memoryless):
     """A function of each component of each step.
 
@@ -138,8 +196,9 @@ class Activation(Memoryless):
     ----------
     width : int
         Number of inputs and outputs.
-    kind : {"relu", "tanh", "gelu", "identity"}, optional
-        The function phi.
+    kind : str, optional
+        The function phi: "relu", "tanh", "gelu" (exact), "gelu_tanh", "silu", "sigmoid",
+        "softplus", "elu" and "leaky_relu" (with torch's constants), or "identity".
 
     Raises
     ------
@@ -187,8 +246,8 @@ class FeedForward(Memoryless):
         Second weights.
     b2 : array_like (width,)
         Second bias.
-    activation : {"relu", "tanh", "gelu", "identity"}, optional
-        The function phi.
+    activation : str, optional
+        The function phi, as for Activation.
 
     Raises
     ------
@@ -247,8 +306,8 @@ class FeedForward(Memoryless):
             Seed or generator of the weights.
         gain : float, optional
             Scale of the weights, beta of DeepNorm.
-        activation : {"relu", "tanh", "gelu", "identity"}, optional
-            The function phi.
+        activation : str, optional
+            The function phi, as for Activation.
 
         Returns
         -------
@@ -281,14 +340,16 @@ class Norm(Memoryless):
     offset : array_like (width,)
         Offset of each component.
     kind : {"layer", "rms"}, optional
-        (u - mean) / sqrt(var + 1e-5), or u / sqrt(mean u^2 + 1e-5).
+        (u - mean) / sqrt(var + eps), or u / sqrt(mean u^2 + eps).
+    eps : float of at least 0, optional
+        Added to the variance.
 
     Raises
     ------
     ShapeError, TypeError, NotFiniteError
         For arrays that do not fit, are not real or hold NaN.
     ValueError
-        For another kind.
+        For another kind, and for eps below 0.
 
     References
     ----------
@@ -304,12 +365,14 @@ class Norm(Memoryless):
     gain: Array
     offset: Array
     kind: str = "layer"
+    eps: float = NORM_EPSILON
 
     def __post_init__(self) -> None:
         if np.ndim(self.gain) != 1:
             raise ShapeError(f"gain of Norm must have shape (width,), got {np.shape(self.gain)}")
         keep_arrays(self, dict.fromkeys(("gain", "offset"), np.shape(self.gain)))
         choice("kind", self.kind, NORMS)
+        object.__setattr__(self, "eps", number("eps", self.eps, least=0))
 
     @property
     def inputs(self) -> int:
@@ -320,7 +383,7 @@ class Norm(Memoryless):
         return len(self.gain)
 
     def output(self, x: Array, u: Array | None) -> Array:
-        return normalise(u, self.kind) * self.gain + self.offset
+        return normalise(u, self.kind, self.eps) * self.gain + self.offset
 
     @classmethod
     def plain(cls, width: int, kind: str = "layer") -> Norm:

@@ -1,38 +1,65 @@
 """Files that are whole or absent, each with its checksum; a Dataset in one of them. Nothing here
 can run code."""
 
+from __future__ import annotations
+
 import errno
 import hashlib
 import json
 import os
+import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import DamageError
 
-DISK_FULL_ERRORS = {errno.ENOSPC, errno.EDQUOT}
+if TYPE_CHECKING:
+    from xarray import Dataset
+
+DISK_FULL_ERRORS = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+NO_FOLDER_FLUSH = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 class NoSpaceError(OSError):
-    """The disk is full."""
+    """The disk is full: nothing was damaged, and a run goes on where it was once there is space."""
 
 
 def write(path: Path, data: bytes) -> None:
     """Write a file aside, flush it to the disk and rename it, so that a reader finds the whole file
     or none."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with open(part, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+    with aside(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def aside(path: Path, flush: bool = True) -> Iterator[BinaryIO]:
+    """A new file that takes the place of ``path`` once it is whole. Its name is nobody else's; a
+    link at ``path`` is replaced, not followed."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    with open(part, "x+b") as file:
+        try:
+            yield file
+            if flush:
+                file.flush()
+                os.fsync(file.fileno())
+            file.close()
+            os.replace(part, path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    if flush:
         flush_folder(path.parent)
-    except BaseException:  # Ctrl-C too leaves no part behind
-        part.unlink(missing_ok=True)
-        raise
+
+
+def sweep(folder: Path, name: str = "*") -> None:
+    """Remove what a killed process left of ``aside``, for one file or for all of a folder."""
+    for part in folder.glob(f".{name}.*.part"):
+        if re.fullmatch(r"\.[0-9a-f]{8}\.part", part.name[-14:]) and not part.is_symlink():
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -50,9 +77,15 @@ def space_watched() -> Iterator[None]:
 
 def flush_folder(folder: Path) -> None:
     """A rename outlives a power cut only once its folder has reached the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return  # Windows opens no folders
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_FLUSH:
+            raise
     finally:
         os.close(descriptor)
 
@@ -116,21 +149,92 @@ def decode(data: bytes):
         return dataset.load().drop_encoding()
 
 
-def save(dataset, path) -> Path:
-    """Write a Dataset to a netCDF-4 file with its checksum beside it (``sha256sum --check
-    PATH.sha256`` reads it too)."""
+def save(dataset: Dataset, path: str | os.PathLike) -> Path:
+    """Write a Dataset to a netCDF-4 file with its checksum beside it.
+
+    ``sha256sum --check PATH.sha256`` reads the checksum too.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Real numbers, truth values and strings.
+    path : path
+        File to write; one that exists is replaced, whole or not at all.
+
+    Returns
+    -------
+    pathlib.Path
+        The path.
+
+    Raises
+    ------
+    OSError
+        Where the file cannot be written.
+
+    References
+    ----------
+    FIPS 180-4 (2015), Secure Hash Standard, for SHA-256.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import xarray as xr
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = save(xr.Dataset({"a": ("x", [1.0, 2.0])}), Path(folder, "a.nc"))
+    ...     load(path).a.values.tolist(), sorted(p.name for p in Path(folder).iterdir())
+    ([1.0, 2.0], ['a.nc', 'a.nc.sha256'])
+    """
     path, data = Path(path), encode(dataset)
-    beside = sidecar(path)
-    # a kill between the two files must leave no checksum rather than a wrong one
-    beside.unlink(missing_ok=True)
-    write(path, data)
-    write(beside, checksum_line(path.name, checksum(data)))
+    with replacement(path) as file:
+        file.write(data)
     return path
 
 
-def load(path):
-    """Dataset from a file of ``save``; ``DamageError`` unless it matches its checksum,
-    ``FileNotFoundError`` when there is none."""
+@contextmanager
+def replacement(path: Path) -> Iterator[BinaryIO]:
+    """A new file that takes the place of ``path``, with its checksum beside it.
+
+    While one replaces the other both checksums stand there, so that at every moment the old file
+    or the new one can be read.
+    """
+    beside = sidecar(path)
+    lines = beside.read_bytes() if path.exists() and beside.is_file() else b""
+    with aside(path) as file:
+        yield file
+        file.flush()
+        with open(file.name, "rb") as whole:
+            line = checksum_line(path.name, hashlib.file_digest(whole, "sha256").hexdigest())
+        write(beside, line if lines in (b"", line) else lines + line)
+    write(beside, line)
+
+
+def load(path: str | os.PathLike) -> Dataset:
+    """Dataset from a file of ``save``, compared with its checksum.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    xarray.Dataset
+        Equal to the one that was saved; it is in memory, and the file is closed.
+
+    Raises
+    ------
+    DamageError
+        Unless the file matches its checksum.
+    FileNotFoundError
+        Where there is none.
+
+    Examples
+    --------
+    >>> load("missing.nc")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: [Errno 2] no such store: 'missing.nc'
+    """
     return decode(verified(Path(path)))
 
 
@@ -164,7 +268,7 @@ def stated_checksum(path: Path) -> bytes:
 
 
 def _compare(path: Path, stated: bytes, found: str) -> None:
-    if stated != checksum_line(path.name, found):
+    if checksum_line(path.name, found) not in stated.splitlines(keepends=True):
         raise DamageError(f"{path} does not match its checksum")
 
 

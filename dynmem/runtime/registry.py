@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from importlib import import_module
+from typing import Any, Generic, TypeVar
 
 from ..errors import UnknownNameError
 
 T = TypeVar("T")
+KINDS = {"systems": "system", "models": "model", "tasks": "task", "datasets": "dataset"}
+EXAMPLES = {
+    "system": "dm.systems.get({!r})",
+    "model": "dm.models.get({!r}, units=...)",
+    "task": "dm.tasks.get({!r}), whose sample(count) is a Dataset",
+    "dataset": "dm.datasets.load({!r})",
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,15 @@ class Registry(Generic[T]):
             name = self.aliases.get(name, name)
             if name in table:
                 return name
-        raise UnknownNameError(self.kind, name, table, self.aliases)
+        raise UnknownNameError(self.kind, name, table, self.aliases, self._elsewhere(name))
+
+    def _elsewhere(self, name: Any) -> str:
+        """What has the name, where something of another kind does."""
+        for plural, kind in KINDS.items() if self.kind in KINDS.values() else ():
+            # by name: these packages stand on higher floors
+            if kind != self.kind and name in import_module(f"dynmem.{plural}").names():
+                return f"it is the name of a {kind}, {EXAMPLES[kind].format(name)}"
+        return ""
 
     def find(self, name: str) -> T:
         """The entry of a name or alias. Raises UnknownNameError."""

@@ -20,6 +20,26 @@ import numpy as np
 from ..errors import NotFiniteError, ShapeError, suggestion
 
 P = ParamSpec("P")
+# words of other packages for the arguments of ours, tried in this order
+SYNONYMS = {
+    "drive": ("u", "input", "inputs", "forcing", "noise"),
+    "duration": ("T", "t", "time", "steps", "length", "tmax", "t_end", "n_steps", "iterations"),
+    "lags": ("T", "steps", "duration", "length", "horizon", "delays"),
+    "transient": ("burn_in", "burnin", "washout", "discard", "t_transient", "warmup"),
+    "rng": ("seed", "random_state", "key", "generator"),
+    "x0": ("x", "y0", "u0", "state", "initial", "start", "h0"),
+    "starts": ("x0", "guess", "guesses"),
+    "dt": ("h", "step", "timestep", "time_step", "step_size"),
+    "exponents": ("k", "n_exponents", "num_exponents"),
+    "workers": ("n_jobs", "num_workers", "processes", "threads"),
+    "units": ("hidden_size", "hidden", "size", "n", "N", "width"),
+    "inputs": ("input_size", "in_features", "n_inputs"),
+    "outputs": ("output_size", "out_features", "n_outputs"),
+    "layers": ("num_layers", "depth", "n_layers"),
+    "steps": ("epochs", "iterations", "n_steps"),
+    "learning_rate": ("lr", "alpha"),
+    "batch": ("batch_size",),
+}
 R = TypeVar("R")
 
 
@@ -151,8 +171,20 @@ def all_errors(kind: type[Exception] = ValueError) -> Iterator[Callable]:
         raise kind("\n".join(wrong))
 
 
+def meant(name: str, known: Iterable[str]) -> str:
+    """The known argument that was probably meant, as a question: by its meaning, or its letters.
+
+    >>> meant("seed", ["drive", "rng"]), meant("lag", ["lags"]), meant("a", ["lags"])
+    (' (did you mean rng?)', ' (did you mean lags?)', '')
+    """
+    known = list(known)
+    same = [one for one, words in SYNONYMS.items() if one in known and name in words]
+    return f" (did you mean {same[0]}?)" if same else suggestion(name, known)
+
+
 def public(function: Callable[P, R]) -> Callable[P, R]:
-    """A function whose TypeError names the keyword argument that was probably meant.
+    """A function whose TypeError names the keyword argument that was probably meant; results of
+    analyses and of theory name the function that made them, in the attribute ``function``.
 
     >>> @public
     ... def horizon(lags, *, drive=None): ...
@@ -161,32 +193,41 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
     ...
     TypeError: horizon takes no argument 'driven' (did you mean drive?): it takes lags, drive
     """
-    signature = inspect.signature(function)
-    known = list(signature.parameters)
-    every = signature.parameters.values()
+    every = list(inspect.signature(function).parameters.values())
+    bound = int(bool(every) and every[0].name in ("self", "cls"))  # a method
+    every = every[bound:]
+    home = ".".join(function.__module__.split(".")[:2])
     open_ended = any(p.kind is p.VAR_KEYWORD for p in every)
     spread = any(p.kind is p.VAR_POSITIONAL for p in every)
     positional = [p.name for p in every if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     by_name = [p.name for p in every if p.kind is p.KEYWORD_ONLY]
-    needed = [p.name for p in every if p.default is p.empty and p.name in (*positional, *by_name)]
+    known = [*positional, *by_name]
+    nameless = [p.name for p in every if p.kind is p.POSITIONAL_ONLY]
+    needed = [p.name for p in every if p.default is p.empty and p.name in known]
 
     @functools.wraps(function)
     def call(*arguments: P.args, **options: P.kwargs) -> R:
-        unknown = [] if open_ended else [name for name in options if name not in known]
-        if len(arguments) > len(positional) and not spread:
+        name, unknown = function.__name__, [one for one in options if one not in known]
+        count = len(arguments) - bound
+        if count > len(positional) and not spread:
+            rest = ", ".join(by_name) or ("name=value" if open_ended else "")
+            rest = f": pass the rest by name, {rest}" if rest else ""
             raise TypeError(
-                f"{function.__name__} takes {', '.join(positional)} by position, got "
-                f"{len(arguments)} arguments: pass the rest by name, {', '.join(by_name)}"
+                f"{name} takes {', '.join(positional)} by position, got {count} arguments{rest}"
             )
-        given = {*positional[: len(arguments)], *options}
-        if not unknown and not spread and (missing := [n for n in needed if n not in given]):
-            raise TypeError(f"{function.__name__} needs {missing[0]}: it takes {', '.join(known)}")
-        if unknown:
-            meant = suggestion(unknown[0], known)
+        if unknown and not open_ended:
             raise TypeError(
-                f"{function.__name__} takes no argument {unknown[0]!r}{meant}: "
-                f"it takes {', '.join(known)}"
+                f"{name} takes no argument {unknown[0]!r}{meant(unknown[0], known)}: it takes "
+                f"{', '.join(known)}"
             )
-        return function(*arguments, **options)
+        given = {*positional[: max(count, 0)], *(set(options) - set(nameless))}
+        if not spread and (missing := [one for one in needed if one not in given]):
+            slip = next((one for one in unknown if meant(one, missing)), None)
+            guess = f", got {slip!r}{meant(slip, missing)}" if slip else ""
+            raise TypeError(f"{name} needs {missing[0]}{guess}: it takes {', '.join(known)}")
+        result = function(*arguments, **options)
+        if home in ("dynmem.analysis", "dynmem.theory") and hasattr(result, "data_vars"):
+            result.attrs["function"] = f"{home}.{name}"  # type: ignore[attr-defined]
+        return result
 
     return call

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -37,7 +38,7 @@ class Plan:
     Examples
     --------
     >>> plan = Plan({"gain": [0.9, 1.1], "seed": [0, 1, 2]}, {})
-    >>> len(plan), plan.points()[1]
+    >>> len(plan), plan.point(1)
     (6, {'gain': 0.9, 'seed': 1})
     """
 
@@ -48,12 +49,24 @@ class Plan:
         """Number of points."""
         return math.prod(len(values) for values in self.grid.values())
 
-    def points(self) -> dict[int, dict[str, Any]]:
-        """Parameters of each point, the last axis running fastest."""
-        return {
-            index: dict(zip(self.grid, values, strict=True))
-            for index, values in enumerate(product(*self.grid.values()))
-        }
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of values of each axis."""
+        return tuple(len(values) for values in self.grid.values())
+
+    def point(self, index: int) -> dict[str, Any]:
+        """Parameters of a point, the last axis running fastest."""
+        places = []
+        for size in reversed(self.shape):
+            index, place = divmod(index, size)
+            places.append(place)
+        rows = zip(self.grid.items(), reversed(places), strict=True)
+        return {name: values[place] for (name, values), place in rows}
+
+    def points(self) -> Iterator[dict[str, Any]]:
+        """Parameters of each point in turn."""
+        for values in product(*self.grid.values()):
+            yield dict(zip(self.grid, values, strict=True))
 
 
 def plain(value: Any) -> Any:
@@ -65,6 +78,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     return value
+
+
+def unit_and_name(parameter: str, entry: str | tuple[str, str]) -> tuple[str, str]:
+    """Units and long name from an entry of ``units``: units alone, or both."""
+    return (entry, parameter.replace("_", " ")) if isinstance(entry, str) else entry
 
 
 def kind_of(values: Sequence) -> type | None:
@@ -111,14 +129,22 @@ def check_value(name: str, value: Any, kind: type | None, limits: Sequence | Non
         return _check_text(name, value, limits)
     if type(value) is not int and not (kind is float and type(value) is float):
         return [f"{name} = {value!r}: must be a {'whole ' if kind is int else ''}number"]
-    if not math.isfinite(value) or (abs(value) > MAX_INTEGER and kind is int):
-        return [f"{name} = {value}: must be a finite number"]
+    # an integer of hundreds of digits is no float: compare it first
+    largest = MAX_INTEGER if kind is int else sys.float_info.max
+    if abs(value) > largest or not math.isfinite(value):
+        return [f"{name} = {_digits(value)}: must be a finite number"]
     least, most = limits or (None, None)
     if least is not None and value < least:
         return [f"{name} = {value}: must be at least {least}"]
     if most is not None and value > most:
         return [f"{name} = {value}: must be at most {most}"]
     return []
+
+
+def _digits(value: float) -> str:
+    """A number for a message, also one of hundreds of digits."""
+    text = str(value)
+    return text if len(text) <= 24 else f"{text[:20]}... ({len(text)} digits)"
 
 
 def _check_text(name: str, value: Any, choices: Sequence | None) -> list[str]:

@@ -3,15 +3,30 @@ on."""
 
 from __future__ import annotations
 
+import hashlib
 import html
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import MissingExtraError
+from ..runtime.extras import missing_extra
 from ..runtime.files import canonical
 from . import provenance
-from .parameters import ConfigurationError, Plan, check_axis, check_value, kind_of, plain, unknown
+from .parameters import (
+    ConfigurationError,
+    Plan,
+    check_axis,
+    check_value,
+    kind_of,
+    plain,
+    unit_and_name,
+    unknown,
+)
+from .reach import reached
 from .store import check_name
 
 if TYPE_CHECKING:
@@ -32,6 +47,9 @@ class Question:
     units: Mapping[str, str | tuple[str, str]] = field(default_factory=dict)
     limits: Mapping[str, Sequence] = field(default_factory=dict)
     source: str = ""
+    extras: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    files: Sequence[str | Path] = ()
+    cost: Callable[..., float] | None = None
     finish: Callable[[Dataset], Dataset] | None = None
     summary: Callable[[Dataset], str] | None = None
 
@@ -42,7 +60,7 @@ class Question:
         ]
         errors += [
             unknown(name, self.parameters)
-            for name in (*self.quick, *self.units, *self.limits)
+            for name in (*self.quick, *self.units, *self.limits, *chain(*self.extras.values()))
             if name not in self.parameters
         ]
         errors += [] if self.grid else ["the grid has no axis"]
@@ -130,6 +148,15 @@ class Question:
             raise ConfigurationError(errors)
         return plan
 
+    def check_extras(self, plan: Plan) -> None:
+        """Raise MissingExtraError where a run of this plan needs a package that is missing."""
+        values = {**plan.grid, **{name: [value] for name, value in plan.settings.items()}}
+        for extra, where in self.extras.items():
+            if all(value in values[name] for name, value in where.items()) and (
+                missing := missing_extra(extra)
+            ):
+                raise MissingExtraError(f"study {self.name} needs {missing}")
+
     def _plan(self, quick: bool, overrides: Mapping[str, Any], errors: list[str]) -> Plan:
         chosen = {**self.grid, **self.settings, **(self.quick if quick else {})}
         errors += [unknown(name, self.parameters) for name in overrides if name not in chosen]
@@ -152,6 +179,9 @@ class Question:
         value, usual, limits = plain(value), plain(self.settings[name]), self.limits.get(name)
         if isinstance(usual, (int, float, str)) and not isinstance(usual, bool):
             errors += check_value(name, value, type(usual), limits)
+        elif isinstance(value, list) and isinstance(usual, list) and kind_of(usual) is not None:
+            kind = kind_of(usual)
+            errors += [e for item in value for e in check_value(name, item, kind, limits)]
         elif usual is not None and type(value) is not type(usual):
             errors.append(f"{name} = {value!r}: must be a {type(usual).__name__}, as {usual!r}")
         try:
@@ -163,20 +193,38 @@ class Question:
             )
         return value
 
-    def configuration(self, plan: Plan) -> dict:
+    def configuration(self, plan: Plan) -> dict[str, Any]:
         """Everything that the numbers of a plan depend on."""
-        code = provenance.code(self.measure, self.finish, self.summary)
-        parameters = {
+        found = reached(self.measure)
+        usual = _defaults(self.measure)
+        given = {*plan.grid, *plan.settings}
+        return {
+            "study": self.name,
             "axes": list(plan.grid),
             "grid": dict(plan.grid),
             "settings": dict(plan.settings),
+            "defaults": {name: value for name, value in usual.items() if name not in given},
+            "usual": usual,
+            "code": {**found.parts, **self._files()},
+            "packages": sorted(found.packages),
+            "versions": provenance.versions(found.packages),
+            "accepted": [],
+            "earlier_versions": [],
         }
-        return {**parameters, "code": code, "versions": provenance.versions()}
 
-
-def unit_and_name(parameter: str, entry: str | tuple[str, str]) -> tuple[str, str]:
-    """Units and long name from an entry of ``units``: units alone, or both."""
-    return (entry, parameter.replace("_", " ")) if isinstance(entry, str) else entry
+    def _files(self) -> dict[str, str]:
+        """Checksum of each file that the measure reads."""
+        found, missing = {}, []
+        for name in self.files:
+            path = Path(name)
+            if path.is_file():
+                with open(path, "rb") as file:
+                    found[f"file {name}"] = hashlib.file_digest(file, "sha256").hexdigest()
+            else:
+                missing.append(f"files: there is no file {path}")
+        if missing:
+            raise ConfigurationError(missing)
+        return found
 
 
 def _words(value: Any) -> str:
@@ -198,3 +246,21 @@ def _signature_errors(measure: Callable, parameters: Sequence[str]) -> list[str]
     if not any(p.kind is p.VAR_KEYWORD for p in signature):
         errors += [f"measure does not take {name}" for name in parameters if name not in taken]
     return errors
+
+
+def _defaults(measure: Callable) -> dict[str, Any]:
+    """Defaults of a measure; those that are no plain values belong to its code."""
+    found = {}
+    for name, parameter in inspect.signature(measure).parameters.items():
+        value = plain(parameter.default)
+        if parameter.default is not parameter.empty and _is_plain(value):
+            found[name] = value
+    return found
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        canonical(value)
+    except (TypeError, ValueError):
+        return False
+    return True

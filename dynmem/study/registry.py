@@ -11,6 +11,7 @@ import ast
 import importlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UnknownNameError
+from .command import is_own
 from .parameters import ConfigurationError
 from .store import check_name
 
@@ -48,9 +50,10 @@ class Entry:
 
     def load(self) -> ModuleType:
         """The imported module. Raises ConfigurationError where it does not define what it must."""
-        if self.root is not None:
-            self._make_importable(self.root)
-        module = importlib.import_module(self.module)
+        if self.root is None:
+            module = importlib.import_module(self.module)
+        else:
+            module = self._imported(self._importable_name(self.root))
         if not hasattr(module, REQUIRED[self.kind]):
             wanted = {
                 "studies": "STUDY = Study(...)",
@@ -61,8 +64,33 @@ class Entry:
             )
         return module
 
-    def _make_importable(self, root: Path) -> None:
-        """Put the folder on sys.path, which worker processes inherit, and check what is found."""
+    def _imported(self, name: str) -> ModuleType:
+        """The module of a user's file; what it raises becomes one sentence with file and line."""
+        try:
+            return importlib.import_module(name)
+        except SyntaxError as error:
+            file, line, words = error.filename or self.path, error.lineno, f"{error.msg}"
+        except SystemExit:
+            file, line = self.path, None
+            words = 'it ends the program on import: put that below if __name__ == "__main__":'
+        except Exception as error:
+            if isinstance(error, ModuleNotFoundError) and not is_own(error.name):
+                raise  # a package that is not installed has a message of its own
+            frames = traceback.extract_tb(error.__traceback__)
+            own = [one for one in frames if Path(one.filename).parent == self.path.parent]
+            file, line = (own or frames)[-1].filename, (own or frames)[-1].lineno
+            kind = "" if isinstance(error, ConfigurationError) else f"{type(error).__name__}: "
+            words = f"{kind}{error}"
+        place = f", line {line}" if line else ""
+        raise ConfigurationError([f"{file}{place}: {words}"])
+
+    def _importable_name(self, root: Path) -> str:
+        """Name under which this file is imported, its folder put on sys.path, which worker
+        processes inherit.
+
+        ``studies.mine`` in a project, unless another ``studies`` is on the path before it (that of
+        a clone of dynmem on PYTHONPATH); then ``mine``.
+        """
         other = root / "dynmem" / "__init__.py"
         own = Path(__file__).parents[1] / "__init__.py"
         if other.is_file() and not other.samefile(own):
@@ -76,15 +104,17 @@ class Entry:
             raise ConfigurationError(
                 [f"{self.path} cannot be imported: give the file a name without dots"]
             )
-        if str(root) not in sys.path:
-            sys.path.insert(0, str(root))
-        importlib.invalidate_caches()
-        found = importlib.util.find_spec(self.module)
-        if found is None or not found.origin or not self.path.samefile(found.origin):
-            taken = f" is that of {found.origin}" if found else " leads to another folder"
-            raise ConfigurationError(
-                [f"{self.path} cannot be imported: the name {self.module}{taken}; rename the file"]
-            )
+        for name, folder in ((self.module, root), (self.path.stem, self.path.parent)):
+            if str(folder) not in sys.path:
+                sys.path.insert(0, str(folder))
+            importlib.invalidate_caches()
+            found = importlib.util.find_spec(name)
+            if found is not None and found.origin and self.path.samefile(found.origin):
+                return name
+        taken = f" is that of {found.origin}" if found else " leads to another folder"
+        raise ConfigurationError(
+            [f"{self.path} cannot be imported: the name {name}{taken}; rename the file"]
+        )
 
 
 # ---- finding files -------------------------------------------------------------------------------
@@ -114,6 +144,8 @@ def find(kind: str, name: str) -> Entry:
     if isinstance(name, str) and name.endswith(".py"):
         return _entry_of_path(kind, name)
     known = entries(kind)
+    if hint := path_hint(name) if name not in known else "":
+        raise UnknownNameError(KINDS[kind], name, known, hint=hint)
     if check_name(name) not in known:
         raise UnknownNameError(KINDS[kind], name, known)
     clash = known.get(f"{kind}/{name}.py")
@@ -125,6 +157,13 @@ def find(kind: str, name: str) -> Entry:
             ]
         )
     return known[name]
+
+
+def path_hint(name: str) -> str:
+    """What to type for a file whose path was given without its ending; empty where there is
+    none."""
+    file = f"{name}.py"
+    return f"a file is given by its path, {file}" if Path(file).is_file() else ""
 
 
 def _entry_of_path(kind: str, name: str) -> Entry:
@@ -260,8 +299,14 @@ def get(name: str) -> Study:
     >>> get("vanishing").grid["seed"]
     [0, 1, 2]
     """
+    from .study import Study
+
     entry = find("studies", name)
     study = entry.load().STUDY
+    if not isinstance(study, Study):
+        raise ConfigurationError(
+            [f"{entry.path}: STUDY must be a dm.Study(...), it is {study!r:.60}"]
+        )
     if entry.root is not None and name == entry.path.stem != study.name:
         raise ConfigurationError(
             [

@@ -4,6 +4,7 @@ to it."""
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import re
 import sys
@@ -14,16 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from ..runtime.files import space_watched
 from ..runtime.threads import cores
-from .command import add_options, guarded
+from .command import Parser, add_options, guarded
 from .parameters import ConfigurationError, read_assignments
+from .progress import MIN_POINT_BYTES, Progress, check_space
 from .question import Question
-from .run import Progress, Run, check_space
+from .run import Means, Run
 from .store import Store
 
 if TYPE_CHECKING:
     from xarray import Dataset
 
 MAX_WORKERS = 999
+READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 MAX_FAILURES_PRINTED = 10
 
 
@@ -44,8 +47,10 @@ class Study(Question):
     grid : mapping of str to sequence
         Values of each axis: numbers, or strings. A parameter called ``seed`` is one like any other.
     measure : callable
-        ``measure(**point, **settings) -> Dataset`` measures one point. It must stand at the top
-        level of its module, so that worker processes can import it.
+        ``measure(**point, **settings) -> Dataset`` measures one point; one that is defined in a
+        notebook goes to worker processes too. The generators of ``random``, numpy and torch are
+        seeded from the parameters of the point. A store is compared by what it reaches: its own
+        text, the user's functions that it calls, and the values that they use.
     settings : mapping, optional
         Parameters that are the same at every point.
     quick : mapping, optional
@@ -57,6 +62,14 @@ class Study(Question):
         strings: those of the grid, unless given).
     source : str, optional
         References.
+    extras : mapping of str to mapping, optional
+        Extras of dynmem, or import names of other packages, that a run needs, each with the values
+        of parameters for which it does ({} for every run): checked before the first point.
+    files : sequence of path, optional
+        Files that ``measure`` reads: a changed one is a change of its code.
+    cost : callable, optional
+        ``cost(**point, **settings) -> float``, what a point costs in any unit: the dearest points
+        are measured first, and the time that is left follows it.
     finish : callable, optional
         ``finish(Dataset) -> Dataset`` adds to the combined Dataset.
     summary : callable, optional
@@ -72,7 +85,7 @@ class Study(Question):
     >>> import xarray as xr
     >>> def measure(gain, seed): return xr.Dataset({"square": ((), gain**2)})
     >>> study = Study("demo", "A square?", grid={"gain": [0.5, 2.0], "seed": [0]}, measure=measure)
-    >>> study, study.plan().points()[1]
+    >>> study, study.plan().point(1)
     (Study('demo', 2 gain x 1 seed = 2 points), {'gain': 2.0, 'seed': 0})
     """
 
@@ -82,13 +95,18 @@ class Study(Question):
         output: str | Path | None = None,
         quick: bool = False,
         workers: int | None = 1,
+        cluster: Any = None,
         overrides: Mapping[str, Any] | None = None,
         fresh: bool = False,
+        accept: bool = False,
         progress: bool | None = None,
     ) -> Dataset:
         """Measure every point that the store does not hold yet, and combine all points.
 
-        The result is also written to ``output/NAME.nc``.
+        The result is also written to ``output/NAME.nc``. The grid may grow: values that are added
+        to an axis cost their own points only, and so do those of a new axis for which ``measure``
+        has a default, the value of the points in the store. What is removed from the grid stays in
+        the store.
 
         Parameters
         ----------
@@ -97,11 +115,17 @@ class Study(Question):
         quick : bool, optional
             Use the axes and settings of the trial run.
         workers : int or None, optional
-            Number of processes; None for one a core.
+            Number of processes, on loopback; None for one a core. One is this process itself.
+        cluster : str, path, distributed.Client or cluster object, optional
+            Dask cluster that measures the points, in place of local processes: address or scheduler
+            file of one that runs, or an object such as ``dask_jobqueue.SLURMCluster``.
         overrides : mapping, optional
             Other values of axes and settings.
         fresh : bool, optional
             Move an earlier store aside and start anew.
+        accept : bool, optional
+            Keep the points of a store that was made with other settings or other code; the result
+            says so in its attribute ``accepted``.
         progress : bool, optional
             Show a progress bar; by default where stderr is a terminal.
 
@@ -119,13 +143,17 @@ class Study(Question):
         ConfigurationError
             An override cannot be used.
         ChangedError
-            The store holds points of another configuration, or of other code.
+            The store was made with other settings, or with other code: what differs, line by line.
         DamageError
             A file of the store does not match its checksum.
         BusyError
             Another process runs this study.
         NoSpaceError
             The disk is full, or would be.
+        MissingExtraError
+            A package that the study needs is missing; nothing is measured or stored.
+        ClusterError
+            The cluster or its workers cannot be reached; what was finished is saved.
         Stopped
             Ctrl-C or SIGTERM; what was finished is saved.
         """
@@ -133,10 +161,27 @@ class Study(Question):
         if workers is not None and (type(workers) is not int or workers < 1):
             raise ConfigurationError([f"workers = {workers}: must be at least 1"])
         store = Store(self.name, folder(output, quick))
-        with space_watched():
-            check_space(len(plan) - (0 if fresh else store.count()), store.folder)
-            with store.lock(), Progress(len(plan), progress) as report:
-                return Run(self, plan, store, report).dataset(workers or cores(), fresh)
+        means = Means(workers or cores(), cluster, fresh, accept)
+        if fresh or not store.file.exists():
+            self.check_extras(plan)
+        with space_watched(), Progress(progress) as report:
+            check_space((len(plan) - store.count()) * MIN_POINT_BYTES, len(plan), store.folder)
+            run = Run(self, plan, store, report, means)
+            try:
+                with store.lock() as note:
+                    run.note = note
+                    store.tidy()
+                    run.set_aside()
+                    ready = run.finished()
+                    if ready is not None:
+                        return ready
+                    self.check_extras(plan)
+                    return run.dataset()
+            except OSError as error:
+                # a finished study may stand in a folder that cannot be written
+                if error.errno not in READ_ONLY or (ready := run.finished()) is None:
+                    raise
+                return ready
 
     def load(self, *, output: str | Path | None = None, quick: bool = False) -> Dataset:
         """The Dataset of a finished run.
@@ -169,7 +214,7 @@ class Study(Question):
         """
         main = sys.modules["__main__"].__spec__  # None where a file is run by its path
         prog = f"python {sys.argv[0]}" if main is None else f"python -m {main.name}"
-        parser = argparse.ArgumentParser(prog=prog, description=self.question, allow_abbrev=False)
+        parser = Parser(prog=prog, description=self.question, allow_abbrev=False)
         add_options(parser)
         return guarded(lambda: self.command(parser.parse_args(argv)))
 
@@ -191,13 +236,16 @@ class Study(Question):
         )
         if errors:
             raise ConfigurationError(dict.fromkeys(errors))
-        workers = cores() if options.workers is None else int(options.workers)
+        usual = 1 if options.quick else cores()
+        workers = usual if options.workers is None else int(options.workers)
         dataset = self.run(
             output=options.output,
             quick=options.quick,
             workers=workers,
+            cluster=options.cluster,
             overrides=overrides,
             fresh=options.fresh,
+            accept=options.accept,
         )
         self._report(
             dataset, Store(self.name, folder(options.output, options.quick)).file, options.json
@@ -221,7 +269,15 @@ class Study(Question):
             print(words, file=sys.stderr)
         if self.summary is not None and len(failed) < dataset.status.size:
             print(self.summary(dataset))
-        print(f"results: {file}")
+        if len(failed) == dataset.status.size:
+            print(f"no results: every point failed; {file} holds the errors", file=sys.stderr)
+        elif failed:
+            print(
+                f"results: {file}, without the {len(failed)} of {dataset.status.size} points "
+                "that failed"
+            )
+        else:
+            print(f"results: {file}")
 
 
 def folder(output: str | Path | None, quick: bool) -> Path:

@@ -7,7 +7,6 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from ..errors import suggestion
 from ..runtime.registry import Registry
 from ..runtime.validation import public
 from ..system import Flow, Map
@@ -91,6 +90,7 @@ def names() -> list[str]:
     return REGISTRY.names()
 
 
+@public
 def get(name: str, /, **parameters: Any) -> Map | Flow:
     """A system by name.
 
@@ -119,20 +119,7 @@ def get(name: str, /, **parameters: Any) -> Map | Flow:
     >>> dm.systems.get("lorenz", rho=20.0).rho
     20.0
     """
-    kind = REGISTRY.find(name)
-    taken = [field.name for field in fields(kind) if field.init]
-    if unknown := sorted(set(parameters) - set(taken)):
-        raise TypeError(
-            f"{name} takes no parameter {', '.join(unknown)}"
-            f"{suggestion(unknown[0], taken)}: it takes {', '.join(taken) or 'none'}"
-        )
-    for field in fields(kind):
-        value = parameters.get(field.name, 0.0)
-        if isinstance(field.default, float) and isinstance(value, (str, bytes, type(None))):
-            raise TypeError(
-                f"{field.name} = {value!r}: {name} takes a number, by default {field.default}"
-            )
-    return kind(**parameters)
+    return REGISTRY.find(name)(**parameters)
 
 
 @public

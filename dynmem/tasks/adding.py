@@ -55,6 +55,7 @@ class Adding(Task):
     floor, sighted = 1.0 / 6.0, False
     recalled = slice(-1, None)
     limits = {"steps": (2, None)}
+    delay_option = "steps"
 
     @property
     def dependency(self) -> int:
@@ -66,6 +67,18 @@ class Adding(Task):
     def chance(self) -> float:
         """Probability that the sum of two uniform numbers lies within TOLERANCE of 1."""
         return 1.0 - (1.0 - TOLERANCE) ** 2
+
+    def modes(self, inputs: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
+        """The marked value of each half."""
+        marked, half = inputs[..., :1] * inputs[..., 1:], self.steps // 2
+        parts = {"first": np.zeros(targets.shape), "second": np.zeros(targets.shape)}
+        parts["first"][:, -1] = marked[:, :half].sum(1)
+        parts["second"][:, -1] = marked[:, half:].sum(1)
+        return parts
+
+    def last_cue(self, mode: str, step: int) -> int:
+        """The last step at which the value may be marked."""
+        return self.steps // 2 - 1 if mode == "first" else step
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Values and markers of shape (count, steps, 2), targets of shape (count, steps, 1)."""

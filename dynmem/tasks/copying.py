@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .task import Task
+from .task import Task, every_word, uniform
 
 __all__ = ["Copy", "LAYOUTS", "SelectiveCopy"]
 
@@ -159,29 +159,52 @@ class Copy(Task):
         """Fraction of the recalled symbols (or bits) that a guess gets right."""
         return 0.5 if self.layout == "graves" else 1.0 / self.symbols
 
+    def modes(self, inputs: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
+        """Which symbols were shown, and in which order."""
+        return which_and_order(self.answers(targets), self.recalled)
+
+    def last_cue(self, mode: str, step: int) -> int:
+        """The step of the last symbol."""
+        return self.length - 1
+
+    def sequences(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Every word, equally likely."""
+        graves = self.layout == "graves"
+        alphabet, letters = (2, self.bits) if graves else (self.symbols, 1)
+        words = every_word(alphabet, self.length * letters, np.min_scalar_type(self.symbols + 1))
+        if words is None:
+            return None
+        if graves:
+            words = words.reshape(-1, self.length, self.bits)
+        return *self._spread(words), uniform(len(words))
+
+    def plateaus(self) -> dict[str, float]:
+        """Which symbols were shown is known, their order is not: 3/8 of the floor for two symbols
+        out of four."""
+        alphabet = 2 if self.layout == "graves" else self.symbols
+        return known_but_for_order(alphabet, self.length, self.floor)
+
     def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Symbols or bits, and the same ``dependency`` steps later."""
-        return (
-            self._draw_bits(count, rng)
-            if self.layout == "graves"
-            else self._draw_symbols(count, rng)
-        )
+        if self.layout == "graves":
+            return self._spread(rng.integers(2, size=(count, self.length, self.bits), dtype="u1"))
+        dtype = np.min_scalar_type(self.symbols + 1)
+        return self._spread(rng.integers(self.symbols, size=(count, self.length), dtype=dtype))
 
-    def _draw_symbols(self, count, rng):
-        blank, delimiter, end = self.symbols, self.symbols + 1, self.dependency
-        dtype = np.min_scalar_type(delimiter)
-        inputs = np.full((count, self.steps), blank, dtype)
-        targets = np.full((count, self.steps), blank, dtype)
-        inputs[:, : self.length] = targets[:, end:] = rng.integers(
-            self.symbols, size=(count, self.length), dtype=dtype
-        )
+    def _spread(self, words):
+        """Inputs and targets of words of symbols (count, length), or of bits (..., bits)."""
+        if words.ndim == 3:
+            return self._spread_bits(words)
+        count, blank, delimiter, end = len(words), self.symbols, self.symbols + 1, self.dependency
+        inputs = np.full((count, self.steps), blank, words.dtype)
+        targets = np.full((count, self.steps), blank, words.dtype)
+        inputs[:, : self.length] = targets[:, end:] = words
         inputs[:, end - 1 : end if self.layout == "arjovsky" else None] = delimiter
         return inputs, targets
 
-    def _draw_bits(self, count, rng):
-        inputs = np.zeros((count, self.steps, self.inputs), np.uint8)
-        targets = np.zeros((count, self.steps, self.outputs), np.uint8)
-        bits = rng.integers(2, size=(count, self.length, self.bits), dtype=np.uint8)
+    def _spread_bits(self, bits):
+        inputs = np.zeros((len(bits), self.steps, self.inputs), np.uint8)
+        targets = np.zeros((len(bits), self.steps, self.outputs), np.uint8)
         inputs[:, : self.length, : self.bits] = targets[:, self.recalled] = bits
         inputs[:, self.length, self.bits] = 1
         return inputs, targets
@@ -273,6 +296,18 @@ class SelectiveCopy(Task):
         """Accuracy without a memory."""
         return 1.0 / self.symbols
 
+    def modes(self, inputs: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
+        """Which symbols were shown, and in which order."""
+        return which_and_order(self.answers(targets), self.recalled)
+
+    def last_cue(self, mode: str, step: int) -> int:
+        """The last step at which a symbol may lie."""
+        return self.delay - 1
+
+    def plateaus(self) -> dict[str, float]:
+        """Which symbols were shown is known, their order is not."""
+        return known_but_for_order(self.symbols, self.length, self.floor)
+
     def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Symbols among noise, and the same symbols at the markers."""
         dtype = np.min_scalar_type(self.symbols + 1)
@@ -297,3 +332,31 @@ def places(count: int, steps: int, chosen: int, rng: np.random.Generator) -> np.
         np.less(rng.random(count, dtype=np.float32) * (steps - step), wanted, out=taken[step])
         wanted -= taken[step]
     return taken.T
+
+
+def which_and_order(answer: np.ndarray, recalled: slice) -> dict[str, np.ndarray]:
+    """The parts of answers (count, steps, outputs) that permutations of the recalled steps leave,
+    and that they change."""
+    which = np.zeros_like(answer)
+    which[:, recalled] = answer[:, recalled].mean(1, keepdims=True)
+    if answer[:, recalled].shape[1] == 1:
+        return {"which": which}
+    order = np.zeros_like(answer)
+    order[:, recalled] = answer[:, recalled] - which[:, recalled]
+    return {"which": which, "order": order}
+
+
+def known_but_for_order(symbols: int, length: int, floor: float) -> dict[str, float]:
+    """Loss of a predictor that knows which symbols were shown, not their order: the mean entropy of
+    k / length, k the binomial number of times that a symbol occurs.
+
+    >>> known_but_for_order(4, 2, 8.0)["which"]
+    3.0
+    """
+    if length == 1:
+        return {}
+    share, loss = 1.0 / symbols, 0.0
+    for k in range(1, length):
+        weight = math.comb(length, k) * share**k * (1.0 - share) ** (length - k)
+        loss -= symbols * weight * k / length * math.log(k / length)
+    return {"which": floor * loss / math.log(symbols)}

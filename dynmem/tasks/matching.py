@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .task import Task
+from .task import Task, every_word
 
 __all__ = ["DelayedMatch", "NBack"]
 
@@ -74,6 +74,21 @@ class DelayedMatch(Task):
         """Longest lag in steps from a cue to its recall."""
         return self.delay + 1
 
+    def last_cue(self, mode: str, step: int) -> int:
+        """The first step: what comes later is as likely in a match as in none."""
+        return 0
+
+    def sequences(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Every pair of symbols, where the delay is silent."""
+        pairs = every_word(self.symbols, 2, np.min_scalar_type(self.inputs))
+        if self.distractors or pairs is None:
+            return None
+        inputs = np.full((len(pairs), self.steps), self.symbols, pairs.dtype)
+        targets = np.zeros((len(pairs), self.steps), np.uint8)
+        inputs[:, 0], inputs[:, -1] = pairs.T
+        targets[:, -1] = match = pairs[:, 0] == pairs[:, 1]
+        return inputs, targets, np.where(match, 1.0, 1.0 / (self.symbols - 1)) / (2 * self.symbols)
+
     def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Symbols (count, steps) and, at the last step, whether the last is the first."""
         dtype = np.min_scalar_type(self.inputs)
@@ -127,6 +142,7 @@ class NBack(Task):
     floor, chance = math.log(2.0), 0.5
 
     limits = {"back": (1, None), "steps": (2, None), "symbols": (2, None)}
+    delay_option = "back"
 
     def check_options(self) -> None:
         """Refuse a sequence that ends before the first comparison."""
@@ -150,6 +166,14 @@ class NBack(Task):
     def recalled(self) -> slice:
         """Steps at which the cue is needed."""
         return slice(self.back, None)
+
+    def with_delay(self, delay: int) -> NBack:
+        """Another lag, and as many comparisons."""
+        return replace(self, back=delay, steps=self.steps - self.back + delay)
+
+    def last_cue(self, mode: str, step: int) -> int:
+        """The symbol that is compared."""
+        return step - self.back
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Symbols (count, steps) and whether each is that of ``back`` steps ago, 0 at the first

@@ -51,6 +51,7 @@ class Induction(Task):
     loss = "cross_entropy"
     recalled = slice(-1, None)
     limits = {"steps": (3, None), "symbols": (3, None)}
+    delay_option = "steps"
 
     @property
     def inputs(self) -> int:
@@ -76,6 +77,17 @@ class Induction(Task):
     def chance(self) -> float:
         """Accuracy without a memory."""
         return 1.0 / (self.symbols - 1)
+
+    def modes(self, inputs: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
+        """The answer, less what the question says of it: that it is another symbol."""
+        part = np.zeros((*inputs.shape, self.symbols))
+        known = (1.0 - np.eye(self.symbols)[inputs[:, -1]]) / (self.symbols - 1)
+        part[:, -1] = np.eye(self.symbols)[targets[:, -1]] - known
+        return {"answer": part}
+
+    def last_cue(self, mode: str, step: int) -> int:
+        """The last step at which the answer may stand."""
+        return self.steps - 2
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Symbols (count, steps), and the answer at the last step."""
@@ -195,6 +207,10 @@ class AssociativeRecall(Task):
     def chance(self) -> float:
         """Accuracy without a memory."""
         return 1.0 / self.values
+
+    def last_cue(self, mode: str, step: int) -> int:
+        """The last value."""
+        return 2 * self.pairs - 1
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Symbols (count, steps): keys from 0, values from ``keys``, the blank last; targets: the

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .task import Task
+from .task import Task, every_word, uniform
 
 __all__ = ["FlipFlop", "Parity"]
 
@@ -60,6 +60,7 @@ class FlipFlop(Task):
     loss = "binary_cross_entropy"
     recalled = slice(1, None)
     limits = {"steps": (2, None), "hold": (2, None), "bits": (1, None)}
+    delay_option = "hold"
 
     @property
     def inputs(self) -> int:
@@ -85,6 +86,18 @@ class FlipFlop(Task):
     def chance(self) -> float:
         """Accuracy without a memory."""
         return 0.5 + 0.5 / self.hold
+
+    def with_delay(self, delay: int) -> FlipFlop:
+        """Another mean time between pulses, and sequences that are longer in proportion."""
+        return replace(self, hold=delay, steps=max(2, round(self.steps * delay / self.hold)))
+
+    def modes(self, inputs: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
+        """The bits at the steps without a pulse, where they are held."""
+        return {"held": np.where(inputs == 0, targets - 0.5, 0.0)}
+
+    def last_cue(self, mode: str, step: int) -> int:
+        """The step before: a bit that is held was set earlier."""
+        return step - 1
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Pulses and states, both of shape (count, steps, bits)."""
@@ -144,6 +157,7 @@ class Parity(Task):
     chance = 0.5
     recalled = slice(-1, None)
     limits, choices = {"steps": (2, None)}, {"scored": ("all", "recalled")}
+    delay_option = "steps"
 
     @property
     def dependency(self) -> int:
@@ -154,6 +168,18 @@ class Parity(Task):
     def floor(self) -> float:
         """Least mean loss without a memory."""
         return math.log(2.0) * (1.0 - (self.scored == "all") / self.steps)
+
+    def last_cue(self, mode: str, step: int) -> int:
+        """The first step: without it all others say nothing."""
+        return 0
+
+    def sequences(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Every word of bits, equally likely."""
+        words = every_word(2, self.steps, np.uint8)
+        if words is None:
+            return None
+        bits = words[..., None]
+        return bits, np.bitwise_xor.accumulate(bits, axis=1), uniform(len(bits))
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Bits and parities, both of shape (count, steps, 1)."""

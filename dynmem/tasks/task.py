@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Task"]
 
 SEQUENCES_PER_DRAW = 100_000  # sequences that are drawn at once for a part
+FEW_SEQUENCES = 256  # a law of so many sequences is averaged over exactly
 MAX_OPTION = 2**31 - 1  # larger options are typing errors, and would not fit into int32
 
 
@@ -72,6 +73,8 @@ class Task(ABC):
         whose default is None may be None.
     choices : dict
         Values of each option that is one of a few.
+    delay_option : str
+        Option that says how long the cue must be kept, which ``with_delay`` sets.
     licence : str
         Licence of the data.
     words : dict
@@ -132,6 +135,7 @@ class Task(ABC):
     scored = "recalled"
     pass_ratio = 0.1
     stop_ratio = 0.02
+    delay_option = "delay"
 
     def __post_init__(self) -> None:
         optional = {field.name for field in fields(self) if field.default is None}
@@ -469,6 +473,46 @@ class Task(ABC):
             raise ValueError(f"loss = {loss}, error = {error}: neither can be negative")
         return bool(loss + 2.0 * error < self.pass_ratio * self.floor)
 
+    def with_delay(self, delay: int) -> Task:
+        """The same task whose cue must be kept for another number of steps: ``delay_option`` is
+        set. Raises TypeError where a task has no such option."""
+        if self.delay_option not in (field.name for field in fields(self)):
+            raise TypeError(
+                f"{type(self).__name__} has no option {self.delay_option!r}: pass a function of "
+                "the delay that returns a task, or set delay_option to the option that it has"
+            )
+        return replace(self, **{self.delay_option: delay})
+
+    def answers(self, targets: np.ndarray) -> np.ndarray:
+        """Targets as numbers (count, steps, outputs): classes become one-hot."""
+        if self.loss != "cross_entropy":
+            return np.asarray(targets, float)
+        return np.eye(self.outputs)[targets]
+
+    def modes(self, inputs: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
+        """Parts of the answer that must be remembered, each (count, steps, outputs), by name.
+
+        ``dm.memory_signal`` takes the covariance of each with the gradient of the outputs, so that
+        means do not matter; what the present input says of the answer has to be left out. By
+        default the answer is one part.
+        """
+        return {"answer": self.answers(targets)}
+
+    def last_cue(self, mode: str, step: int) -> int:
+        """The last step whose input is needed for a mode at ``step``: later inputs, without the
+        earlier ones, say nothing about it. By default ``step`` itself."""
+        return step
+
+    def sequences(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Every sequence there is, as ``arrays`` returns them, with its probability (count,), where
+        there are at most FEW_SEQUENCES; otherwise None, as by default."""
+        return None
+
+    def plateaus(self) -> dict[str, float]:
+        """Loss of the best predictor that knows one of the modes alone, by its name, where it lies
+        between 0 and the floor: training often stays there for long. By default none."""
+        return {}
+
     def trained(self, model: Any) -> Any:
         """What ``fit`` returns for a trained model: itself, unless what was learned is more than a
         model (a forecast runs on its own output)."""
@@ -499,6 +543,22 @@ class Task(ABC):
                 f"{self.outputs - 1}, as arrays() returns them"
             )
         return outputs, targets
+
+
+def every_word(symbols: int, length: int, dtype: Any) -> np.ndarray | None:
+    """All words (symbols^length, length) of an alphabet, or None where there are too many.
+
+    >>> every_word(2, 2, np.uint8).tolist()
+    [[0, 0], [0, 1], [1, 0], [1, 1]]
+    """
+    if length * np.log(symbols) > np.log(FEW_SEQUENCES) + 1e-9:
+        return None
+    return np.indices((symbols,) * length, dtype).reshape(length, -1).T.copy()
+
+
+def uniform(count: int) -> np.ndarray:
+    """Equal probabilities (count,)."""
+    return np.full(count, 1.0 / count)
 
 
 def _option(name, value, limits):

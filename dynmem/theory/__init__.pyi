@@ -58,6 +58,7 @@ from .linear import (
     linear_spectrum as linear_spectrum,
     power_gradient as power_gradient,
 )
+from .linear_signal import memory_signal as memory_signal
 from .mean_field import (
     critical_gain as critical_gain,
     critical_line as critical_line,

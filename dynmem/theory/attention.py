@@ -267,7 +267,7 @@ def attention_paths(
     ----------
     system : Attention
         A layer whose positions are not rotary.
-    drive : float, array_like (steps, inputs) or callable, default 1.0
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, default 1.0
         Input from the empty cache on, of which the output after the last step is taken: a number
         is the standard deviation of white noise, None zero, an array (steps, inputs) the input
         itself, a function (rng, steps) returns one; the first and last over as many steps as the
@@ -328,13 +328,15 @@ def attention_paths(
     slots = attention.window - 1 - lags
     for head in range(heads):
         part = slice(head * d, (head + 1) * d)
+        first = head * (attention.key_heads or heads) // heads * d
+        shared = slice(first, first + d)  # the key head that serves this one
         Wo, a = attention.Wo[:, part], alpha[head]
         # d y / d score_j
-        moved = a[:, None] * (values[:, part] - a @ values[:, part]) @ Wo.T / np.sqrt(d)
-        fixed += a[slots][None, :, None] * (Wo @ attention.Wv[part])[:, None, :]
-        scores += moved[slots].T[:, :, None] * (q[part] @ attention.Wk[part])
-        scores[:, lags == 0] += (moved.T @ keys[:, part] @ attention.Wq[part])[:, None, :]
-        bound = bound + a[slots] * np.linalg.norm(Wo @ attention.Wv[part]) / np.sqrt(n)
+        moved = a[:, None] * (values[:, shared] - a @ values[:, shared]) @ Wo.T / np.sqrt(d)
+        fixed += a[slots][None, :, None] * (Wo @ attention.Wv[shared])[:, None, :]
+        scores += moved[slots].T[:, :, None] * (q[part] @ attention.Wk[shared])
+        scores[:, lags == 0] += (moved.T @ keys[:, shared] @ attention.Wq[part])[:, None, :]
+        bound = bound + a[slots] * np.linalg.norm(Wo @ attention.Wv[shared]) / np.sqrt(n)
     return paths_report(
         lags,
         fixed + scores,

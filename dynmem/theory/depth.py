@@ -236,7 +236,7 @@ def stream_variance(
     ----------
     system : Network, Block or int
         The model, or a number of blocks, as for ``depth_spectrum``.
-    drive : float, array_like (steps, inputs) or callable, default 1.0
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, default 1.0
         Input, as for ``depth_spectrum``.
     placement : str, optional
         Of a number of blocks: "pre" (default), "post", "deepnorm" or "none".
@@ -317,7 +317,7 @@ def layer_gradients(
     ----------
     system : Network, Block or int
         The model, or a number of blocks, as for ``depth_spectrum``.
-    drive : float, array_like (steps, inputs) or callable, default 1.0
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, default 1.0
         Input, as for ``depth_spectrum``.
     placement : str, optional
         Of a number of blocks: "pre" (default), "post", "deepnorm" or "none".
@@ -422,7 +422,7 @@ def depth_spectrum(
         A Network of residual blocks of attention and a ReLU layer (``models.get("attention",
         placement=..., feedforward=...)``) or one Block, whose number of blocks, placement, width,
         hidden units and alpha are read; or a number of blocks, with the arguments below.
-    drive : float, array_like (steps, inputs) or callable, default 1.0
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, default 1.0
         Input of the model, as its root mean square: the standard deviation of white noise, or that
         of an array or a function (rng, steps). Of a number of blocks it is a number, the root mean
         square of the stream that enters.

@@ -1,16 +1,16 @@
 """Read the drive of a predicted system: its root mean square, or the input of every step.
 
 Every theory function reads ``drive`` here: None is zero; a number is the standard deviation of
-white noise; an array (steps, inputs) is the input itself; a function (rng, steps) returns such an
-array. Mean field theory, which assumes white noise, uses the root mean square: that of the array,
-or of 1000 steps drawn from the function.
+white noise; an array (steps, inputs) is the input itself, one of shape (inputs,) is held; a
+function (rng, steps) returns an array. Mean field theory, which assumes white noise, uses the root
+mean square: that of the array, or of 1000 steps drawn from the function.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..drive import drive_values, read_drive
+from ..drive import drive_values, held_drive, read_drive
 from ..errors import ShapeError
 from ..runtime.validation import generator, is_real, number
 from ..system import System
@@ -46,6 +46,8 @@ def drive_array(system: System, drive: Drive, steps: int | None, rng: Rng = 0) -
     if is_real(drive) or callable(drive):
         count = steps or (DRAWN_STEPS if callable(drive) else 0)
         return read_drive(system, drive, count, generator(rng)).array()
+    if (held := held_drive(system, drive)) is not None:
+        return np.tile(held, (steps or 1, 1))
     values = drive_values(system, drive)
     if values.ndim != 2 or len(values) < max(steps or 1, 1):
         raise ShapeError(

@@ -28,7 +28,7 @@ from ..runtime.validation import choice, generator, integer, number, public
 from ..typing import Array, Rng
 from .checks import below_saturation
 from .gates import gru_origin, log_sigmoid, lstm_origin
-from .results import lyapunov_report, time_scale_entry
+from .results import FINITE_SIZE_SCATTER, lyapunov_report, time_scale_entry
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -113,6 +113,8 @@ def lstm_spectrum(
             First Lyapunov exponent.
         lyapunov_error : (exponent,), 1/step
             Standard error over the samples; NaN for one.
+        lyapunov_scatter : (exponent,), 1/step
+            Scatter of one network of N random units about this, times sqrt(N).
         kaplan_yorke_dimension : (), 1
             0 where lambda_1 < 0, else NaN: one exponent does not settle it.
         entropy_rate : (), nats/step
@@ -222,6 +224,8 @@ def gru_spectrum(
             First Lyapunov exponent.
         lyapunov_error : (exponent,), 1/step
             Standard error over the samples; NaN for one.
+        lyapunov_scatter : (exponent,), 1/step
+            Scatter of one network of N random units about this, times sqrt(N).
         kaplan_yorke_dimension : (), 1
             0 where lambda_1 < 0, else NaN: one exponent does not settle it.
         entropy_rate : (), nats/step
@@ -312,6 +316,7 @@ def _spectrum(
         "source": SOURCE,
         "parameters": parameters,
         "partial": True,
+        "scatter": FINITE_SIZE_SCATTER,
     }
     rest = at_rest() if input_sd == bias_sd == 0 else None
     if rest is not None and gain <= float(rest.critical_gain) and fields.tied:

@@ -16,7 +16,7 @@ from ..labels import complex_parts, dataset
 from ..runtime.validation import integer, number, public
 from ..typing import ArrayLike
 from .checks import gate_values, square_matrix, vector
-from .results import lyapunov_report, time_scale_entry
+from .results import FINITE_SIZE_SCATTER, lyapunov_report, time_scale_entry
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -304,6 +304,8 @@ def lstm_origin(
             First Lyapunov exponent.
         lyapunov_error : (exponent,), 1/step
             0: the formula is exact for many units.
+        lyapunov_scatter : (exponent,), 1/step
+            Scatter of one network of N random units about this, times sqrt(N).
         kaplan_yorke_dimension : (), 1
             0 below the critical gain, NaN above: one exponent does not settle it.
         entropy_rate : (), nats/step
@@ -366,6 +368,8 @@ def gru_origin(gain: float, *, update_bias: float = 0.0, reset_bias: float = 0.0
             First Lyapunov exponent.
         lyapunov_error : (exponent,), 1/step
             0: the formula is exact for many units.
+        lyapunov_scatter : (exponent,), 1/step
+            Scatter of one network of N random units about this, times sqrt(N).
         kaplan_yorke_dimension : (), 1
             0 below the critical gain, NaN above: one exponent does not settle it.
         entropy_rate : (), nats/step
@@ -413,6 +417,7 @@ def _origin_report(keep, scale, gain, critical, title, parameters):
         source=CAN,
         parameters=parameters,
         partial=True,
+        scatter=FINITE_SIZE_SCATTER * scale * gain / radius if radius else 0.0,
         time_scale=time_scale_entry(np.log(radius)),
         spectral_radius=((), radius, "1", "spectral radius of the Jacobian at the origin"),
         critical_gain=((), critical, "1", "gain at which the origin becomes unstable"),

@@ -222,7 +222,7 @@ def linear_spectrum(matrix: ArrayLike, *, leak: float = 1.0) -> Dataset:
         exponents,
         title="spectrum of a linear network",
         source="Oseledets (1968)",
-        parameters={"matrix": matrix, "leak": leak},
+        parameters={"matrix": matrix, "leak": leak, "dt": leak},
         per="1/step" if leak == 1 else "1/time unit",
         **complex_parts(
             "eigenvalue", "exponent", values.astype(complex), "1", "eigenvalue of one step"

@@ -14,13 +14,18 @@ import numpy as np
 from scipy.special import expit
 
 from ..analysis.gradients.window import lag_vector
-from ..labels import dataset
+from ..labels import dataset, step_length
 from ..runtime.validation import integer, number, public
 from ..typing import ArrayLike
 from . import gaussian
 from .checks import below_saturation, extended_real, leak_rate, vector
 from .leaky import leaky_exponent
-from .results import gradient_report, lyapunov_report, time_scale_entry
+from .results import (
+    FINITE_SIZE_SCATTER,
+    gradient_report,
+    lyapunov_report,
+    time_scale_entry,
+)
 from .tanh_moments import (
     constant_variance,
     mean_sech4,
@@ -79,6 +84,8 @@ def tanh_spectrum(
             Lyapunov exponents, largest first; the first alone without ``units``.
         lyapunov_error : (exponent,), 1/step or 1/time unit
             0.
+        lyapunov_scatter : (exponent,), 1/step or 1/time unit
+            Scatter of one network of N random units about this, times sqrt(N).
         kaplan_yorke_dimension : (), 1
             Kaplan-Yorke dimension, NaN where one exponent does not settle it.
         entropy_rate : (), nats/step or nats/time unit
@@ -131,12 +138,14 @@ def tanh_spectrum(
         "bias_sd": bias_sd,
         "input_sd": input_sd,
         "leak": leak,
+        "dt": leak or None,
         "units": units,
     }
     given: dict = {
         "title": "mean field of the random tanh network",
         "source": SOURCES["chaos"],
         "parameters": parameters,
+        "scatter": FINITE_SIZE_SCATTER,
     }
     if leak < 1:
         if units is not None:
@@ -146,7 +155,7 @@ def tanh_spectrum(
             )
         found = leaky_exponent(gain, bias_sd, input_sd, leak)
         # in units of time where time is continuous
-        found["time_scale"] = time_scale_entry(found["lyapunov"], leak or 1.0)
+        found["time_scale"] = time_scale_entry(found["lyapunov"], leak or None)
         return lyapunov_report(
             found.pop("lyapunov"), partial=True, per="1/time unit", **found, **given
         )
@@ -185,6 +194,8 @@ def orthogonal_tanh_spectrum(
             Lyapunov exponents, largest first; the first alone without ``units``.
         lyapunov_error : (exponent,), 1/step
             0.
+        lyapunov_scatter : (exponent,), 1/step
+            Scatter of one network of N random units about this, times sqrt(N).
         kaplan_yorke_dimension : (), 1
             Kaplan-Yorke dimension, NaN where one exponent does not settle it.
         entropy_rate : (), nats/step
@@ -224,6 +235,7 @@ def orthogonal_tanh_spectrum(
         "title": "mean field of the orthogonal tanh network",
         "source": SOURCES["orthogonal"],
         "parameters": parameters,
+        "scatter": FINITE_SIZE_SCATTER,
     }
     return _step_spectrum(q, 1.0, True, units, given)
 
@@ -253,12 +265,30 @@ def _spectrum_curve(q, gain, orthogonal, points=4000):
     nodes, mass = gaussian.nodes(q)
     log_d = 2.0 * gaussian.log_sech2(nodes)
     keep = mass > 1e-18
-    log_d, mass = log_d[keep], mass[keep]
-    log_tau = np.linspace(log_d.max() + 36.0, log_d.min() - 36.0, points)
-    inside = np.array([mass @ expit(log_d - t) for t in log_tau])
-    outside = np.array([mass @ expit(t - log_d) for t in log_tau])  # 1 - x without cancellation
+    order = np.argsort(log_d[keep])
+    log_d, mass = log_d[keep][order], mass[keep][order]
+    log_tau = _log_tau(log_d[-1] + 36.0, log_d[0] - 36.0, points)
+    # a node further than 100 from ln tau counts in full or not at all, to exp(-100): at gain 1e4
+    # there are 700,000 nodes, of which a few hundred count in part
+    first, last = np.searchsorted(log_d, log_tau - 100.0), np.searchsorted(log_d, log_tau + 100.0)
+    below = np.concatenate(([0.0], np.cumsum(mass)))
+    above = np.concatenate((np.cumsum(mass[::-1])[::-1], [0.0]))
+    inside, outside = above[last], below[first]  # outside: 1 - x without cancellation
+    for i, t in enumerate(log_tau):
+        part = slice(first[i], last[i])
+        inside[i] += mass[part] @ expit(log_d[part] - t)
+        outside[i] += mass[part] @ expit(t - log_d[part])
     weights = np.zeros_like(inside) if orthogonal else np.log(gain) + 0.5 * np.log(outside)
     return inside, 0.5 * (log_tau + np.log(inside) - np.log(outside)) + weights
+
+
+def _log_tau(top, bottom, points, dense=400.0):
+    """Values of ln tau, falling: evenly, or where that is far, half of them in the first 400, which
+    hold the positive exponents, and half geometrically below."""
+    if top - bottom <= 2 * dense:
+        return np.linspace(top, bottom, points)
+    upper = np.linspace(0.0, dense, points // 2, endpoint=False)
+    return top - np.concatenate((upper, np.geomspace(dense, top - bottom, points - points // 2)))
 
 
 def _spectrum_at(fractions, q, gain, orthogonal):
@@ -327,6 +357,8 @@ def tanh_gradient(
             Natural logarithm of the root mean square singular value of d x_T / d x_(T-lag).
         state_gradient : (lag,), 1
             Its exponential.
+        log_state_gradient_scatter : (lag,), 1
+            Scatter of that logarithm over networks of N random units, times sqrt(N).
         time_scale : (), step
             -1/lambda_1, infinite where lambda_1 >= 0.
 
@@ -357,6 +389,7 @@ def tanh_gradient(
         title="mean-field gradient of the random tanh network",
         source=SOURCES["line"],
         parameters=parameters,
+        scatter=FINITE_SIZE_SCATTER,
         time_scale=time_scale_entry(rate),
     )
 
@@ -396,6 +429,8 @@ def orthogonal_tanh_gradient(
             Natural logarithm of the root mean square singular value of d x_T / d x_(T-lag).
         state_gradient : (lag,), 1
             Its exponential.
+        log_state_gradient_scatter : (lag,), 1
+            Scatter of that logarithm over networks of N random units, times sqrt(N).
         state_variance : (), 1
             Mean square of the last state.
 
@@ -444,6 +479,7 @@ def orthogonal_tanh_gradient(
         title="gradient of the orthogonal tanh network",
         source=SOURCES["orthogonal"],
         parameters=parameters,
+        scatter=FINITE_SIZE_SCATTER,
         state_variance=((), q, "1", "mean square of the last state"),
     )
 
@@ -601,7 +637,7 @@ def critical_line(bias_variance: ArrayLike) -> Dataset:
 
 
 @public
-def time_scale(lyapunov: float | Dataset, *, dt: float = 1.0) -> Dataset:
+def time_scale(lyapunov: float | Dataset, *, dt: float | None = None) -> Dataset:
     """Time scale of forgetting from the first Lyapunov exponent, in steps: -1/(lambda_1 dt).
 
     A gradient falls as exp(lambda_1 dt lag), so at large lags it falls to 1/e in that many steps;
@@ -611,15 +647,15 @@ def time_scale(lyapunov: float | Dataset, *, dt: float = 1.0) -> Dataset:
     Parameters
     ----------
     lyapunov : float or xarray.Dataset
-        lambda_1 per unit of time, or a Dataset with lyapunov(exponent).
-    dt : float, default 1.0
-        Time of one step.
+        lambda_1 per unit of time, or a Dataset with lyapunov(exponent), whose units are read.
+    dt : float, optional
+        Time of one step: that of the Dataset, or 1.
 
     Returns
     -------
     xarray.Dataset
-        time_scale : (), step
-            -1/(lambda_1 dt).
+        time_scale : (), step or time unit
+            -1/(lambda_1 dt); in units of time where a Dataset has no steps.
         law : (), 1
             Law of forgetting: "exponential", "power law" or "none".
 
@@ -640,13 +676,21 @@ def time_scale(lyapunov: float | Dataset, *, dt: float = 1.0) -> Dataset:
     >>> float(dm.theory.time_scale(-0.01).time_scale), float(dm.theory.time_scale(0.0).time_scale)
     (100.0, inf)
     """
-    exponent = lyapunov.lyapunov.max() if hasattr(lyapunov, "lyapunov") else lyapunov
+    if not isinstance(lyapunov, (int, float)) and hasattr(lyapunov, "lyapunov"):
+        per_step = lyapunov.lyapunov.attrs["units"] == "1/step"
+        own = 1.0 if per_step else step_length(lyapunov)
+        if per_step and dt is not None:
+            raise ValueError(f"dt = {dt}: the exponents are per step already, leave it out")
+        dt, exponent = own if dt is None else dt, lyapunov.lyapunov.max()
+    else:
+        dt, exponent = 1.0 if dt is None else dt, lyapunov
+    dt = None if dt is None else number("dt", dt, above=0)
     first = extended_real("lyapunov", exponent)
     first = 0.0 if abs(first) < 1e-12 else first  # a measured isometry: zero to rounding
     law = "exponential" if first < 0 else "power law" if first == 0 else "none"
     return dataset(
         {
-            "time_scale": time_scale_entry(first, number("dt", dt, above=0)),
+            "time_scale": time_scale_entry(first, dt),
             "law": ((), law, "1", "law of forgetting"),
         },
         title="time scale of forgetting",

@@ -64,7 +64,7 @@ def lyapunov_spectrum(system: System, *, drive: Drive = None, rng: Rng = 0) -> D
     ----------
     system : Map
         A recurrent layer, or a Network of one.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input: None is zero, a number the standard deviation of white noise, else an array
         (steps, inputs) or a function (rng, steps) that returns one. Mean field theory uses its
         root mean square; a selective model the inputs themselves.
@@ -78,6 +78,9 @@ def lyapunov_spectrum(system: System, *, drive: Drive = None, rng: Rng = 0) -> D
             Lyapunov exponents, largest first; the first alone where theory has no more.
         lyapunov_error : (exponent,), 1/step or 1/time unit
             Standard error: of sampled mean field, else 0.
+        lyapunov_scatter : (exponent,), 1/step or 1/time unit
+            Of mean field: scatter of one network of N random units about it, times sqrt(N)
+            [optional].
         kaplan_yorke_dimension : (), 1
             Kaplan-Yorke dimension, NaN where the exponents known do not settle it.
         entropy_rate : (), nats/step or nats/time unit
@@ -140,7 +143,7 @@ def gradient_norms(
     ----------
     system : Map
         A recurrent layer, or a Network of one.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input, as for ``lyapunov_spectrum``.
     lags : int or array_like of int
         The largest lag, or the lags wanted, in steps.
@@ -154,6 +157,10 @@ def gradient_norms(
             Natural logarithm of the root mean square singular value.
         state_gradient : (lag,), 1
             The root mean square singular value itself.
+        log_state_gradient_error : (lag,), 1 [optional]
+            Standard error of the logarithm, where lambda_1 is sampled.
+        log_state_gradient_scatter : (lag,), 1 [optional]
+            Scatter of that logarithm over networks of N random units, times sqrt(N).
         log_input_gradient : (lag,), 1
             The same of d y_T / d u_(T-lag), for linear memories [optional].
         input_gradient : (lag,), 1
@@ -208,13 +215,22 @@ def gradient_norms(
         return orthogonal_tanh_gradient(
             lags, math.hypot(field[1], field[2]), duration=int(np.max(lags)) + 1000
         )
-    first = float(lyapunov_spectrum(cell, drive=drive, rng=rng).lyapunov.values[0]) * cell.dt
+    found = lyapunov_spectrum(cell, drive=drive, rng=rng).isel(exponent=0)
+    first, error = (float(found[name]) * cell.dt for name in ("lyapunov", "lyapunov_error"))
+    scatter = float(found.get("lyapunov_scatter", 0.0)) * cell.dt
     return gradient_report(
         lags,
         first * lags,
         title="gradient at large lags",
         source="exp(lambda_1 lag)",
         parameters={"lyapunov": first},
+        scatter=scatter,
+        log_state_gradient_error=(
+            "lag",
+            error * lags,
+            "1",
+            "standard error of ln |d state_T / d state_(T-lag)|",
+        ),
     )
 
 

@@ -8,16 +8,17 @@ from functools import cached_property
 import numpy as np
 
 from ..arrays import tensors
+from ..datasets.overlap import apart, places
 from ..errors import NotFiniteError, ShapeError
 from ..tasks.losses import LOSS_NAMES, LOSSES
 from ..tasks.memoryless import Memoryless, Rows, best_without_memory, rows_of
-from ..tasks.task import Task
+from ..tasks.task import FEW_SEQUENCES, Task, uniform
 from ..typing import Rng
-from .overlap import apart, places
 
 __all__ = ["Samples"]
 
 VALIDATION_SHARE = 0.1  # of a user's sequences, and as much again for the test set
+PART_ENDS = (1.0 - 2.0 * VALIDATION_SHARE, 1.0 - VALIDATION_SHARE)
 ENOUGH_ROWS, FOLDS = 4000, 5  # that judge answers without a memory, and parts that they come from
 
 
@@ -210,6 +211,11 @@ class Samples(Task):
         """``count`` of the sequences, each equally likely each time."""
         return self.rows(rng.integers(len(self.targets), size=count))
 
+    def sequences(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """All of the sequences, where they are few."""
+        count = len(self.targets)
+        return (*self.rows(slice(None)), uniform(count)) if count <= FEW_SEQUENCES else None
+
     def rows(self, index: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
         """The sequences of these indices."""
         return self.inputs_array[index], self.targets[index]
@@ -229,7 +235,7 @@ class Samples(Task):
             indices = [np.sort(i) for i in (order[2 * cut :], order[:cut], order[cut : 2 * cut])]
         else:
             series, place = self._places
-            indices = list(apart(series, place, self.steps, VALIDATION_SHARE, rng))
+            indices = list(apart(series, place, self.steps, PART_ENDS, rng))
         if not all(map(len, indices)):
             raise ShapeError(
                 f"the {count} sequences are windows that overlap, so that no three parts without "

@@ -153,7 +153,7 @@ def next_token(data: Dataset, *, steps: int = 64) -> SplitSamples:
     Parameters
     ----------
     data : xarray.Dataset
-        Of ``dm.datasets.load("text")``.
+        Of ``dm.datasets.load("text")``, ``from_text`` or ``from_tokens``.
     steps : int
         Tokens of a window.
 
@@ -209,7 +209,9 @@ def next_token(data: Dataset, *, steps: int = 64) -> SplitSamples:
         source=data.attrs["source"],
         pass_ratio=0.9,
         dataset_facts=dataset_facts(data),
-        characters_per_token=float(data.characters_per_token.sel(part="held_out")[-1]),
+        characters_per_token=float(data.characters_per_token.sel(part="held_out")[-1])
+        if "characters_per_token" in data
+        else 1.0,
     )
 
 
@@ -302,13 +304,13 @@ def require_variables(data: Any, names: Sequence[str], example: str) -> None:
 
 
 @public
-def text_task(source: Any = "python", *, steps: int = 64, **options: Any) -> SplitSamples:
+def text_task(source: str = "python", *, steps: int = 64, **options: Any) -> SplitSamples:
     """``next_token`` of a text by name.
 
     Parameters
     ----------
-    source : str or sequence of paths
-        As of ``dm.datasets.text.text``.
+    source : str
+        As of ``dm.datasets.text.text``; own files are read by ``dm.datasets.from_text``.
     steps : int
         Tokens of a window.
     **options

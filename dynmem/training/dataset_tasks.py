@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,8 @@ from .corpus_tasks import (
     speaker_task,
 )
 from .forecaster import WARMUP_STEPS, Forecaster
-from .orbit_data import inputs_and_increments, scales, values
+from .orbit_data import inputs_and_increments, scales, stretches
+from .sequence_task import OWN_DATA, sequences
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 # steps of a trial by default: the time between two samples serves the integration, not the memory
 MAX_TRIAL_STEPS = 100
 MAX_TRACE_STEPS = 64
+WINDOW_STEPS = 50  # of a forecast, by default
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +66,8 @@ def task_of(data: Any, /, **options: Any) -> Task:
     The task has an input, a target with the steps at which it is scored, and the three sets. Goals,
     whose functions in this module have their options as keyword arguments:
 
-    - forecast (orbits, ``solar_system``). Input: the state. Target: its next increment.
+    - forecast (orbits, ``solar_system``, ``dm.datasets.from_series``). Input: the state. Target:
+      its next increment.
     - choice (``wong_wang_delay``). Input: both populations until the cue ends. Target: the winner,
       after the delay.
     - angle (``ring_attractor_delay``). Input: the drive of a ring until the cue ends. Target: the
@@ -72,9 +76,10 @@ def task_of(data: Any, /, **options: Any) -> Task:
       after a silence.
     - trace (``synapse_traces``). Input: a stream of memories. Target: what the synapses hold of
       them.
-    - next_token (``text``).
+    - next_token (``text``, ``dm.datasets.from_text``, ``dm.datasets.from_tokens``).
     - speaker (``japanese_vowels``, ``telephone_prompts``). Input: speech, then silence. Target: the
       speaker.
+    - targets (``dm.datasets.from_sequences``). Input and target as given, standardised.
 
     Parameters
     ----------
@@ -90,8 +95,8 @@ def task_of(data: Any, /, **options: Any) -> Task:
     Task
         With the loss and the accuracy of the best answer without a memory (floor, chance; of a
         forecast those of the one that moves by the mean), the share of the floor that a loss must
-        be below to be called learned (pass_ratio: 0.1; of text 0.9, of speech 0.5), and what the
-        dataset states of its own floor (dataset_facts).
+        be below to be called learned (pass_ratio: 0.1; of text 0.9, of speech and own sequences
+        0.5), and what the dataset states of its own floor (dataset_facts).
 
     Raises
     ------
@@ -135,14 +140,13 @@ def task_of(data: Any, /, **options: Any) -> Task:
     if not hasattr(data, "data_vars"):
         raise TypeError(
             "expected a Dataset of dm.datasets, or the name of a task or of a "
-            f"dataset, got {type(data).__name__}"
+            f"dataset, got {type(data).__name__}: {OWN_DATA}"
         )
     goal = data.attrs.get("goal")
     if goal not in GOALS:
         raise ShapeError(
             f"the dataset names the goal {goal!r} among its attributes, expected one "
-            f"of {', '.join(GOALS)}: set "
-            "data.attrs['goal'], or pass two arrays (inputs, targets) to dm.fit"
+            f"of {', '.join(GOALS)}: {OWN_DATA}"
         )
     known = list(inspect.signature(GOALS[goal]).parameters)[1:]
     if unknown := sorted(options.keys() - set(known)):
@@ -159,26 +163,32 @@ def _loaded(name) -> Dataset:
     try:
         return datasets.load(name)
     except UnknownNameError:
+        if Path(name).suffix:
+            raise ValueError(f"{name!r:.60} is the name of a file: {OWN_DATA}") from None
         known = {*tasks.names(), *datasets.names()}
         raise UnknownNameError("task or dataset", name, known, ALIASES) from None
 
 
-def forecast(data: Dataset, *, steps: int = 50, every: int = 10) -> SplitSamples:
-    """Predict the increment of the state, from windows of ``steps`` steps, beginning at each
-    ``every``-th sample of a part; scored after the first 20 steps.
+def forecast(data: Dataset, *, steps: int | None = None, every: int = 10) -> SplitSamples:
+    """Predict the increment of the state, from windows of ``steps`` steps (by default 50, or as
+    many as a shorter series has), beginning at each ``every``-th sample of a part; scored after the
+    first 20 steps.
 
     Windows of validation and test begin so far apart that no step is scored twice, or their
-    standard errors would be too small. In units of the standard increment: the loss of the forecast
-    that moves by the mean is 1.
+    standard errors would be too small; none crosses from one series to another. In units of the
+    standard increment: the loss of the forecast that moves by the mean is 1.
     """
-    with all_errors() as check:
-        steps = check(integer, "steps", steps, WARMUP_STEPS + 1)
-        every = check(integer, "every", every)
     known = scales(data)
+    parts = {name: stretches(data, name) for name in ("train", "validation", "test")}
+    shortest = min(len(y) for part in parts.values() for y in part)
+    with all_errors() as check:
+        default = max(WARMUP_STEPS + 1, min(WINDOW_STEPS, shortest - 1))
+        steps = check(integer, "steps", default if steps is None else steps, WARMUP_STEPS + 1)
+        every = check(integer, "every", every)
     apart = max(every, steps - WARMUP_STEPS)
     training, validation, test = (
-        _windows(values(data, name), known, steps, gap, name)
-        for name, gap in (("train", every), ("validation", apart), ("test", apart))
+        _windows(part, known, steps, every if name == "train" else apart, name)
+        for name, part in parts.items()
     )
     return Forecasts(
         training[0],
@@ -192,17 +202,22 @@ def forecast(data: Dataset, *, steps: int = 50, every: int = 10) -> SplitSamples
     )
 
 
-def _windows(y, known, steps, every, name) -> tuple[np.ndarray, np.ndarray]:
-    if len(y) <= steps:
+def _windows(part, known, steps, every, name) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and targets of the windows of each of the orbits of a part."""
+    shortest = min(map(len, part))
+    if shortest <= steps:
         raise ShapeError(
-            f"the {name} part has {len(y)} samples, too few for windows of {steps} "
+            f"the {name} part has {shortest} samples, too few for windows of {steps} "
             "steps: load more samples, or pass fewer steps"
         )
-    inputs, targets = (
-        np.ascontiguousarray(np.moveaxis(windows[::every], -1, 1))
-        for v in inputs_and_increments(y, known)
-        for windows in [np.lib.stride_tricks.sliding_window_view(v, steps, axis=0)]
-    )
+    cut = [
+        [
+            np.moveaxis(np.lib.stride_tricks.sliding_window_view(v, steps, axis=0)[::every], -1, 1)
+            for v in inputs_and_increments(y, known)
+        ]
+        for y in part
+    ]
+    inputs, targets = (np.concatenate(windows) for windows in zip(*cut, strict=True))
     return inputs, targets
 
 
@@ -334,7 +349,7 @@ def _facts(data) -> dict[str, Any]:
     }
 
 
-GOALS: dict[str, Callable[..., SplitSamples]] = {
+GOALS: dict[str, Callable[..., Task]] = {
     "forecast": forecast,
     "choice": choice,
     "angle": angle,
@@ -342,4 +357,5 @@ GOALS: dict[str, Callable[..., SplitSamples]] = {
     "trace": trace,
     "next_token": next_token,
     "speaker": speaker_task,
+    "targets": sequences,
 }

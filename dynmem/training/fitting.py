@@ -33,6 +33,7 @@ from .loop import (
     torch_threads,
     train as run_training,
 )
+from .sequence_task import OWN_DATA, Marked, marked_loss, marked_task, needs_marks
 from .trainable import Trainable, as_dtype
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def fit(
     fixed: str | Iterable[str] = (),
     train: str | Iterable[str] = (),
     threads: int | None = 1,
-) -> tuple[Any, Dataset]:
+) -> tuple[Map, Dataset]:
     """Train a model on a task or a dataset.
 
     Each step draws ``batch`` sequences, and the gradient of their mean loss is clipped after the
@@ -102,7 +103,8 @@ def fit(
     task : Task, xarray.Dataset, str or pair of array_like
         A task of ``dm.tasks``, a Dataset of ``dm.datasets``, the name of one or the other (by
         ``dm.training.task_of``, which takes their options), or arrays (inputs, targets) as for
-        ``dm.training.Samples``.
+        ``dm.training.Samples``; one target a sequence, or lists of arrays of unequal length, as for
+        ``dm.datasets.from_sequences``.
     steps : int
         Training steps.
     units : int
@@ -262,6 +264,8 @@ def as_task(task: Any, loss: str | Loss | None, model: Any) -> Task:
         return task
     if isinstance(task, (tuple, list)) and len(task) == 2:
         inputs, targets = task
+        if needs_marks(inputs, targets):
+            return marked_task(inputs, targets, loss if isinstance(loss, str) else None)
         classes = np.ndim(targets) == 2
         return Samples(
             inputs,
@@ -271,8 +275,7 @@ def as_task(task: Any, loss: str | Loss | None, model: Any) -> Task:
         )
     raise TypeError(
         "task must be a dm.tasks.Task, a Dataset of dm.datasets, the name of one of "
-        "them, or two arrays (inputs, targets), got "
-        f"{type(task).__name__}"
+        f"them, or two arrays (inputs, targets), got {type(task).__name__}: {OWN_DATA}"
     )
 
 
@@ -306,6 +309,8 @@ def per_sequence(task: Task, loss: str | Loss | None = None) -> Loss:
     targets: the mean over the scored steps."""
     if callable(loss):
         return lambda outputs, targets: _one_each(loss(outputs, targets), len(outputs))
+    if isinstance(task, Marked):
+        return marked_loss(task)
     scored = np.flatnonzero(task.weights)
     weights = torch.as_tensor(task.weights[scored] / task.weights.sum())
     index = torch.as_tensor(scored)
@@ -336,6 +341,9 @@ def split(
     tensors: Callable[..., Batch],
 ) -> Parts:
     """Training sampler, validation set and test set of a task."""
+    if isinstance(task, Marked):
+        held_out = task.held_out((validation_size, TEST_RATIO * validation_size), seeds[0])
+        return Parts(task.arrays, *map(tensors, held_out))
     if isinstance(task, Samples):
         training, validation, test = task.split(seeds[0])
         rows = (

@@ -258,8 +258,12 @@ def learned_dynamics(
             "at most as many"
         )
     start = forecaster.warmed_up(y[:warmup])
+    # whole steps: the time unit of the data is none of the forecaster's
+    duration, transient = (
+        round(time * unit / forecaster.dt) * forecaster.dt for time in (times, 10)
+    )
     found = lyapunov_spectrum(
-        forecaster, start, duration=times * unit, transient=10 * unit, exponents=count, rng=rng
+        forecaster, start, duration=duration, transient=transient, exponents=count, rng=rng
     )
     steps = min(int(times * unit / forecaster.dt), len(y) // 2)
     free = forecaster.output(trajectory(forecaster, start, steps)[1:], None)

@@ -31,7 +31,8 @@ def scales(data: Dataset) -> dict[str, Any]:
     The gain of a component that moves evenly, such as a phase, is its increment. Raises ValueError
     where one is constant, NotFiniteError where one is missing.
     """
-    y = values(data, "train")
+    parts = stretches(data, "train")
+    y = np.concatenate(parts)
     if not np.isfinite(y).all():
         raise NotFiniteError(
             "the training part of the orbit holds NaN or infinity: leave out or "
@@ -45,7 +46,7 @@ def scales(data: Dataset) -> dict[str, Any]:
             "part is constant, so that there is nothing to "
             "forecast: leave it out, data.sel(state=[...]), or load another orbit"
         )
-    moved = np.diff((y - y.mean(0)) / spread, axis=0)
+    moved = np.concatenate([np.diff((each - y.mean(0)) / spread, axis=0) for each in parts])
     usual, varied = np.sqrt(np.mean(np.square(moved), axis=0)), moved.std(0)
     return {
         "mean": y.mean(0),
@@ -56,8 +57,23 @@ def scales(data: Dataset) -> dict[str, Any]:
 
 
 def values(data: Dataset, name: str) -> np.ndarray:
-    """The orbit (samples, components) of one part of a dataset."""
-    return part(as_orbit(data), name).x.values
+    """The orbit (samples, components) of one part of a dataset. Raises ShapeError for several."""
+    found = stretches(data, name)
+    if len(found) > 1:
+        raise ShapeError(
+            f"the {name} part holds {len(found)} series, and this takes one: choose it, "
+            "data.isel(time=data.series_index == 0), of a dataset with split='time'"
+        )
+    return found[0]
+
+
+def stretches(data: Dataset, name: str) -> list[np.ndarray]:
+    """Orbits (samples, components) of one part of a dataset, one for each series in it."""
+    found = part(as_orbit(data), name)
+    x = found.x.values
+    if "series_index" not in found.coords:
+        return [x]
+    return np.split(x, np.flatnonzero(np.diff(found.series_index.values)) + 1)
 
 
 def as_orbit(data: Dataset) -> Dataset:
@@ -84,8 +100,8 @@ def as_orbit(data: Dataset) -> Dataset:
             ]
             return data.assign(x=(("time", "state"), both)).assign_coords(state=names)
     raise ShapeError(
-        "a forecast needs x(time, state) with its sampling_step: load an orbit "
-        "(dm.datasets.load), of one parameter "
+        "a forecast needs x(time, state) with its sampling_step: make a Dataset of your own series "
+        "(dm.datasets.from_series), or load an orbit (dm.datasets.load), of one parameter "
         f"(data.isel(parameter=0) of several), got {_what(data)}"
     )
 

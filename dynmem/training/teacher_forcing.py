@@ -28,7 +28,7 @@ from .forecaster import (
 from .history import history_dataset, report
 from .keeping import Checkpoint, batch_digest, check_resume, check_writable, module_identity
 from .loop import Callback, Schedule, evaluate, torch_threads, train
-from .orbit_data import forcing_interval, values
+from .orbit_data import forcing_interval, stretches
 from .trainable import Trainable, as_dtype
 
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ def fit_forecaster(
         Steps between two corrections; None: ln 2/lambda_1, ``forcing_interval``; 1: at every step,
         all steps at once.
     window : int, optional
-        Steps of a window; None: the warm-up and two intervals, at least 100.
+        Steps of a window; None: the warm-up and two intervals, at least 100, or as many as a
+        shorter series has.
     batch : int
         Windows of a step.
     learning_rate : float
@@ -207,25 +208,26 @@ def fit_forecaster(
     >>> forecaster.outputs, int(history.learned)
     (2, 1)
     """
-    y = values(data, "train")
+    parts = [stretches(data, name) for name in ("train", "validation", "test")]
+    y = np.concatenate(parts[0])
     given = _checked(dict(locals()))
     drawing, forcing, window = given["drawing"], given["forcing"], given["window"]
     forecaster = _as_forecaster(model, data, y, given["units"], drawing)
-    z, held_out, test = (
-        forecaster.standard(values(data, name)) for name in ("train", "validation", "test")
-    )
-    _check_lengths(z, held_out, test, window)
+    _check_lengths(parts, window)
     module = Forced(forecaster.model, forecaster.gain, forcing, given["dtype"])
     module.to(given["device"])
     tensor = partial(torch.as_tensor, dtype=module.dtype, device=module.device)
     kind = type(forecaster.model).__name__
     settings = {name: given[name] for name in SETTINGS} | {"dtype": str(module.dtype)}
-    validation = judging_windows(tensor(held_out), window)
+    held_out, test = (
+        [tensor(forecaster.standard(stretch)) for stretch in part] for part in parts[1:]
+    )
+    validation = judging_windows(held_out, window)
     with torch_threads(given["threads"]):
         keeper = _keeper(module, forecaster, given, settings, validation)
         outcome = train(
             module,
-            _batches(tensor(z), given),
+            _batches(tensor(forecaster.standard(y)), _begins(parts[0], window), given),
             lambda: evaluate(module, validation, module.loss),
             given["schedule"],
             loss=module.loss,
@@ -237,7 +239,7 @@ def fit_forecaster(
         )
         if outcome.error is not None and outcome.run.best is None:
             raise outcome.error
-        score = evaluate(module, judging_windows(tensor(test), window), module.loss)
+        score = evaluate(module, judging_windows(test, window), module.loss)
     trained = replace(forecaster, model=module.frozen())
     history = history_dataset(
         outcome,
@@ -305,7 +307,9 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
     if given["forcing"] is None:
         given["forcing"] = forcing_interval(given["data"])
     if given["window"] is None:
-        given["window"] = max(100, WARMUP_STEPS + 2 * given["forcing"])
+        longest = min(map(len, given["parts"][0])) - 2
+        usual = max(100, WARMUP_STEPS + 2 * given["forcing"])
+        given["window"] = max(WARMUP_STEPS + 1, min(usual, longest))
     return given | {"steps": given["schedule"].steps}
 
 
@@ -324,11 +328,20 @@ def windows(orbit: torch.Tensor, begin: np.ndarray, steps: int) -> torch.Tensor:
     return orbit[torch.as_tensor(begin, device=orbit.device)[:, None] + offsets]
 
 
-def _batches(orbit, given) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def _begins(orbits: list[np.ndarray], window: int) -> np.ndarray:
+    """Samples at which a window can begin, in orbits one after another."""
+    lengths = np.array([len(orbit) for orbit in orbits])
+    first = np.cumsum(lengths) - lengths
+    return np.concatenate(
+        [start + np.arange(length - window) for start, length in zip(first, lengths, strict=True)]
+    )
+
+
+def _batches(orbit, begins, given) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Random windows of an orbit: inputs, disturbed by noise, and targets."""
     drawing, window = given["drawing"], given["window"]
     for _ in range(given["steps"]):
-        begin = drawing.integers(len(orbit) - window, size=given["batch"])
+        begin = begins[drawing.integers(len(begins), size=given["batch"])]
         drawn = windows(orbit, begin, window)
         inputs = drawn[:, :-1]
         if given["noise"]:
@@ -337,27 +350,28 @@ def _batches(orbit, given) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         yield inputs, drawn[:, 1:]
 
 
-def judging_windows(orbit: torch.Tensor, window: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Inputs and targets of windows evenly spread over an orbit (T, k), so few that no step is
+def judging_windows(orbits: list[torch.Tensor], window: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs and targets of windows evenly spread over orbits (T, k), so few that no step is
     scored twice."""
-    steps = min(window, len(orbit) - 2)
-    last = len(orbit) - steps - 1
-    count = min(TEST_WINDOWS, max(2, 1 + last // (steps - WARMUP_STEPS)))
-    drawn = windows(orbit, np.linspace(0, last, count).astype(int), steps)
+    steps = min(window, *(len(orbit) - 2 for orbit in orbits))
+    share, found = max(1, TEST_WINDOWS // len(orbits)), []
+    for orbit in orbits:
+        last = len(orbit) - steps - 1
+        count = min(share, max(min(2, share), 1 + last // (steps - WARMUP_STEPS)))
+        found.append(windows(orbit, np.linspace(0, last, count).astype(int), steps))
+    drawn = torch.cat(found)
     return drawn[:, :-1], drawn[:, 1:]
 
 
-def _check_lengths(z, held_out, test, window):
+def _check_lengths(parts, window):
     """Refuse parts that are shorter than a window."""
     short = WARMUP_STEPS + 3
-    for name, part, least in (
-        ("training", z, window + 2),
-        ("validation", held_out, short),
-        ("test", test, short),
+    for name, part, least in zip(
+        ("training", "validation", "test"), parts, (window + 2, short, short), strict=True
     ):
-        if len(part) < least:
+        if (shortest := min(map(len, part))) < least:
             raise ShapeError(
-                f"the {name} part has {len(part)} samples, too few for windows of "
+                f"the {name} part has {shortest} samples, too few for windows of "
                 f"{least - 2} steps: load more, or pass a shorter "
                 "window"
             )

@@ -23,7 +23,7 @@ def test_unknown_names_and_options_bring_what_there_is():
         dm.datasets.load("lorenz63", sample=10)
     with pytest.raises(UnknownNameError, match=r"a file is opened by dm.datasets.open$"):
         dm.datasets.load("orbit.nc")
-    with pytest.raises(UnknownNameError, match=r"copy is a task: dm.tasks.get\('copy'\).sample"):
+    with pytest.raises(UnknownNameError, match=r"name of a task, dm.tasks.get\('copy'\), whose"):
         dm.datasets.load("copy")
 
 

@@ -202,21 +202,21 @@ def test_a_silence_is_a_number_of_frames(value):
         speech.prompts(samples=value)
 
 
-def test_the_study_without_its_package(monkeypatch):
-    from dynmem.studies.speech import STUDY, measure
+def test_the_study_without_its_package(monkeypatch, tmp_path):
+    from dynmem.errors import MissingExtraError
+    from dynmem.studies.speech import STUDY
 
     pretend(monkeypatch, lambda name: None)
-    point = {"model": "lstm", "silence": 3, "seed": 0, "units": 4, "steps": 1, "batch": 4}
-    skipped = measure(**point, missing="skip")
-    assert np.isnan(skipped.accuracy) and "pip install 'dynmem[speech]'" in STUDY.summary(skipped)
-    with pytest.raises(ImportError, match="pip install"):
-        measure(**point, missing="stop")
+    for quick in (False, True):
+        with pytest.raises(MissingExtraError, match="speech needs aeon.*install --no-deps aeon"):
+            STUDY.run(output=tmp_path / "results", quick=quick)
+    assert not (tmp_path / "results").exists()
 
 
 def test_a_point_of_the_study(wheel):
     from dynmem.studies.speech import MODELS, build, measure
 
-    found = measure("lstm", silence=6, seed=0, units=4, steps=2, batch=3, missing="stop")
+    found = measure("lstm", silence=6, seed=0, units=4, steps=2, batch=3)
     # of two utterances, after two steps
     assert found.asked == 0.5 and found.learned == 0 and found.loss + 2 * found.loss_error > 0.5
     assert (

@@ -175,7 +175,7 @@ def test_mixers_by_name_and_an_encoder_where_widths_differ():
         (
             lambda: Mamba.random(3, mixer="gru"),
             UnknownNameError,
-            "no mixer of Mamba is called 'gru': choose one of lru, s4d, s5, selective",
+            "no mixer of Mamba is called 'gru' .did you mean lru..: choose one of lru, s4d, s5",
         ),
         (
             lambda: get("mamba", units=3, inputs=3, r_min=0.5),

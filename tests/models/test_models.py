@@ -124,8 +124,6 @@ def test_from_torch_refuses_what_it_cannot_represent():
 
     with pytest.raises(ValueError, match="bidirectional network reads the future"):
         from_torch(torch.nn.GRU(2, 3, bidirectional=True))
-    with pytest.raises(ValueError, match="proj_size = 2: projections are not supported"):
-        from_torch(torch.nn.LSTM(2, 3, proj_size=2))
     for other in (
         torch.nn.Conv2d(2, 2, 2),
         torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Conv2d(2, 2, 2)),
@@ -329,7 +327,7 @@ def test_networks_refuse():
         (lambda: Tanh(np.zeros((0, 0))), ValueError, "units = 0"),
         (lambda: Tanh(None), TypeError, "W of Tanh .* must hold real numbers, got None"),
         (lambda: GRU([[1j], [0], [0]]), TypeError, "W of GRU .* must hold real numbers"),
-        (lambda: Tanh(np.eye(2), [["a"], ["b"]]), TypeError, "V of Tanh .* must hold real numbers"),
+        (lambda: Tanh(np.eye(2), [["a"], ["b"]]), TypeError, "V of Tanh must hold real numbers"),
         (lambda: get("tanh", units=np.inf), ValueError, "units = inf"),
         (lambda: get("tanh", units="3"), ValueError, "units = '3'"),
         (
@@ -372,7 +370,7 @@ def test_networks_refuse():
         (
             lambda: get("rmm", units=3),
             UnknownNameError,
-            "no model is called 'rmm': choose one of .*gru, .*lstm, .*tanh",
+            "no model is called 'rmm': such as .*`dynmem list models`",
         ),
         (lambda: get("LSTM", units=3), UnknownNameError, r"did you mean lstm\?"),
         (lambda: get(["lstm"], units=3), UnknownNameError, "no model is called"),

@@ -21,6 +21,12 @@ TORCH_ACTIVATIONS = {
     "relu": torch.relu,
     "tanh": torch.tanh,
     "gelu": nn.functional.gelu,
+    "gelu_tanh": lambda z: nn.functional.gelu(z, approximate="tanh"),
+    "silu": nn.functional.silu,
+    "sigmoid": torch.sigmoid,
+    "softplus": nn.functional.softplus,
+    "elu": nn.functional.elu,
+    "leaky_relu": nn.functional.leaky_relu,
     "identity": lambda z: z,
 }
 MIXERS = {

@@ -191,12 +191,12 @@ def test_angles_and_their_growth():
 POINT = {"seed": 0, "years": 150.0, "reach": 3.0, "starts": 2, "steps": 1}
 
 
-def test_without_the_ephemeris_the_result_is_marked_as_integrated(without):
+def test_what_is_integrated_is_marked_so(without):
     with pytest.raises(ImportError, match=r"pip install 'dynmem\[planets\]'"):
-        study.measure("delays", "Jupiter", **POINT, missing="stop")
+        study.measure("delays", "Jupiter", **POINT, orbits="observed")
     with pytest.raises(ValueError, match=r"Mercury.*no such body.*dynmem\[planets\]"):
-        study.measure("delays", "Mercury", **POINT, missing="integrate")
-    found = study.measure("delays", "Jupiter", **POINT, missing="integrate")
+        study.measure("delays", "Mercury", **POINT, orbits="integrated")
+    found = study.measure("delays", "Jupiter", **POINT, orbits="integrated")
     assert not found.observed and found.attrs["source"].startswith("integrated, not observed")
     assert found.error[-1] < 0.1 and found.reference_error.sel(reference="newton").max() < 1e-6
     assert (
@@ -205,13 +205,13 @@ def test_without_the_ephemeris_the_result_is_marked_as_integrated(without):
     )
     whole = found.expand_dims(model=["delays"], body=["Jupiter"], seed=[0])
     assert study.summary(whole).startswith("NOT the real planets")
-    assert "missing" in study.STUDY.settings and study.STUDY.settings["missing"] == "stop"
+    assert study.STUDY.settings["orbits"] == "observed"
 
 
 def test_a_forecast_longer_than_the_test_is_refused(without):
     with pytest.raises(ValueError, match="reach = 50"):
         study.measure(
-            "delays", "Jupiter", **(POINT | {"years": 100.0, "reach": 50.0}), missing="integrate"
+            "delays", "Jupiter", **(POINT | {"years": 100.0, "reach": 50.0}), orbits="integrated"
         )
 
 
@@ -219,7 +219,7 @@ def test_mercury_is_forecast_below_every_floor():
     pytest.importorskip("jplephem")
     pytest.importorskip("skyfield_data")
     study.the_sky.cache_clear()
-    found = study.measure("delays", "Mercury", **POINT, missing="stop")
+    found = study.measure("delays", "Mercury", **POINT, orbits="observed")
     floor = found.reference_error.sel(reference=list(study.FLOORS)).min("reference")
     assert found.observed and found.error[-1] < 0.01 and (found.error < 1e-3 * floor).all()
     assert found.error[-1] < found.reference_error.sel(reference="kepler")[-1]

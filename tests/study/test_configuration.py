@@ -58,6 +58,30 @@ def test_a_bad_override_is_refused_and_nothing_created(study, tmp_path, override
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("text", ["nan", "inf", "1e999", "1" + 400 * "0", "0.1,-inf", "x"])
+def test_a_setting_that_is_a_list_has_limits_too(tmp_path, text, capsys):
+    study = Study(
+        "listed",
+        "q",
+        {"gain": [1.0]},
+        lambda gain, rates: xr.Dataset(),
+        settings={"rates": [0.1, 0.2]},
+        limits={"rates": (0, 1)},
+    )
+    assert study.main(["--set", f"rates={text}", "--output", str(tmp_path / "new")]) == 2
+    assert "must be a" in capsys.readouterr().err and not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["seed", "gain", "steps"])
+def test_a_number_of_hundreds_of_digits_is_refused(study, tmp_path, name, capsys):
+    text = "9" * 400
+    assert study.main(["--set", f"{name}={text}", "--output", str(tmp_path / "new")]) == 2
+    err = capsys.readouterr().err
+    assert "must be a finite number" in err and len(err) < 200
+    with pytest.raises(ConfigurationError, match="finite"):
+        study.plan(overrides={name: int(text) if name == "steps" else [int(text)]})
+
+
 def test_every_error_is_said_at_once(study):
     with pytest.raises(ConfigurationError) as refused:
         study.plan(overrides={"gain": [-1.0, float("nan")], "steps": 0, "delay": 3})

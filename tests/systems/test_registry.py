@@ -45,11 +45,11 @@ def test_aliases_lead_to_systems():
 
 def test_parameters_are_checked():
     assert dm.systems.get("henon", a=1.2).parameters == {"a": 1.2, "b": 0.3}
-    with pytest.raises(TypeError, match=r"sigmma \(did you mean sigma\?\): it takes sigma, rho"):
+    with pytest.raises(TypeError, match=r"'sigmma' \(did you mean sigma\?\): it takes sigma, rho"):
         dm.systems.get("lorenz63", sigmma=1.0)
-    with pytest.raises(TypeError, match="takes no parameter a: it takes none"):
+    with pytest.raises(TypeError, match="takes no parameter 'a': it takes none"):
         dm.systems.get("cat", a=1.0)
-    with pytest.raises(TypeError, match="a = '1.2': henon takes a number"):
+    with pytest.raises(TypeError, match="a = '1.2': must be a finite number"):
         dm.systems.get("henon", a="1.2")
 
 
@@ -61,5 +61,5 @@ def test_unknown_names_bring_the_names_there_are(name):
         dm.systems.describe,
         dm.systems.known_exponents,
     ):
-        with pytest.raises(dm.UnknownNameError, match="lorenz63"):
+        with pytest.raises(dm.UnknownNameError, match="lorenz63|list systems"):
             call(name)

@@ -402,7 +402,7 @@ def test_an_unknown_option_is_a_type_error_as_for_models_and_systems(name, optio
 
 @pytest.mark.parametrize("name", ["cpoy", "", None, ["copy"], "../copy"])
 def test_an_unknown_task_is_told_the_names(name):
-    with pytest.raises(UnknownNameError, match="choose one of adding, associative_recall, copy"):
+    with pytest.raises(UnknownNameError, match="`dynmem list tasks` lists all"):
         tasks.get(name)
 
 

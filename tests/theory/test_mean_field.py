@@ -269,3 +269,28 @@ def test_lags_are_whole(lags):
     ):
         with pytest.raises(ValueError, match="lags = .*: must be whole numbers"):
             call(lags)
+
+
+@pytest.mark.parametrize("gain", [3.0, 1e3, 1e4])
+def test_the_spectrum_of_saturated_networks_by_adaptive_quadrature(gain):
+    """lambda(x) = 1/2 ln(gain^2 tau x) with E[D/(tau + D)] = x, D = sech(sqrt(q) z)^4: x and the
+    integral of the positive part from scipy.integrate.quad in the state itself."""
+    from scipy.integrate import quad
+
+    q = theory.tanh_variance(gain)
+    density = 1 / np.sqrt(2 * np.pi * q)
+
+    def share(log_tau):
+        def part(y):
+            log_d = 4 * (np.log(2) - y - np.log1p(np.exp(-2 * y)))
+            return density * np.exp(-0.5 * y * y / q) / (1 + np.exp(min(log_tau - log_d, 700.0)))
+
+        edge = max(-log_tau / 4, 0.0) + 1.0
+        return 2 * (quad(part, 0, edge, epsrel=1e-10)[0] + quad(part, edge, edge + 30)[0])
+
+    log_tau = np.linspace(20.0, -200.0, 2201)
+    x = np.array([share(t) for t in log_tau])
+    exponents = np.log(gain) + 0.5 * (log_tau + np.log(x)) if gain else 0
+    positive = exponents > 0
+    entropy = np.trapezoid(np.where(positive, exponents, 0.0), x) + x[0] * exponents[0]
+    assert theory.tanh_spectrum(gain).entropy_density == pytest.approx(entropy, rel=3e-3)

@@ -201,8 +201,6 @@ def test_misfits_name_the_option_to_set():
         fit(copy_model(), EASY, steps=1, loss="mean_squared_error")
     with pytest.raises(ShapeError, match="one loss a sequence"):
         fit(copy_model(), EASY, steps=1, loss=lambda outputs, targets: outputs.mean())
-    with pytest.raises(TypeError, match="Map"):
-        fit(torch.nn.GRU(4, 3), EASY, steps=1)
     with pytest.raises(ValueError, match="nothing to train"):
         fit(copy_model(), EASY, steps=1, fixed=("layers", "R", "a"))
 

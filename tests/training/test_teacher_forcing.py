@@ -94,7 +94,7 @@ def test_callback_and_device_of_a_forecaster(lorenz):
 def test_windows_that_judge_a_forecast_score_no_step_twice(samples, steps, count):
     """Else they are no independent sample, and the error of their mean is too small; of less than
     two there would be none."""
-    _, targets = judging_windows(torch.arange(float(samples))[:, None], steps)
+    _, targets = judging_windows([torch.arange(float(samples))[:, None]], steps)
     seen = targets[:, WARMUP_STEPS:, 0].flatten().tolist()
     assert len(seen) == count * (steps - WARMUP_STEPS)
     assert count == 2 or len(set(seen)) == len(seen)

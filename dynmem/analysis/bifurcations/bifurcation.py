@@ -15,9 +15,9 @@ from ...autodiff.jacobian import jacobian
 from ...compiler.program import program
 from ...compiler.trace import same_structure
 from ...drive import constant_drive, default_transient
-from ...errors import NotFiniteError, ShortRunWarning
+from ...errors import NotFiniteError, ShortRunWarning, suggestion
 from ...labels import dataset, describe_system
-from ...orbits import FlowMap, as_map, suggest_step, whole_steps
+from ...orbits import DEFAULT_RTOL, FlowMap, as_map, steps_in, suggest_step, whole_steps
 from ...runtime.threads import one_thread
 from ...runtime.validation import generator, integer, number, public
 from ...system import Flow, System, as_state, as_system, component_index
@@ -152,6 +152,9 @@ def bifurcation(
         if transient is None:
             steps = [abs(stepper.dt) for stepper in steppers if stepper]
             transient = default_transient(span, max(steps, default=0.0))
+            transient = transient if isinstance(first, Flow) else float(round(transient))
+        elif stepper := next(filter(None, steppers), None):
+            steps_in(stepper, transient, "transient")
         sampling = _Sampling(compiled, transient, duration, samples, section, held)
         rows = sampling.rows(systems, steppers, start, continuation)
     runs = {"exponents": exponents, "dt": dt, "rng": rng}
@@ -281,6 +284,11 @@ def system_factory(system: Any, names: tuple[str, ...]) -> Callable[..., System]
             system(*values.values()) if len(values) == 1 else system(**values)
         )
     system = as_system(system)
+    if wrong := [name for name in names if not isinstance(name, str)]:
+        raise TypeError(
+            f"parameter = {wrong[0]!r:.60}: must be the name of a parameter, in quotes; its values "
+            "are the argument after it"
+        )
     inner = system.flow if isinstance(system, FlowMap) else system
     known = {f.name: getattr(inner, f.name) for f in fields(inner) if f.init}
     floats = {f.name for f in fields(inner) if f.type in (float, "float")}
@@ -292,9 +300,8 @@ def system_factory(system: Any, names: tuple[str, ...]) -> Callable[..., System]
     for name in names:
         if name not in swept:
             raise ValueError(
-                f"{type(inner).__name__} has no float parameter {name!r}: it has "
-                f"{', '.join(swept) or 'none'}; or pass a function "
-                "value -> system"
+                f"{type(inner).__name__} has no float parameter {name!r}{suggestion(name, swept)}: "
+                f"it has {', '.join(swept) or 'none'}; or pass a function value -> system"
             )
     if isinstance(system, FlowMap):
         return lambda **values: replace(system, flow=replace(inner, **values))
@@ -303,12 +310,16 @@ def system_factory(system: Any, names: tuple[str, ...]) -> Callable[..., System]
 
 def parameter_values(name: str, values: ArrayLike) -> np.ndarray:
     """Values of a parameter as an array of finite floats."""
-    values = np.atleast_1d(np.asarray(values, float))
-    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
+    try:
+        found = np.atleast_1d(np.asarray(values, float))
+    except (TypeError, ValueError):
+        found = np.empty(0)
+    if found.ndim != 1 or not found.size or not np.isfinite(found).all():
         raise ValueError(
-            f"values of {name}: pass at least one finite number, in a list or a vector"
+            f"values of {name} = {values!r:.60}: pass at least one finite number, in a list or a "
+            "vector"
         )
-    return values
+    return found
 
 
 def _map_step(system, dt):
@@ -333,7 +344,9 @@ def _steppers(systems, x, dt, u, time):
         steppers = [
             as_map(system, None, x, u)
             if step is None
-            else FlowMap(system, step, order=8 if dt is None else 4)
+            else FlowMap(system, step, order=8, rtol=DEFAULT_RTOL)
+            if dt is None
+            else FlowMap(system, step)
             for system in systems
         ]
     except NotFiniteError:  # of one of them: each gets a step of its own
@@ -374,7 +387,7 @@ class _Sampling:
         if stepper is None:
             return None, 0, None
         skipped = whole_steps(self.transient, stepper.dt, "transient")
-        steps = self.samples if self.duration is None else whole_steps(self.duration, stepper.dt)
+        steps = self.samples if self.duration is None else steps_in(stepper, self.duration)
         section = _section(system, self.section, self.u, len(x))
         try:
             x = advance(self.compiled, stepper, x, skipped, self.u)

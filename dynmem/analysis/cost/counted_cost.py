@@ -85,7 +85,7 @@ def counted_cost(model: Map, *, lengths: ArrayLike = 1024) -> Dataset:
     Raises
     ------
     TypeError
-        For a torch module (``dm.models.from_torch`` converts it), and for a rule that uses
+        For a torch module that ``dm.models.from_torch`` does not convert, and for a rule that uses
         functions whose cost is not known.
     ShapeError
         If the model has no size.
@@ -243,6 +243,15 @@ def _countable(system):
     return changed if parts and _count_run(changed, 1) is not None else ByRule(system)
 
 
+def _cost(model, quantity, length):
+    """Parameters, state or operations of ``length`` steps of a model."""
+    if quantity == "parameters":
+        return count_parameters(model)
+    if quantity == "state":
+        return model.size
+    return _operations(_count_run(_countable(model), length)[0])
+
+
 @public
 def match(
     models: str | Sequence[str],
@@ -330,11 +339,7 @@ def match(
         return get(name, units=units, **ends, **(shared | given.get(name, {})))
 
     def count(model, kind=quantity):
-        if kind == "parameters":
-            return count_parameters(model)
-        if kind == "state":
-            return model.size
-        return _operations(_count_run(_countable(model), length)[0])
+        return _cost(model, kind, length)
 
     if isinstance(budget, (tuple, list)) and len(budget) == 2:
         allowed = count(build(*budget))

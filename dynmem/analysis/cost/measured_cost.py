@@ -12,6 +12,7 @@ import numpy as np
 
 from ...errors import NotFiniteError
 from ...labels import dataset
+from ...runtime.torch_modules import first_tensor, gradients_on
 from ...runtime.validation import choice, generator, integer, number, public
 from ...system import Map, as_system, map_arrays
 from ...typing import ArrayLike, Rng
@@ -168,7 +169,7 @@ def _passes(name, model, batch, dtype, features, rng):
         width = features or getattr(model, "input_size", None)
         if width is None:
             raise ValueError(f"{name} has no input_size: pass features=, their number")
-        weights, run = list(module.parameters()), lambda u: _first(module(u))
+        weights, run = list(module.parameters()), lambda u: first_tensor(module(u))
     else:
         system = as_system(model, Map)
         if not system.inputs:
@@ -198,18 +199,17 @@ def _passes(name, model, batch, dtype, features, rng):
             return run(u)
 
     def both(u):
-        y = run(u)
+        with gradients_on():
+            backward(run(u), u.shape[1])
+
+    def backward(y, length):
         if not torch.isfinite(y).all():
             raise NotFiniteError(
-                f"the outputs of {name} are not finite at length {u.shape[1]}: check its weights"
+                f"the outputs of {name} are not finite at length {length}: check its weights"
             )
         torch.autograd.grad(y.square().sum(), weights, allow_unused=True)
 
     return prepare, forward, both
-
-
-def _first(output):
-    return output[0] if isinstance(output, tuple) else output
 
 
 def cost_curves(seconds, lengths, names, *, parameters=None, seed=None):

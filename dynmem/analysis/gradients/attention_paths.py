@@ -15,6 +15,7 @@ from ...errors import ShapeError
 from ...labels import dataset, describe_system
 from ...models import Attention, Hybrid
 from ...orbits import trajectory
+from ...runtime.torch_modules import gradients_on
 from ...runtime.validation import generator, integer, is_real, public
 from ...system import Map, System, as_system, map_arrays
 from ...typing import ArrayLike, Drive, Rng
@@ -99,7 +100,7 @@ def attention_paths(
         A system with inputs; without attention, the direct path is all of the gradient.
     x0 : array_like (n,), optional
         Start; by default zero, the empty cache.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input: None (zero), a number (standard deviation of white noise, over max(lags) + 1 steps),
         an array, of which the output after the last step is taken, or a function (rng, steps) ->
         array.
@@ -167,16 +168,18 @@ def _last_output_by_inputs(system, u, x):
     """d y_T / d u_t, shape (outputs, T, inputs), by torch."""
     import torch
 
-    run, rows = map_arrays(system, as_tensor).run, []
-    for first in range(0, system.outputs, OUTPUTS_PER_PASS):
-        outputs = torch.arange(first, min(first + OUTPUTS_PER_PASS, system.outputs))
-        copies = np.broadcast_to(u, (len(outputs), *u.shape)).copy()
-        inputs = torch.tensor(copies, requires_grad=True)
-        start = torch.tensor(np.broadcast_to(x, (len(outputs), x.size)).copy())
-        last = run(start, inputs)[0][:, -1]
-        wanted = last[torch.arange(len(outputs)), outputs].sum()
-        rows.append(torch.autograd.grad(wanted, inputs)[0])
-    return torch.cat(rows).numpy()
+    rows = []
+    with gradients_on():
+        run = map_arrays(system, as_tensor).run
+        for first in range(0, system.outputs, OUTPUTS_PER_PASS):
+            outputs = torch.arange(first, min(first + OUTPUTS_PER_PASS, system.outputs))
+            copies = np.broadcast_to(u, (len(outputs), *u.shape)).copy()
+            inputs = torch.tensor(copies, requires_grad=True)
+            start = torch.tensor(np.broadcast_to(x, (len(outputs), x.size)).copy())
+            last = run(start, inputs)[0][:, -1]
+            wanted = last[torch.arange(len(outputs)), outputs].sum()
+            rows.append(torch.autograd.grad(wanted, inputs)[0])
+        return torch.cat(rows).numpy()
 
 
 def paths_report(lags, total, fixed, scores, *, title, source, parameters, seed=None, **variables):
@@ -227,7 +230,7 @@ def attention_dilution(
         One attention, such as the mixer of a block, ``system.layers[i].mixer``.
     x0 : array_like (n,), optional
         Start; by default the empty cache.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input: None (zero), a number (standard deviation of white noise), an array, or a function
         (rng, steps) -> array.
     steps : int, optional

@@ -16,6 +16,7 @@ from ...models import Attention, Block, Convolution, ConvolutionBlock, Dense, Ne
 from ...models.attention import constant_like
 from ...models.residual import Memoryless
 from ...runtime.threads import one_thread
+from ...runtime.torch_modules import gradients_on
 from ...runtime.validation import generator, integer, is_real, public
 from ...system import Map, System, as_system, map_arrays
 from ...typing import Array, Drive, Rng
@@ -342,6 +343,11 @@ def _random_projection(rng):
 
 def _squared_gradients(blocks, after, stream, loss):
     """Squared norms over layers of the gradients of one loss."""
+    with gradients_on():
+        return _squares(blocks, after, stream.clone(), loss)
+
+
+def _squares(blocks, after, stream, loss):
     import torch
 
     weights, copies = zip(*map(_with_gradients, blocks), strict=True)
@@ -409,7 +415,7 @@ def parts(model: System) -> tuple[Any, list, Any]:
 def _read_runs(model, drive, steps, samples, rng):
     """Inputs (samples, steps, inputs) of the model."""
     steps, samples = integer("steps", steps), integer("samples", samples)
-    if drive is None or is_real(drive) or callable(drive):
+    if drive is None or is_real(drive) or callable(drive) or np.ndim(drive) == 1:
         values = np.asarray(read_drive(model, drive, samples * steps, rng).array())
         return values.reshape(samples, steps, model.inputs)
     found = drive_values(model, drive)

@@ -58,7 +58,7 @@ def gradient_norms(
         A Flow with the ``dt`` of a step.
     x0 : array_like (n,), optional
         Start; by default ``system.initial``.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input: None (zero), a number (standard deviation of white noise), an array of which the last
         max(lags) + 1 steps and the transient before them are used, or a function (rng, steps) ->
         array.
@@ -87,13 +87,14 @@ def gradient_norms(
         state_gradient : (lag,), 1
             Its exponential.
         log_state_gradient_error : (lag,), 1 [optional]
-            Standard error of the logarithm, with several samples.
+            Standard error of the logarithm, with several samples; 0 for one along whose orbit the
+            Jacobian does not change (a linear system), where every end is alike.
         log_input_gradient : (lag,), 1 [optional]
             Natural logarithm of the norm of d y_T / d u_(T-lag), of systems with inputs.
         input_gradient : (lag,), 1 [optional]
             Its exponential.
         log_input_gradient_error : (lag,), 1 [optional]
-            Standard error of the logarithm, with several samples.
+            The same of that logarithm.
 
     Raises
     ------
@@ -127,10 +128,11 @@ def gradient_norms(
     sweep = _SWEEPS[anchor]
     # _rescaled raises where a gradient is not finite
     with one_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        runs = [
-            sweep(stepper, *_orbit(stepper, x0, drive, transient, longest, seed), wanted, norm)
-            for seed in generator(rng).spawn(samples)
-        ]
+        runs = []
+        for seed in generator(rng).spawn(samples):
+            states, inputs = _orbit(stepper, x0, drive, transient, longest, seed)
+            runs.append(sweep(stepper, states, inputs, wanted, norm))
+        alike = _ends_are_alike(stepper, states, inputs)
     options = {
         "norm": norm,
         "anchor": anchor,
@@ -139,7 +141,7 @@ def gradient_norms(
         "drive": drive_name(drive),
     }
     return dataset(
-        _gradient_variables(runs),
+        _gradient_variables(runs, alike),
         {"lag": ("lag", wanted, "step", "lag")},
         title=f"gradient norms of {type(system).__name__}",
         source=SOURCE,
@@ -148,8 +150,9 @@ def gradient_norms(
     )
 
 
-def _gradient_variables(runs):
-    """Means over runs of the logarithms, their exponentials and errors."""
+def _gradient_variables(runs, alike):
+    """Means over runs of the logarithms, their exponentials and errors: 0 where every end of an
+    orbit is ``alike``, not known where all runs are one."""
     variables = {}
     for name, kind in (("state", "d state_T / d state_(T-lag)"), ("input", "d y_T / d u_(T-lag)")):
         if name not in runs[0]:
@@ -159,9 +162,10 @@ def _gradient_variables(runs):
         variables[f"log_{name}_gradient"] = ("lag", mean, "1", f"ln |{kind}|")
         with np.errstate(over="ignore"):  # the logarithm holds what overflows
             variables[f"{name}_gradient"] = ("lag", np.exp(mean), "1", f"|{kind}|")
-        if len(runs) > 1:
+        if alike or (logs != logs[0]).any():
             with np.errstate(invalid="ignore"):
-                error = logs.std(axis=0, ddof=1) / np.sqrt(len(runs))
+                spread = logs.std(axis=0, ddof=1) if len(runs) > 1 else 0.0
+                error = np.zeros(len(mean)) if alike else spread / np.sqrt(len(runs))
             long_name = f"standard error of ln |{kind}|"
             variables[f"log_{name}_gradient_error"] = ("lag", error, "1", long_name)
     return variables
@@ -174,6 +178,24 @@ def _orbit(system, x0, drive, transient, longest, rng):
     states = trajectory(system, x, steps, inputs)
     keep = longest + 2
     return states[-keep:], None if inputs is None else inputs[-(keep - 1) :]
+
+
+def _ends_are_alike(system, states, inputs):
+    """Whether the Jacobian moves a probe, and the readout shows it, the same at up to 32 states of
+    the window: then every end of the orbit has one gradient."""
+    n = states.shape[-1]
+    chosen = np.unique(np.linspace(0, len(states) - 2, 32).astype(int))
+    width = n if inputs is None else n + system.inputs
+    probe = np.random.default_rng(0).standard_normal((1, n))
+    seen = []
+    for i in chosen:
+        u = None if inputs is None else inputs[i]
+        moved = _pull_back(system, states[i], u)(probe)[0, :width]
+        read = [] if u is None else (jacobian(system, states[i], u, of="output") @ probe[0]).ravel()
+        seen.append(np.concatenate((moved, read)))
+        if not np.allclose(seen[-1], seen[0], rtol=1e-12, atol=0.0):
+            return False
+    return True
 
 
 def _from_end(system, states, inputs, lags, norm):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...drive import drive_name
+from ...drive import drive_name, drive_values
 from ...errors import NotFiniteError
 from ...labels import dataset
+from ...models import Embedding, Network, from_torch
+from ...runtime.torch_modules import check_layout, gradients_on, is_module, is_tensor, unwrapped
 from ...runtime.validation import choice, generator, integer, public
 from ...system import System
 from ...typing import ArrayLike, Drive, Rng
-from .torch_runs import STEPS_PER_SEGMENT, SegmentedRun, WholeRun, log_smallest
+from .module_run import WholeRun, has_embedding, log_smallest
+from .torch_runs import STEPS_PER_SEGMENT, SegmentedRun
 from .window import lag_axis, read_transient
 
 if TYPE_CHECKING:
@@ -37,7 +41,7 @@ def gradient_profile(
     samples: int = 1,
     ends: int = 1,
     probes: int = 16,
-    dtype: str = "float64",
+    dtype: str | None = None,
     dt: float | None = None,
     rng: Rng = 0,
 ) -> Dataset:
@@ -55,15 +59,19 @@ def gradient_profile(
     Parameters
     ----------
     model : Map, Flow or torch.nn.Module
-        A Flow with ``dt``. A module maps (batch, time, features) to (batch, time, features), and is
-        copied, in evaluation mode. nn.RNN, nn.LSTM and nn.GRU are converted to Maps; other modules
-        have no known state that could be cut: their gradients come from one pass over the whole
-        sequence, and are 0 below exp(``log_floor``), logarithm -inf.
+        A Flow with ``dt``. A module is copied, in evaluation mode, and converted where
+        ``dm.models.from_torch`` can. Any other has no known state that could be cut: its gradients
+        come from one pass over the whole sequence, and are 0 below exp(``log_floor``), logarithm
+        -inf. It maps sequences (batch, time, features), or (time, batch, features), to sequences or
+        to one output (batch, features), or reads symbols (batch, time) through an nn.Embedding,
+        whose output is then the u of the gradient. Which of these is found by running it.
     x0 : array_like (n,), optional
         Start; of a converted torch module the state zero by default.
-    drive : float, array_like (steps, inputs) or callable, optional
-        Input, as for ``gradient_norms``; or an array (samples, steps, inputs). A torch module needs
-        an array or a function, which have its number of features.
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
+        Input, as for ``gradient_norms``; or an array (samples, steps, inputs), whatever the order
+        of axes that a module takes. A torch module needs an array or a function, which have its
+        number of features, or integers (steps,) or (samples, steps) where it reads symbols. A torch
+        tensor is read as an array.
     lags : int or array_like of int
         Largest lag, or the lags wanted, in steps.
     transient : int, optional
@@ -74,8 +82,10 @@ def gradient_profile(
         averaged over both.
     probes : int
         Random cotangents for each end; the backward pass has samples x ends x probes rows.
-    dtype : {"float64", "float32"}
-        Of the run.
+    dtype : {"float64", "float32"}, optional
+        Of the run; by default float64, or the own dtype of a module that does not run in it. The
+        parameter ``precision`` in the result is the lowest dtype that a module computes in, by a
+        cast in its forward; the gradient is as accurate as that.
     dt : float, optional
         Step of a Flow.
     rng : int, Generator or None
@@ -98,9 +108,12 @@ def gradient_profile(
     Raises
     ------
     ValueError
-        If the model has no inputs, or an argument is out of range.
+        If the model has no inputs, an argument is out of range, or a module gives different outputs
+        for the same input.
     ShapeError
-        If an array is too short, or a module does not map (batch, time, features) to the same.
+        If an array is too short, or a module mixes the sequences of a batch or takes other axes.
+    TypeError
+        If a module returns no tensor, or its symbols reach no nn.Embedding.
     NotFiniteError
         If a state or a gradient becomes infinite or NaN.
 
@@ -123,15 +136,21 @@ def gradient_profile(
     transient = read_transient(transient, longest)
     probes, samples = integer("probes", probes), integer("samples", samples)
     ends = integer("ends", ends)
-    choice("dtype", dtype, STEPS_PER_SEGMENT)
+    if dtype is not None:
+        choice("dtype", dtype, STEPS_PER_SEGMENT)
     further = longest if ends > 1 else 0
-    drives, seeds = _drives(drive, samples, generator(rng))
-    model, x0 = _as_map(model, x0)
-    prepare = WholeRun if _is_module(model) else SegmentedRun
-    run = prepare(model, x0, drives, transient, longest + further, dtype, dt, seeds)
-    last = np.round(np.linspace(run.steps - 1 - further, run.steps - 1, ends)).astype(int)
-    cotangents = _cotangents(run.outputs, probes, (len(drives), len(last)), seeds[0])
-    logs = _backward_pass(run, cotangents, last, longest, dtype)[..., wanted]
+    system, x0, drive = _as_map(model, x0, drive)
+    drives, seeds = _drives(system, drive, samples, generator(rng))
+    prepare = WholeRun if is_module(system) else SegmentedRun
+    with gradients_on():
+        run = prepare(system, x0, drives, transient, longest + further, dtype, dt, seeds)
+        if ends > 1 and run.last_only:
+            raise ValueError(
+                f"ends = {ends}: {run.name} has one output for a sequence, leave ends out"
+            )
+        last = np.round(np.linspace(run.steps - 1 - further, run.steps - 1, ends)).astype(int)
+        cotangents = _cotangents(run.outputs, probes, (len(drives), len(last)), seeds[0])
+        logs = _logs(run, cotangents, last, longest)[..., wanted]
     mean, error = _average(logs, run.outputs, run.inputs, run.log_floor)
     kind = "|d y_T / d u_(T-lag)|"
     variables: dict[str, tuple] = {"log_input_gradient": ("lag", mean, "1", f"ln {kind}")}
@@ -147,51 +166,67 @@ def gradient_profile(
         "samples": len(drives),
         "ends": ends,
         "transient": transient,
-        "dtype": dtype,
+        "dtype": str(run.dtype).removeprefix("torch."),
         "drive": drive_name(drive),
     }
     return dataset(
         variables,
         {"lag": ("lag", wanted, "step", "lag")},
-        title=f"gradient profile of {type(model).__name__}",
+        title=f"gradient profile of {type(unwrapped(model)).__name__}",
         source=SOURCE,
         parameters=run.description | options,
         seed=rng,
     )
 
 
-def _is_module(model: Any) -> bool:
-    return hasattr(model, "named_parameters") and hasattr(model, "forward")
+def _as_map(model, x0, drive):
+    """The Map equal to a torch module and its start, zero as in torch, where there is one, else the
+    module without its wrapper; and the drive as an array, of an embedding's rows where the Map read
+    symbols."""
+    drive = drive.detach().cpu().numpy() if is_tensor(drive) else drive
+    if not is_module(model):
+        return model, x0, drive
+    check_layout(model, np.shape(drive))
+    module = unwrapped(model)
+    try:
+        system = from_torch(module)
+    except (TypeError, ValueError):  # from outside, then
+        return module, x0, drive
+    first = system.layers[0] if isinstance(system, Network) else None
+    if isinstance(first, Embedding) and _symbols(drive) and len(system.layers) > 1:
+        drive = first.output(None, drive_values(system, drive))
+        system = replace(system, layers=system.layers[1:])
+    return system, np.zeros(system.size) if x0 is None else x0, drive
 
 
-def _as_map(model, x0):
-    """The Map equal to a torch module, where it is a ``Trainable`` or a plain recurrent layer, and
-    its start, zero as in torch; any other model itself."""
-    if not _is_module(model):
-        return model, x0
-    from torch import nn
-
-    recurrent = type(model) in (nn.RNN, nn.LSTM, nn.GRU)
-    if hasattr(model, "frozen"):
-        model = model.frozen()
-    elif recurrent and not model.bidirectional and not model.proj_size:
-        from ...models import from_torch
-
-        model = from_torch(model)
-    else:
-        return model, x0
-    return model, np.zeros(model.size) if x0 is None else x0
+def _symbols(drive):
+    return not callable(drive) and np.asarray(drive).dtype.kind in "iu" and np.ndim(drive) > 0
 
 
-def _drives(drive, samples, rng):
+def _drives(model, drive, samples, rng):
     """The input of each run, and its random numbers."""
-    batch = np.ndim(drive) == 3 and not callable(drive)
+    axes = 2 if is_module(model) and has_embedding(model) and _symbols(drive) else 3
+    batch = not callable(drive) and np.ndim(drive) == axes
     if batch and samples not in (1, len(drive)):
         raise ValueError(
             f"samples = {samples}, but drive has {len(drive)} sequences: leave samples out"
         )
     drives = list(drive) if batch else [drive] * samples
     return drives, rng.spawn(len(drives))
+
+
+def _logs(run, *arguments):
+    """What ``_backward_pass`` returns, from smaller cotangents where the large ones overflow."""
+    try:
+        return _backward_pass(run, *arguments)
+    except RuntimeError as error:  # of torch, for instance of a tensor changed in place
+        reason = str(error).strip().splitlines()[0]
+        raise TypeError(f"torch cannot take the gradient of {run.name}: {reason}") from None
+    except NotFiniteError:
+        if run.scale == 1.0:
+            raise
+        run.scale = 1.0
+        return _backward_pass(run, *arguments)
 
 
 def _cotangents(outputs, probes, shape, rng):
@@ -203,7 +238,7 @@ def _cotangents(outputs, probes, shape, rng):
     return np.sqrt(outputs) * np.swapaxes(q, -1, -2)
 
 
-def _backward_pass(run, cotangents, last, longest, dtype):
+def _backward_pass(run, cotangents, last, longest):
     """ln |v^T d y_T / d u_(T-lag)|, shape (runs, ends, probes, lags), segment by segment from the
     end."""
     import torch
@@ -233,7 +268,7 @@ def _backward_pass(run, cotangents, last, longest, dtype):
             continue
         if (left == np.inf).any() or (sizes == np.inf).any():
             raise NotFiniteError(
-                f"a gradient is not finite {run.steps - start} steps before the end, in {dtype}"
+                f"a gradient is not finite {run.steps - start} steps before the end, in {run.dtype}"
             )
         logs[:, start:stop] = sizes + log_scale[:, None]
         factor = np.where(left > -np.inf, left, 0.0)

@@ -55,7 +55,7 @@ def kernel_tail(
         runs.
     x0 : array_like (n,), optional
         Start of that run.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Its input, as for ``gradient_profile``.
     lags : int, optional
         Largest lag, required for a system.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from xarray import Dataset
 
 SOURCE = "e-folding lag of gradient norms; laws compared by least squares"
+SAMPLES = 8  # runs from which a horizon and its error are taken
 MIN_FALL_NATS = 0.1  # of ln g over the lags fitted, below which gradients do not fall
 
 
@@ -26,13 +29,16 @@ def memory_horizon(
     x0: ArrayLike | None = None,
     *,
     drive: Drive = None,
-    of: str = "state",
+    of: str | None = None,
     **options: Any,
 ) -> Dataset:
     """Find the lag at which a gradient has fallen to 1/e of its value at lag 0.
 
-    The crossing is interpolated between lags. (The slowest mode's -1/lambda_1 is a time scale,
-    ``dm.theory.time_scale``: the two agree where the gradient is exp(lambda_1 lag) from the start.)
+    The crossing is interpolated between lags. One run shows one end of one orbit: its error is
+    known where the Jacobian is the same along the orbit, and infinite elsewhere, so that a system
+    is run ``samples`` = 8 times unless told otherwise. (The slowest mode's -1/lambda_1 is a time
+    scale, ``dm.theory.time_scale``: the two agree where the gradient is exp(lambda_1 lag) from the
+    start.)
 
     Parameters
     ----------
@@ -41,10 +47,10 @@ def memory_horizon(
         ``gradient_norms`` runs.
     x0 : array_like (n,), optional
         Start of that run.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Its input, as for ``gradient_norms``.
-    of : {"state", "input"}
-        Which gradient.
+    of : {"state", "input"}, optional
+        Which gradient; by default that of the state where the Dataset has it, else of the input.
     **options
         For ``gradient_norms``; ``lags`` is required for a system.
 
@@ -54,11 +60,13 @@ def memory_horizon(
         horizon : (), step
             Lag at which the gradient has fallen to 1/e; infinite where it does not within the lags.
         horizon_error : (), step
-            Standard error: from that of the logarithm where there are samples, otherwise from the
-            scatter of the slope.
+            Error that covers in 68 % (by Student's t for the number of samples): that of the
+            logarithm over its slope there; infinite where it is not known.
+        horizon_scatter : (), step [optional]
+            Of a prediction for infinitely many units: the scatter of one network, times sqrt(N).
         reached : (), 1
             Whether the gradient fell to 1/e within the lags.
-        lower_bound : (), step
+        horizon_lower_bound : (), step
             The horizon, or the largest lag where it is not reached.
 
     Raises
@@ -79,25 +87,44 @@ def memory_horizon(
     9.4912
     """
     gradients = _gradients(system, x0, drive, options)
+    of = _which(gradients, of)
     lags, logs, errors = _logarithms(gradients, of)
     fall = logs[0] - logs
     reached = bool((fall >= 1.0).any())
-    horizon, error = np.inf, np.inf
+    horizon, error, scatter = np.inf, np.inf, np.inf
+    scatters = gradients.get(f"log_{of}_gradient_scatter")
     if reached:
         j = int(np.argmax(fall >= 1.0))
-        a, b = fall[j - 1], fall[j]
-        horizon = float(lags[j])
-        if np.isfinite(b):
-            horizon = lags[j - 1] + (lags[j] - lags[j - 1]) * (1.0 - a) / (b - a)
-        error = _crossing_error(lags, logs, errors, j, horizon)
+        share = (1.0 - fall[j - 1]) / (fall[j] - fall[j - 1]) if np.isfinite(fall[j]) else 1.0
+        horizon = lags[j - 1] + (lags[j] - lags[j - 1]) * share
+        samples = json.loads(gradients.attrs.get("parameters", "{}")).get("samples", 1)
+        error = _crossing_error(lags, fall, errors, j, share) * _student(samples)
+        scatter = _crossing_error(
+            lags, fall, None if scatters is None else scatters.values, j, share
+        )
     bound = float(horizon if reached else lags[-1])
     variables = {
         "horizon": ((), float(horizon), "step", "lag at which the gradient has fallen to 1/e"),
         "horizon_error": ((), float(error), "step", "standard error of the horizon"),
         "reached": ((), reached, "1", "whether the gradient fell to 1/e within the lags"),
-        "lower_bound": ((), bound, "step", "the horizon, or the largest lag if it is not reached"),
+        "horizon_lower_bound": (
+            (),
+            bound,
+            "step",
+            "the horizon, or the largest lag if it is not reached",
+        ),
     }
-    return dataset(variables, title=f"memory horizon, {of} gradient", source=SOURCE)
+    if scatters is not None:
+        long_name = "scatter of the horizon over networks, times sqrt(units)"
+        variables["horizon_scatter"] = ((), float(scatter), "step", long_name)
+    return dataset(
+        variables,
+        title=f"memory horizon, {of} gradient",
+        source=SOURCE,
+        parameters=json.loads(gradients.attrs.get("parameters", "{}")) | {"of": of},
+        **{name: gradients.attrs[name] for name in ("seed",) if name in gradients.attrs},
+        gradients=gradients.attrs.get("function", "not known"),
+    )
 
 
 def _gradients(system, x0, drive, options):
@@ -116,12 +143,18 @@ def _gradients(system, x0, drive, options):
             f"got {type(system).__name__}: pass a Dataset of gradient_norms, "
             "or a system with lags=, the largest lag"
         )
-    return gradient_norms(system, x0, drive=drive, **options)
+    return gradient_norms(system, x0, drive=drive, **({"samples": SAMPLES} | options))
+
+
+def _which(gradients, of):
+    """The gradient asked for, or the one that is there: that of the state, else of the input."""
+    if of is not None:
+        return choice("of", of, ("state", "input"))
+    return "state" if "log_state_gradient" in gradients else "input"
 
 
 def _logarithms(gradients, of):
     """Lags, logarithms of the gradient, and their errors or None."""
-    choice("of", of, ("state", "input"))
     name = f"log_{of}_gradient"
     if name not in gradients:
         raise ValueError(
@@ -137,25 +170,39 @@ def _logarithms(gradients, of):
     if not np.isfinite(logs[0]):
         raise ValueError(f"the {of} gradient at lag 0 is {np.exp(logs[0])}: no fall is defined")
     error = gradients.get(f"{name}_error")
-    return lags.astype(float), logs, None if error is None else error.values
+    if error is not None:
+        return lags.astype(float), logs, error.values
+    exact = gradients.attrs.get("function", "").startswith("dynmem.theory")
+    return lags.astype(float), logs, np.zeros(len(logs)) if exact else None
 
 
-def _crossing_error(lags, logs, errors, j, horizon):
-    """Error of the crossing: that of the logarithm over the local slope, or of the mean slope times
-    the horizon."""
-    slope = (logs[0] - logs[j]) / (lags[j] - lags[0])
-    if errors is not None:
-        return errors[j] / slope if np.isfinite(slope) and slope > 0 else np.inf
-    steps = np.diff(lags[: j + 1])
-    rates = np.diff(logs[: j + 1]) / steps
-    scatter = 0.0
-    if len(rates) > 1 and np.isfinite(rates).all():
-        scatter = rates.std(ddof=1) / np.sqrt(len(rates))
-    return horizon * scatter / slope if np.isfinite(slope) and slope > 0 else 0.0
+def _crossing_error(lags, fall, errors, j, share):
+    """Error of the crossing, at this share of the way to the lag number j: that of the logarithm
+    over its slope there. 0 where a gradient that varies nowhere ends."""
+    if errors is None:
+        return np.inf
+    error = errors[j - 1] + share * (errors[j] - errors[j - 1])
+    slope = (fall[j] - fall[j - 1]) / (lags[j] - lags[j - 1])
+    if not np.isfinite(slope):
+        return 0.0 if errors[j - 1] == 0.0 == errors[j] else np.inf
+    return error / slope
+
+
+def _student(samples: int) -> float:
+    """Standard errors of a mean within which the truth lies in 68 %, for this many samples."""
+    from scipy.stats import t
+
+    return (
+        float(t.ppf(0.5 * (1.0 + math.erf(1.0 / math.sqrt(2.0))), samples - 1))
+        if samples > 1
+        else 1.0
+    )
 
 
 @public
-def forgetting(gradients: Dataset, *, of: str = "state", min_lag: float | None = None) -> Dataset:
+def forgetting(
+    gradients: Dataset, *, of: str | None = None, min_lag: float | None = None
+) -> Dataset:
     """Fit the law by which a gradient g falls over the lag: exponential, power law, or none.
 
     ln g = a + slope lag and ln g = a - power ln lag are fitted by least squares to the lags from
@@ -166,8 +213,8 @@ def forgetting(gradients: Dataset, *, of: str = "state", min_lag: float | None =
     ----------
     gradients : xarray.Dataset
         A result of ``gradient_norms`` or ``gradient_profile``.
-    of : {"state", "input"}
-        Which gradient.
+    of : {"state", "input"}, optional
+        Which gradient; by default that of the state where the Dataset has it, else of the input.
     min_lag : float, optional
         By default a tenth of the largest lag, at least 1.
 
@@ -203,6 +250,7 @@ def forgetting(gradients: Dataset, *, of: str = "state", min_lag: float | None =
     >>> str(dm.analysis.forgetting(gradients).law.values)
     'exponential'
     """
+    of = _which(gradients, of)
     lags, logs, _ = _logarithms(gradients, of)
     if min_lag is None:
         min_lag = max(1.0, 0.1 * lags[-1])

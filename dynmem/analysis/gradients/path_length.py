@@ -48,7 +48,7 @@ def path_length(
         A system with inputs, of at most a few thousand state components.
     x0 : array_like (n,), optional
         Start; by default ``system.initial``.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input of that orbit, as for ``gradient_norms``.
     lags : int or array_like of int
         Largest lag, or the lags wanted, in steps.

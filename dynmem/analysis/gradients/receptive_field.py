@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from ...runtime.threads import one_thread
 from ...runtime.validation import generator, integer, is_real, public
 from ...system import Map, as_system
 from ...typing import ArrayLike, Drive, Rng
+from .at_once import pull_back_at_once, runs_at_once
 from .window import read_start, read_transient
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ FIRST_WINDOW_STEPS = 64
 MAX_WINDOW_STATES = 2**27  # numbers that the states of a window may hold: a gigabyte
 MIN_LAST_SHARE = 1e-6  # of the largest share, below which the rest of a gradient is negligible
 MAX_COTANGENTS = 8  # outputs, or random mixtures of them
+MIN_STATES_AT_ONCE = 128  # below it steps are quick
 
 
 @public
@@ -57,7 +60,7 @@ def receptive_field(
         A system with inputs.
     x0 : array_like (n,), optional
         Start; by default ``system.initial``.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input: None (zero), a number (standard deviation of white noise), a function (rng, steps) ->
         array, or sequences (steps, inputs) or (samples, steps, inputs), whose last step is T.
     lags : int
@@ -119,14 +122,14 @@ def receptive_field(
         )
     lags, samples = integer("lags", lags), integer("samples", samples)
     name = drive_name(drive)
-    if not (drive is None or is_real(drive) or callable(drive)):
+    if not (drive is None or is_real(drive) or callable(drive) or np.ndim(drive) == 1):
         drive = sequences = _sequences(system, drive)
         transient = sequences.shape[1] // 10 if transient is None else transient
     transient = read_transient(transient, lags)
     seeds = generator(rng).spawn(2)
     x = read_start(system, x0, seeds[0])
     orbit_seeds = seeds[1].integers(2**32, size=samples)
-    # _pull_back_rows raises where a gradient is not finite
+    # _step_by_step raises where a gradient is not finite
     with one_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         logs, infinite = _squared_gradients(system, x, drive, transient, lags, orbit_seeds)
     options = {"samples": samples, "transient": transient, "lags": lags, "drive": name}
@@ -176,31 +179,42 @@ def _shares(logs):
 def _squared_gradients(system, x, drive, transient, lags, seeds):
     """ln |d y_T / d u_(T-lag)|^2 of each orbit, (samples, lags), as far as they go, and whether
     they never end."""
-    n, window = len(x), FIRST_WINDOW_STEPS
-    longest = max(2 * n, lags + 1)  # an infinite field shows at one of the lags n .. 2n - 1
-    given = isinstance(drive, np.ndarray) and drive.ndim == 3
-    samples = len(drive) if given else len(seeds)
-    available = longest
-    if given:
-        available = drive.shape[1] - transient
-        if available < 1:
-            raise ShapeError(
-                f"drive has shape {drive.shape}: pass (steps, inputs) or (samples, steps, "
-                f"inputs), of more steps than the transient of {transient}"
-            )
+    rows = _cotangents(system.outputs)
+    if len(x) >= MIN_STATES_AT_ONCE and runs_at_once(system, x):
+        one = drive[:1] if _is_batch(drive) else drive
+        try:
+            # one orbit and one mixture of the outputs find the window at a small share of the cost
+            engine = partial(pull_back_at_once, system, x, rows=rows.sum(axis=0)[None])
+            window = _settled(engine, system, x, one, transient, lags, seeds[:1])[0].shape[1]
+            engine = partial(pull_back_at_once, system, x, rows=rows)
+            return _settled(engine, system, x, drive, transient, lags, seeds, window)
+        except FloatingPointError:  # steps rescale the gradients
+            pass
+    engine = partial(_step_by_step, system, x, rows=rows, lags=lags)
+    return _settled(engine, system, x, drive, transient, lags, seeds)
+
+
+def _settled(engine, system, x, drive, transient, lags, seeds, window=FIRST_WINDOW_STEPS):
+    """Logs and whether the field is infinite, from the first of ever longer windows that shows
+    it."""
+    longest = max(2 * len(x), lags + 1)  # an infinite field shows at one of the lags n .. 2n - 1
+    given = _is_batch(drive)
+    available = drive.shape[1] - transient if given else longest
+    if available < 1:
+        raise ShapeError(
+            f"drive has shape {drive.shape}: pass (steps, inputs) or (samples, steps, "
+            f"inputs), of more steps than the transient of {transient}"
+        )
     while True:
         window = min(window, longest, available)
-        if window * n * samples > MAX_WINDOW_STATES and window > FIRST_WINDOW_STEPS:
-            raise ConvergenceError(
-                f"the receptive field of {type(system).__name__} goes on "
-                f"beyond {window // 2} steps, and the states of a longer "
-                f"window take {window * n * samples * 8e-9:.1f} GB: pass fewer "
-                "samples, or a model of fewer units"
-            )
-        states, inputs = _orbits(system, x, drive, transient + window, seeds)
-        logs, infinite, ended = _pull_back_rows(system, states, inputs, window, lags)
-        if ended or window == longest:
-            return logs[:, : lags + 1] if infinite else logs, infinite
+        logs, ended = engine(_inputs(system, drive, transient + window, seeds), window)
+        if ended:
+            return logs, False
+        reached = np.flatnonzero((logs > -np.inf).any(axis=0))
+        if window > max(len(x), lags) and reached.size and reached[-1] >= max(len(x), lags):
+            return logs[:, : lags + 1], True
+        if window == longest:
+            return logs, False
         if given and window == available:
             raise ShapeError(
                 f"drive has {drive.shape[1]} steps, {transient} of them transient, and the "
@@ -210,15 +224,16 @@ def _squared_gradients(system, x, drive, transient, lags, seeds):
         window *= 2
 
 
-def _orbits(system, x, drive, steps, seeds):
-    """States x_0 .. x_T, (T + 1, samples, n), and inputs u_1 .. u_T, of orbits from one start with
-    inputs of their own."""
-    if isinstance(drive, np.ndarray):
-        inputs = np.moveaxis(drive[:, -steps:], 0, 1)
-    else:
-        each = [read_drive(system, drive, steps, np.random.default_rng(s)).array() for s in seeds]
-        inputs = np.stack(each, axis=1)
-    return trajectory(system, np.tile(x, (inputs.shape[1], 1)), steps, inputs), inputs
+def _is_batch(drive):
+    return isinstance(drive, np.ndarray) and drive.ndim == 3
+
+
+def _inputs(system, drive, steps, seeds):
+    """Inputs u_1 .. u_T of each orbit, (T, samples, inputs)."""
+    if _is_batch(drive):
+        return np.moveaxis(drive[:, -steps:], 0, 1)
+    each = [read_drive(system, drive, steps, np.random.default_rng(s)).array() for s in seeds]
+    return np.stack(each, axis=1)
 
 
 def _sequences(system, drive):
@@ -232,13 +247,22 @@ def _sequences(system, drive):
     return values
 
 
-def _pull_back_rows(system, states, inputs, window, lags):
-    """Logs of the squared gradients, whether a field is infinite, and whether that is settled."""
-    n, rows = states.shape[-1], _cotangents(system.outputs)
-    start = np.repeat(rows[:, None], states.shape[1], axis=1)
+def _step_by_step(system, x, inputs, window, rows, lags):
+    """Logs of the squared gradients (samples, lags), and whether they end within the window; they
+    stop at the first lag that shows an infinite field."""
+    n, samples = len(x), inputs.shape[1]
+    if window * n * samples > MAX_WINDOW_STATES and window > FIRST_WINDOW_STEPS:
+        raise ConvergenceError(
+            f"the receptive field of {type(system).__name__} goes on "
+            f"beyond {window // 2} steps, and the states of a longer "
+            f"window take {window * n * samples * 8e-9:.1f} GB: pass fewer "
+            "samples, or a model of fewer units"
+        )
+    states = trajectory(system, np.tile(x, (samples, 1)), len(inputs), inputs)
+    start = np.repeat(rows[:, None], samples, axis=1)
     pulled = _pull_back(system.output, states[-1], inputs[-1])(start)
     direct, rows = pulled[..., n:], pulled[..., :n]
-    log_scale, found = np.zeros(states.shape[1]), []
+    log_scale, found = np.zeros(samples), []
     for lag in range(window):
         pulled = _pull_back(system.rule, states[-lag - 2], inputs[-lag - 1])(rows)
         by_input = pulled[..., n:] if lag else pulled[..., n:] + direct
@@ -250,11 +274,11 @@ def _pull_back_rows(system, states, inputs, window, lags):
             )
         scale = np.where(size > 0.0, size, 1.0)
         rows, log_scale = pulled[..., :n] / scale[:, None], log_scale + np.log(scale)
-        if lag >= max(n, lags) and (found[-1] > -np.inf).any():
-            return np.array(found).T, True, True
         if not rows.any():
-            return np.array(found).T, False, True
-    return np.array(found).T, False, False
+            return np.array(found).T, True
+        if lag >= max(n, lags) and (found[-1] > -np.inf).any():
+            break
+    return np.array(found).T, False
 
 
 def _cotangents(outputs):

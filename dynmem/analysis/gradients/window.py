@@ -70,6 +70,6 @@ def read_window(
 def read_inputs(system: System, drive: Drive, steps: int, rng: np.random.Generator) -> Any:
     """Inputs of at least so many steps: all rows of an array, else exactly that many."""
     count = steps
-    if not (drive is None or is_real(drive) or callable(drive)):
+    if not (drive is None or is_real(drive) or callable(drive) or np.ndim(drive) == 1):
         count = max(steps, len(drive_values(system, drive)))
     return read_drive(system, drive, count, rng, least=steps).array()

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...compiler.program import COLLAPSED, STATE_LOST, TANGENT_LOST
+from ...compiler.program import COLLAPSED, STATE_LOST, TANGENT_LOST, TOO_MANY_PARTS
 from ...errors import NotFiniteError
-from ...orbits import not_finite
+from ...orbits import not_finite, too_many_parts
+from ...system import inner
 from ..convergence import certainty, within
 from .tangent_growth import CHECKED_SHARE, GROWTH_RECORDS, Growth
 
@@ -23,8 +24,9 @@ def compiled_growth(compiled, systems, x, frame, drive, skip, steps, tolerance=N
     system gives arrays without a leading axis. Raises NotFiniteError where an orbit is lost.
     """
     members, (k, n) = len(systems), frame.shape
+    complete = k == n - inner(systems[0]).clock
     system = systems if members > 1 else systems[0]
-    frames, clock = np.tile(frame, (members, 1, 1)), np.tile(np.array([1, 0]), (members, 1))
+    frames, clock = np.tile(frame, (members, 1, 1)), np.tile(np.array([1, 0, 0]), (members, 1))
     start, parts, values = 0, [], compiled.parameters(systems)
     for count, every in _stretches(skip, steps, tolerance, k):
         measuring = start >= skip
@@ -38,7 +40,7 @@ def compiled_growth(compiled, systems, x, frame, drive, skip, steps, tolerance=N
             clock=clock,
             parameters=values,
             workers=workers,
-            check_every=round(1 / CHECKED_SHARE) if measuring and k == n else 0,
+            check_every=round(1 / CHECKED_SHARE) if measuring and complete else 0,
         )
         if not _uncollapsed(result, systems, start, skip + steps):
             return None
@@ -93,6 +95,8 @@ def _uncollapsed(result, systems, start, total):
         status, step = result.status[i]
         if status == STATE_LOST:
             raise not_finite(systems[i], int(start + step), total)
+        if status == TOO_MANY_PARTS:
+            raise too_many_parts(systems[i], int(start + step), total)
         if status == TANGENT_LOST:
             raise NotFiniteError(
                 f"Jacobian not finite at step {start + step} of {total} "

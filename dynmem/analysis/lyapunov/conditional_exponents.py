@@ -71,7 +71,7 @@ def conditional_exponents(
         Start; by default ``system.initial(rng)``.
     responding : str, int or list of these, optional
         Components, by name or index, that respond to the others.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input, as in ``lyapunov_spectrum``.
     duration : float
         Time over which growth is averaged.
@@ -128,16 +128,8 @@ def conditional_exponents(
                 f"{type(system).__name__} takes no input: name the components that "
                 "respond, responding=(...)"
             )
-        found = measured_spectrum(
-            system,
-            x0,
-            drive,
-            rng,
-            duration=duration,
-            transient=transient,
-            exponents=exponents,
-            dt=dt,
-        )
+        run = {"duration": duration, "transient": transient, "exponents": exponents, "dt": dt}
+        found = measured_spectrum(system, x0, drive, rng, **run)
         values, error = found.lyapunov.values, found.lyapunov_error.values
         converged, per, step = bool(found.converged), found.lyapunov.attrs["units"], None
         transient = json.loads(found.attrs["parameters"])["transient"]
@@ -333,7 +325,7 @@ def echo_state(
         Start of the first copy, or of all; by default ``system.initial(rng)``.
     responding : str, int or list of these, optional
         Components, by name or index, that respond to the others.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input, as in ``lyapunov_spectrum``.
     duration : float
         Time over which the copies are followed.
@@ -390,22 +382,11 @@ def echo_state(
             "respond, responding=(...)"
         )
     rng_noise = generator(rng).spawn(4)[3]
-    starts = np.empty(0) if x0 is None else np.asarray(x0, float)
-    several = starts.ndim == 2
-    if several and len(starts) < 2:
-        raise ShapeError(
-            f"x0 has shape {starts.shape}: pass one start of shape (n,), or at least "
-            "two copies of shape (replicas, n)"
-        )
+    starts, several = _starts(x0)
+    times = {"transient": 0.0 if several else transient, "duration": duration}
     with one_thread():
         run, (skip, steps), times = start_orbit(
-            system,
-            starts[0] if several else x0,
-            drive,
-            rng,
-            exponents=1,
-            dt=dt,
-            times={"transient": 0.0 if several else transient, "duration": duration},
+            system, starts[0] if several else x0, drive, rng, exponents=1, dt=dt, times=times
         )
         run.advance(0 if several else skip)
         if steps < 1:
@@ -421,11 +402,43 @@ def echo_state(
             stepper, part = _response(stepper, chosen), slice(x.shape[-1], None)
             x = np.concatenate([np.broadcast_to(x[:1], x.shape), x[:, chosen]], axis=1)
         distance, end, scale = _distances(stepper, x, steps, run.drive, run.step, part)
+    parameters = describe_system(system) | {
+        **times,
+        "replicas": len(x),
+        "spread": spread,
+        "drive": drive_name(drive),
+        "dt": stepper.dt,
+        "responding": _listed(responding),
+    }
     clock = np.arange(steps + 1) * abs(run.stepper.dt)
-    rate = _rate(clock, distance)
-    same = np.linalg.norm(end - end[:1], axis=1) <= SAME_STATE_DISTANCE * scale
     _, per = rate_unit(system, stepper.dt)
-    rows = {
+    return dataset(
+        _echo_rows(clock, per, distance, end, scale),
+        {"time": ("time", clock, per, "time")},
+        title=f"replicas of {type(system).__name__} under one driver",
+        source=ECHO_SOURCE,
+        parameters=parameters,
+        seed=rng,
+    )
+
+
+def _starts(x0):
+    """The starts given, and whether they are those of several copies."""
+    starts = np.empty(0) if x0 is None else np.asarray(x0, float)
+    if starts.ndim == 2 and len(starts) < 2:
+        raise ShapeError(
+            f"x0 has shape {starts.shape}: pass one start of shape (n,), or at least "
+            "two copies of shape (replicas, n)"
+        )
+    return starts, starts.ndim == 2
+
+
+def _echo_rows(clock, per, distance, end, scale):
+    """Variables of ``echo_state``: from the distance of the copies over time, and where they
+    end."""
+    same = np.linalg.norm(end - end[:1], axis=1) <= SAME_STATE_DISTANCE * scale
+    rate = _rate(clock, distance)
+    return {
         "distance": ("time", distance, "1", "largest distance of a copy from the first"),
         "rate": ((), rate, f"1/{per}", "slope of the logarithm of the distance"),
         "echo_state": ((), bool(same.all()), "1", "whether all copies came together"),
@@ -436,22 +449,6 @@ def echo_state(
             "groups that the copies end in",
         ),
     }
-    parameters = describe_system(system) | {
-        **times,
-        "replicas": len(x),
-        "spread": spread,
-        "drive": drive_name(drive),
-        "dt": stepper.dt,
-        "responding": _listed(responding),
-    }
-    return dataset(
-        rows,
-        {"time": ("time", clock, per, "time")},
-        title=f"replicas of {type(system).__name__} under one driver",
-        source=ECHO_SOURCE,
-        parameters=parameters,
-        seed=rng,
-    )
 
 
 def _replicas(x, count, spread, rng):

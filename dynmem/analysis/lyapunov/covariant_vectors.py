@@ -56,7 +56,7 @@ def covariant_vectors(
         The system.
     x0 : array_like (n,), optional
         Start; by default ``system.initial(rng)``.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input, as in ``lyapunov_spectrum``.
     duration : float
         Time over which vectors are returned.
@@ -150,7 +150,10 @@ def covariant_vectors(
         ends = [factors_of for _, _, factors_of in run.advance_blocks(settle, stride)]
         C, unsettled = _settle(ends, run.frame.shape[0], generator(rng))
         kept, logs = _backward(C, factors, every)
-    rows, notes = _labels(run, states, kept @ frames, logs, every, stride, unsettled)
+    n = run.size  # the time is no component of a vector
+    rows, notes = _labels(
+        run, states[:, :n], (kept @ frames)[..., :n], logs, every, stride, unsettled
+    )
     when = np.arange(0, blocks, every) * stride * abs(run.stepper.dt)
     return dataset(
         rows,
@@ -266,7 +269,7 @@ def _labels(run, states, vectors, logs, every, stride, unsettled):
             "angle between vectors of two backward passes, at the end of the window",
         ),
     }
-    if isinstance(run.system, Flow) and not run.system.inputs:
+    if isinstance(run.system, Flow) and not (run.system.inputs or run.system.timed):
         velocity = run.system.rule(states, None)
         velocity = velocity / np.maximum(np.linalg.norm(velocity, axis=-1, keepdims=True), 1e-300)
         neutral = vectors[:, int(np.abs(values).argmin())]
@@ -299,7 +302,7 @@ def _between(vectors, values, error, time):
 
 
 def _coordinates(run, when):
-    k, n = run.frame.shape
+    k, n = len(run.frame), run.size
     index = np.arange(1, k + 1)
     return {
         "time": (

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...drive import drive_name
 from ...labels import dataset, describe_system
-from ...orbits import whole_steps
+from ...orbits import steps_in
 from ...runtime.threads import one_thread
 from ...runtime.validation import public
 from ...system import System
@@ -52,7 +52,7 @@ def finite_time_exponents(
         The system.
     x0 : array_like (n,), optional
         Start; by default ``system.initial(rng)``.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input, as in ``lyapunov_spectrum``.
     duration : float
         Time that is cut into windows, at least two of them.
@@ -119,7 +119,7 @@ def finite_time_exponents(
             dt=dt,
             times={"transient": transient, "duration": duration},
         )
-        length = whole_steps(window, run.stepper.dt, "window")
+        length = steps_in(run.stepper, window, "window")
         if length < 1 or steps < 2 * length:
             raise ValueError(
                 f"window = {window}: must be at least one step of {run.stepper.dt} "

@@ -13,7 +13,7 @@ from ...autodiff.jacobian import push
 from ...compiler.program import COLLAPSED, program
 from ...errors import ShapeError
 from ...labels import dataset, describe_system
-from ...orbits import as_map, not_finite, whole_steps
+from ...orbits import as_map, not_finite, steps_in
 from ...runtime.threads import cores, one_thread
 from ...runtime.validation import generator, integer, public
 from ...system import Map, System, as_state, as_system, check_batch
@@ -292,7 +292,7 @@ def _plan(system, x0, duration, dt, points, rng, vectors):
             f"{n} independent directions"
         )
     stepper = as_map(system, dt, start, duration=duration)
-    steps = whole_steps(duration, stepper.dt)
+    steps = steps_in(stepper, duration)
     if steps < 1:
         raise ValueError(f"duration = {duration} is less than one step of {stepper.dt}")
     marks = np.unique(np.linspace(0, steps, min(points, steps) + 1).astype(int))[1:]

@@ -159,6 +159,8 @@ def _qr(F):
     return Q.T, logs, shares
 
 
-def random_frame(k: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """k random orthonormal rows of length n, the first of them the same whatever k."""
-    return np.ascontiguousarray(np.linalg.qr(rng.standard_normal((k, n)).T)[0].T)
+def random_frame(k: int, n: int, rng: np.random.Generator, clock: int = 0) -> np.ndarray:
+    """k random orthonormal rows of length n, the first of them the same whatever k; with ``clock``
+    more components that are 0, of a time that no perturbation changes."""
+    rows = np.linalg.qr(rng.standard_normal((k, n)).T)[0].T
+    return np.ascontiguousarray(np.pad(rows, ((0, 0), (0, clock))))

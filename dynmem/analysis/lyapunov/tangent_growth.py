@@ -84,14 +84,14 @@ class Tangents:
     fill its place is another direction, and the rows after it would be freed from that one.
     """
 
-    def __init__(self, system, x, k, drive, rng, steps):
+    def __init__(self, system, x, k, drive, rng, steps, clock=0):
         self.system, self.x, self.drive, self.steps = system, x, drive, steps
-        self.frame = random_frame(k, x.shape[-1], rng)
+        self.frame = random_frame(k, x.shape[-1] - clock, rng, clock)
         self.qr = Frame(k)
         self.interval, self.step, self.record = 1, 0, Record()
         self.aim, self.least = TARGET_SHARE[k <= SMALL_FRAME_ROWS], MIN_SHARE[k <= SMALL_FRAME_ROWS]
         self.measuring, self.lost = False, np.zeros(k, bool)
-        self.complete = k == x.shape[-1]
+        self.complete = k == x.shape[-1] - clock
         self.next_check, self.checked, self.residual = 0, 0, 0.0
 
     def advance(self, until):

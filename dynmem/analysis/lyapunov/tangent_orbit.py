@@ -12,11 +12,11 @@ import numpy as np
 
 from ...autodiff.jacobian import push
 from ...compiler.program import STATE_LOST, TANGENT_COST, program
-from ...drive import default_transient, example_input, read_drive
+from ...drive import default_transient, example_input, in_time
 from ...errors import NotFiniteError, ShapeError
-from ...orbits import as_map, not_finite, whole_steps
+from ...orbits import as_map, not_finite, steps_in, whole_steps
 from ...runtime.validation import generator
-from ...system import Map, System, as_state, as_system, check_rule
+from ...system import Map, System, as_state, as_system, check_rule, inner
 from .qr import random_frame
 from .tangent_growth import how_many
 
@@ -35,6 +35,11 @@ class TangentOrbit:
     drive: Any
     work: float  # steps in all: compilation pays from some number on
     step: int = 0
+
+    @property
+    def size(self) -> int:
+        """Number of states, the time apart."""
+        return len(self.x) - inner(self.stepper).clock
 
     def advance(self, steps: int) -> None:
         """Iterate, and keep nothing."""
@@ -160,7 +165,7 @@ def start_orbit(
 ) -> tuple[TangentOrbit, list[int], dict]:
     """A TangentOrbit at x0 with ``exponents`` random directions, the steps in ``times``, and those
     times: {"duration": 1.0, "transient": None, ...}, where None is the default transient."""
-    system = as_system(system)
+    system = as_system(system, timed=True)
     seeds = generator(rng).spawn(3)
     x = system.initial(seeds[0]) if x0 is None else as_state(system, x0, "x0")
     if x.ndim != 1:
@@ -171,15 +176,18 @@ def start_orbit(
     whole_steps(span, 1.0)
     given = {name: 0.1 * span if time is None else time for name, time in times.items()}
     work = sum(whole_steps(time, 1.0, name) for name, time in given.items()) * TANGENT_COST
-    stepper = as_map(system, dt, x, example_input(system, drive), work)
-    times = {
-        name: default_transient(span, stepper.dt) if time is None else time
+    run = in_time(system, x, drive, dt)
+    x, held = run.x, example_input(run.system, run.drive)
+    stepper = as_map(run.system, dt, x, held, work, run.spacing)
+    default = default_transient(span, stepper.dt)
+    counts = [
+        whole_steps(default, stepper.dt) if time is None else steps_in(stepper, time, name)
         for name, time in times.items()
-    }
-    counts = [whole_steps(time, stepper.dt, name) for name, time in times.items()]
-    inputs = read_drive(stepper, drive, sum(counts), seeds[1])
+    ]
+    times = {name: default if time is None else time for name, time in times.items()}
+    inputs = run.inputs(stepper, sum(counts), seeds[1])
     check_rule(stepper, x, inputs(0))
-    frame = random_frame(k, n, seeds[2])
+    frame = random_frame(k, n, seeds[2], run.clock)
     return TangentOrbit(system, stepper, x, frame, inputs, sum(counts)), counts, times
 
 

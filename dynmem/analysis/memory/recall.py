@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import ConvergenceError, NotFiniteError, ShapeError
 from ...labels import dataset, describe_system
-from ...orbits import not_finite, whole_steps
+from ...orbits import not_finite, steps_in
 from ...runtime.threads import one_thread
 from ...runtime.validation import generator, integer, number, public
 from ...system import Map, as_state, as_system
@@ -109,7 +109,7 @@ def noisy_recall(
     seeds = generator(rng).spawn(2)
     x = as_state(system, system.initial(seeds[0]) if x0 is None else x0, "x0")
     x = np.array(np.broadcast_to(x, (trials, x.shape[-1])))
-    last = whole_steps(duration, system.dt)
+    last = steps_in(system, duration)
     marks = np.unique(np.linspace(0, last, integer("points", points) + 1).round().astype(int))
     if len(marks) < 2:
         raise ValueError(f"duration = {duration} is less than one step of {system.dt}")

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...drive import constant_drive
-from ...errors import NotFiniteError, ShapeError
-from ...labels import complex_parts, dataset, describe_system
-from ...orbits import as_map
+from ...errors import NotFiniteError
+from ...labels import dataset, describe_system
 from ...runtime.threads import one_thread
 from ...runtime.validation import generator, integer, number, public
-from ...system import Flow, System, as_state, as_system, check_batch
+from ...system import Flow, System, as_system, check_batch
 from ...typing import ArrayLike, Drive, Rng
+from .modes import eigenvalues, mode_rows
 from .newton import Equation, solve
+from .visited import (
+    MAX_POINTS_BETWEEN,
+    Box,
+    Reach,
+    count_starts,
+    distance_to,
+    first_starts,
+    starts_around,
+    starts_between,
+    starts_in_box,
+    visited_states,
+)
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -23,23 +36,20 @@ SOURCE = (
     "Newton's method from many starts; Strogatz (1994), Nonlinear Dynamics and Chaos, for "
     "the classes"
 )
-SMALL_STATE_SIZE = 10  # states up to which a start is cheap
-STARTS_SMALL, STARTS_LARGE = 1000, 200  # starts for systems up to that size, and beyond
-MAX_BOX_FACTOR = 100.0  # by which the box around orbits is widened at most
-# last Newton step, relative to 1 + |x|, above which a start has not arrived but is on its way to
-# infinity
-MAX_LAST_STEP = 1e-4
 MAX_DISTANCE_RATIO = 100.0  # norm over that of the farthest start, beyond which a point is lost
 SAME_POINT_DISTANCE = 1e-8  # relative to 1 + |x|, below which two solutions are one
-MARGINAL_EXPONENT = 1e-6  # relative to 1 + the largest exponent, below which one counts as 0
+ROUNDS_BETWEEN = 12  # of starts between the points found, at most
+STARTS_BETWEEN = 100, 500  # of such a round: half as many as the others, within these bounds
+EMPTY_ROUNDS = 3  # one after another without a new point, which end them
 
 
 @public
 def fixed_points(
     system: System,
+    x0: ArrayLike | None = None,
     *,
     period: int = 1,
-    starts: int | ArrayLike | None = None,
+    starts: int | None = None,
     box: tuple | None = None,
     drive: Drive = None,
     modulus: Any = None,
@@ -49,24 +59,30 @@ def fixed_points(
     """Fixed points of a system, or the points of all cycles whose length divides ``period``.
 
     f^period(x) = x for a Map, f(x) = 0 for a Flow, by damped Newton from many starts at once on the
-    exact Jacobian. Equal solutions are merged, and the images of a cycle's points belong to it. No
-    search of this kind can prove that it found all: ``unseen``, the share of starts that found a
-    point which no other did, estimates how likely one more start would find a new one (Good 1953).
+    exact Jacobian: states that orbits visit, states around them, and, until that finds no more,
+    states between the points found. Equal solutions are merged, and the images of a cycle's points
+    belong to it. No search of this kind can prove that it found all: ``unseen``, the share of
+    starts that found a point which no other did, estimates how likely one more start would find a
+    new one (Good 1953).
 
     Parameters
     ----------
-    system : Map or Flow
+    system : Map, Flow or torch.nn.Module
         The system.
+    x0 : array_like (n,) or (m, n), optional
+        The start of an orbit, or visited states themselves, such as those of a trained network on
+        its task. By default orbits of ``system.initial``, half of them with white noise of standard
+        deviation 1 added to the input, give a quarter of the starts, the box around them, widened
+        by random factors of up to 100, a quarter, and the box around what these have found half.
     period : int, optional
         Length of the cycles, 1 for fixed points. For a Flow pass dm.FlowMap(flow, dt), or leave it
         at 1 (equilibria).
-    starts : int or array_like (m, n), optional
-        Number of starts (by default 1000 for up to 10 states, else 200), or the starts themselves.
+    starts : int, optional
+        Number of starts: 1000 by default for up to 10 states, else 200; with x0 its states, each
+        once. Those between the points found come on top.
     box : (low, high), optional
-        Numbers or arrays (n,), from which starts are drawn; for cycles half of them are iterated
-        over a period. By default a quarter lies on orbits of ``system.initial``, a quarter in the
-        box around these, widened by random factors of up to 100, and half in the box around what
-        these have found, made twice as wide.
+        Numbers or arrays (n,), from which starts are drawn in place of visited states; for cycles
+        half of them are iterated over a period.
     drive : array_like (inputs,), optional
         Input that is held; zero by default.
     modulus : float or array_like (n,), optional
@@ -102,10 +118,14 @@ def fixed_points(
             |f^period(x) - x|, or the speed.
         found : (point,), 1
             Starts that ended there.
+        distance : (point,), 1 [optional]
+            Distance from the nearest visited state; not there for starts from a box.
         converged : (), 1
             Starts that ended at a fixed point.
         lost : (), 1
             The other starts.
+        saturated : (), 1
+            Those of them that ended where no orbit gets and the rule stands still to rounding.
         unseen : (), 1
             Share of starts that alone found their point.
 
@@ -120,10 +140,21 @@ def fixed_points(
     -----
     A continuum of fixed points is named in the attribute ``note``.
 
+    Where a gate saturates, z = 1 - 1e-17, a rule stands still to rounding without a fixed point. A
+    solution is taken for one if Newton's steps towards it shrink, as they do not where the residual
+    only fades, and if the Jacobian of f - x is regular there, which pins a zero, or the point lies
+    in the box that steps from visited states do not leave (``box``, where that is given). The
+    continuum of a line attractor is kept within that box; a regular point is kept wherever it lies,
+    also where only a kick gets.
+
     References
     ----------
     Strogatz (1994), Nonlinear Dynamics and Chaos, chapters 6 and 10; Good (1953), Biometrika 40,
-    237.
+    237. Sussillo and Barak (2013), Neural Computation 25, 626, for starts from visited states.
+
+    See Also
+    --------
+    slow_points : minima of the speed, where it need not vanish.
 
     Examples
     --------
@@ -132,53 +163,52 @@ def fixed_points(
     [-1.1313545, 0.6313545]
     """
     system = as_system(system)
-    period, tolerance = _checked(system, period, tolerance)
+    period, tolerance = _checked(system, period, tolerance, x0, box)
     u = constant_drive(system, drive)
     with one_thread():
-        rounds = _starts(system, starts, box, u, period, generator(rng))
-        x = next(rounds)
-        check_batch(system, x, u)
-        equation = Equation(system, period, u, _modulus(modulus, x.shape[1]))
-        _check_finite(equation, x)
-        solution, error, good = _search(equation, x, tolerance)
-        for more in _further(rounds, solution[good]):
-            found = _search(equation, more, tolerance)
-            x, solution, error, good = (
-                np.concatenate(pair)
-                for pair in zip((x, solution, error, good), (more, *found), strict=True)
-            )
-        distinct = _distinct(equation, solution[good], error[good])
-        points, found, doubt = _whole_cycles(equation, distinct, tolerance)
+        search = _searched(system, x0, starts, box, u, modulus, period, tolerance, generator(rng))
+        equation, points, found, doubt = search.equation, search.points, search.found, search.doubt
+        points, found, doubt = _whole_cycles(equation, (points, found, doubt), tolerance)
         points = equation.near_zero(points)
         order, cycle, periods = _sorted(equation, points)
-        points, found, doubt = points[order], found[order], doubt[order]
-        values = _eigenvalues(equation, points, periods)
-    rows = _rows(equation, points, values, periods, cycle, found, doubt, good)
-    note = _note(rows, good)
+        points, found = points[order], found[order]
+        values, errors = eigenvalues(equation, points, periods)
+    rows = {
+        "x": (("point", "state"), points, "1", "fixed point"),
+        "period": ("point", periods, "step", "least period"),
+        "cycle": ("point", cycle, "1", "cycle that the point belongs to"),
+        **mode_rows(equation, values, errors, periods),
+        **_counts(search, points, found),
+    }
+    if box is None:
+        distance = distance_to(search.reach.states, points)
+        rows["distance"] = ("point", distance, "1", "distance from the nearest visited state")
+    note = _note(rows, search.starts)
     return dataset(
         rows,
-        _coordinates(system, points),
+        coordinates(system, points),
         title=f"fixed points of {type(system).__name__}",
         source=SOURCE,
         parameters=describe_system(system)
-        | {"length": period, "starts": len(x), "box": box, "tolerance": tolerance},
+        | {"length": period, "starts": search.starts, "box": box, "tolerance": tolerance},
         seed=rng,
         **({"note": note} if note else {}),
     )
 
 
-def _coordinates(system, points):
+def coordinates(system: System, points: np.ndarray, name: str = "fixed point") -> dict:
+    """Coordinates of points (m, n) and of their modes."""
     count, n = points.shape
     names = list(system.states) or [f"x{i}" for i in range(n)]
     index = np.arange(1, n + 1)
     return {
-        "point": ("point", np.arange(count), "1", "fixed point"),
+        "point": ("point", np.arange(count), "1", name),
         "state": ("state", names, "1", "component of the state"),
         "mode": ("mode", index, "1", "index of the mode, fastest growing first"),
     }
 
 
-def _checked(system, period, tolerance):
+def _checked(system, period, tolerance, x0, box):
     period = integer("period", period)
     if isinstance(system, Flow) and period > 1:
         raise ValueError(
@@ -186,6 +216,8 @@ def _checked(system, period, tolerance):
             "have period 1; for cycles of the map over a "
             "time dt pass dm.FlowMap(flow, dt)"
         )
+    if x0 is not None and box is not None:
+        raise ValueError("x0 and box both say where to start: pass one of them")
     return period, number("tolerance", tolerance, above=0)
 
 
@@ -195,11 +227,12 @@ def _check_finite(equation, x):
     if not finite.any():
         raise NotFiniteError(
             f"{equation.system} is not finite at any of {len(x)} starts: tame "
-            "the parameters, or pass starts"
+            "the parameters, or pass other starts, x0 or box"
         )
 
 
-def _modulus(modulus, n):
+def read_modulus(modulus: Any, n: int) -> np.ndarray | None:
+    """Periods (n,) of components on circles, infinite for the others; None where all are."""
     if modulus is None:
         return None
     values = [
@@ -211,128 +244,89 @@ def _modulus(modulus, n):
     return np.array(values)
 
 
-def _search(equation, x, tolerance):
-    """Solutions from the starts x, their errors, and which of them are fixed points near enough to
-    be believed."""
-    solution, error, good = solve(equation, x, tolerance=tolerance)
-    size = 1.0 + np.linalg.norm(solution, axis=1)
-    return (
-        solution,
-        error,
-        good
-        & (error <= MAX_LAST_STEP * size)
-        & (size <= MAX_DISTANCE_RATIO * (1.0 + np.linalg.norm(x, axis=1).max())),
-    )
+@dataclass
+class _Search:
+    """What the starts have found so far: points (m, n) that differ, how many starts ended at each,
+    and the errors of their places."""
 
+    equation: Equation
+    reach: Reach
+    tolerance: float
+    starts: int = 0
+    converged: int = 0
+    saturated: int = 0
 
-def _further(rounds, points):
-    """The second round of starts, if there is one."""
-    try:
-        yield rounds.send(points)
-    except StopIteration:
-        return
+    def __post_init__(self):
+        self.points = np.empty((0, self.reach.states.shape[1]))
+        self.found, self.doubt = np.empty(0, int), np.empty(0)
 
-
-def _starts(system, starts, box, u, period, rng):
-    """Starts (m, n) in one round, those given or drawn from the box; or in two: from orbits and
-    boxes around them, and then from the box around the points found, which are sent in."""
-    if starts is not None and np.ndim(starts) > 0:
-        x = as_state(system, starts, "starts")
-        yield x.reshape(-1, x.shape[-1])
-        return
-    if starts is not None:
-        integer("starts", starts, 1)
-    if box is not None:
-        low, high = _box(system, box)
-        inside = rng.uniform(low, high, (_count(starts, low), len(low)))
-        yield inside if period == 1 else _iterated(system, inside, low, high, u, period)
-        return
-    states = _explored(system, u, rng)
-    low, high = _around(states)
-    share = -(-_count(starts, low) // 4)
-    wide = np.exp(rng.uniform(0.0, np.log(MAX_BOX_FACTOR), (share, 1)))
-    around = 0.5 * (low + high) + 0.5 * wide * (high - low) * rng.uniform(
-        -1.0, 1.0, (share, len(low))
-    )
-    points = yield np.concatenate([around, states[rng.integers(len(states), size=share)]])
-    low, high = _around(np.concatenate([points, states]) if len(points) < 2 else points)
-    yield rng.uniform(1.5 * low - 0.5 * high, 1.5 * high - 0.5 * low, (2 * share, len(low)))
-
-
-def _count(starts, low):
-    if starts:
-        return int(starts)
-    return STARTS_SMALL if len(low) <= SMALL_STATE_SIZE else STARTS_LARGE
-
-
-def _iterated(system, x, low, high, u, period):
-    """Every second start iterated over a period, where that stays in the box: cycles crowd where
-    orbits do."""
-    moved = x[::2]
-    with np.errstate(all="ignore"):
-        for _ in range(period):
-            moved = np.asarray(system.rule(moved, u))
-        stays = ((moved >= low) & (moved <= high)).all(axis=1, keepdims=True)
-    return np.concatenate([x[1::2], np.where(stays, moved, x[::2])])
-
-
-def _box(system, box):
-    try:
-        low, high = (np.atleast_1d(np.asarray(side, float)) for side in box)
-    except (TypeError, ValueError):
-        raise ShapeError(
-            f"box = {box!r:.60}: pass (low, high), finite numbers or arrays, low below high"
-        ) from None
-    n = system.size or max(len(low), len(high))
-    if (
-        len(low) not in (1, n)
-        or len(high) not in (1, n)
-        or not (np.isfinite(low) & np.isfinite(high) & (low < high)).all()
-    ):
-        raise ShapeError(
-            f"box = {box}: pass (low, high), finite numbers or arrays of {n} "
-            "components, low below high"
+    def add(self, x):
+        """Search from the starts x (m, n); the number of points that are new."""
+        before = len(self.points)
+        solution, error, good = solve(self.equation, x, tolerance=self.tolerance)
+        size = 1.0 + np.linalg.norm(solution, axis=1)
+        good &= size <= MAX_DISTANCE_RATIO * (1.0 + np.linalg.norm(x, axis=1).max())
+        good[good] = ~(still := self.reach.saturated(solution[good]))
+        self.saturated += int(still.sum())
+        self.starts, self.converged = self.starts + len(x), self.converged + int(good.sum())
+        self.points, self.found, self.doubt = merged(
+            self.equation,
+            np.concatenate([self.points, solution[good]]),
+            np.concatenate([self.doubt, error[good]]),
+            np.concatenate([self.found, np.ones(int(good.sum()), int)]),
         )
-    return np.broadcast_to(low, (n,)), np.broadcast_to(high, (n,))
+        return len(self.points) - before
 
 
-def _around(states):
-    """The box around the states; of size 1 where they do not move."""
-    low, high = states.min(axis=0), states.max(axis=0)
-    middle, half = 0.5 * (low + high), 0.5 * (high - low)
-    half = np.where(half > 1e-8 * (1.0 + np.abs(middle)), half, 1.0)
-    return middle - half, middle + half
-
-
-def _explored(system, u, rng, orbits=8, steps=300):
-    """States of short orbits (m, n), where they stay finite."""
-    x = np.array([system.initial(seed) for seed in rng.spawn(orbits)])
+def _searched(system, x0, starts, box, u, modulus, period, tolerance, rng):
+    """The search from a box, from states given, or from orbits."""
+    given = np.ndim(x0) > 1 if x0 is not None else False
+    if box is not None:
+        x, *sides = starts_in_box(system, starts, box, u, period, rng)
+    else:
+        states = visited_states(system, x0, u, rng)
+        x = first_starts(system, states, starts, given, rng)
     check_batch(system, x, u)
-    try:
-        stepper = as_map(system, None, x[0], u)
-    except NotFiniteError:
-        return x
-    states = [x]
-    with np.errstate(all="ignore"):
-        for _ in range(steps):
-            states.append(np.asarray(stepper.rule(states[-1], u)))
-    states = np.concatenate(states)
-    return states[(np.abs(states) < 1e8).all(axis=1)]
+    equation = Equation(system, period, u, read_modulus(modulus, x.shape[1]))
+    _check_finite(equation, x)
+    if box is not None:
+        search = _Search(equation, Box(equation, x, rng, *sides), tolerance)
+        search.add(x)
+        return search
+    search = _Search(equation, Reach(equation, states, rng), tolerance)
+    search.add(x)
+    count = len(x) if given else count_starts(starts, x[0])
+    if not given:
+        search.add(starts_around(search.points, states, -(-count // 2), rng))
+    _complete(search, int(np.clip(count // 2, *STARTS_BETWEEN)), rng)
+    return search
 
 
-def _distinct(equation, x, error):
-    """Points that differ (m, n), how many solutions fell on each, and the errors of the points."""
-    points, found, doubts, reach = np.empty((0, x.shape[1])), [], [], np.empty(0)
-    for value, doubt in zip(x, error, strict=True):
+def _complete(search, count, rng):
+    """Search between the points found until that finds no more."""
+    empty, tried = 0, set()
+    for _ in range(ROUNDS_BETWEEN):
+        if empty == EMPTY_ROUNDS or not 2 <= len(search.points) <= MAX_POINTS_BETWEEN:
+            break
+        starts = starts_between(search.points, count, tried, rng)
+        if not len(starts):
+            break
+        new = search.add(starts)
+        empty = 0 if new else empty + 1
+
+
+def merged(equation: Equation, x: np.ndarray, error: np.ndarray, found: np.ndarray) -> tuple:
+    """Points that differ (m, n), the sum of ``found`` over each, and the errors of the points."""
+    points, reach = np.empty_like(x), np.empty(len(x))
+    counts, doubts, m = np.zeros(len(x), int), np.empty(len(x)), 0
+    for value, doubt, count in zip(x, error, found, strict=True):
         near = SAME_POINT_DISTANCE * (1.0 + np.linalg.norm(value)) + 10.0 * min(doubt, 1e-4)
-        distance = np.linalg.norm(equation.difference(points, value), axis=1)
-        if len(points) and (distance < np.maximum(near, reach)).any():
-            found[int(distance.argmin())] += 1
+        distance = np.linalg.norm(equation.difference(points[:m], value), axis=1)
+        if m and (distance < np.maximum(near, reach[:m])).any():
+            counts[distance.argmin()] += count
         else:
-            points, reach = np.vstack([points, value]), np.append(reach, near)
-            found.append(1)
-            doubts.append(doubt)
-    return points, np.array(found, int), np.array(doubts)
+            points[m], reach[m], counts[m], doubts[m], m = value, near, count, doubt, m + 1
+    return points[:m], counts[:m], doubts[:m]
 
 
 def _whole_cycles(equation, distinct, tolerance):
@@ -351,7 +345,10 @@ def _whole_cycles(equation, distinct, tolerance):
                 iterations=8,
             )
             images.append(np.where(good[:, None], x, images[-1]))
-    whole, _, doubt = _distinct(equation, np.concatenate(images), np.tile(doubt, equation.period))
+    joined = np.concatenate(images)
+    whole, _, doubt = merged(
+        equation, joined, np.tile(doubt, equation.period), np.ones(len(joined), int)
+    )
     return whole, np.concatenate([found, np.zeros(len(whole) - len(points), int)]), doubt
 
 
@@ -387,82 +384,27 @@ def _least_period(equation, x):
     return p
 
 
-def _eigenvalues(equation, points, periods):
-    """Multipliers over the least period (m, n), or rates of a flow, fastest growing first."""
-    values = np.empty(points.shape, complex)
-    for p in np.unique(periods):
-        at = periods == p
-        values[at] = np.linalg.eigvals(
-            Equation(equation.system, int(p), equation.u, equation.modulus).derivative(points[at])
-        )
-    size = values.real if isinstance(equation.system, Flow) else np.abs(values)
-    return np.take_along_axis(values, np.argsort(-size, axis=1, kind="stable"), axis=1)
-
-
-def _exponents(system, values, periods):
-    if isinstance(system, Flow):
-        return values.real
-    with np.errstate(divide="ignore"):
-        return np.log(np.abs(values)) / (periods[:, None] * abs(system.dt))
-
-
-def _rows(equation, points, values, periods, cycle, found, doubt, good):
-    system, flow = equation.system, isinstance(equation.system, Flow)
-    exponents = _exponents(system, values, periods)
-    grow, none = _signs(exponents, doubt)
-    kind = np.where(
-        grow.all(axis=1),
-        "repeller",
-        np.where(grow.any(axis=1), "saddle", np.where(none.any(axis=1), "marginal", "stable")),
-    )
+def _counts(search, points, found):
     with np.errstate(all="ignore"):
-        residual = np.linalg.norm(equation.residual(points), axis=1)
-    per = "1/time unit" if flow or system.dt != 1 else "1/step"
+        residual = np.linalg.norm(search.equation.residual(points), axis=1)
+    good, lost = search.converged, search.starts - search.converged
+    unseen = float((found == 1).sum() / good) if good else np.nan
     return {
-        "x": (("point", "state"), points, "1", "fixed point"),
-        "period": ("point", periods, "step", "least period"),
-        "cycle": ("point", cycle, "1", "cycle that the point belongs to"),
-        **complex_parts(
-            "eigenvalue",
-            ("point", "mode"),
-            values,
-            "1/time unit" if flow else "1",
-            "rate" if flow else "multiplier of the cycle",
-        ),
-        "exponent": (("point", "mode"), exponents, per, "growth of the mode"),
-        "kind": ("point", kind.astype("<U8"), "1", "stability"),
-        "stable": ("point", kind == "stable", "1", "whether every mode shrinks"),
-        "marginal": ("point", none.any(axis=1), "1", "whether a mode neither grows nor shrinks"),
         "residual": ("point", residual, "1", "distance from its image, or the speed left"),
         "found": ("point", found, "1", "starts that ended there"),
-        "converged": ((), int(good.sum()), "1", "starts that ended at a fixed point"),
-        "lost": ((), int((~good).sum()), "1", "starts that ended nowhere"),
-        "unseen": (
-            (),
-            float((found == 1).sum() / good.sum()) if good.any() else np.nan,
-            "1",
-            "share of starts that alone found their point",
-        ),
+        "converged": ((), good, "1", "starts that ended at a fixed point"),
+        "lost": ((), lost, "1", "starts that ended nowhere"),
+        "saturated": ((), search.saturated, "1", "starts that ended where a rule stands still"),
+        "unseen": ((), unseen, "1", "share of starts that alone found their point"),
     }
 
 
-def _signs(exponents, doubt):
-    """Which exponents are above 0, and which cannot be separated from 0, given the errors of the
-    points."""
-    finite = np.where(np.isfinite(exponents), np.abs(exponents), 0.0)
-    limit = (
-        MARGINAL_EXPONENT * (1.0 + finite.max(axis=1, initial=0.0, keepdims=True))
-        + 10.0 * doubt[:, None]
-    )
-    return exponents > limit, np.abs(exponents) <= limit
-
-
-def _note(rows, good):
+def _note(rows, starts):
     points, marginal = len(rows["x"][1]), rows["marginal"][1]
     if not points:
         return (
-            f"none of {len(good)} starts ended at a fixed point: there may be none, or the "
-            "starts lie too far; pass box or starts"
+            f"none of {starts} starts ended at a fixed point: there may be none, or the "
+            "starts lie too far; pass box, or visited states as x0"
         )
     if points > 8 and marginal.mean() > 0.5 and rows["unseen"][1] > 0.1:
         return (

@@ -135,15 +135,20 @@ def _potential(unit: Any, x: Any) -> Any:
 
 
 def _escape_time(unit: Any, m: float, D: float, points: int = 4001) -> float:
-    """Mean first passage from m to 0, by the trapezoidal rule on a grid that reaches far beyond
-    m."""
-    reach = m + 12.0 * np.sqrt(D * unit.time_constant / (1 - unit.gain * (1 - m * m)))
-    x = np.linspace(0.0, reach, 4 * points)
-    u = _potential(unit, x) / D
-    inner = np.exp(-(u - u.min()))
-    beyond = np.concatenate(
-        (np.cumsum((0.5 * (inner[1:] + inner[:-1]) * np.diff(x))[::-1])[::-1], [0.0])
-    )
-    outer = np.exp(u + np.log(np.maximum(beyond, 1e-300)) - u.min())
-    below = x <= m
-    return float(np.trapezoid(outer[below], x[below]) / D)
+    """Mean first passage from m to 0, by Simpson's rule from 0 to m and from m to where the density
+    has fallen by exp(-45), each on a grid of its own: near gain 1, m is a small part of the way."""
+    from scipy.integrate import cumulative_simpson, simpson
+    from scipy.optimize import brentq
+
+    def depth(x: float) -> float:
+        return (_potential(unit, x) - _potential(unit, m)) / D - 45.0
+
+    reach = 2 * m
+    while depth(reach) < 0:
+        reach *= 2.0
+    x, beyond = np.linspace(0.0, m, points), np.linspace(m, brentq(depth, m, reach), 4 * points)
+    lowest = _potential(unit, m) / D
+    u, density = _potential(unit, x) / D - lowest, np.exp(lowest - _potential(unit, beyond) / D)
+    inside = cumulative_simpson(np.exp(-u), x=x, initial=0.0)
+    outer = np.exp(u) * (inside[-1] - inside + simpson(density, x=beyond))
+    return float(simpson(outer, x=x) / D)

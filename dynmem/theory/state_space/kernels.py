@@ -246,7 +246,7 @@ def state_space_gradient(system: System, *, lags: ArrayLike) -> Dataset:
     with np.errstate(divide="ignore", invalid="ignore"):
         growth = _s4_powers(model, lags) if isinstance(model, S4) else rms_power(rates, lags)
         size = None if isinstance(model, LinearAttention) else _kernel_size(model, lags)
-        by_input = {}
+        by_input: dict[str, Any] = {}
         if size is not None:
             text = "|d y_T / d u_(T-lag)|"
             by_input = {

@@ -263,7 +263,7 @@ def selective_spectrum(system: System, *, drive: Drive = None, rng: Rng = 0) -> 
     ----------
     system : Selective
         The model.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input: None is zero, a number the standard deviation of white noise, else an array
         (steps, inputs) or a function (rng, steps), of which 1000 steps are drawn.
     rng : int, Generator or None, default 0
@@ -329,7 +329,7 @@ def selective_gradient(
     ----------
     system : Selective
         The model.
-    drive : float, array_like (steps, inputs) or callable, optional
+    drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
         Input, as for ``selective_spectrum``.
     lags : int or array_like of int
         The largest lag, or the lags wanted, in steps.

@@ -357,7 +357,7 @@ class Foreign(dm.Map):
 @pytest.mark.parametrize(
     "make, error, text",
     [
-        (lambda: counted_cost(nn.LSTM(2, 3)), TypeError, "from_torch"),
+        (lambda: counted_cost(nn.Conv2d(2, 3, 1)), TypeError, "from_torch takes"),
         (lambda: counted_cost(BUILD["lorenz"]()), TypeError, "pass dm.FlowMap"),
         (lambda: counted_cost(CELL, lengths=0), ValueError, "lengths = 0"),
         (lambda: counted_cost(CELL, lengths=[1, 2.5]), ValueError, "lengths = 2.5"),

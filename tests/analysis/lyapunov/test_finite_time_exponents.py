@@ -112,8 +112,9 @@ def test_first_exponents_and_lost_directions():
 
 
 def test_errors():
-    for window in (0.1, 60):
-        with pytest.raises(ValueError, match="at most half the duration"):
+    words = {0.1: "less than one step", 10.5: "pass 10 or 11", 60: "at most half the duration"}
+    for window, message in words.items():
+        with pytest.raises(ValueError, match=message):
             finite_time_exponents(Henon(), [0.1, 0.1], duration=100, window=window)
     with pytest.raises(dm.errors.NotFiniteError):
         finite_time_exponents(Logistic(4.5), [0.3], duration=100, window=10)

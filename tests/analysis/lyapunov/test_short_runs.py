@@ -10,7 +10,7 @@ import dynmem as dm
 from dynmem.analysis import conditional_exponents, covariant_vectors, parameter_map
 from dynmem.analysis.convergence import certainty
 from dynmem.errors import ShortRunWarning
-from dynmem.study.run import measured
+from dynmem.study.point import Task
 
 SHORT = {
     "spectrum": lambda: dm.lyapunov_spectrum(dm.systems.get("henon"), duration=8, transient=0),
@@ -133,4 +133,4 @@ def test_the_points_of_a_study_are_quiet():
     progress."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert measured(lambda: SHORT["spectrum"]()[["lyapunov"]], {}, (), {})
+        assert Task("short", lambda: SHORT["spectrum"]()[["lyapunov"]]).measured({})

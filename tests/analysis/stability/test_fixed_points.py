@@ -153,7 +153,7 @@ def test_starts_are_found_without_a_box():
         stable.x, [[0.0319, 0.5670], [0.1027, 0.1027], [0.5670, 0.0319]], atol=1e-4
     )
     np.testing.assert_allclose(stable.eigenvalue_real[0], [-5.12, -8.33], atol=5e-3)
-    given = dm.fixed_points(Henon(), starts=np.array([[0.6, 0.2], [0.7, 0.2]]))
+    given = dm.fixed_points(Henon(), np.array([[0.6, 0.2], [0.7, 0.2]]))
     assert given.found.values.tolist() == [2] and given.unseen.item() == 0.0
 
 
@@ -273,4 +273,186 @@ def test_errors():
     with pytest.raises(dm.errors.ShapeError, match=r"one input that is held, .*\(1,\)"):
         dm.fixed_points(ForcedDuffing(), drive=0.2)
     with pytest.raises(dm.errors.ShapeError, match="3 components"):
-        dm.fixed_points(Henon(), starts=np.zeros((5, 3)))
+        dm.fixed_points(Henon(), np.zeros((5, 3)))
+
+
+# Saturated gates
+
+
+def gated(weight, gain=1.5):
+    """A GRU of one unit, h' = (1 - z) tanh(gain h) + z h with z = sigmoid(weight h): the reset gate
+    is 1/2."""
+    return dm.models.GRU(np.array([[0.0], [weight], [2.0 * gain]]))
+
+
+class GatedFlow(dm.Flow):
+    """The same in continuous time: x' = (1 - z)(tanh 1.5 x - x)."""
+
+    states = ("x",)
+
+    def rule(self, x, u):
+        return dm.sigmoid(-4.0 * x) * (dm.tanh(1.5 * x) - x)
+
+
+@pytest.mark.parametrize("starts", [None, 200, 4000])
+@pytest.mark.parametrize("system", [gated(4.0), gated(-4.0), gated(8.0), GatedFlow()])
+def test_a_saturated_gate_is_no_fixed_point(system, starts):
+    """x = tanh 1.5 x has three solutions (scipy's brentq); beyond z = 1 - 1e-16 everything stands
+    still to rounding."""
+    from scipy.optimize import brentq
+
+    high = brentq(lambda x: np.tanh(1.5 * x) - x, 0.1, 1.0, xtol=1e-15)
+    found = dm.fixed_points(system, starts=starts)
+    np.testing.assert_allclose(found.x.values[:, 0], [-high, 0.0, high], atol=1e-9)
+    assert found.kind.values.tolist() == ["stable", "repeller", "stable"]
+    assert int(found.converged) == int(found.found.sum()) and float(found.residual.max()) < 1e-12
+
+
+@pytest.mark.parametrize("starts", [200, 4000])
+def test_one_saturated_unit_among_others(starts):
+    """Two units that know nothing of each other: 3 x 3 points."""
+    W = np.zeros((6, 2))
+    W[2:4], W[4:] = np.diag([4.0, -6.0]), 3.0 * np.eye(2)
+    found = dm.fixed_points(dm.models.GRU(W), starts=starts)
+    assert found.sizes["point"] == 9 and int(found.stable.sum()) == 4
+    assert abs(found.x).max() < 1.0 and not found.marginal.any()
+
+
+def test_a_cell_state_far_away_is_pinned():
+    """c = f c + i g with f = sigma(12): i g/(1 - f) = 1.6e5 tanh(1)/2 is a fixed point, since the
+    cell forgets a little; with f = 1 to rounding c holds whatever it holds."""
+    b = np.array([0.0, 12.0, 1.0, 0.0])
+    c = 0.5 * np.tanh(1.0) * (1.0 + np.exp(12.0))
+    x0 = np.column_stack([np.full(20, 0.5), np.linspace(0.0, 2.0 * c, 20)])
+    found = dm.fixed_points(dm.models.LSTM(np.zeros((4, 1)), b=b), x0)
+    np.testing.assert_allclose(found.x, [[0.5, c]], rtol=1e-9)
+    assert found.kind.values.tolist() == ["stable"]
+    holds = dm.fixed_points(
+        dm.models.LSTM(np.zeros((4, 1)), b=np.array([-40.0, 40.0, 1.0, 0.0])), np.zeros((1, 2))
+    )
+    assert holds.marginal.all() and abs(holds.x).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    "kind, options",
+    [("tanh", {}), ("tanh", {"leak": 0.1}), ("hybrid", {"window": 2}), ("lstm", {})],
+)
+def test_points_of_other_cells_against_scipy(kind, options):
+    """Whatever is found solves the equation by scipy's own hybrid method, from a little beside."""
+    from scipy.optimize import root
+
+    model = dm.models.get(kind, units=4, inputs=1, rng=2, gain=2.0, **options)
+    found = dm.fixed_points(model, starts=200, drive=[0.1])
+    u, rng = np.array([0.1]), np.random.default_rng(0)
+    assert found.sizes["point"] >= 1
+    for x in found.x.values[~found.marginal.values][:10]:
+        start = x + 1e-3 * rng.standard_normal(x.shape)
+        by_scipy = root(lambda y: model.rule(y, u) - y, start, tol=1e-12)
+        np.testing.assert_allclose(by_scipy.x, x, atol=1e-8)
+
+
+def test_a_cell_of_torch():
+    import torch
+
+    torch.manual_seed(1)
+    layer = torch.nn.GRU(2, 6, dtype=torch.float64)
+    with torch.no_grad():
+        layer.weight_hh_l0 *= 6.0
+    found = dm.fixed_points(layer, starts=200)
+    h = torch.tensor(found.x.values)[None]
+    with torch.no_grad():
+        after, _ = layer(torch.zeros(1, h.shape[1], 2, dtype=torch.float64), h)
+    assert found.sizes["point"] > 1 and float((after - h).abs().max()) < 1e-12
+
+
+# Starts, classes and distances
+
+
+def test_starts_from_an_orbit_and_from_states():
+    system = Lorenz()
+    found = dm.fixed_points(system, [1.0, 1.0, 20.0], starts=100)
+    assert found.sizes["point"] == 3 and (found.distance > 0).all()
+    states = np.array([[8.0, 8.0, 27.0], [-8.0, -8.0, 27.0], [0.1, 0.0, 0.0]])
+    found = dm.fixed_points(system, states)
+    assert found.sizes["point"] == 3 and float(found.found.sum()) >= 3
+    s = np.sqrt(72.0)
+    np.testing.assert_allclose(found.distance[0], np.linalg.norm([s - 8, s - 8]), rtol=1e-9)
+    assert "distance" not in dm.fixed_points(system, box=(-30, 60), starts=50)
+    with pytest.raises(ValueError, match="pass one of them"):
+        dm.fixed_points(system, states, box=(-1, 1))
+    with pytest.raises(dm.errors.ShapeError, match="pass one state"):
+        dm.fixed_points(system, np.empty((0, 3)))
+
+
+@pytest.mark.parametrize("rates", [(-1.0, -1e6), (-1e-3, -1e6), (-1.0, -1e10), (-1e-9, -1.0)])
+def test_a_stiff_node_is_stable(rates):
+    """Rounding moves an eigenvalue by 1e-16 of the largest, not by a millionth of it."""
+
+    class Node(dm.Flow):
+        states = ("slow", "fast")
+
+        def rule(self, x, u):
+            return dm.stack((rates[0] * x[..., 0], rates[1] * x[..., 1]))
+
+    found = dm.fixed_points(Node(), box=(-1, 1), starts=20)
+    assert found.kind.values.tolist() == ["stable"] and not found.marginal.any()
+    np.testing.assert_allclose(found.exponent.values[0], rates, rtol=1e-12)
+    still = dm.fixed_points(Node(), np.zeros((1, 2)))
+    assert still.kind.values.tolist() == ["stable"]
+
+
+def test_a_slow_memory_is_stable():
+    """Multiplier 1 - 1e-7: a memory of ten million steps is no continuum."""
+    found = dm.fixed_points(dm.models.Linear(np.diag([1.0 - 1e-7, 0.5])), starts=50)
+    assert found.kind.values.tolist() == ["stable"]
+    assert found.exponent.values[0, 0] == pytest.approx(-1e-7, rel=1e-6)
+
+
+def test_a_line_attractor_is_kept_where_orbits_are():
+    line = dm.models.Linear(np.diag([1.0, 0.5]))
+    states = np.random.default_rng(0).uniform(-1, 1, (50, 2))
+    found = dm.fixed_points(line, states)
+    assert found.sizes["point"] >= 50 and found.marginal.all()
+    assert np.abs(found.x.values[:, 0]).max() < 2.0
+
+
+@pytest.mark.slow  # trains a network for a minute
+@pytest.mark.parametrize("kind, units", [("gru", 24), ("lstm", 12)])
+def test_a_trained_flip_flop_has_27_points(kind, units):
+    """Sussillo and Barak (2013), section 4.1: 8 memories and the saddles between them. 12 of these
+    part two neighbours, 6 four, 1 all; and each is a zero by scipy."""
+    from scipy.optimize import root
+
+    task = dm.tasks.get("flip_flop", steps=50, hold=10, bits=3)
+    network = dm.models.get(kind, units=units, inputs=3, outputs=3, rng=0)
+    trained, history = dm.fit(network, task, steps=1500, rng=0)
+    assert int(history.learned) == 1
+    pulses, _ = task.draw(64, np.random.default_rng(1))
+    x, visited = np.zeros((64, trained.size)), []
+    for u in pulses.swapaxes(0, 1).astype(float):
+        x = trained.rule(x, u)
+        visited.append(x)
+    visited = np.concatenate(visited)
+    points = [
+        dm.fixed_points(trained, *start, starts=starts)
+        for start in ((visited,), ())
+        for starts in (200, 4000)
+    ]
+    for found in points:
+        unstable = (found.exponent > 0).sum("mode")
+        assert np.bincount(unstable).tolist() == [8, 12, 6, 1] and not found.marginal.any()
+        np.testing.assert_allclose(np.sort(found.x, 0), np.sort(points[0].x, 0), atol=1e-8)
+    stable = points[0].x.values[points[0].stable.values]
+    bits = trained.output(stable, np.zeros((len(stable), 3))) > 0
+    assert len({tuple(row) for row in bits}) == 8
+    for x in points[0].x.values:
+        by_scipy = root(lambda y: trained.rule(y, np.zeros(3)) - y, x + 1e-4, tol=1e-12)
+        np.testing.assert_allclose(by_scipy.x, x, atol=1e-7)
+    # no further zero by scipy among starts from visited states
+    rng = np.random.default_rng(2)
+    for start in rng.permutation(visited)[:100]:
+        by_scipy = root(lambda y: trained.rule(y, np.zeros(3)) - y, start, tol=1e-12)
+        if by_scipy.success and np.linalg.norm(by_scipy.fun) < 1e-10:
+            assert np.linalg.norm(points[0].x.values - by_scipy.x, axis=1).min() < 1e-6
+    slow = dm.slow_points(trained, visited, starts=200)
+    assert int(slow.stable[slow.fixed.values].sum()) == 8

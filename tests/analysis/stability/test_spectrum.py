@@ -180,3 +180,28 @@ def test_eigenvalues_fit_into_netcdf(tmp_path):
     with xr.open_dataset(tmp_path / "spectrum.nc", engine="h5netcdf") as stored:
         assert stored.load().identical(result)
     np.testing.assert_allclose(np.abs(result.eigenvalue_imag), 0.9)
+
+
+@pytest.mark.parametrize("rate", [1.0, 30.0, 3e3])
+@pytest.mark.parametrize("coupling", [2.0, 40.0, 1e3])
+def test_a_fast_flow_grows_between_whole_units_of_time(rate, coupling):
+    """|exp(A t)| over all t, by a fine grid; at least the Kreiss constant, at most e n times it."""
+    A = rate * np.array([[-1.0, coupling], [0.0, -2.0]])
+    found = dm.spectrum(dm.linear.LinearSystem(A), lags=20)
+    t = np.linspace(0.0, 5.0 / rate, 4001)
+    decay = np.exp(-rate * np.outer(t, [1.0, 2.0]))
+    steps = np.zeros((t.size, 2, 2))  # the exponential of a triangle, in closed form
+    steps[:, 0, 0], steps[:, 1, 1] = decay.T
+    steps[:, 0, 1] = coupling * (decay[:, 0] - decay[:, 1])
+    expected = np.linalg.norm(steps, 2, axis=(1, 2)).max()
+    assert found.transient_growth == pytest.approx(expected, rel=1e-5)
+    assert found.kreiss_constant * (1 - 1e-6) <= found.transient_growth
+    assert found.transient_growth <= np.e * 2 * found.kreiss_constant
+
+
+def test_the_growth_of_an_unstable_and_of_a_still_flow():
+    unstable = dm.spectrum(dm.linear.LinearSystem(np.diag([0.1, -1.0])), lags=20)
+    assert unstable.transient_growth == pytest.approx(np.exp(2.0))
+    assert dm.spectrum(dm.linear.LinearSystem(np.zeros((2, 2))), lags=3).transient_growth == 1.0
+    huge = dm.spectrum(dm.linear.LinearSystem(np.diag([50.0, -1.0])), lags=20)
+    assert huge.transient_growth == np.inf

@@ -46,3 +46,20 @@ def test_measured_bits_flip():
 def test_a_unit_without_two_states_is_refused():
     with pytest.raises(ValueError, match="gain = 1.0"):
         theory.flip_flop(FlipFlop(gain=1.0), time=1.0)
+
+
+@pytest.mark.parametrize(
+    ("gain", "diffusion", "expected"),
+    [
+        # mpmath.quad of the double integral, 15 digits
+        (2.0, 0.02, 12817.811691010089),
+        (1.1, 0.02, 16.84224686194859),
+        (1.001, 0.02, 1.7250767492695405),
+        (1.0001, 0.02, 0.5602260812839904),
+        (1.000001, 0.01, 0.09441107158368324),
+    ],
+)
+def test_escape_near_gain_1(gain, diffusion, expected):
+    unit = Noisy(FlipFlop(gain=gain), diffusion=diffusion)
+    found = theory.flip_flop(unit, time=[0.0])
+    assert found.escape_time == pytest.approx(expected, rel=1e-9)

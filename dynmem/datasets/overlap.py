@@ -83,16 +83,19 @@ def _joined(count, links):
 
 
 def apart(
-    series: np.ndarray, place: np.ndarray, steps: int, share: float, rng: np.random.Generator
+    series: np.ndarray,
+    place: np.ndarray,
+    steps: int,
+    ends: tuple[float, float],
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Indices of the windows to train on, validate and test by, a ``share`` each for the last two,
-    such that no step is in two parts.
+    """Indices of the windows to train on, validate and test by, such that no step is in two parts;
+    training and validation end at the shares ``ends``.
 
     Whole series where there are many; otherwise the windows in their order, without those that
     reach from one part into the next.
     """
     names, counts = np.unique(series, return_counts=True)
-    ends = np.array([1.0 - 2.0 * share, 1.0 - share])
     if len(names) >= MANY_SERIES:
         order = rng.permutation(len(names))
         middle = (np.cumsum(counts[order]) - 0.5 * counts[order]) / counts.sum()

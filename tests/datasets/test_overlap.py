@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import dynmem as dm
+from dynmem.datasets.overlap import apart, places
 from dynmem.errors import ShapeError
 from dynmem.training import Samples, fit
-from dynmem.training.overlap import apart, places
 
 RNG = np.random.default_rng(0)
 
@@ -80,7 +80,7 @@ def test_no_part_shares_a_step_with_another(every, count):
 
 def test_windows_left_out_are_those_between_parts_alone():
     series, place = np.zeros(100, int), 10 * np.arange(100)
-    training, validation, test = apart(series, place, 25, 0.1, np.random.default_rng(0))
+    training, validation, test = apart(series, place, 25, (0.8, 0.9), np.random.default_rng(0))
     assert training.tolist() == list(range(78)) and test.tolist() == list(range(90, 100))
     assert validation.tolist() == list(range(80, 88))
 

@@ -1,0 +1,184 @@
+"""A study on a Dask cluster that was started by hand: real schedulers and workers, as processes on
+loopback, which are killed. The bytes are those of one process."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.tiny import contents, dynmem, environment, start, write_installation
+
+STARTED = 60  # seconds for a process of Dask to begin, on a busy machine
+
+
+class Cluster:
+    """``dask scheduler`` and ``dask worker`` on loopback."""
+
+    def __init__(self, folder, workers=2):
+        self.folder, self.processes, self.workers = folder, [], []
+        self.file = folder / "scheduler.json"
+        self.scheduler = None
+        self.start_scheduler()
+        for _ in range(workers):
+            self.start_worker()
+
+    def run(self, *arguments):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dask", *arguments],
+            cwd=self.folder,
+            env=environment(self.folder, PYTHONWARNINGS="ignore"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.processes.append(process)
+        return process
+
+    def start_scheduler(self):
+        self.file.unlink(missing_ok=True)
+        options = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        self.scheduler = self.run("scheduler", *options, "--scheduler-file", str(self.file))
+        deadline = time.time() + STARTED
+        while not (self.file.exists() and self.file.read_text().endswith("}")):
+            assert time.time() < deadline
+            time.sleep(0.05)
+
+    def start_worker(self):
+        options = ("--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--no-dashboard")
+        worker = self.run("worker", *options, "--scheduler-file", str(self.file))
+        self.workers.append(worker)
+
+    @property
+    def address(self):
+        return json.loads(self.file.read_text())["address"]
+
+    def end(self):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory):
+    return write_installation(tmp_path_factory.mktemp("packages"))
+
+
+@pytest.fixture(scope="module")
+def unbroken(packages):
+    assert dynmem(packages, "run", "tiny", "--output", "unbroken", "--workers", 1).returncode == 0
+    return contents(packages / "unbroken")
+
+
+@pytest.fixture
+def cluster(packages, tmp_path):
+    made = Cluster(packages)
+    yield made
+    made.end()
+
+
+def saved(folder):
+    return len(list((folder / "tiny.points").glob("*.point")))
+
+
+def wait_for(folder, number):
+    deadline = time.time() + STARTED
+    while saved(folder) < number:
+        assert time.time() < deadline, f"{folder} holds no {number} points"
+        time.sleep(0.02)
+
+
+def run(packages, cluster, name, **more):
+    return start(
+        packages,
+        "run",
+        "tiny",
+        "--output",
+        name,
+        "--cluster",
+        cluster.address,
+        TINY_PAUSE=0,
+        **more,
+    )
+
+
+@pytest.mark.slow  # a cluster of three processes: ten seconds
+def test_address_and_scheduler_file_give_the_bytes_of_one_process(packages, unbroken, cluster):
+    for name, where in (("address", cluster.address), ("file", cluster.file)):
+        ran = dynmem(packages, "run", "tiny", "--output", name, "--cluster", where)
+        assert ran.returncode == 0, ran.stderr
+        assert contents(packages / name) == unbroken
+
+
+def test_no_scheduler_is_one_sentence(packages):
+    ran = dynmem(packages, "run", "tiny", "--output", "nobody", "--cluster", "tcp://127.0.0.1:1")
+    assert ran.returncode == 1
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith("dynmem: no Dask scheduler answers at tcp://127.0.0.1:1 (")
+
+
+@pytest.mark.slow  # workers are killed while they measure and while they are idle
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_workers_cost_nothing(packages, unbroken, cluster, seed):
+    choice, name = random.Random(seed), f"workers-{seed}"
+    process = start(
+        *(packages, "run", "tiny", "--output", name, "--cluster", cluster.address),
+        TINY_PAUSE=0.3,
+    )
+    for number in (1, 4):
+        wait_for(packages / name, number)
+        cluster.workers.pop(choice.randrange(2)).kill()
+        cluster.start_worker()
+    out, err = process.communicate(timeout=180)
+    assert process.returncode == 0, err
+    assert contents(packages / name) == unbroken, out
+
+
+@pytest.mark.slow  # a scheduler is killed, and the run starts again on another
+def test_a_killed_scheduler_ends_the_run_which_goes_on_elsewhere(packages, unbroken, cluster):
+    process = start(
+        *(packages, "run", "tiny", "--output", "scheduler", "--cluster", cluster.address),
+        TINY_PAUSE=0.5,
+        DYNMEM_PATIENCE="5",
+    )
+    wait_for(packages / "scheduler", 2)
+    cluster.scheduler.kill()
+    _, err = process.communicate(timeout=180)
+    assert process.returncode == 1
+    assert "dynmem: no Dask scheduler for" in err and "run again to go on" in err
+    cluster.end()
+    other = Cluster(packages)
+    try:
+        again = dynmem(packages, "run", "tiny", "--output", "scheduler", "--cluster", other.address)
+    finally:
+        other.end()
+    assert again.returncode == 0, again.stderr
+    assert contents(packages / "scheduler") == unbroken
+
+
+@pytest.mark.slow  # kills of everything, in turn
+def test_thirty_kills_end_with_the_same_bytes(packages, unbroken):
+    choice, cluster = random.Random(1), Cluster(packages)
+    try:
+        for _ in range(10):
+            process = start(
+                *(packages, "run", "tiny", "--output", "thirty", "--cluster", cluster.address),
+                TINY_PAUSE=0.2,
+            )
+            time.sleep(choice.uniform(1.0, 4.0))
+            cluster.workers.pop(0).kill()
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            cluster.start_worker()
+            time.sleep(choice.uniform(0.0, 0.5))
+            os.kill(cluster.workers[0].pid, signal.SIGKILL)
+            cluster.start_worker()
+        last = dynmem(packages, "run", "tiny", "--output", "thirty", "--cluster", cluster.address)
+    finally:
+        cluster.end()
+    assert last.returncode == 0, last.stderr
+    assert contents(packages / "thirty") == unbroken

@@ -133,7 +133,7 @@ def test_a_close_encounter_is_followed_in_shorter_steps():
 
 
 def test_a_close_encounter_is_refused():
-    with pytest.raises(ConvergenceError, match="rtol=1e-12"):
+    with pytest.raises(ConvergenceError, match="falls into a singularity|rtol=1e-12"):
         dm.datasets.load("pythagorean", samples=3200, dt=0.005)
 
 

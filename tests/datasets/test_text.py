@@ -173,12 +173,12 @@ def test_a_point_of_the_study():
     assert (
         found.log_gradient > found.log_gradient_predicted
         and found.path_length < 100
-        and 0 < found.bits < 2 * found.unigram
+        and 0 < found.bits < 2 * found.present_token
     )
     assert (
         abs(found.updates * found.operations_per_step * 32 - 2e5) < found.operations_per_step * 32
     )
     assert found.asked == 0.9 and found.learned == int(
-        found.bits + 2 * found.bits_error < 0.9 * found.unigram
+        found.bits + 2 * found.bits_error < 0.9 * found.present_token
     )
     assert float(found.curve[0]) < float(found.curve[-1]) and found.word_distance > 10

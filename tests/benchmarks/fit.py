@@ -3,7 +3,8 @@
 Run: OMP_NUM_THREADS=1 python -m tests.benchmarks.fit [--steps 100] [--units 64] [--length 200]
 The claim: fit costs at most 1.1 times the loop, at 64 units, 200 steps of a sequence, batch 32.
 Both draw the same batches, clip the gradient, take Adam's step, and read the loss of the same
-validation and test sequences as often; fit measures its floor besides, once an array, printed alone.
+validation and test sequences as often; fit measures its floor besides, once an array, printed
+alone.
 """
 
 import argparse

@@ -18,6 +18,9 @@ KINDS = (
     *("attention", "conv", "residual", "function"),
 )
 
+# of a logarithm: torch has 1 - tanh^2 for the slope of a tanh, which cancels where it saturates
+TORCH_CANCELLATION = 1e-4
+
 
 class Recurrent(nn.Module):
     """The outputs of a recurrent layer, either order of axes inside."""
@@ -194,7 +197,9 @@ def check(module, width, seed):
     if np.isfinite(expected).all() and system.inputs:
         options = {"drive": u, "lags": STEPS - 1, "transient": 0}
         norms = dm.gradient_norms(system, np.zeros(system.size), **options)
-        np.testing.assert_allclose(np.maximum(norms.log_input_gradient, least), seen[1], atol=1e-6)
+        np.testing.assert_allclose(
+            np.maximum(norms.log_input_gradient, least), seen[1], atol=TORCH_CANCELLATION
+        )
 
 
 @settings(max_examples=20, deadline=None)

@@ -24,11 +24,13 @@ from .typing import ArrayLike, Rng
 if TYPE_CHECKING:
     from xarray import Dataset
 
+MOST_STEPS = 100_000_000  # of an orbit, all of which it returns
 FEWEST_STEPS = 100  # of the orbit of a flow, where no dt is given
 SAMPLES_OF_ADAPTIVE_ORBIT = 1000  # where rtol is given, and no dt between them
 DEFAULT_RTOL = 1e-7  # error of a step of order 8, relative to the state, at which it is divided
 LONGEST_STEP = 0.1  # units of time, tried first where the eigenvalues of a flow are of order 1
 NORMAL_RATES = (0.3, 20.0)  # 1/time unit: spectral radii of a Jacobian that leave that step
+STEPS_OF_A_RUN = (1e6, 500.0)  # at most and at least, of the longest step
 SHARE_OF_LONGEST_STEP = 1e-7  # of it, below which no step is tried
 MAX_TANGENT_ERROR = 5e-6  # per ten longest steps, a unit of time of most systems
 MAX_CORNER_ERROR = 0.02  # the same, of a rule with corners
@@ -209,7 +211,11 @@ class _StepTrial:
         slow, fast = NORMAL_RATES
         if rate == 0.0 or not np.isfinite(rate) or slow <= rate <= fast:
             return LONGEST_STEP
-        return LONGEST_STEP * 2.0 ** np.ceil(np.log2(2.0 / (rate * LONGEST_STEP)))
+        share = np.ceil(np.log2(2.0 / (rate * LONGEST_STEP)))
+        if self.duration > 0.0:  # neither the whole run at once nor a million steps
+            least, most = np.log2(self.duration / np.array(STEPS_OF_A_RUN) / LONGEST_STEP)
+            share = min(share, max(0.0, most)) if share > 0.0 else max(share, min(0.0, least))
+        return LONGEST_STEP * 2.0 ** np.floor(share)
 
     def _rate(self, flow, x):
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -494,6 +500,9 @@ def orbit(
         )
     x = system.initial(generator(rng)) if x0 is None else as_state(system, x0, "x0")
     run = in_time(system, x, drive, dt)
+    if isinstance(system, Flow):
+        u = np.zeros(run.system.inputs) if run.system.inputs else None
+        check_rule(run.system, run.x.reshape(-1, run.x.shape[-1])[0], u)
     times, states = _stepped(run, duration, dt, rtol, rng)
     return _labelled(system, run.start + times, states[..., : x.shape[-1]], rng)
 
@@ -520,6 +529,12 @@ def _stepped(run, duration, dt, rtol, rng):
         share = float(duration) / abs(step.dt)
         if dt is None and run.spacing is None and share > 0.0:
             steps = max(FEWEST_STEPS, int(np.ceil(share - 1e-9)))
+            if steps > MOST_STEPS:
+                raise ConvergenceError(
+                    f"{type(inner(run.system)).__name__} needs steps of {step.dt:.1e}, {steps:.1e} "
+                    f"in all: it is stiff or falls into a singularity; pass dt, rtol or a shorter "
+                    "duration"
+                )
             step = replace(step, dt=float(duration) / steps)
         else:
             steps = int(share + 1e-9)

@@ -98,15 +98,19 @@ def _bits(axis, results):
     vocabulary = results.vocabulary.values
     axis.plot(
         vocabulary,
-        results.unigram.mean("seed"),
+        results.present_token.mean("seed"),
         "s--",
         color="#999999",
         ms=3.5,
         lw=1.1,
-        label="frequencies alone",
+        label="the present token alone",
     )
     axis.plot(
-        vocabulary, (results.asked * results.unigram).mean("seed"), ":", color="#999999", lw=1.1
+        vocabulary,
+        (results.asked * results.present_token).mean("seed"),
+        ":",
+        color="#999999",
+        lw=1.1,
     )
     for index in range(results.sizes["seed"]):
         at, shift = results.isel(seed=index), 1.0 + 0.03 * (index - (results.sizes["seed"] - 1) / 2)
@@ -127,5 +131,5 @@ def _bits(axis, results):
         ylabel="bits per character, held out",
         title="learned for equal compute",
     )
-    axis.set_ylim(0, 1.05 * float(np.nanmax(results.unigram)))
+    axis.set_ylim(0, 1.05 * float(np.nanmax(results.present_token)))
     axis.legend(loc="lower right")

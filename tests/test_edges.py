@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import dynmem as dm
-from dynmem import NotFiniteError, ShapeError
+from dynmem import ConvergenceError, NotFiniteError, ShapeError
 from dynmem.analysis import (
     conditional_exponents,
     covariant_vectors,
@@ -70,7 +70,9 @@ def test_a_gate_that_is_almost_shut_keeps_its_digits(bias):
 
 def test_a_blow_up_names_its_step():
     for system in (Blow(), dm.FlowMap(Blow(), 0.01)):
-        with pytest.raises(NotFiniteError, match="state not finite at step"):
+        with pytest.raises(
+            (NotFiniteError, ConvergenceError), match="state not finite at step|into a singularity"
+        ):
             dm.lyapunov_spectrum(system, [1.0], duration=10)
 
 

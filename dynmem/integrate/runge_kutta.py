@@ -1,5 +1,6 @@
 """Runge-Kutta steps: a flow as a map."""
 
+import math
 from dataclasses import field
 from functools import cache
 
@@ -12,6 +13,7 @@ from . import dop853
 FINEST_RTOL = 2e-14  # that doubles can keep
 SMALLEST_PART = 2.0**-30  # of a step
 MAX_PARTS = 20_000  # of a step
+MAX_FORCED = 3  # smallest parts of a step that are taken whatever their error, at a jump
 GROWTH_SHARE = 2.0**-9  # of the tolerance, below which the next part is twice as long
 SMALLEST_SCALE = 1e-300
 
@@ -102,9 +104,9 @@ class FlowMap(Map):
         those that the worst of its members needs."""
         detach = namespace(x).detach
         x, u = detach(x), None if u is None else detach(u)
-        parts, reached, part = [], 0.0, 1.0
+        parts, reached, part, forced = [], 0.0, 1.0, 0
         while reached < 1.0:
-            if len(parts) == MAX_PARTS:
+            if len(parts) == MAX_PARTS or forced > MAX_FORCED:
                 raise ConvergenceError(
                     f"a step of {type(self.flow).__name__} needs more than {MAX_PARTS} parts for a "
                     f"relative error of {self.rtol:g}: the flow is stiff or discontinuous, or "
@@ -119,9 +121,11 @@ class FlowMap(Map):
                     part *= 2.0
             elif part > SMALLEST_PART:
                 part /= 2.0
-            else:  # across a jump of the velocity, to rounding
+            else:  # across a jump of the velocity, to rounding; or out of what is finite
                 parts.append(part)
-                reached, x = reached + part, new
+                if not (error < math.inf):
+                    return parts
+                reached, x, forced = reached + part, new, forced + 1
         return parts
 
     def output(self, x, u):

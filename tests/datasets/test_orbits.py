@@ -133,7 +133,7 @@ def test_a_close_encounter_is_followed_in_shorter_steps():
 
 
 def test_a_close_encounter_is_refused():
-    with pytest.raises(ConvergenceError, match="rtol=1e-12"):
+    with pytest.raises(ConvergenceError, match="falls into a singularity|rtol=1e-12"):
         dm.datasets.load("pythagorean", samples=3200, dt=0.005)
 
 
@@ -142,11 +142,16 @@ def test_a_close_encounter_is_refused():
 @pytest.mark.parametrize("name", dm.systems.names())
 def test_every_system_is_a_dataset(name):
     options = {"samples": 400, "gap": 0.1}
+    if name == "pythagorean":  # bodies that all but collide: its exponents end in a close encounter
+        with pytest.raises(ConvergenceError, match="falls into a singularity"):
+            dm.datasets.load(name, **options)
+        return
     try:
         d = dm.datasets.load(name, **options)
     except ValueError as error:
-        assert "pass dt, the time" in str(error)
-        d = dm.datasets.load(name, **options, dt=1.0)
+        skipped = "skips the dynamics" in str(error)  # by a Lyapunov time measured in a short run
+        assert skipped or "pass dt, the time" in str(error)
+        d = dm.datasets.load(name, **options, dt=0.1 if skipped else 1.0)
     assert (
         np.isfinite(d.x).all() and d.sizes["time"] == 400 and d.attrs["law"] and d.attrs["source"]
     )

@@ -54,7 +54,8 @@ def test_the_next_token_is_the_next():
     task = next_token(data, steps=20)
     np.testing.assert_array_equal(task.inputs_array[:, 1:], task.targets[:, :-1])
     shares = np.bincount(task.targets.ravel()) / task.targets.size
-    assert task.floor == pytest.approx(-sum(p * np.log(p) for p in shares if p > 0))
+    # the token at hand says more than the shares of the tokens alone
+    assert 0.0 < task.floor < -sum(p * np.log(p) for p in shares if p > 0)
     used = np.unique(data.token)
     known = data.token.values[data.split.values == 0]
     _, watched, test = task.split(0)
@@ -91,10 +92,10 @@ def test_a_network_reads():
         evaluate_every=150,
         progress=False,
     )
-    assert (
-        float(history.validation_loss[-1]) + 2.0 * float(history.validation_loss_error[-1])
-        < 0.95 * task.floor
-    )
+    shares = np.bincount(task.targets.ravel()) / task.targets.size
+    alone = -sum(p * np.log(p) for p in shares if p > 0)  # 150 steps do not reach the floor
+    loss, error = float(history.validation_loss[-1]), float(history.validation_loss_error[-1])
+    assert loss + 2.0 * error < 0.95 * alone
 
 
 @pytest.mark.parametrize(
@@ -172,12 +173,12 @@ def test_a_point_of_the_study():
     assert (
         found.log_gradient > found.log_gradient_predicted
         and found.path_length < 100
-        and 0 < found.bits < 2 * found.unigram
+        and 0 < found.bits < 2 * found.present_token
     )
     assert (
         abs(found.updates * found.operations_per_step * 32 - 2e5) < found.operations_per_step * 32
     )
     assert found.asked == 0.9 and found.learned == int(
-        found.bits + 2 * found.bits_error < 0.9 * found.unigram
+        found.bits + 2 * found.bits_error < 0.9 * found.present_token
     )
     assert float(found.curve[0]) < float(found.curve[-1]) and found.word_distance > 10

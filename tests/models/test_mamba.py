@@ -119,7 +119,7 @@ def test_exponents_are_those_of_the_mixer_inside():
     mixer's exponents stay."""
     model, u = (
         Mamba.random(2, rng=3, mixer="lru", modes=3, r_min=0.6, r_max=0.9),
-        drive(steps=600, channels=2),
+        drive(steps=550, channels=2),
     )
     found = dm.lyapunov_spectrum(
         model, np.zeros(model.size), drive=u, duration=500, transient=50, exponents=6

@@ -52,7 +52,7 @@ LONG = {
     "double_pendulum": (20_000, 100, {}),
     "duffing": (80_000, 1000, {}),
     "henon": (400_000, 1000, {}),
-    "henon_heiles": (400_000, 1000, {}),
+    "henon_heiles": (4_000_000, 1000, {}),
     "hyper_roessler": (20_000, 500, {}),
     "ikeda": (400_000, 1000, {}),
     "kuramoto_sivashinsky": (20_000, 500, {"exponents": 12}),

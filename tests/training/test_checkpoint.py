@@ -80,7 +80,7 @@ def test_a_forecaster_comes_back_from_its_file(name, tmp_path):
     [
         ({"dt": "a"}, "dt = 'a'"),
         ({"dt": -1.0}, "dt = -1.0"),
-        ({"mean": 3}, "cannot be: mean has shape"),
+        ({"mean": 3}, "cannot be: mean of Forecaster must hold"),
         ({"model": None}, "cannot be"),
     ],
 )

@@ -166,7 +166,7 @@ def lyapunov_spectrum(
     [0.09531, -0.223144]
     """
     system, x0 = step_system(system, x0, state, drive)
-    system = system if isinstance(system, (list, tuple)) else as_system(system)
+    system = system if isinstance(system, (list, tuple)) else as_system(system, timed=True)
     duration, transient = read_span(system, drive, duration, transient, dt)
     options = {
         "duration": duration,

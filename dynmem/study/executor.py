@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 MAX_ATTEMPTS = 3  # workers that one point may end
+MAX_STARTS = 3  # of a local cluster, where a worker ends before it has begun
 BATCH_SECONDS = 0.2  # a task costs Dask about 10 ms, so that quick points travel together
 MAX_BATCH = 256
 BATCH_BYTES = 16e6
@@ -90,7 +91,7 @@ def pickled(task: Task, modules: Iterable[str] = ()) -> bytes:
 def local_client(workers: int, say: Callable[[str], None]) -> Iterator[Client]:
     """Client of a new cluster of worker processes, one thread each, that listens on loopback."""
     import dask
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     settings = {
         "distributed.scheduler.allowed-failures": 0,  # attempts are counted here
@@ -100,8 +101,21 @@ def local_client(workers: int, say: Callable[[str], None]) -> Iterator[Client]:
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(settings))
         stack.enter_context(_main_hidden())
+        cluster = _started_cluster(workers, say)
+        stack.enter_context(cluster)
+        client = stack.enter_context(Client(cluster, set_as_default=False))
+        _announce(client, say)
+        yield client
+
+
+def _started_cluster(workers: int, say: Callable[[str], None]) -> Any:
+    """A cluster whose workers have all begun; started again where one ended before."""
+    from distributed import LocalCluster
+
+    start = 1
+    while True:
         try:
-            cluster = LocalCluster(
+            return LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
@@ -112,13 +126,13 @@ def local_client(workers: int, say: Callable[[str], None]) -> Iterator[Client]:
                 preload=["dynmem.study.worker"],
             )
         except RuntimeError as error:
-            raise ClusterError(
-                f"worker processes ended before they began ({error}): try --workers 1"
-            ) from None
-        stack.enter_context(cluster)
-        client = stack.enter_context(Client(cluster, set_as_default=False))
-        _announce(client, say)
-        yield client
+            if start == MAX_STARTS:
+                raise ClusterError(
+                    f"worker processes ended before they began ({error}), {MAX_STARTS} times: "
+                    "try --workers 1"
+                ) from None
+            start += 1
+            say("a worker ended before it began: the workers are started again")
 
 
 @contextmanager

@@ -251,7 +251,7 @@ def test_workers_killed_from_outside_cost_nothing(packages, unbroken, seed):
     assert contents(packages / name) == unbroken
 
 
-# A worker ends: while it measures, while it is idle, when it is born, at the last point, and, while
+# A worker ends: while it measures, while it is idle, at the last point, and, while
 # another is idle, at the only point that is left. What follows is the same: all other points done.
 ENDS = {
     "busy": ("gain == 1.0", 3, 3),

@@ -18,8 +18,9 @@ KINDS = (
     *("attention", "conv", "residual", "function"),
 )
 
-# of a logarithm: torch has 1 - tanh^2 for the slope of a tanh, which cancels where it saturates
-TORCH_CANCELLATION = 1e-4
+# Below it a gradient of factors of order 1 is rounding: LayerNorm over two features is +-1 whatever
+# they are, and autograd has 0 or 1e-17 for its slope, by the order of the sums.
+ROUNDING = 1e-13
 
 
 class Recurrent(nn.Module):
@@ -178,7 +179,7 @@ def check(module, width, seed):
     found = dm.gradient_profile(module, drive=u, lags=STEPS - 1, transient=0)
     single = json.loads(found.attrs["parameters"]).get("precision") == "float32"
     # below this a gradient is the rounding of what cancels
-    least = expected.max() - (10 if single else 25)
+    least = max(expected.max() - (10 if single else 25), np.log(ROUNDING))
     seen = np.maximum(found.log_input_gradient, least), np.maximum(expected, least)
     np.testing.assert_allclose(*seen, atol=1e-2 if single else 1e-6)
     try:
@@ -197,9 +198,7 @@ def check(module, width, seed):
     if np.isfinite(expected).all() and system.inputs:
         options = {"drive": u, "lags": STEPS - 1, "transient": 0}
         norms = dm.gradient_norms(system, np.zeros(system.size), **options)
-        np.testing.assert_allclose(
-            np.maximum(norms.log_input_gradient, least), seen[1], atol=TORCH_CANCELLATION
-        )
+        np.testing.assert_allclose(np.maximum(norms.log_input_gradient, least), seen[1], atol=1e-6)
 
 
 @settings(max_examples=20, deadline=None)

@@ -82,12 +82,9 @@ def test_models_that_read_symbols(transformers, name):
 class LlamaBlock(nn.Module):
     """A decoder layer with its rotary angles."""
 
-    def __init__(self, config):
+    def __init__(self, model):
         super().__init__()
-        from transformers.models.llama import modeling_llama
-
-        self.layer = modeling_llama.LlamaDecoderLayer(config, layer_idx=0)
-        self.rotary = modeling_llama.LlamaRotaryEmbedding(config)
+        self.layer, self.rotary = model.layers[0], model.rotary_emb
 
     def forward(self, h):
         angles = self.rotary(h, torch.arange(h.shape[1])[None])
@@ -95,31 +92,24 @@ class LlamaBlock(nn.Module):
         return y[0] if isinstance(y, tuple) else y
 
 
+BLOCKS = {
+    "Llama": LlamaBlock,
+    "GPT2": lambda model: model.h[0],
+    "Mamba": lambda model: model.layers[0].mixer,
+    "Rwkv": lambda model: model.blocks[0],
+}
+
+
 def block(transformers, name):
-    config = {
-        "llama": lambda: transformers.LlamaConfig(**SIZES, **MODELS["Llama"]),
-        "gpt2": lambda: transformers.GPT2Config(vocab_size=VOCABULARY, **MODELS["GPT2"]),
-        "mamba": lambda: transformers.MambaConfig(**SIZES, **MODELS["Mamba"]),
-        "rwkv": lambda: transformers.RwkvConfig(**SIZES, **MODELS["Rwkv"]),
-    }[name]()
-    if name == "llama":
-        config._attn_implementation = "sdpa"
-        return LlamaBlock(config)
-    if name == "gpt2":
-        from transformers.models.gpt2.modeling_gpt2 import GPT2Block
-
-        config._attn_implementation = "sdpa"
-        return GPT2Block(config, layer_idx=0)
-    if name == "mamba":
-        from transformers.models.mamba.modeling_mamba import MambaMixer
-
-        return MambaMixer(config, layer_idx=0)
-    from transformers.models.rwkv.modeling_rwkv import RwkvBlock
-
-    return RwkvBlock(config, layer_id=0)
+    """The first block of a model: the model, not the block, gives the weights their first values."""
+    sizes = {"vocab_size": VOCABULARY} if name == "GPT2" else SIZES
+    model = getattr(transformers, f"{name}Model")(
+        getattr(transformers, f"{name}Config")(**sizes, **MODELS[name])
+    )
+    return BLOCKS[name](model)
 
 
-@pytest.mark.parametrize("name", ["llama", "gpt2", "mamba", "rwkv"])
+@pytest.mark.parametrize("name", BLOCKS)
 def test_blocks(transformers, name):
     torch.manual_seed(0)
     module = block(transformers, name)
@@ -146,7 +136,7 @@ def test_blocks(transformers, name):
 
 def test_a_block_in_five_lines(transformers):
     """As a user would: the horizon of a GPT-2 block on data of one's own."""
-    module = block(transformers, "gpt2")
+    module = block(transformers, "GPT2")
     batch = torch.randn(4, 40, WIDTH)
     profile = dm.gradient_profile(module, drive=batch, lags=30)
     horizon = dm.memory_horizon(profile)

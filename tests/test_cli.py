@@ -246,11 +246,11 @@ def test_data_writes_a_file_and_says_what_it_is(tmp_path, capsys):
             "noise = [0.1, 0.2]: ",
         ),
         (["henon", "--output", "x.nc", "--set", "dt=soon"], 2, "dt = 'soon': "),
-        (["hopfield_recall", "--output", "x.nc", "--set", f"trials={10**12}"], 2, "GB of memory"),
+        (["hopfield_recall", "--output", "x.nc", "--set", f"trials={10**12}"], 2, "B of memory"),
         (
             ["wong_wang_delay", "--output", "x.nc", "--set", "delay=1e12"],
             2,
-            "GB of memory, more than this machine has: pass fewer, or shorter, ones",
+            "B are free: pass fewer, or shorter, ones",
         ),
         (
             ["text", "--output", "x.nc", "--set", "held_out=0.5"],

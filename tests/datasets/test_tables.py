@@ -179,7 +179,8 @@ def test_what_is_no_plain_file_is_refused_before_it_is_read(tmp_path, monkeypatc
         with pytest.raises(ValueError, match="no plain file"):
             from_series(tmp_path / name)
     path = written(tmp_path, f"t,v\n{LINES}")
-    monkeypatch.setattr("dynmem.runtime.memory.memory", lambda: 10_000)
+    monkeypatch.setattr("dynmem.runtime.memory.free_memory", lambda: 10_000)
+    monkeypatch.setattr("dynmem.runtime.memory.SMALL_BYTES", 0)
     with pytest.raises(MemoryError, match="pass a part of it"):
         from_series(path)
 

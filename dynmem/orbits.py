@@ -17,6 +17,7 @@ from .compiler.program import STATE_LOST, TOO_MANY_PARTS, program
 from .drive import example_input, held_drive, in_time
 from .errors import ConvergenceError, NotFiniteError
 from .integrate.runge_kutta import FINEST_RTOL, MAX_PARTS, FlowMap
+from .runtime.memory import require_memory, require_time
 from .runtime.validation import generator, is_real, public
 from .system import Flow, Map, System, as_input, as_state, as_system, check_batch, check_rule, inner
 from .typing import ArrayLike, Rng
@@ -364,6 +365,8 @@ def trajectory(system: Map, x: np.ndarray, steps: int, u: Any = None) -> np.ndar
         check_batch(system, x, u)
     elif steps:
         check_rule(system, x, u[0] if varied else u)
+    # the states, and once more as a compiled run returns them
+    _require_orbit(system, 2 * 8 * (steps + 1) * x.size, steps)
     compiled = (
         None if np.ndim(u) > 2 else program(system, x.shape[-1], steps * (1 + x[..., 0].size // 64))
     )
@@ -377,6 +380,14 @@ def trajectory(system: Map, x: np.ndarray, steps: int, u: Any = None) -> np.ndar
             if t % 64 == 63 or t == steps - 1:
                 _check(system, out, max(1, t - 63), t + 2, steps)
     return out
+
+
+def _require_orbit(system: System, needed: int, steps: int) -> None:
+    require_memory(
+        needed,
+        f"an orbit of {type(inner(system)).__name__} over {steps:.6g} steps",
+        "pass a shorter duration, or fewer lags",
+    )
 
 
 def _compiled_trajectory(compiled, system, x, steps, u):
@@ -578,6 +589,7 @@ def whole_steps(duration: Any, dt: float, name: str = "duration") -> int:
     below one step."""
     if not is_real(duration) or not np.isfinite(duration) or duration < 0:
         raise ValueError(f"{name} = {duration!r}: must be a finite time of at least 0")
+    require_time(duration / abs(dt), f"{name} = {duration!r}", f"pass a shorter {name}")
     return round(float(duration) / abs(dt))
 
 

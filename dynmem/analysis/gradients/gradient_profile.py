@@ -18,7 +18,7 @@ from ...system import System
 from ...typing import ArrayLike, Drive, Rng
 from .module_run import WholeRun, has_embedding, log_smallest
 from .torch_runs import STEPS_PER_SEGMENT, SegmentedRun
-from .window import lag_axis, read_transient
+from .window import lag_axis, read_transient, require_samples
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -136,6 +136,7 @@ def gradient_profile(
     transient = read_transient(transient, longest)
     probes, samples = integer("probes", probes), integer("samples", samples)
     ends = integer("ends", ends)
+    require_samples(samples * ends * probes, transient + longest + 1, longest + 1)
     if dtype is not None:
         choice("dtype", dtype, STEPS_PER_SEGMENT)
     further = longest if ends > 1 else 0

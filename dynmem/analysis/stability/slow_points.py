@@ -10,14 +10,14 @@ from ...drive import constant_drive
 from ...errors import NotFiniteError
 from ...labels import dataset, describe_system
 from ...runtime.threads import one_thread
-from ...runtime.validation import generator, integer, number, public
+from ...runtime.validation import generator, number, public
 from ...system import Flow, System, as_system, check_batch
 from ...typing import ArrayLike, Drive, Rng
 from .descent import least_speed, onto_manifold
 from .fixed_points import coordinates, merged, read_modulus
 from .modes import eigenvalues, mode_rows
 from .newton import Equation, jacobian_size
-from .visited import STARTS_LARGE, Reach, distance_to, resampled, visited_states
+from .visited import STARTS_LARGE, Reach, distance_to, read_starts, resampled, visited_states
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -137,7 +137,7 @@ def slow_points(
         seed = generator(rng)
         states = visited_states(system, x0, u, seed)
         every = x0 is not None and np.ndim(x0) > 1 and starts is None
-        count = integer("starts", STARTS_LARGE if starts is None else starts, 1)
+        count = read_starts(STARTS_LARGE if starts is None else starts, states.shape[1])
         x = states if every else resampled(states, count, seed)
         check_batch(system, x, u)
         equation = Equation(system, 1, u, read_modulus(modulus, x.shape[1]))

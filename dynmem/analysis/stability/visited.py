@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import NotFiniteError, ShapeError
 from ...orbits import as_map
+from ...runtime.memory import require_memory
 from ...runtime.validation import integer
 from ...system import Flow, as_state, check_batch
 from .newton import Equation, jacobian_size, stands_still
@@ -157,7 +158,7 @@ def first_starts(system, states, starts, given, rng):
     if given:
         if starts is None:
             return states
-        return resampled(states, integer("starts", starts, 1), rng)
+        return resampled(states, read_starts(starts, states.shape[1]), rng)
     low, high = around(states)
     share = -(-count_starts(starts, low) // 4)
     wide = np.exp(rng.uniform(0.0, np.log(MAX_BOX_FACTOR), (share, 1)))
@@ -165,6 +166,14 @@ def first_starts(system, states, starts, given, rng):
         -1.0, 1.0, (share, len(low))
     )
     return np.concatenate([cloud, states[rng.integers(len(states), size=share)]])
+
+
+def read_starts(starts, n):
+    """The number of starts, where their states and Jacobians fit into memory."""
+    count = integer("starts", starts, 1)
+    # a Jacobian and its factors, and the states of a step of Newton's method
+    require_memory(8 * count * (3 * n * n + 8 * n), f"starts = {count}", "pass fewer")
+    return count
 
 
 def resampled(states, count, rng):
@@ -209,7 +218,7 @@ def starts_in_box(system, starts, box, u, period, rng):
 def count_starts(starts, low):
     """The number of starts, by default one that the size allows."""
     if starts is not None:
-        return integer("starts", starts, 1)
+        return read_starts(starts, len(low))
     return STARTS_SMALL if len(low) <= SMALL_STATE_SIZE else STARTS_LARGE
 
 

@@ -7,15 +7,15 @@ from dynmem.outcomes.drawing import draw_rows
 from dynmem.plotting import colour_of, house_style, name_of, panels
 
 NOTE = (
-    "Networks of 32 units read a symbol, wait, and must recall it. Left: the gradient over the lag "
-    "while they wait, before training (1: nothing is lost; dashed: of the output by the input, "
-    "where the state is too large). Middle, in one unit: bars, the delay that was predicted, "
-    "before any delay above 16 was trained, with its interval from 5 to 95 %, in the colour of "
-    "the limit that binds (red: the training steps; blue: the cue is not visible in the gradient; "
-    "green: a window; grey: none up to the longest delay); dots, the longest delay that was "
-    "learned and the edge to the next that failed, over seeds; below them, what theory says of "
-    "the untrained network (-1/lambda_1), and memory horizons before and after training. Arrows "
-    "point beyond the longest delay or lag that was tried: at least. Right: held-out loss over "
+    "Networks of 32 units read a symbol, wait, and must recall it; each has one colour. Left: the "
+    "gradient over the lag while they wait, before training (1: nothing is lost; dashed: of the "
+    "output by the input, where the state is too large). Middle, in one unit: bars, the delay "
+    "that was predicted before any delay above 16 was trained, with its interval from 5 to 95 %, "
+    "in the colour of the limit that binds (red: the training steps; blue: the cue is not visible "
+    "in the gradient; green: a window; grey: none up to the longest delay); dots, the longest "
+    "delay that was learned, and the edge to the next that failed; below them, what theory says "
+    "of the untrained network (-1/lambda_1), and memory horizons before and after training. "
+    "Arrows: at least, beyond the longest delay or lag that was tried. Right: held-out loss over "
     "that of the best guess without memory, median and range over seeds; below the dots a delay "
     "counts as learned."
 )
@@ -37,7 +37,7 @@ def draw(results):
             logs = one.log_gradient.median("seed")
             dashes = "--" if one.horizon_of == "input" else "-"
             gradient = np.exp(np.clip(logs - logs[0], -30.0, 3.0))
-            left.loglog(one.lag[1:], gradient[1:], dashes, color=colour, label=name_of(model))
+            left.loglog(one.lag[1:], gradient[1:], dashes, color=colour)
             loss = np.maximum(one.loss_over_floor, LEAST)
             right.plot(one.delay, loss.median("seed"), "o-", color=colour)
             right.fill_between(
@@ -49,10 +49,10 @@ def draw(results):
             ylim=(1e-4, 20.0),
             title="before training, gradients fade",
         )
-        left.legend(loc="lower left", ncols=2, fontsize=7.5)
         draw_rows(middle, results)
+        colours = {name_of(model): colour_of(model) for model in results.model.values}
         for tick in middle.get_yticklabels():
-            tick.set_fontweight("bold")
+            tick.set(fontweight="bold", color=colours[tick.get_text()])
         middle.set_title("theory, prediction and outcome")
         right.set(
             xscale="log",

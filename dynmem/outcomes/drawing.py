@@ -138,7 +138,8 @@ def draw_rows(axis: Axes, result: Dataset) -> None:
         _mark(axis, one.predicted_delay, row, "|", colour, longest, ms=13, mew=2)
         low, high = _interval(one, "learnable_delay", ends)
         axis.plot((low, high), (row, row), color="#222222", lw=1.4)
-        _mark(axis, one.learnable_delay, row, "o", "#222222", longest, ms=6)
+        at_least = np.isinf(one.learnable_delay_upper) and one.learnable_delay >= longest
+        _mark(axis, one.learnable_delay, row, ">" if at_least else "o", "#222222", longest, ms=6.5)
         for name, marker, face in (
             ("time_scale", "D", "white"),
             ("horizon", "s", "white"),

@@ -113,9 +113,11 @@ def _known(lags):
 
 def _mean(delays: Any, none: float, most: float = math.inf) -> np.ndarray:
     """Geometric mean over seeds (model,), each delay at least ``none``; infinite where one is."""
-    values = delays.transpose("model", "seed").values
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.exp(np.log(np.clip(values, none, most)).mean(1))
+    values = np.clip(delays.transpose("model", "seed").values, none, most)
+    first = values[:, :1]
+    with np.errstate(invalid="ignore"):  # equal values give themselves
+        mean = first[:, 0] * np.exp(np.log(values / first).mean(1))
+    return np.where(np.isinf(values).any(1) & ~np.isnan(values).any(1), np.inf, mean)
 
 
 def _standard_error(delays, none):

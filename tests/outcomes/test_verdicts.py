@@ -76,6 +76,12 @@ def test_bounds_are_bounds(predicted, verdict):
     assert found.verdict.item() == verdict
 
 
+def test_one_seed_without_an_end_leaves_the_mean_without_one():
+    found = judged(points(model=[((9, 8, 10), (32, 45)), ((9, 8, INF), (64, INF))]), TASK)
+    assert found.learnable_delay_upper.item() == found.predicted_delay_upper.item() == INF
+    assert found.learnable_delay.item() == pytest.approx(math.sqrt(32 * 64))
+
+
 def test_nothing_learned_is_a_bound_below_the_shortest_delay():
     found = judged(points(right=[((0, 0, 4), (0, 4))], wrong=[((16, 12, 20), (0, 4))]), TASK)
     assert found.learnable_delay.values.tolist() == [2.0, 2.0]
@@ -83,11 +89,10 @@ def test_nothing_learned_is_a_bound_below_the_shortest_delay():
 
 
 def test_the_interval_widens_with_the_scatter_of_the_seeds():
-    one = judged(points(model=[((9, 9, 9), (8, 10)), ((9, 9, 9), (8, 10))]), TASK)
+    one = judged(points(model=[((9, 9, 9), (7, 10)), ((9, 9, 9), (7, 10))]), TASK)
     two = judged(points(model=[((9, 9, 9), (4, 5)), ((9, 9, 9), (16, 20))]), TASK)
-    assert one.learnable_delay.item() == pytest.approx(8.0)
+    assert one.learnable_delay.item() == one.learnable_delay_lower.item() == 7.0
     assert two.learnable_delay.item() == pytest.approx(8.0)
-    assert one.learnable_delay_lower.item() == pytest.approx(8.0)
     # standard error of ln: ln 2, times Student's 1.84 for two seeds
     assert two.learnable_delay_lower.item() == pytest.approx(8.0 * 2.0**-1.837, rel=1e-3)
 

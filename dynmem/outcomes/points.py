@@ -198,7 +198,8 @@ def _point(stage, found, delays, lags) -> Dataset:
         for name, (dim, units, text) in rows.items():
             missing = np.full([sizes[dim]] if dim else [], np.nan) if units else ""
             value = found[name] if of == stage else missing
-            variables[name] = (dim, np.asarray(value, float) if units else value, units, text)
+            value = np.asarray(value, float) if units else value
+            variables[name] = (dim, value, units or "1", text)
     coords = {
         "delay": ("delay", delays, "step", "delay of the task"),
         "lag": ("lag", lags, "step", "lag"),

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import NotFiniteError, ShapeError
 from ..runtime.memory import require_memory
+from ..runtime.torch_modules import as_numpy
 from .scaling import UNSCORED
 from .splits import PARTS
 from .tables import check_size, label, numbers
@@ -85,8 +86,7 @@ def _require_steps(counts: np.ndarray) -> None:
 def _padded(name: str, given: Any) -> tuple[np.ndarray, np.ndarray | None]:
     """An array (count, steps, ...), and the lengths of the sequences of a list of them, which are
     padded by ``PADDING`` at their end."""
-    if hasattr(given, "detach"):
-        given = given.detach().cpu().numpy()
+    given = as_numpy(given)
     if not isinstance(given, (list, tuple)) and getattr(given, "dtype", None) != object:
         return _real(name, given), None
     rows = [_real(f"{name}[{i}]", row) for i, row in enumerate(given)]
@@ -115,10 +115,8 @@ def _padded(name: str, given: Any) -> tuple[np.ndarray, np.ndarray | None]:
 
 def _real(name: str, values: Any) -> np.ndarray:
     """Whole numbers as int64, other real numbers as float64."""
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
     try:
-        array = np.asarray(values)
+        array = np.asarray(as_numpy(values))
     except ValueError:  # rows of unequal length
         array = np.empty(0, object)
     if array.dtype.kind in "US" and name.startswith("targets"):
@@ -159,9 +157,7 @@ def _mask(mask: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 def _labels(labels: Any, count: int) -> tuple[np.ndarray, tuple[str, ...]]:
     """Class of each sequence and the names of the classes, in alphabetical or numeric order."""
-    if hasattr(labels, "detach"):
-        labels = labels.detach().cpu().numpy()
-    found = np.asarray(labels)
+    found = np.asarray(as_numpy(labels))
     if found.shape != (count,):
         raise ShapeError(
             f"labels have shape {found.shape}: pass one for each of the {count} sequences; a class "

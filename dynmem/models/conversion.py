@@ -160,7 +160,7 @@ def _check_hooks(module: Any, system: Map, window: int | None) -> None:
     if not hooked:
         return
     with torch.no_grad(), default_dtype(torch.float64):
-        twin, draw = copied(module, torch.float64), torch.Generator().manual_seed(0)
+        twin, draw = copied(module, torch.float64, "cpu"), torch.Generator().manual_seed(0)
         shape = BATCH, 1 if kind_of(module, CELLS) else probe_steps(window), system.inputs
         u = torch.randn(shape, generator=draw, dtype=torch.float64)
         if kind_of(module, ("Embedding",)):

@@ -160,7 +160,8 @@ def slow_points(
         _check_finite(equation, x)
         points, good = _descended(equation, x, time_scale, tolerance)
         points = points[good]
-        points = points[_within_reach(points, Reach(equation, states, seed), tolerance)]
+        reach = Reach(equation, states, seed)
+        points = points[_within_reach(points, reach, tolerance, time_scale is None)]
         near = np.full(len(points), SAME_PLACE) * (1.0 + np.linalg.norm(points, axis=1)) / 10.0
         points, found, _ = merged(equation, points, near, np.ones(len(points), int))
         speed = _speed(equation, points)
@@ -212,14 +213,15 @@ def _descended(equation, x, time_scale, tolerance):
     )
 
 
-def _within_reach(points, reach, tolerance):
-    """Which points lie where orbits get, or are fixed points that the Jacobian pins."""
+def _within_reach(points, reach, tolerance, minima):
+    """Which points lie where orbits get, or are fixed points that the Jacobian pins; of minima, not
+    where the speed is 0 to rounding alone."""
+    moving = _speed(reach.equation, points) > reach.equation.allowed(points, tolerance)
     outside = reach.left_by(points)
-    if outside.any():
-        far, equation = points[outside], reach.equation
-        moving = _speed(equation, far) > equation.allowed(far, tolerance)
-        outside[outside] = moving | reach.saturated(far)
-    return ~outside
+    doubtful = ~moving if minima else outside & ~moving
+    gone = outside & moving
+    gone[doubtful] = reach.saturated(points[doubtful])
+    return ~gone
 
 
 def _speed(equation, x):

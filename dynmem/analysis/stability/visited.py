@@ -7,8 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from ...errors import NotFiniteError, ShapeError
-from ...orbits import as_map
+from ...errors import ConvergenceError, NotFiniteError, ShapeError
+from ...integrate.runge_kutta import FlowMap
+from ...orbits import as_map, trajectory
 from ...runtime.validation import integer
 from ...system import Flow, as_state, check_batch
 from .newton import Equation, jacobian_size, stands_still
@@ -55,16 +56,30 @@ def _orbits(system, x, u, noisy, rng):
     except (NotFiniteError, ValueError):  # it escapes, or is too stiff for explicit steps
         return x
     size = 1.0 / np.sqrt(stepper.dt) if isinstance(system, Flow) else 1.0
-    noise = np.zeros((len(x), system.inputs))
-    states, now = [x], u
-    with np.errstate(all="ignore"):
-        for _ in range(STEPS):
-            if noisy:
-                noise[-noisy:] = size * rng.standard_normal((noisy, system.inputs))
-                now = u + noise
-            states.append(np.asarray(stepper.rule(states[-1], now)))
-    joined = np.concatenate(states)
+    inputs = np.zeros((STEPS, len(x), system.inputs)) + (0.0 if u is None else u)
+    if noisy:
+        inputs[:, -noisy:] += size * rng.standard_normal((STEPS, noisy, system.inputs))
+    joined = np.concatenate([x, *_run(stepper, x, u, inputs, noisy)])
     return joined[(np.abs(joined) < MAX_SIZE).all(axis=1)]
+
+
+def _run(stepper, x, u, inputs, noisy):
+    """States, in arrays (m, n), of the orbits, of which the last ``noisy`` read inputs of their
+    own. Those of a flow, whose steps are long, run in machine code where none is lost."""
+    if isinstance(stepper, FlowMap):
+        still = len(x) - noisy
+        try:
+            return [
+                trajectory(stepper, x[:still], STEPS, u)[1:].reshape(-1, x.shape[1]),
+                *(trajectory(stepper, x[i], STEPS, inputs[:, i])[1:] for i in range(still, len(x))),
+            ]
+        except (NotFiniteError, ConvergenceError):
+            pass
+    states = []
+    with np.errstate(all="ignore"):
+        for t in range(STEPS):
+            states.append(x := np.asarray(stepper.rule(x, inputs[t] if noisy else u)))
+    return states
 
 
 @dataclass

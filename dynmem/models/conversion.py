@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,6 +106,11 @@ def from_torch(module: nn.Module, *, window: int | None = None) -> Map:
         raise TypeError(
             "a state_dict holds weights and no equation: build the module, call "
             "module.load_state_dict(state_dict), and pass the module"
+        )
+    if isinstance(module, (str, PathLike)):
+        raise TypeError(
+            f"{str(module)!r:.60} is no module: build it, call "
+            "module.load_state_dict(torch.load(path, weights_only=True)), and pass the module"
         )
     if isinstance(module, type) or not is_module(module):
         got = f"the class {module.__name__}: pass an instance" if isinstance(module, type) else ""

@@ -45,6 +45,16 @@ def as_numpy(value: Any) -> Any:
     return (value.float() if str(value.dtype) == "torch.bfloat16" else value).resolve_conj().numpy()
 
 
+def unpacked(value: Any) -> Any:
+    """The sequences of a torch PackedSequence as a list of tensors (steps, ...), in the order in
+    which they were packed; anything else itself."""
+    if type(value).__name__ != "PackedSequence":
+        return value
+    from torch.nn.utils.rnn import unpack_sequence
+
+    return unpack_sequence(value)
+
+
 def unwrapped(module: Any) -> Any:
     """The module inside torch.compile, DataParallel and the like; any other module itself."""
     while (inside := WRAPPERS.get(type(module).__name__)) and inside in vars(module) | vars(

@@ -18,6 +18,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 import numpy as np
 
 from ..errors import NotFiniteError, ShapeError, suggestion
+from .torch_modules import as_numpy
 
 P = ParamSpec("P")
 C = TypeVar("C")
@@ -104,8 +105,7 @@ def choice(name: str, value: Any, allowed: Iterable) -> Any:
 def array(name: str, value: Any, shape: tuple | None = None) -> np.ndarray:
     """Finite real numbers, or a torch tensor of them, in float64. ``shape`` may hold None for an
     axis of any length."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
+    value = as_numpy(value)
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array: fill it first, {name}.filled(...)")
     try:

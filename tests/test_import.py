@@ -34,6 +34,7 @@ FLOORS = [
     "contract",
     "comparison",
     "display",
+    "tables",
     "models",
     "systems",
     "tasks",
@@ -43,6 +44,7 @@ FLOORS = [
     "training",
     "study",
     "plotting",
+    "outcomes",
     "cli",
     "__main__",
 ]

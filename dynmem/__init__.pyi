@@ -79,12 +79,14 @@ from .errors import (
     ContractError as ContractError,
     ConvergenceError as ConvergenceError,
     DamageError as DamageError,
+    JumpError as JumpError,
     NotFiniteError as NotFiniteError,
     ShapeError as ShapeError,
     ShortRunWarning as ShortRunWarning,
     SlowWarning as SlowWarning,
     UnknownNameError as UnknownNameError,
 )
+from .events import event as event
 from .integrate.stroboscopic import StroboscopicMap as StroboscopicMap
 from .linear import LinearSystem as LinearSystem, linearize as linearize
 from .orbits import FlowMap as FlowMap, orbit as orbit

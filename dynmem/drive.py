@@ -22,6 +22,7 @@ from .clock import (
     with_clock,
 )
 from .errors import NotFiniteError, ShapeError
+from .runtime.torch_modules import as_numpy
 from .runtime.validation import is_real
 from .system import Flow, Map, System, as_input, inner
 from .typing import Drive
@@ -250,7 +251,7 @@ def drive_values(system: System, drive: Any) -> np.ndarray:
 
 def _one_hot(system, drive):
     """Symbols (..., steps) of a system with a vocabulary as one-hot rows; another array itself."""
-    values = drive.detach().cpu().numpy() if hasattr(drive, "detach") else np.asarray(drive)
+    values = np.asarray(as_numpy(drive))
     if not system.vocabulary or values.dtype.kind not in "iu":
         return drive
     wrong = values[(values < 0) | (values >= system.vocabulary)]

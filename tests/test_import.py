@@ -21,6 +21,7 @@ FLOORS = [
     "arrays",
     "functions",
     "system",
+    "events",
     "clock",
     "drive",
     "symbolic",

@@ -13,6 +13,7 @@ from ...orbits import as_map, trajectory
 from ...runtime.validation import integer
 from ...system import Flow, as_state, check_batch
 from .newton import Equation, jacobian_size, stands_still
+from .saturation import fades
 
 SMALL_STATE_SIZE = 10  # states up to which a start is cheap
 STARTS_SMALL, STARTS_LARGE = 1000, 200  # starts for systems up to that size, and beyond
@@ -133,11 +134,15 @@ class Reach:
         return outside
 
     def saturated(self, x):
-        """Which of the points x (m, n) lie outside, and have nothing that pins a zero of g."""
-        outside = self.left_by(x)
-        if outside.any():
-            outside[outside] = stands_still(self.equation, x[outside], self.scale)
-        return outside
+        """Which of the points x (m, n) stand still to rounding alone: they lie outside, and have
+        nothing that pins a zero of g, or are where a component of it fades."""
+        found = self.left_by(x)
+        inside = ~found
+        if found.any():
+            found[found] = stands_still(self.equation, x[found], self.scale)
+        if inside.any():
+            found[inside] = fades(self.equation, x[inside], self.states)
+        return found
 
     def _image(self, x):
         if not isinstance(self.equation.system, Flow):

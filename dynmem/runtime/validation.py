@@ -13,7 +13,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -183,13 +183,9 @@ def meant(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {same[0]}?)" if same else suggestion(name, known)
 
 
-@overload
-def public(function: type[C]) -> type[C]: ...
-@overload
-def public(function: Callable[P, R]) -> Callable[P, R]: ...
-def public(function: Any) -> Any:
-    """A function, or a class, whose TypeError names the keyword argument that was probably meant;
-    results of analyses and of theory name the function that made them, in ``attrs["function"]``.
+def public(function: Callable[P, R]) -> Callable[P, R]:
+    """A function whose TypeError names the keyword argument that was probably meant; results of
+    analyses and of theory name the function that made them, in ``attrs["function"]``.
 
     >>> @public
     ... def horizon(lags, *, drive=None): ...
@@ -198,9 +194,6 @@ def public(function: Any) -> Any:
     ...
     TypeError: horizon takes no argument 'driven' (did you mean drive?): it takes lags, drive
     """
-    if isinstance(function, type):
-        setattr(function, "__init__", public(vars(function)["__init__"]))  # noqa: B010
-        return function
     constructor = function.__name__ == "__init__"
     every = list(inspect.signature(function).parameters.values())
     bound = int(bool(every) and every[0].name in ("self", "cls"))  # a method
@@ -215,7 +208,7 @@ def public(function: Any) -> Any:
     needed = [p.name for p in every if p.default is p.empty and p.name in known]
 
     @functools.wraps(function)
-    def call(*arguments: Any, **options: Any) -> Any:
+    def call(*arguments: P.args, **options: P.kwargs) -> R:
         name = type(arguments[0]).__name__ if constructor else function.__name__
         unknown = [one for one in options if one not in known]
         count = len(arguments) - bound
@@ -237,7 +230,13 @@ def public(function: Any) -> Any:
             raise TypeError(f"{name} needs {missing[0]}{guess}: it takes {', '.join(known)}")
         result = function(*arguments, **options)
         if home in ("dynmem.analysis", "dynmem.theory") and hasattr(result, "data_vars"):
-            result.attrs["function"] = f"{home}.{name}"
+            result.attrs["function"] = f"{home}.{name}"  # type: ignore[attr-defined]
         return result
 
     return call
+
+
+def public_class(cls: type[C]) -> type[C]:
+    """A class whose constructor answers a wrong argument as ``public`` functions do."""
+    setattr(cls, "__init__", public(vars(cls)["__init__"]))  # noqa: B010
+    return cls

@@ -13,7 +13,6 @@ from itertools import product
 from typing import Any
 
 from ..errors import suggestion
-from ..runtime.validation import public
 
 MAX_INTEGER = 2**63 - 1  # of int64, in which an axis is stored
 
@@ -25,7 +24,6 @@ class ConfigurationError(ValueError):
         super().__init__("\n".join(reasons))
 
 
-@public
 @dataclass(frozen=True)
 class Plan:
     """What one run measures.

@@ -35,7 +35,6 @@ from ..runtime.files import (
 )
 from ..runtime.locks import is_locked, locked
 from ..runtime.netcdf import decoded, problems, write as write_netcdf
-from ..runtime.validation import public
 from .encoding import PointFile
 
 if TYPE_CHECKING:
@@ -68,7 +67,6 @@ def check_name(name: str) -> str:
     return name
 
 
-@public
 @dataclass(frozen=True)
 class Store:
     """The files of one study in one folder.

@@ -23,6 +23,7 @@ from .clock import (
 )
 from .errors import NotFiniteError, ShapeError
 from .runtime.memory import require_memory
+from .runtime.torch_modules import as_numpy
 from .runtime.validation import is_real
 from .system import Flow, Map, System, as_input, inner
 from .typing import Drive
@@ -255,7 +256,7 @@ def drive_values(system: System, drive: Any) -> np.ndarray:
 
 def _one_hot(system, drive):
     """Symbols (..., steps) of a system with a vocabulary as one-hot rows; another array itself."""
-    values = drive.detach().cpu().numpy() if hasattr(drive, "detach") else np.asarray(drive)
+    values = np.asarray(as_numpy(drive))
     if not system.vocabulary or values.dtype.kind not in "iu":
         return drive
     wrong = values[(values < 0) | (values >= system.vocabulary)]

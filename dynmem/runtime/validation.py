@@ -18,8 +18,10 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from ..errors import NotFiniteError, ShapeError, suggestion
+from .torch_modules import as_numpy
 
 P = ParamSpec("P")
+C = TypeVar("C")
 # words of other packages for the arguments of ours, tried in this order
 SYNONYMS = {
     "drive": ("u", "input", "inputs", "forcing", "noise"),
@@ -103,8 +105,7 @@ def choice(name: str, value: Any, allowed: Iterable) -> Any:
 def array(name: str, value: Any, shape: tuple | None = None) -> np.ndarray:
     """Finite real numbers, or a torch tensor of them, in float64. ``shape`` may hold None for an
     axis of any length."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
+    value = as_numpy(value)
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array: fill it first, {name}.filled(...)")
     try:
@@ -184,7 +185,7 @@ def meant(name: str, known: Iterable[str]) -> str:
 
 def public(function: Callable[P, R]) -> Callable[P, R]:
     """A function whose TypeError names the keyword argument that was probably meant; results of
-    analyses and of theory name the function that made them, in the attribute ``function``.
+    analyses and of theory name the function that made them, in ``attrs["function"]``.
 
     >>> @public
     ... def horizon(lags, *, drive=None): ...
@@ -193,6 +194,7 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
     ...
     TypeError: horizon takes no argument 'driven' (did you mean drive?): it takes lags, drive
     """
+    constructor = function.__name__ == "__init__"
     every = list(inspect.signature(function).parameters.values())
     bound = int(bool(every) and every[0].name in ("self", "cls"))  # a method
     every = every[bound:]
@@ -207,7 +209,8 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def call(*arguments: P.args, **options: P.kwargs) -> R:
-        name, unknown = function.__name__, [one for one in options if one not in known]
+        name = type(arguments[0]).__name__ if constructor else function.__name__
+        unknown = [one for one in options if one not in known]
         count = len(arguments) - bound
         if count > len(positional) and not spread:
             rest = ", ".join(by_name) or ("name=value" if open_ended else "")
@@ -231,3 +234,9 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
         return result
 
     return call
+
+
+def public_class(cls: type[C]) -> type[C]:
+    """A class whose constructor answers a wrong argument as ``public`` functions do."""
+    setattr(cls, "__init__", public(vars(cls)["__init__"]))  # noqa: B010
+    return cls

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..runtime.validation import public_class
 from .losses import TOLERANCE
 from .task import Task
 
 __all__ = ["Adding"]
 
 
+@public_class
 @dataclass(frozen=True)
 class Adding(Task):
     """Add two marked numbers of a sequence: the adding problem.

@@ -34,7 +34,7 @@ def work(task: bytes, points: Sequence[Mapping[str, Any]]) -> list[Outcome]:
 @lru_cache(maxsize=2)
 def _unpickle(task: bytes) -> Task:
     # from the process that started the run; a cluster runs whatever its clients send
-    call: Task = pickle.loads(task)
+    call: Task = pickle.loads(task)  # noqa: S301
     if call.packages is not None:
         here = provenance.versions(call.packages)
         if differ := version_changes(call.versions, here):

@@ -161,7 +161,7 @@ class WholeRun:
         for batch in (probe[None], probe[:, None]):
             try:
                 once, again = (first_tensor(self._raw(batch)) for _ in range(2))
-            except Exception:
+            except Exception:  # noqa: S112  the next form of the batch is tried
                 continue
             if not isinstance(once, torch.Tensor):
                 raise TypeError(
@@ -292,7 +292,7 @@ def _lowest_precision(module, given, kind):
         try:
             with torch.no_grad(), Watch():
                 _called_in(kind, module, batch)
-        except Exception:
+        except Exception:  # noqa: S112  the next way to call it is tried
             continue
         lowest = max(seen, key=lambda d: (torch.finfo(d).eps, torch.finfo(d).tiny))
         return str(lowest).removeprefix("torch.")

@@ -13,15 +13,14 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from ..errors import NotFiniteError, ShapeError, suggestion
 from .torch_modules import as_numpy
 
-P = ParamSpec("P")
-C = TypeVar("C")
+F = TypeVar("F", bound=Callable[..., Any])
 # words of other packages for the arguments of ours, tried in this order
 SYNONYMS = {
     "drive": ("u", "input", "inputs", "forcing", "noise"),
@@ -183,11 +182,7 @@ def meant(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {same[0]}?)" if same else suggestion(name, known)
 
 
-@overload
-def public(function: type[C]) -> type[C]: ...
-@overload
-def public(function: Callable[P, R]) -> Callable[P, R]: ...
-def public(function: Any) -> Any:
+def public(function: F) -> F:
     """A function, or a class, whose TypeError names the keyword argument that was probably meant;
     results of analyses and of theory name the function that made them, in ``attrs["function"]``.
 
@@ -240,4 +235,4 @@ def public(function: Any) -> Any:
             result.attrs["function"] = f"{home}.{name}"
         return result
 
-    return call
+    return cast(F, call)

@@ -13,12 +13,12 @@ from .autodiff.jacobian import jacobian
 from .errors import NotFiniteError, ShapeError, UnknownAttributeError
 from .runtime.docstrings import summary
 from .runtime.html import card, listed
-from .runtime.validation import choice, integer, number, public, public_class
+from .runtime.validation import choice, integer, number, public
 from .system import Flow, System, as_input, as_state, as_system
 from .typing import ArrayLike
 
 
-@public_class
+@public
 @dataclass(frozen=True, eq=False)
 class LinearSystem:
     """Linear system dx/dt = A x + B u, or x_t = A x_(t-1) + B u_t, with the output y = C x + D u.

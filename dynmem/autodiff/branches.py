@@ -25,7 +25,10 @@ class Record:
     itself may jump there, or its slope alone. With ``modes`` the decisions are taken from these."""
 
     def __init__(self, modes: list | None = None):
-        self.given, self.kinds, self.arguments, self.modes = modes, [], [], []
+        self.given = modes
+        self.kinds: list[str] = []
+        self.arguments: list[Any] = []
+        self.modes: list[np.ndarray] = []
         self.may_jump: list[bool] = []
 
     def decide(self, kind, argument, may_jump):

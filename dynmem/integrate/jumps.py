@@ -406,12 +406,10 @@ def jumping_step(system: Any, x: Any, u: Any, h: float) -> Any:
         )
     if x.ndim > 1:
         flat = x.reshape(-1, x.shape[-1])
-        inputs = None if u is None else np.broadcast_to(u, (*x.shape[:-1], u.shape[-1]))
-        inputs = inputs if u is None else inputs.reshape(len(flat), -1)
-        each = [
-            jumping_step(system, flat[i], u if u is None else inputs[i], h)
-            for i in range(len(flat))
-        ]
+        inputs: Any = [None] * len(flat)
+        if u is not None:
+            inputs = np.broadcast_to(u, (*x.shape[:-1], u.shape[-1])).reshape(len(flat), -1)
+        each = [jumping_step(system, flat[i], inputs[i], h) for i in range(len(flat))]
         return stack(tuple(each), axis=0).reshape(x.shape) if each else x
     code = None
     if system.order == 8 and system.rtol:  # machine code stands above, and is imported when needed

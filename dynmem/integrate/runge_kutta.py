@@ -180,7 +180,7 @@ def error_weights():
 
 
 @cache
-def tableau(order):
+def tableau(order: int) -> tuple[Any, Any]:
     """Runge-Kutta weights of each stage, and of the step: classical (Kutta 1901), or Dormand and
     Prince's order 8."""
     if order == 4:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..runtime.files import space_watched
 from ..runtime.platform import cores, reach_of_locks
-from ..runtime.validation import public_class
+from ..runtime.validation import public
 from .command import Parser, add_options, guarded
 from .parameters import ConfigurationError, read_assignments
 from .progress import MIN_POINT_BYTES, Progress, check_space
@@ -31,7 +31,7 @@ READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 MAX_FAILURES_PRINTED = 10
 
 
-@public_class
+@public
 @dataclass(frozen=True, eq=False, repr=False)
 class Study(Question):
     """A question put to every point of a grid.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..runtime.validation import public_class
+from ..runtime.validation import public
 
 __all__ = ["Known"]
 
@@ -16,7 +16,7 @@ OWN = (
 )
 
 
-@public_class
+@public
 @dataclass(frozen=True)
 class Known:
     """Known Lyapunov exponents of a system at its default parameters.

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..runtime.validation import public_class
+from ..runtime.validation import public
 from .matching import another
 from .task import Task
 
 __all__ = ["AssociativeRecall", "Induction"]
 
 
-@public_class
+@public
 @dataclass(frozen=True)
 class Induction(Task):
     """Induction, [A][B] ... [A] -> [B]: recall the symbol that followed this one before.
@@ -103,7 +103,7 @@ class Induction(Task):
         return inputs, targets
 
 
-@public_class
+@public
 @dataclass(frozen=True)
 class AssociativeRecall(Task):
     """Associative recall with many pairs (MQAR): pairs of a key and a value, then keys again.

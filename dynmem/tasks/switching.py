@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..runtime.validation import public_class
+from ..runtime.validation import public
 from .task import Task, every_word, uniform
 
 __all__ = ["FlipFlop", "Parity"]
 
 
-@public_class
+@public
 @dataclass(frozen=True)
 class FlipFlop(Task):
     """The flip-flop: each channel holds the sign of the last pulse that it received.
@@ -114,7 +114,7 @@ class FlipFlop(Task):
         return inputs, state
 
 
-@public_class
+@public
 @dataclass(frozen=True)
 class Parity(Task):
     """Parity: is the number of ones so far odd?

@@ -12,7 +12,7 @@ import numpy as np
 from ..datasets import speech as recordings, text as texts
 from ..datasets.splits import PARTS
 from ..errors import ShapeError
-from ..runtime.validation import integer, public, public_class
+from ..runtime.validation import integer, public
 from ..tasks.memoryless import Rows
 from ..typing import Rng
 from .array_task import Samples, together
@@ -26,7 +26,7 @@ __all__ = ["SplitSamples"]
 SEQUENCES_PER_VALIDATION = 8
 
 
-@public_class
+@public
 @dataclass(frozen=True, eq=False)
 class SplitSamples(Samples):
     """Samples with a validation set and a test set of their own.

@@ -108,7 +108,11 @@ class FlowMap(Map):
             slopes.append(velocity(_moved(x, h, row, slopes), u))
         return _moved(x, h, B, slopes), slopes
 
-    nodes = property(lambda self: np.array([round(sum(row), 12) for row in tableau(self.order)[0]]))
+    @property
+    def nodes(self):
+        """Share of the step at which each stage is taken."""
+        return np.array([round(sum(row), 12) for row in tableau(self.order)[0]])
+
     error = staticmethod(lambda *step: step_error(*step))
 
     def _parts(self, x, u, h):
@@ -180,7 +184,7 @@ def error_weights():
 
 
 @cache
-def tableau(order: int) -> tuple[Any, Any]:
+def tableau(order):
     """Runge-Kutta weights of each stage, and of the step: classical (Kutta 1901), or Dormand and
     Prince's order 8."""
     if order == 4:

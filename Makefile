@@ -14,7 +14,7 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(STAMP)  ## set up, then run the memory atlas and draw its figure
-	@echo "the memory atlas: 30 networks to train and analyse, a few minutes"
+	@echo "the memory atlas: 10 models, what they will learn to remember and what they do: 6 minutes"
 	$(BIN)/dynmem run atlas --workers 2
 	$(BIN)/dynmem figures atlas
 

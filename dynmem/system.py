@@ -95,6 +95,8 @@ class System:
         Whether the rule takes the time, rule(self, x, u, t); read off its signature.
     clock : int
         1 for a system whose last state is the time.
+    events : tuple of Event
+        Where a flow is reset: ``(dm.event(when, then),)``.
     jump, weight : callable or None
         ``jump(states, events, rng)`` and ``weight(states)`` of single stochastic synapses.
 
@@ -135,6 +137,7 @@ class System:
     weight = None  # type: Any
     timed = False  # type: Any
     clock = 0  # type: Any
+    events = ()  # type: Any
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -262,6 +265,7 @@ class System:
         inputs: int | None = None,
         parameters: Mapping[str, Any] | None = None,
         name: str | None = None,
+        events: Sequence[Any] = (),
     ) -> Any:
         """System of a plain function f(x), f(x, u), f(x, u, t), or f(x, u, name=value, ...).
 
@@ -284,6 +288,8 @@ class System:
             Values of parameters; by default those of the function's signature.
         name : str, optional
             Name of the system, that of the function by default.
+        events : sequence of Event, optional
+            Where a flow is reset, such as ``(dm.event(when, then),)``.
 
         Returns
         -------
@@ -310,7 +316,7 @@ class System:
         """
         from .functions import system_of
 
-        return system_of(cls, function, states, inputs, dict(parameters or {}), name)
+        return system_of(cls, function, states, inputs, dict(parameters or {}), name, tuple(events))
 
 
 def _stacked_result(rule: Callable) -> Callable:

@@ -210,11 +210,11 @@ def test_data_writes_a_file_and_says_what_it_is(tmp_path, capsys):
             "noise = [0.1, 0.2]: ",
         ),
         (["henon", "--output", "x.nc", "--set", "dt=soon"], 2, "dt = 'soon': "),
-        (["hopfield_recall", "--output", "x.nc", "--set", f"trials={10**12}"], 2, "GB of memory"),
+        (["hopfield_recall", "--output", "x.nc", "--set", f"trials={10**12}"], 2, "B of memory"),
         (
             ["wong_wang_delay", "--output", "x.nc", "--set", "delay=1e12"],
             2,
-            "GB of memory, more than this machine has: pass fewer, or shorter, ones",
+            "B are free: pass fewer, or shorter, ones",
         ),
         (
             ["text", "--output", "x.nc", "--set", "held_out=0.5"],
@@ -598,3 +598,40 @@ def test_an_alias_is_shown_as_one(capsys):
     assert "solar_system (dataset)" in shown and "also called   planets" in shown
     assert cli.main(["show", "henon"]) == 0
     assert "also called" not in capsys.readouterr().out
+
+
+SHORT = ["--delays", "1,2", "--seeds", "1", "--units", "4", "--batch", "8", "--budget", "10"]
+BIT = ["--set", "symbols=2", "--set", "length=1", "--set", "scored=recalled"]
+
+
+def test_compare_prints_a_row_for_each_model_and_draws_them(here, capsys):
+    models = ["tanh", "lstm:forget_bias=2", "mine.py:make"]
+    (here / "mine.py").write_text(
+        "import dynmem as dm\n"
+        "def make(task, rng):\n"
+        "    return dm.models.get('gru', units=3, inputs=task.inputs, outputs=task.outputs)\n"
+    )
+    files = ["--figure", "race.png", "--file", "race.nc"]
+    assert cli.main(["compare", *models, *SHORT, *BIT, *files]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed[2:5]] == models
+    assert (here / "race.png").stat().st_size > 1000
+    assert dm.study.load(here / "race.nc").model.values.tolist() == models
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["tanhh"], "no model is called 'tanhh' (did you mean tanh?)"),
+        (["tanh:gian=2"], "gian"),
+        (["tanh:gain"], "write an option of a model as NAME:OPTION=VALUE"),
+        (["tanh", "tanh"], "two models have one label"),
+        (["tanh", "--task", "copi"], "no task or dataset is called 'copi'"),
+        (["tanh", "--set", "symbls=2"], "did you mean symbols"),
+        (["tanh", "--delays", "4"], "pass two or more"),
+        (["none.py:make"], "there is no file none.py"),
+    ],
+)
+def test_compare_refuses_in_words(here, capsys, arguments, words):
+    assert cli.main(["compare", *arguments, "--quick"]) == 2
+    assert words in said(capsys)

@@ -21,6 +21,7 @@ FLOORS = [
     "arrays",
     "functions",
     "system",
+    "events",
     "clock",
     "drive",
     "symbolic",
@@ -34,6 +35,7 @@ FLOORS = [
     "contract",
     "comparison",
     "display",
+    "tables",
     "models",
     "systems",
     "tasks",
@@ -43,6 +45,7 @@ FLOORS = [
     "training",
     "study",
     "plotting",
+    "outcomes",
     "cli",
     "__main__",
 ]

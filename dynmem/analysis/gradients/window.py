@@ -8,6 +8,7 @@ import numpy as np
 
 from ...drive import default_transient, drive_values, read_drive
 from ...errors import ShapeError
+from ...runtime.memory import require_memory, require_time
 from ...runtime.validation import integer, is_real
 from ...system import System, as_state
 from ...typing import Drive
@@ -40,6 +41,11 @@ def lag_axis(lags: Any) -> np.ndarray:
     ([0, 1, 2, 3], [0, 5])
     """
     found = lag_vector(lags)
+    require_memory(
+        64 * (int(found[0]) if np.ndim(lags) == 0 else found.size),
+        f"lags = {lags!r:.60}",
+        "pass fewer",
+    )
     return np.arange(found[0] + 1) if np.ndim(lags) == 0 else np.unique(found)
 
 
@@ -47,7 +53,16 @@ def read_transient(transient: Any, longest: int) -> int:
     """Steps before the window of the longest lag."""
     if transient is None:
         transient = round(default_transient(longest, 1.0))
-    return integer("transient", transient, 0)
+    transient = integer("transient", transient, 0)
+    require_time(transient, f"transient = {transient}", "pass a shorter one")
+    return transient
+
+
+def require_samples(samples: int, steps: int, lags: int) -> None:
+    """Refuse more samples than can be run, or than fit into memory."""
+    require_time(samples * steps, f"samples = {samples} of {steps} steps", "pass fewer")
+    # two gradients a lag, and as many numbers again while they are averaged
+    require_memory(32 * samples * lags, f"samples = {samples} of {lags} lags", "pass fewer")
 
 
 def read_start(system: System, x0: Any, rng: np.random.Generator) -> np.ndarray:

@@ -52,7 +52,7 @@ CONFIGURATIONS = {
     "gradients": lambda: dm.gradient_norms(network("gru"), lags=20, drive=1.0, rng=2),
     "fixed points": lambda: dm.fixed_points(dm.systems.get("wong_wang"), box=(0, 1), rng=2),
     "vectors": lambda: dm.covariant_vectors(dm.systems.get("henon"), duration=50, rng=2),
-    "batch of copy": lambda: dm.tasks.get("copy", delay=5).batch(4, 3),
+    "batch of copy": lambda: dm.tasks.get("copy", delay=5).draw(4, np.random.default_rng(3)),
     "training of gru": lambda: trained("gru"),
     "training of lru": lambda: trained("lru"),
 }

@@ -8,10 +8,10 @@ import pytest
 
 import dynmem as dm
 from dynmem import analysis, theory
-from dynmem.errors import ConvergenceError, NotFiniteError, ShapeError
+from dynmem.analysis import retrieved_overlap
+from dynmem.errors import ConvergenceError, JumpError, NotFiniteError, ShapeError
 from dynmem.models import Linear
 from dynmem.systems import Hopfield, RingAttractor
-from dynmem.analysis import retrieved_overlap
 
 SECONDS = 5  # of processor time: the clock on the wall depends on what else the machine does
 
@@ -51,7 +51,7 @@ FLOWS = {
 }
 MAPS = {
     "Squared": lambda s, x, u: 2 * s.gain * x * x,
-    "Cubed": lambda s, x, u: 2 * s.gain * x**3,
+    "Cubed": lambda s, x, u: 4 * s.gain * x**3,
     "Powers": lambda s, x, u: dm.exp((1 + s.gain) * x),
     "Grows": lambda s, x, u: (1 + s.gain) * x,
     "Logs": lambda s, x, u: dm.log(x) - 1 - s.gain,
@@ -61,7 +61,7 @@ MAPS = {
     "Infinity": lambda s, x, u: x + s.gain * 1e308 * 10,
     "Hyperbolic": lambda s, x, u: dm.exp(x) * dm.exp(s.gain * x),
 }
-LOST = r"not finite at (the start|step \d+ of \d+ )|not finite at the start|singularity|stiff"
+LOST = r"not finite at (the start|step \d+ of \d+ )|singularity|stiff|tangent map of .* not finite"
 
 
 @pytest.mark.promise("R8")
@@ -94,6 +94,7 @@ FALL, LEAP = (
     system(dm.Flow, "Leap", lambda s, x, u: -dm.sign(x) * 1e9)(),
 )
 ROOT = system(dm.Flow, "Root", lambda s, x, u: dm.sqrt(x - 2.0))()
+WIDE = system(dm.Map, "Wide", lambda s, x, u: dm.stack((x, x)))()
 LOST_DIRECTION = Linear(np.diag([0.5, 0.0]))
 FAILURES = {
     "eigenvalues of NaN": (lambda: dm.spectral_radius(NAN), NotFiniteError, "holds NaN"),
@@ -104,7 +105,7 @@ FAILURES = {
     "weights of NaN": (lambda: Linear(NAN), NotFiniteError, "W of Linear"),
     "weights of infinity": (lambda: Linear(INFINITE), NotFiniteError, "W of Linear"),
     "a fall": (lambda: dm.orbit(FALL, [1.0], duration=10), ConvergenceError, "singularity"),
-    "a leap": (lambda: dm.orbit(LEAP, [1.0], duration=1), ConvergenceError, "discontinuous"),
+    "a leap": (lambda: dm.orbit(LEAP, [1.0], duration=1), JumpError, "slides"),
     "exponents of a fall": (
         lambda: dm.lyapunov_spectrum(FALL, [1.0], duration=10),
         ConvergenceError,
@@ -135,15 +136,17 @@ FAILURES = {
     ),
     "retrieval cut short": (
         lambda: retrieved_overlap(
-            Hopfield.random(60, 12, rng=0), start_overlap=0.2, probes=20, sweeps=1
+            Hopfield.random(60, 12, rng=0), start_overlap=0.2, probes=12, sweeps=1
         ),
         ConvergenceError,
         "pass more",
     ),
     "another shape": (
-        lambda: dm.orbit(system(dm.Map, "Wide", lambda s, x, u: dm.stack((x, x)))(), [1.0]),
-        (ShapeError, ValueError),
-        "",
+        lambda: dm.orbit(
+            system(dm.Map, "Wide", lambda s, x, u: dm.stack((x, x)))(), [1.0], duration=3
+        ),
+        ShapeError,
+        "returned shape",
     ),
 }
 
@@ -158,7 +161,7 @@ def test_what_does_not_converge_is_a_named_error(name):
 
 def short_exponents():
     found = dm.lyapunov_spectrum(dm.systems.get("lorenz63"), duration=3)
-    return not found.converged and (found.lyapunov_error > 0.1).any()
+    return (found.lyapunov_error > 0.1).all()
 
 
 def horizon_beyond_the_lags():

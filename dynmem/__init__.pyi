@@ -84,9 +84,10 @@ from .errors import (
     SlowWarning as SlowWarning,
     UnknownNameError as UnknownNameError,
 )
-from .integrate.stroboscopic import StroboscopicMap as StroboscopicMap
 from .linear import LinearSystem as LinearSystem, linearize as linearize
 from .orbits import FlowMap as FlowMap, orbit as orbit
+from .sections.poincare import PoincareMap as PoincareMap
+from .sections.stroboscopic import StroboscopicMap as StroboscopicMap
 from .study import Study as Study
 from .system import Flow as Flow, Map as Map, System as System
 from .training import (

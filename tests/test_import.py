@@ -30,6 +30,7 @@ FLOORS = [
     "compiler",
     "scan",
     "orbits",
+    "sections",
     "linear",
     "contract",
     "comparison",

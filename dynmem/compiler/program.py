@@ -224,7 +224,7 @@ def program(system, size, work=np.inf):
     faster: for a large state, a long rule, or little ``work``, in steps of a plain orbit. A rule
     that cannot be compiled is reported once, by a ``SlowWarning``.
     """
-    if size > MAX_COMPILED_STATES or work < 100 or not isinstance(system, Map):
+    if size > MAX_COMPILED_STATES or work < 100 or not (isinstance(system, Map) and system.formula):
         return None
     try:
         made = _program(_rule_of(system), size, _scheme(system))

@@ -12,7 +12,7 @@ from ...errors import NotFiniteError
 from ...labels import dataset, describe_system
 from ...runtime.threads import one_thread
 from ...runtime.validation import generator, integer, number, public
-from ...system import Flow, System, as_system, check_batch
+from ...system import Flow, System, as_system, check_batch, circles_of
 from ...typing import ArrayLike, Drive, Rng
 from .modes import eigenvalues, mode_rows
 from .newton import Equation, solve
@@ -231,10 +231,11 @@ def _check_finite(equation, x):
         )
 
 
-def read_modulus(modulus: Any, n: int) -> np.ndarray | None:
-    """Periods (n,) of components on circles, infinite for the others; None where all are."""
+def read_modulus(system: System, modulus: Any, n: int) -> np.ndarray | None:
+    """Periods (n,) of components on circles, by default those that the system states, infinite for
+    the others; None where all are."""
     if modulus is None:
-        return None
+        return circles_of(system, n)
     values = [
         np.inf if m is None else float(m)
         for m in np.broadcast_to(np.asarray(modulus, object), (n,))
@@ -294,7 +295,7 @@ def _searched(system, x0, starts, box, u, modulus, period, tolerance, rng):
         states = visited_states(system, x0, u, rng)
         x = first_starts(system, states, starts, given, rng)
     check_batch(system, x, u)
-    equation = Equation(system, period, u, read_modulus(modulus, x.shape[1]))
+    equation = Equation(system, period, u, read_modulus(system, modulus, x.shape[1]))
     _check_finite(equation, x)
     if box is not None:
         search = _Search(equation, Box(equation, x, rng, *sides), tolerance)

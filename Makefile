@@ -1,6 +1,6 @@
 # One set-up for every target: .venv, brought up to date when pyproject.toml or constraints.txt change.
 .DEFAULT_GOAL := help
-.PHONY: help run test slow lint stubs figures clean
+.PHONY: help run test slow test-reliability lint stubs figures clean
 
 BIN := .venv/bin
 STAMP := .venv/.stamp
@@ -11,10 +11,10 @@ PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(she
 	$(p) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' </dev/null >/dev/null 2>&1 && echo $(p))))
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(STAMP)  ## set up, then run the memory atlas and draw its figure
-	@echo "the memory atlas: 30 networks to train and analyse, a few minutes"
+	@echo "the memory atlas: 10 models, what they will learn to remember and what they do: 6 minutes"
 	$(BIN)/dynmem run atlas --workers 2
 	$(BIN)/dynmem figures atlas
 
@@ -23,6 +23,9 @@ test: $(STAMP)  ## set up, then run the tests and the examples in the docstrings
 
 slow: $(SLOW_STAMP)  ## run the tests that take more than a few seconds (none at all is no failure)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m slow || [ $$? -eq 5 ]
+
+test-reliability: $(STAMP)  ## kill, damage and fill: print how often each promise held (TABLE=FILE writes it too)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --numprocesses 2 --dist worksteal -m "reliability or promise" --promises $(TABLE)
 
 lint: $(STAMP)  ## check the style and the types
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from . import (
     datasets as datasets,
     errors as errors,
     models as models,
+    outcomes as outcomes,
     plotting as plotting,
     scan as scan,
     symbolic as symbolic,
@@ -78,18 +79,22 @@ from .errors import (
     ContractError as ContractError,
     ConvergenceError as ConvergenceError,
     DamageError as DamageError,
+    JumpError as JumpError,
     NotFiniteError as NotFiniteError,
     ShapeError as ShapeError,
     ShortRunWarning as ShortRunWarning,
     SlowWarning as SlowWarning,
     UnknownNameError as UnknownNameError,
 )
+from .events import event as event
 from .linear import LinearSystem as LinearSystem, linearize as linearize
 from .orbits import FlowMap as FlowMap, orbit as orbit
+from .outcomes import race as race
 from .sections.poincare import PoincareMap as PoincareMap
 from .sections.stroboscopic import StroboscopicMap as StroboscopicMap
 from .study import Study as Study
 from .system import Flow as Flow, Map as Map, System as System
+from .tables import table as table
 from .training import (
     Trainable as Trainable,
     fit as fit,

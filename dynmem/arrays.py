@@ -12,6 +12,7 @@ from functools import cache
 
 import numpy as np
 
+from .runtime.torch_modules import as_numpy
 from .typing import Array
 
 ELEMENTWISE = (
@@ -664,9 +665,7 @@ def tensors(x: Array) -> np.ndarray:
     tensor."""
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError("got a masked array: fill it first, with its method filled(value)")
-    if type(x).__module__.partition(".")[0] == "torch":
-        x = x.detach().cpu().numpy()
-    array = np.asarray(x)
+    array = np.asarray(as_numpy(x))
     return array.astype(np.float64) if array.dtype.kind in "biuf" else array
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from .arrays import concat, joined, namespace, stack
 from .errors import NotFiniteError, ShapeError
+from .events import Event
 from .runtime.validation import choice, number, public
 from .system import Flow, Map, System
 from .typing import Array
@@ -101,6 +102,25 @@ def _moved(inside, x, u, t):
 class _Clocked:
     """What a flow and a map with a clock share: the states of the system inside, and the time."""
 
+    def _with_time(self, x, u):
+        """State, input and time of the system inside."""
+        return x[..., :-1], u, x[..., -1]
+
+    @property
+    def events(self):
+        """Those of the system inside, which leave the time as it is."""
+        return tuple(self._clocked(event) for event in self.inside.events)
+
+    def _clocked(self, event):
+        def when(x, u):
+            return event.distance(self.inside, *self._with_time(x, u))
+
+        def then(x, u):
+            reset = event.reset(self.inside, *self._with_time(x, u))
+            return concat((reset, x[..., -1:]))
+
+        return Event(when, then, event.direction)
+
     clock = 1
     states = property(lambda self: (*self.inside.states, "time") if self.inside.states else ())
     size = property(lambda self: None if self.inside.size is None else self.inside.size + 1)
@@ -118,10 +138,14 @@ class ClockedFlow(_Clocked, Flow):
 
     inputs = property(lambda self: 0 if self.signal is not None else self.inside.inputs)
 
-    def rule(self, x, u):
-        x, t = x[..., :-1], x[..., -1]
+    def _with_time(self, x, u):
+        t = x[..., -1]
         if self.signal is not None:
             u = signal_values(self.signal, t, self.inside.inputs)
+        return x[..., :-1], u, t
+
+    def rule(self, x, u):
+        x, u, t = self._with_time(x, u)
         return concat((_moved(self.inside, x, u, t), (0.0 * t + 1.0)[..., None]))
 
 
@@ -147,12 +171,16 @@ class InterpolatedFlow(_Clocked, Flow):
 
     inputs = property(lambda self: 1 + (self.degree + 1) * self.inside.inputs)
 
-    def rule(self, x, u):
+    def _with_time(self, x, u):
         x, t, m = x[..., :-1], x[..., -1], self.inside.inputs
         since = (t - u[..., 0])[..., None]
         value = u[..., 1 : 1 + m]
         for i in range(1, self.degree + 1):  # the highest power first
             value = value * since + u[..., 1 + i * m : 1 + (i + 1) * m]
+        return x, value, t
+
+    def rule(self, x, u):
+        x, value, t = self._with_time(x, u)
         return concat((_moved(self.inside, x, value, t), (0.0 * t + 1.0)[..., None]))
 
 

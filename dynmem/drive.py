@@ -22,6 +22,8 @@ from .clock import (
     with_clock,
 )
 from .errors import NotFiniteError, ShapeError
+from .runtime.memory import require_memory
+from .runtime.torch_modules import as_numpy
 from .runtime.validation import is_real
 from .system import Flow, Map, System, as_input, inner
 from .typing import Drive
@@ -170,10 +172,14 @@ def read_drive(
         if system.flow is not None:  # of the same strength whatever the step
             sd /= np.sqrt(abs(system.dt))
         return GeneratedInput(
-            lambda rng, count: sd * rng.standard_normal((count, system.inputs)), rng, steps
+            lambda rng, count: sd * rng.standard_normal((count, system.inputs)),
+            rng,
+            steps,
+            system.inputs,
         )
     if callable(drive):
         _require_inputs(system)
+        _require_inputs_fit(steps, system.inputs)
         if is_signal(drive):
             return RecordedInput(_tabulated(system, drive, steps))
         return RecordedInput(_checked(system, drive)(rng, steps))
@@ -258,7 +264,7 @@ def drive_values(system: System, drive: Any) -> np.ndarray:
 
 def _one_hot(system, drive):
     """Symbols (..., steps) of a system with a vocabulary as one-hot rows; another array itself."""
-    values = drive.detach().cpu().numpy() if hasattr(drive, "detach") else np.asarray(drive)
+    values = np.asarray(as_numpy(drive))
     if not system.vocabulary or values.dtype.kind not in "iu":
         return drive
     wrong = values[(values < 0) | (values >= system.vocabulary)]
@@ -294,7 +300,10 @@ class ConstantInput:
         return self.value
 
     def array(self):
-        return None if self.value is None else np.tile(self.value, (self.steps, 1))
+        if self.value is None:
+            return None
+        _require_inputs_fit(self.steps, self.value.size)
+        return np.tile(self.value, (self.steps, 1))
 
 
 @dataclass(frozen=True)
@@ -320,6 +329,7 @@ class GeneratedInput:
     draw: Callable
     rng: np.random.Generator
     steps: int
+    inputs: int
     chunks: dict = field(default_factory=dict)
 
     def chunk(self, index):
@@ -342,6 +352,7 @@ class GeneratedInput:
         return joined[start - first * STEPS_PER_CHUNK :][:count]
 
     def array(self):
+        _require_inputs_fit(self.steps, self.inputs)
         return self.block(0, self.steps) if self.steps else self.draw(self.rng, 0)
 
 
@@ -369,6 +380,14 @@ def _tabulated(system, drive, steps):
             f"drive(t) is not finite at t = {times[np.isfinite(found).all(axis=1).argmin()]:g}"
         )
     return found
+
+
+def _require_inputs_fit(steps, inputs):
+    require_memory(
+        2 * 8 * steps * inputs,  # the inputs, and once more while they are drawn
+        f"{inputs} inputs over {steps:.6g} steps",
+        "pass a shorter duration, or fewer lags",
+    )
 
 
 def _require_inputs(system):

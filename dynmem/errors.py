@@ -93,6 +93,11 @@ class ConvergenceError(RuntimeError):
     """An iteration stopped before it reached what was asked."""
 
 
+class JumpError(ConvergenceError):
+    """An orbit reaches a surface at which its velocity or its state jumps, and no tangent passes:
+    it slides along the surface, grazes it, or crosses it ever faster."""
+
+
 class MissingExtraError(ImportError):
     """A package that is not always installed is needed; the message has the command."""
 

@@ -20,6 +20,7 @@ def system_of(
     inputs: int | None,
     parameters: dict[str, Any],
     name: str | None,
+    events: tuple = (),
 ) -> Any:
     """A system of this kind whose rule is the function; see ``System.from_function``."""
     if not callable(function) or isinstance(function, type):
@@ -42,7 +43,7 @@ def system_of(
 
     def reduced(self: Any) -> tuple:
         now = {p: getattr(self, p) for p in values}
-        return system_of, (kind, function, states, inputs, now, name)
+        return system_of, (kind, function, states, inputs, now, name, events)
 
     body = {
         "__annotations__": dict.fromkeys(values, Any),
@@ -52,6 +53,7 @@ def system_of(
         "rule": timed_rule if takes_time else rule,
         "states": names,
         "inputs": count,
+        "events": events,
         **values,
     }
     return type(name or _name(function), (kind,), body)()

@@ -18,6 +18,7 @@ from .system import Flow, System, as_input, as_state, as_system
 from .typing import ArrayLike
 
 
+@public
 @dataclass(frozen=True, eq=False)
 class LinearSystem:
     """Linear system dx/dt = A x + B u, or x_t = A x_(t-1) + B u_t, with the output y = C x + D u.

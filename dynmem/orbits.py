@@ -16,7 +16,9 @@ from .clock import ClockedFlow
 from .compiler.program import STATE_LOST, TOO_MANY_PARTS, program
 from .drive import example_input, held_drive, in_time
 from .errors import ConvergenceError, NotFiniteError
+from .integrate.discontinuity import jumps
 from .integrate.runge_kutta import FINEST_RTOL, MAX_PARTS, FlowMap
+from .runtime.memory import require_memory, require_time
 from .runtime.validation import generator, is_real, public
 from .system import Flow, Map, System, as_input, as_state, as_system, check_batch, check_rule, inner
 from .typing import ArrayLike, Rng
@@ -32,6 +34,7 @@ LONGEST_STEP = 0.1  # units of time, tried first where the eigenvalues of a flow
 NORMAL_RATES = (0.3, 20.0)  # 1/time unit: spectral radii of a Jacobian that leave that step
 STEPS_OF_A_RUN = (1e6, 500.0)  # at most and at least, of the longest step
 SHARE_OF_LONGEST_STEP = 1e-7  # of it, below which no step is tried
+STEPS_BETWEEN_JUMPS = 1000.0  # of the run of a flow whose velocity is constant between them
 MAX_TANGENT_ERROR = 5e-6  # per ten longest steps, a unit of time of most systems
 MAX_CORNER_ERROR = 0.02  # the same, of a rule with corners
 MAX_EIGENVALUE_STATES = 256  # states up to which the rate of a flow is that of its eigenvalues
@@ -149,6 +152,8 @@ def suggest_step(
             held = as_input(flows[0], drive, "drive").reshape(-1, flows[0].inputs)[0]
     trial = _StepTrial(flows, np.stack([_start(f, x0) for f in flows]), held, duration, workers)
     trial.check_start()
+    if jumps(flows[0], trial.starts.shape[1]):
+        return trial.between_jumps
     return _halved(trial, tolerance)
 
 
@@ -216,6 +221,14 @@ class _StepTrial:
             least, most = np.log2(self.duration / np.array(STEPS_OF_A_RUN) / LONGEST_STEP)
             share = min(share, max(0.0, most)) if share > 0.0 else max(share, min(0.0, least))
         return LONGEST_STEP * 2.0 ** np.floor(share)
+
+    @cached_property
+    def between_jumps(self):
+        """Step of flows that jump, which is cut as its error and the jumps require: ten of the
+        longest, of what does not turn between two jumps a thousandth of the run."""
+        if any(self._rate(flow, x) for flow, x in zip(self.flows, self.starts, strict=True)):
+            return min(10.0 * self.longest, self.duration or np.inf)
+        return self.duration / STEPS_BETWEEN_JUMPS if self.duration else 10.0 * self.longest
 
     def _rate(self, flow, x):
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -364,6 +377,8 @@ def trajectory(system: Map, x: np.ndarray, steps: int, u: Any = None) -> np.ndar
         check_batch(system, x, u)
     elif steps:
         check_rule(system, x, u[0] if varied else u)
+    # the states, and once more as a compiled run returns them
+    _require_orbit(system, 2 * 8 * (steps + 1) * x.size, steps)
     compiled = (
         None if np.ndim(u) > 2 else program(system, x.shape[-1], steps * (1 + x[..., 0].size // 64))
     )
@@ -377,6 +392,14 @@ def trajectory(system: Map, x: np.ndarray, steps: int, u: Any = None) -> np.ndar
             if t % 64 == 63 or t == steps - 1:
                 _check(system, out, max(1, t - 63), t + 2, steps)
     return out
+
+
+def _require_orbit(system: System, needed: int, steps: int) -> None:
+    require_memory(
+        needed,
+        f"an orbit of {type(inner(system)).__name__} over {steps:.6g} steps",
+        "pass a shorter duration, or fewer lags",
+    )
 
 
 def _compiled_trajectory(compiled, system, x, steps, u):
@@ -578,6 +601,7 @@ def whole_steps(duration: Any, dt: float, name: str = "duration") -> int:
     below one step."""
     if not is_real(duration) or not np.isfinite(duration) or duration < 0:
         raise ValueError(f"{name} = {duration!r}: must be a finite time of at least 0")
+    require_time(duration / abs(dt), f"{name} = {duration!r}", f"pass a shorter {name}")
     return round(float(duration) / abs(dt))
 
 

@@ -22,6 +22,14 @@ COLOURS = {
     "lstm": "#386641",
     "lstm_chrono": "#7cb518",
     "gru": "#6d597a",
+    "cornn": "#c77dff",
+    "lmu": "#00798c",
+    "lru": "#d1495b",
+    "s4d": "#bc6c25",
+    "selective": "#5f0f40",
+    "mamba": "#f77f00",
+    "tcn": "#577590",
+    "attention": "#111111",
 }
 NAMES = {
     "tanh_orthogonal": "tanh, orthogonal start",
@@ -29,6 +37,12 @@ NAMES = {
     "lstm": "LSTM, forget bias 1",
     "lstm_chrono": "LSTM, chrono bias",
     "gru": "GRU",
+    "cornn": "coRNN",
+    "lmu": "LMU",
+    "lru": "LRU",
+    "s4d": "S4D",
+    "mamba": "Mamba",
+    "tcn": "TCN",
 }
 CYCLE = ["#2a6f97", "#b23a48", "#386641", "#e09f3e", "#6d597a", "#7cb518", "#8c8c8c"]
 OTHER_COLOUR = "#333333"  # of a model that has none of its own

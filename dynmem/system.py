@@ -109,6 +109,8 @@ class System:
         Periods of the states that live on a circle, {"phase": 2 pi}.
     formula : bool
         Whether the rule is made of the functions of dynmem, so that it can be traced and compiled.
+    events : tuple of Event
+        Where a flow is reset: ``(dm.event(when, then),)``.
     jump, weight : callable or None
         ``jump(states, events, rng)`` and ``weight(states)`` of single stochastic synapses.
 
@@ -151,6 +153,7 @@ class System:
     clock = 0  # type: Any
     circles = {}  # type: Any
     formula = True  # type: Any
+    events = ()  # type: Any
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -278,6 +281,7 @@ class System:
         inputs: int | None = None,
         parameters: Mapping[str, Any] | None = None,
         name: str | None = None,
+        events: Sequence[Any] = (),
     ) -> Any:
         """System of a plain function f(x), f(x, u), f(x, u, t), or f(x, u, name=value, ...).
 
@@ -300,6 +304,8 @@ class System:
             Values of parameters; by default those of the function's signature.
         name : str, optional
             Name of the system, that of the function by default.
+        events : sequence of Event, optional
+            Where a flow is reset, such as ``(dm.event(when, then),)``.
 
         Returns
         -------
@@ -326,7 +332,7 @@ class System:
         """
         from .functions import system_of
 
-        return system_of(cls, function, states, inputs, dict(parameters or {}), name)
+        return system_of(cls, function, states, inputs, dict(parameters or {}), name, tuple(events))
 
 
 def _stacked_result(rule: Callable) -> Callable:

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytest_plugins = ["tests.promises"]
+
 
 def pytest_runtest_setup(item):
     if item.get_closest_marker("gpu"):

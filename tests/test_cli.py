@@ -69,74 +69,38 @@ def test_figures_draw_what_was_run(done):
     assert (folder / "pictures/tiny.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_figure_of_a_study_that_failed_says_why(done, tmp_path):
-    folder, _ = done
-    ran = dynmem(
-        folder,
-        "run",
-        "tiny",
-        "--quick",
-        "--output",
-        "nothing",
-        "--workers",
-        1,
-        TINY_TROUBLE=f"raise:everywhere:9:{tmp_path}",
-    )
-    assert ran.returncode == 1 and "no luck with gain 0.5" in ran.stderr
-    drawn = dynmem(folder, "figures", "tiny", "--results", "nothing", "--output", "pictures")
-    assert (drawn.returncode, drawn.stdout) == (1, "")
-    assert drawn.stderr == (
+@pytest.fixture
+def failing(tmp_path, monkeypatch):
+    """The points that shall fail: ``failing("1.0,0")``."""
+    return lambda where: monkeypatch.setenv("TINY_TROUBLE", f"raise:{where}:9:{tmp_path}")
+
+
+def test_failed_points_are_named_and_the_exit_code_is_1(here, failing, capsys):
+    failing("1.0,0")
+    assert cli.main(["run", "tiny", "--quick", "--output", "failed", "--workers", "1"]) == 1
+    out, err = capsys.readouterr()
+    assert err == "point 1 (gain=1.0, seed=0) failed: ValueError: no luck with gain 1.0\n"
+    assert re.search(r"\nresults: failed/tiny.nc, without the 1 of \d points that failed\n$", out)
+
+
+def test_a_figure_of_a_study_that_failed_says_why(here, failing, capsys):
+    failing("everywhere")
+    assert cli.main(["run", "tiny", "--quick", "--output", "nothing", "--workers", "1"]) == 1
+    assert "no luck with gain 0.5" in said(capsys)
+    assert cli.main(["figures", "tiny", "--results", "nothing", "--output", "pictures"]) == 1
+    assert capsys.readouterr() == (
+        "",
         "dynmem: figure tiny: every point of nothing/tiny.nc failed, the first "
-        "with ValueError: no luck with gain 0.5\n"
+        "with ValueError: no luck with gain 0.5\n",
     )
 
 
-def test_a_study_runs_as_a_module_too(done):
-    folder, _ = done
-    command = [
-        sys.executable,
-        "-m",
-        "studies.tiny",
-        "--quick",
-        "--set",
-        "gain=1,2",
-        "--output",
-        "module",
-        "--workers",
-        "2",
-        "--json",
-    ]
-    ran = subprocess.run(
-        command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=60
-    )
-    assert ran.returncode == 0, ran.stderr
-    told = json.loads(ran.stdout)
-    assert told == {
-        "study": "tiny",
-        "store": "module/tiny.nc",
-        "sizes": {"gain": 2, "seed": 1, "step": 2, "mode": 24},
-        "failed": [],
-    }
-
-
-def test_failed_points_are_named_and_the_exit_code_is_1(done, tmp_path):
-    folder, _ = done
-    ran = dynmem(
-        folder,
-        "run",
-        "tiny",
-        "--quick",
-        "--output",
-        "failed",
-        "--workers",
-        1,
-        TINY_TROUBLE=f"raise:1.0,0:1:{tmp_path}",
-    )
-    assert ran.returncode == 1
-    assert ran.stderr == "point 1 (gain=1.0, seed=0) failed: ValueError: no luck with gain 1.0\n"
-    assert re.search(
-        r"\nresults: failed/tiny.nc, without the 1 of \d points that failed\n$", ran.stdout
-    )
+def test_a_file_of_ones_own_runs_and_is_drawn(here, capsys):
+    source = SOURCE.replace('"tiny"', '"mine"') + FIGURE.replace('"""Norms over steps."""', "")
+    (here / "mine.py").write_text(source)
+    assert cli.main(["run", "mine.py", "--quick", "--workers", "1", "--output", "out"]) == 0
+    assert cli.main(["figures", "mine.py", "--results", "out", "--output", "out"]) == 0
+    assert capsys.readouterr().out.endswith("results: out/mine.nc\nout/mine.png\n")
 
 
 def test_help_and_version_are_quick():
@@ -246,11 +210,11 @@ def test_data_writes_a_file_and_says_what_it_is(tmp_path, capsys):
             "noise = [0.1, 0.2]: ",
         ),
         (["henon", "--output", "x.nc", "--set", "dt=soon"], 2, "dt = 'soon': "),
-        (["hopfield_recall", "--output", "x.nc", "--set", f"trials={10**12}"], 2, "GB of memory"),
+        (["hopfield_recall", "--output", "x.nc", "--set", f"trials={10**12}"], 2, "B of memory"),
         (
             ["wong_wang_delay", "--output", "x.nc", "--set", "delay=1e12"],
             2,
-            "GB of memory, more than this machine has: pass fewer, or shorter, ones",
+            "B are free: pass fewer, or shorter, ones",
         ),
         (
             ["text", "--output", "x.nc", "--set", "held_out=0.5"],
@@ -494,57 +458,6 @@ def test_a_fault_of_the_program_keeps_its_traceback():
 # ---- a project of one's own ----------------------------------------------------------------------
 
 
-def test_a_project_finds_its_studies_next_to_those_of_dynmem(done):
-    folder, _ = done
-    listed = dynmem(folder, "list", "studies", "--json")
-    names = [study["name"] for study in json.loads(listed.stdout)["studies"]]
-    assert names == ["tiny", "vanishing"]
-    figures = json.loads(dynmem(folder, "list", "figures", "--json").stdout)["figures"]
-    assert [figure["name"] for figure in figures] == ["tiny", "vanishing"]
-
-
-def test_a_name_of_two_studies_is_refused_and_the_path_is_accepted(done):
-    folder, _ = done
-    for kind, source in (("studies", SOURCE), ("figures", FIGURE)):
-        (folder / kind / "vanishing.py").write_text(source)
-    try:
-        listed = dynmem(folder, "list", "studies", "--json")
-        names = [study["name"] for study in json.loads(listed.stdout)["studies"]]
-        assert names == ["studies/vanishing.py", "tiny", "vanishing"]
-        ran = dynmem(folder, "run", "vanishing", "--quick", "--output", "clash")
-        assert ran.returncode == 2 and not (folder / "clash").exists()
-        assert ran.stderr == (
-            f"dynmem: vanishing is the name of two studies, {folder}/dynmem/studies/vanishing.py "
-            f"of dynmem and {folder}/studies/vanishing.py: rename yours, or give its path, "
-            "studies/vanishing.py\n"
-        )
-        ran = dynmem(
-            folder, "run", "studies/vanishing.py", "--quick", "--output", "clash", "--workers", 1
-        )
-        assert ran.returncode == 0, ran.stderr
-        assert ran.stdout.endswith("results: clash/tiny.nc\n")
-    finally:
-        for kind in ("studies", "figures"):
-            (folder / kind / "vanishing.py").unlink()
-
-
-def test_a_file_of_ones_own_runs_in_workers_and_is_drawn(done, tmp_path):
-    folder, _ = done
-    mine = tmp_path / "mine.py"
-    (tmp_path / "helper_of_mine.py").write_text('NAME = "mine"\n')
-    source = SOURCE.replace('"tiny"', "NAME").replace(
-        "import os\n", "import os\nfrom helper_of_mine import NAME\n", 1
-    )
-    mine.write_text(source + FIGURE.replace('"""Norms over steps."""', ""))
-    ran = dynmem(folder, "run", mine, "--quick", "--workers", 2, "--output", tmp_path / "out")
-    assert ran.returncode == 0, ran.stderr
-    assert (tmp_path / "out" / "mine.nc").exists()
-    drawn = dynmem(
-        folder, "figures", mine, "--results", tmp_path / "out", "--output", tmp_path / "out"
-    )
-    assert (drawn.returncode, drawn.stdout) == (0, f"{tmp_path}/out/mine.png\n"), drawn.stderr
-
-
 @pytest.mark.parametrize(
     ("name", "source", "words"),
     [
@@ -687,18 +600,38 @@ def test_an_alias_is_shown_as_one(capsys):
     assert "also called" not in capsys.readouterr().out
 
 
-def test_a_project_beside_a_clone_on_the_path(tmp_path):
-    """The clone's package ``studies`` is found before the project's folder of that name."""
-    folder = tmp_path / "project" / "studies"
-    folder.mkdir(parents=True)
-    (folder / "mine.py").write_text(MINE.format(body=DONE))
-    ran = subprocess.run(
-        [sys.executable, "-m", "dynmem", "run", "mine", "--workers", "2"],
-        cwd=tmp_path / "project",
-        env=environment(ROOT),
-        capture_output=True,
-        text=True,
-        timeout=120,
+SHORT = ["--delays", "1,2", "--seeds", "1", "--units", "4", "--batch", "8", "--budget", "10"]
+BIT = ["--set", "symbols=2", "--set", "length=1", "--set", "scored=recalled"]
+
+
+def test_compare_prints_a_row_for_each_model_and_draws_them(here, capsys):
+    models = ["tanh", "lstm:forget_bias=2", "mine.py:make"]
+    (here / "mine.py").write_text(
+        "import dynmem as dm\n"
+        "def make(task, rng):\n"
+        "    return dm.models.get('gru', units=3, inputs=task.inputs, outputs=task.outputs)\n"
     )
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.endswith("results: results/mine.nc\n")
+    files = ["--figure", "race.png", "--file", "race.nc"]
+    assert cli.main(["compare", *models, *SHORT, *BIT, *files]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed[2:5]] == models
+    assert (here / "race.png").stat().st_size > 1000
+    assert dm.study.load(here / "race.nc").model.values.tolist() == models
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["tanhh"], "no model is called 'tanhh' (did you mean tanh?)"),
+        (["tanh:gian=2"], "gian"),
+        (["tanh:gain"], "write an option of a model as NAME:OPTION=VALUE"),
+        (["tanh", "tanh"], "two models have one label"),
+        (["tanh", "--task", "copi"], "no task or dataset is called 'copi'"),
+        (["tanh", "--set", "symbls=2"], "did you mean symbols"),
+        (["tanh", "--delays", "4"], "pass two or more"),
+        (["none.py:make"], "there is no file none.py"),
+    ],
+)
+def test_compare_refuses_in_words(here, capsys, arguments, words):
+    assert cli.main(["compare", *arguments, "--quick"]) == 2
+    assert words in said(capsys)

@@ -21,6 +21,7 @@ FLOORS = [
     "arrays",
     "functions",
     "system",
+    "events",
     "clock",
     "drive",
     "symbolic",
@@ -35,6 +36,7 @@ FLOORS = [
     "contract",
     "comparison",
     "display",
+    "tables",
     "models",
     "systems",
     "tasks",
@@ -44,6 +46,7 @@ FLOORS = [
     "training",
     "study",
     "plotting",
+    "outcomes",
     "cli",
     "__main__",
 ]

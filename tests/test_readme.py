@@ -16,6 +16,9 @@ REDUCED = {
     "steps=2000": "steps=2",
     "steps=200": "steps=2",
     "units=64, steps": "units=8, steps",
+    "delays=[4, 64, 1024]": "delays=[2, 4]",
+    "Mine(), task, learning_rate=1e-2)": "Mine(), task, budget=10, ladder=[2], longest=4)",
+    "seeds=1, delays=[4, 8, 16, 32]": "seeds=1, delays=[1, 2], budget=10, units=4",
     "learned_dynamics(forecaster, data)": "learned_dynamics(forecaster, data, times=5)",
     "valid_time(forecaster, data)": "valid_time(forecaster, data, starts=2, longest=1.0)",
 }

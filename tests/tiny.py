@@ -7,6 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import xarray as xr
@@ -187,6 +189,70 @@ def environment(folder: Path, **more) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         **{key: str(value) for key, value in more.items()},
     }
+
+
+# calls of os that change what is on the disk, or make it last
+CHANGES = ("replace", "fsync", "unlink", "rename", "mkdir")
+
+
+def forked(call: Callable[[], int]) -> int:
+    """A fork that calls a function, in silence, and exits with what it returns; its number."""
+    with warnings.catch_warnings():
+        # a fork of a process with threads: this one only computes small things
+        warnings.simplefilter("ignore")
+        child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        for descriptor in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        code = call()
+    finally:
+        os._exit(code)
+
+
+def killed_before(change: int, call: Callable[[], object]) -> bool:
+    """Call a function in a fork that kills itself before its n-th change of a file; whether it came
+    so far."""
+    left = [change]
+
+    def counted(function):
+        def counting(*arguments, **more):
+            left[0] -= 1
+            if left[0] < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments, **more)
+
+        return counting
+
+    def doomed() -> int:
+        for name in CHANGES:
+            setattr(os, name, counted(getattr(os, name)))
+        call()
+        return 0
+
+    return os.WIFSIGNALED(os.waitpid(forked(doomed), 0)[1])
+
+
+def listening(process: int) -> set[str]:
+    """Addresses on which a process listens, as /proc has them."""
+    sockets = set()
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        try:
+            target = os.readlink(descriptor)
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            sockets.add(target[8:-1])
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{process}/net/{table}").read_text().splitlines()[1:]:
+            columns = line.split()
+            if columns[3] == "0A" and columns[9] in sockets:
+                found.add(columns[1].partition(":")[0])
+    return found
 
 
 def restore_ctrl_c() -> None:

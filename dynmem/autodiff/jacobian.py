@@ -14,6 +14,7 @@ import numpy as np
 from .. import symbolic
 from ..arrays import tensors
 from ..errors import NotFiniteError, ShapeError
+from ..runtime.memory import require_memory
 from ..runtime.validation import choice, public
 from ..system import System, as_input, as_state, as_system, check_rule, map_arrays
 from ..typing import Array, ArrayLike
@@ -231,6 +232,13 @@ def jacobian(
     engines = {"dual": _by_duals, "torch": _by_torch, "symbolic": _by_symbols}
     choice("engine", engine, engines)
     system = as_system(system)
+    shape = np.shape(x)
+    if shape:
+        require_memory(
+            3 * 8 * math.prod(shape) * shape[-1],  # the identity, its image, and their sum
+            f"a Jacobian of {shape[-1]} states at {math.prod(shape[:-1])} points",
+            "pass fewer points, or dm.jvp for products with single directions",
+        )
     try:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             found = engines[engine](system, x, u, wrt, of)

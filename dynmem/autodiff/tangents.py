@@ -143,15 +143,10 @@ class Reverse:
     def index(self, key, shape):
         def back(g):
             whole = np.zeros((g.shape[0], *self.shape))
-            if _fancy(key):
-                np.add.at(
-                    whole.reshape(g.shape[0], -1), (slice(None), _positions(self.shape, key)), g
-                )
-            else:
-                whole[(slice(None), *key)] = g
+            np.add.at(whole.reshape(g.shape[0], -1), (slice(None), _positions(self.shape, key)), g)
             return whole
 
-        return Reverse(shape, (self, back))
+        return Reverse(shape, (self, back if _fancy(key) else _Part(key)))
 
     def select(self, mask, shape):
         return Reverse(shape, (self, lambda g: np.where(mask, g, 0.0)))
@@ -197,6 +192,19 @@ class _Factor:
 
     def of_moving(self, g):
         return product_of_moving(g, self.factor)
+
+
+class _Part:
+    """A cotangent of a part, added to that of the whole in place: the many parts that a convolution
+    takes of one array need no array each."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key):
+        self.key = (slice(None), *key)
+
+    def add(self, g, whole):
+        whole[self.key] += g
 
 
 def _fancy(key):
@@ -251,13 +259,27 @@ def _recorded(node):
 
 
 def _pull(node, cotangent, root, apply):
-    waiting = {id(node): cotangent}
+    waiting, own = {id(node): cotangent}, set()  # arrays that were made here may be added to
     for step in reversed(_recorded(node)):
         if step is root:
             break
         g = waiting.pop(id(step))
         for parent, back in step.parents:
+            at = id(parent)
+            known = waiting.get(at)
+            if isinstance(back, _Part):
+                if at not in own:
+                    whole = np.zeros((g.shape[0], *parent.shape))
+                    waiting[at] = whole if known is None else whole + known
+                    own.add(at)
+                back.add(g, waiting[at])
+                continue
             part = _fit(g if back is None else apply(back, g), parent.shape)
-            known = waiting.get(id(parent))
-            waiting[id(parent)] = part if known is None else known + part
+            if at in own:
+                known += part
+            elif known is None:
+                waiting[at] = part
+            else:
+                waiting[at] = known + part
+                own.add(at)
     return waiting.get(id(root), np.zeros((cotangent.shape[0], *root.shape)))

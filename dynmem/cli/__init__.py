@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from .. import __version__
 from ..errors import suggestion
 from ..study.command import Parser, add_options, guarded
+from .compare import compare_models
 from .data import write_data
 from .show import KINDS, list_names, show_name
 from .studies import draw_figures, repair_store, run_study, show_status
@@ -24,6 +25,7 @@ first steps:
   dynmem figures vanishing --results results/quick
   dynmem run vanishing --set gain=0.9,1.1 --workers 2
   dynmem run path/to/mine.py             a study of your own
+  dynmem compare tanh lstm gru --quick   what they will learn to remember, and what they do
 
 A project with its own studies/ and figures/ folders finds them beside those of dynmem.
 `dynmem COMMAND --help` lists the options of a command.
@@ -147,6 +149,43 @@ def _add_figures(commands) -> None:
     _add_json(command)
 
 
+def _add_compare(commands) -> None:
+    summary = "predict for how long models will learn to remember, and measure it"
+    command = _add(commands, "compare", compare_models, summary)
+    command.add_argument(
+        "models",
+        nargs="+",
+        metavar="MODEL",
+        help="a name of `dynmem list models`, with options as NAME:OPTION=VALUE,..., or "
+        "FILE.py:NAME, a torch module or a function (task, rng) that returns a model",
+    )
+    command.add_argument(
+        "--task", default="copy", help="name of a task (default: copy, of one symbol among four)"
+    )
+    values = "another value of an option of the task; may be repeated"
+    command.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help=values)
+    command.add_argument("--delays", metavar="D1,D2,...", help="delays tried (default: 4 to 256)")
+    for name, kind, text in (
+        ("seeds", int, "seeds (default: 3)"),
+        ("budget", int, "steps of training (default: 600)"),
+        ("units", int, "units of each model (default: 32)"),
+        ("batch", int, "sequences of a step (default: 64)"),
+        ("learning-rate", float, "learning rate (default: 0.001)"),
+        ("workers", int, "processes (default: one); they do not change the result"),
+    ):
+        command.add_argument(f"--{name}", type=kind, metavar="N", help=text)
+    command.add_argument(
+        "--matched",
+        choices=("parameters", "state", "operations"),
+        help="give all models the width at which they have as much of it as the first",
+    )
+    command.add_argument("--quick", action="store_true", help="a trial run of seconds")
+    command.add_argument("--output", metavar="DIR", help="folder from which a stopped run goes on")
+    command.add_argument("--file", metavar="FILE", help="file for the result, netCDF-4")
+    command.add_argument("--figure", metavar="FILE", help="file for a picture, .png, .pdf or .svg")
+    _add_json(command)
+
+
 def _add_data(commands) -> None:
     command = _add(commands, "data", write_data, "make a dataset and write it to a file")
     command.add_argument("name", metavar="NAME", help="its name, as in `dynmem list datasets`")
@@ -198,6 +237,7 @@ COMMANDS = {
     "run": _add_run,
     "status": _add_status,
     "figures": _add_figures,
+    "compare": _add_compare,
     "data": _add_data,
     "repair": _add_repair,
 }

@@ -18,6 +18,7 @@ from functools import cache
 import numpy as np
 
 from ..errors import ShapeError, SlowWarning
+from ..integrate.discontinuity import jumps
 from ..integrate.runge_kutta import FlowMap, error_weights, tableau
 from ..runtime.files import checksum
 from ..runtime.jit import keep, kept, machine_code
@@ -226,6 +227,8 @@ def program(system, size, work=np.inf):
     """
     if size > MAX_COMPILED_STATES or work < 100 or not (isinstance(system, Map) and system.formula):
         return None
+    if isinstance(system, FlowMap) and jumps(system.flow, size):
+        return None  # cut at its jumps, which have code of their own
     try:
         made = _program(_rule_of(system), size, _scheme(system))
         if made.trace.work * _stages(system) * _step_of(system)[
@@ -236,6 +239,8 @@ def program(system, size, work=np.inf):
     except TooLargeError:
         return None
     except UntraceableError as reason:
+        if isinstance(reason.__cause__, NotImplementedError):  # a map of a flow that jumps
+            return None
         _warn(type(_rule_of(system)).__name__, str(reason))
         return None
 

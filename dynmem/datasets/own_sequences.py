@@ -47,8 +47,8 @@ def from_sequences(
     Parameters
     ----------
     inputs : array_like (count, steps, inputs) or (count, steps), or list of arrays
-        Vectors, or symbols as whole numbers from 0; a list of arrays (steps, inputs) or (steps,)
-        for sequences of unequal length.
+        Vectors, or symbols as whole numbers from 0; a list of arrays (steps, inputs) or (steps,),
+        or a torch PackedSequence, for sequences of unequal length.
     targets : array_like, optional
         (count,) whole numbers: the class of each sequence; (count,) or (count, outputs) floats:
         values at its last step; (count, steps) whole numbers: a class at each step; (count, steps)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import DamageError, ShapeError
 from ..labels import dataset
+from ..runtime.torch_modules import as_numpy
 from ..runtime.validation import integer, number, public
 from ..typing import ArrayLike
 from . import bpe
@@ -318,8 +319,7 @@ def _numbers(held_out: Any, count: int) -> list[int]:
 
 def _token_lists(tokens: Any) -> list[np.ndarray]:
     """Documents as arrays of whole numbers."""
-    if hasattr(tokens, "detach"):
-        tokens = tokens.detach().cpu().numpy()
+    tokens = as_numpy(tokens)
     several = isinstance(tokens, (list, tuple)) and len(tokens) > 0 and np.ndim(tokens[0]) > 0
     documents = [np.asarray(each) for each in (tokens if several else [tokens])]
     for i, document in enumerate(documents):

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import NotFiniteError, ShapeError
 from ..runtime.memory import require_memory
+from ..runtime.torch_modules import as_numpy, unpacked
 from .scaling import UNSCORED
 from .splits import PARTS
 from .tables import check_size, label, numbers
@@ -54,7 +55,7 @@ def as_sequences(
     if labels is None:
         y = _targets(targets, steps, u.shape[1], ignore_index)
     else:
-        y, names = _labels(labels, len(u))
+        y, names = _labels(labels, u.shape[:2])
     counts = np.arange(u.shape[1]) < steps[:, None]
     if mask is not None:
         counts &= _mask(mask, u.shape[:2])
@@ -85,8 +86,7 @@ def _require_steps(counts: np.ndarray) -> None:
 def _padded(name: str, given: Any) -> tuple[np.ndarray, np.ndarray | None]:
     """An array (count, steps, ...), and the lengths of the sequences of a list of them, which are
     padded by ``PADDING`` at their end."""
-    if hasattr(given, "detach"):
-        given = given.detach().cpu().numpy()
+    given = as_numpy(unpacked(given))
     if not isinstance(given, (list, tuple)) and getattr(given, "dtype", None) != object:
         return _real(name, given), None
     rows = [_real(f"{name}[{i}]", row) for i, row in enumerate(given)]
@@ -115,14 +115,15 @@ def _padded(name: str, given: Any) -> tuple[np.ndarray, np.ndarray | None]:
 
 def _real(name: str, values: Any) -> np.ndarray:
     """Whole numbers as int64, other real numbers as float64."""
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
     try:
-        array = np.asarray(values)
+        array = np.asarray(as_numpy(values))
     except ValueError:  # rows of unequal length
         array = np.empty(0, object)
     if array.dtype.kind in "US" and name.startswith("targets"):
-        raise TypeError("targets are text: pass the names of classes as labels=")
+        raise TypeError(
+            "targets are text: pass the names of classes as labels=, "
+            "dm.datasets.from_sequences(inputs, labels=...)"
+        )
     return array.astype(np.int64) if array.dtype.kind in "iub" else numbers(name, values)
 
 
@@ -157,15 +158,16 @@ def _mask(mask: Any, shape: tuple[int, ...]) -> np.ndarray:
     return found.astype(bool)
 
 
-def _labels(labels: Any, count: int) -> tuple[np.ndarray, tuple[str, ...]]:
+def _labels(labels: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Class of each sequence and the names of the classes, in alphabetical or numeric order."""
-    if hasattr(labels, "detach"):
-        labels = labels.detach().cpu().numpy()
-    found = np.asarray(labels)
-    if found.shape != (count,):
+    found = np.asarray(as_numpy(labels))
+    if found.shape != shape[:1]:
+        hint = "a class for each step is targets="
+        if found.shape == shape[1:]:
+            hint = "where time comes first in the inputs, pass numpy.swapaxes(inputs, 0, 1)"
         raise ShapeError(
-            f"labels have shape {found.shape}: pass one for each of the {count} sequences; a class "
-            "for each step is targets="
+            f"labels have shape {found.shape}: pass one for each of the {shape[0]} sequences; "
+            f"{hint}"
         )
     if found.dtype.kind == "f" and (not np.isfinite(found).all() or (found % 1).any()):
         raise TypeError("labels are floats: pass values to predict as targets=")

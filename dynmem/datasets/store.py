@@ -7,7 +7,6 @@ import builtins
 import errno
 import hashlib
 import os
-import shutil
 import warnings
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DamageError
 from ..runtime import files
+from ..runtime.platform import flush_folder, free_disk
 from ..runtime.validation import public
 from . import zarr_store
 from .attributes import refuse_lossy
@@ -109,7 +109,7 @@ def save_blocks(
             os.fsync(file.fileno())
         files.sidecar(path).unlink(missing_ok=True)
         os.replace(part, path)
-        files.flush_folder(path.parent)
+        flush_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
     files.write(files.sidecar(path), files.checksum_line(path.name, digest))
@@ -118,7 +118,7 @@ def save_blocks(
 
 def _refuse_full(path: Path, size: int) -> None:
     """Refuse a file that does not fit on the disk, before HDF5, which crashes on a full one."""
-    free = shutil.disk_usage(path.parent).free
+    free = free_disk(path.parent)
     if free < FREE_SPACE_FACTOR * size:
         raise files.NoSpaceError(
             f"{size / 1e9:.3g} GB are to be written to {path.parent}, {free / 1e9:.3g} GB are free"

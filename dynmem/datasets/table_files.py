@@ -30,20 +30,19 @@ def require_file(path: Path, memory_ratio: int = FILE_MEMORY_RATIO) -> None:
 
 def read_csv(path: Path) -> DataFrame:
     """A CSV file with one line a sample, as a DataFrame; its separator is that of the first line,
-    which may hold names. Raises DamageError with the reason."""
+    which may hold names; spaces, where the numbers have no other. Raises DamageError with the
+    reason."""
     import pandas as pd
 
     try:
         # opened here: pandas would fetch an address, and unpack an archive
         with path.open(encoding="utf-8-sig", newline="") as file, warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            first = file.readline()
-            separator = max(",;\t", key=first.count)
-            named = not all(map(is_number, first.split(separator)))
+            separator, named = _layout(file.readline(), file.readline())
             file.seek(0)
             return pd.read_csv(
                 file,
-                sep=separator if separator in first else ",",
+                sep=separator,
                 header=0 if named else None,
                 index_col=False,
                 low_memory=False,
@@ -61,6 +60,18 @@ def read_csv(path: Path) -> DataFrame:
             f"{path} is no table of lines of equal length ({reason:.100}): mend the line, or "
             f"{OWN_READER}"
         ) from None
+
+
+def _layout(first: str, second: str) -> tuple[str, bool]:
+    """The separator of a file, by its first two lines, and whether the first holds names: spaces
+    where there is no other and they part numbers, as numpy.savetxt writes them."""
+    separator = max(",;\t", key=first.count)
+    if separator not in first:
+        parts = second.split() or first.split()
+        apart = len(parts) > 1 and len(parts) == len(first.split()) and all(map(is_number, parts))
+        separator = r"\s+" if apart else ","
+    names = first.split() if separator == r"\s+" else first.split(separator)
+    return separator, not all(map(is_number, names))
 
 
 def read_netcdf(path: Path) -> Dataset:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import NotFiniteError
+from ..runtime.torch_modules import as_numpy
 
 TIME_NAMES = ("time", "t", "date", "datetime", "timestamp")
 LEAST_SIZE, MOST_SIZE = 1e-100, 1e100  # of the largest number of a column
@@ -45,8 +46,7 @@ class Table:
 
 def numbers(name: str, values: Any) -> np.ndarray:
     """Real numbers in float64, NaN where a value is missing. Raises TypeError for anything else."""
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
+    values = as_numpy(values)
     if isinstance(values, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array: fill it first, {name}.filled(numpy.nan)")
     try:

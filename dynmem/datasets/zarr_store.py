@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DamageError
 from ..runtime import files
+from ..runtime.platform import flush_folder
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -86,7 +87,7 @@ def save(blocks: Iterable[Dataset], path: Path, dim: str) -> Path:
         if path.exists():
             os.rename(path, old)
         os.rename(part, path)
-        files.flush_folder(path.parent)
+        flush_folder(path.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     files.write(files.sidecar(path), lines)

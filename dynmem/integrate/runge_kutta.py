@@ -4,11 +4,15 @@ import math
 from dataclasses import field
 from functools import cache
 
+import numpy as np
+
 from ..arrays import namespace, where
 from ..errors import ConvergenceError
 from ..runtime.validation import choice, integer, number
 from ..system import Flow, Map, as_system
 from . import dop853
+from .discontinuity import jumps
+from .jumps import jumping_step
 
 FINEST_RTOL = 2e-14  # that doubles can keep
 SMALLEST_PART = 2.0**-30  # of a step
@@ -86,18 +90,30 @@ class FlowMap(Map):
 
     def rule(self, x, u):
         h = self.dt / self.substeps
+        jumping = jumps(self.flow, x.shape[-1])
         for _ in range(self.substeps):
+            if jumping:
+                x = jumping_step(self, x, u, h)
+                continue
             for part in self._parts(x, u, h) if self.rtol else (1.0,):
                 x = self._step(x, u, part * h)[0]
         return x
 
-    def _step(self, x, u, h):
-        """State after a Runge-Kutta step, and the slopes of its stages."""
+    def _step(self, x, u, h, velocity=None):
+        """State after a Runge-Kutta step, and the slopes of its stages; of the velocity given,
+        where that is another than the flow's."""
         A, B = tableau(self.order)
-        slopes = []
+        slopes, velocity = [], velocity or self.flow.rule
         for row in A:
-            slopes.append(self.flow.rule(_moved(x, h, row, slopes), u))
+            slopes.append(velocity(_moved(x, h, row, slopes), u))
         return _moved(x, h, B, slopes), slopes
+
+    @property
+    def nodes(self):
+        """Share of the step at which each stage is taken."""
+        return np.array([round(sum(row), 12) for row in tableau(self.order)[0]])
+
+    error = staticmethod(lambda *step: step_error(*step))
 
     def _parts(self, x, u, h):
         """Parts of the step h, powers of 1/2, each with an error below the tolerance; of a batch,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,6 +107,11 @@ def from_torch(module: nn.Module, *, window: int | None = None) -> Map:
             "a state_dict holds weights and no equation: build the module, call "
             "module.load_state_dict(state_dict), and pass the module"
         )
+    if isinstance(module, (str, PathLike)):
+        raise TypeError(
+            f"{str(module)!r:.60} is no module: build it, call "
+            "module.load_state_dict(torch.load(path, weights_only=True)), and pass the module"
+        )
     if isinstance(module, type) or not is_module(module):
         got = f"the class {module.__name__}: pass an instance" if isinstance(module, type) else ""
         raise TypeError(
@@ -160,7 +166,7 @@ def _check_hooks(module: Any, system: Map, window: int | None) -> None:
     if not hooked:
         return
     with torch.no_grad(), default_dtype(torch.float64):
-        twin, draw = copied(module, torch.float64), torch.Generator().manual_seed(0)
+        twin, draw = copied(module, torch.float64, "cpu"), torch.Generator().manual_seed(0)
         shape = BATCH, 1 if kind_of(module, CELLS) else probe_steps(window), system.inputs
         u = torch.randn(shape, generator=draw, dtype=torch.float64)
         if kind_of(module, ("Embedding",)):

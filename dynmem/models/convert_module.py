@@ -53,7 +53,7 @@ def composition(module: Any, convert: Callable[[Any], Map], window: int | None) 
     if not any(layers.values()):
         return None
     try:
-        twin = copied(module, torch.float64)
+        twin = copied(module, torch.float64, "cpu")
     except Exception as error:
         raise _refusal(module, layers, f"it cannot be copied ({_first_line(error)})") from None
     with torch.no_grad(), default_dtype(torch.float64):

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..runtime import docstrings
+from ..runtime.memory import size
+from ..runtime.platform import free_memory
 from ..runtime.registry import Registry
 from ..runtime.validation import choice, generator, integer, public
 from ..system import Map
@@ -272,8 +274,8 @@ def get(
         )
     except MemoryError as error:
         raise MemoryError(
-            f"{name} of {units} units and {layers} layers does not fit into memory ({error}): "
-            "pass smaller sizes"
+            f"{name} of {units} units and {layers} layers does not fit into memory ({error}; "
+            f"{size(free_memory())} are free): pass smaller sizes"
         ) from None
     cells += (
         mixers
@@ -308,9 +310,9 @@ def _check_shape(placement: str | None, norm: str, feedforward: int, activation:
 
 def _check_size(name: str, cells: tuple[Map, ...]) -> None:
     """Refuse a state that does not fit into memory."""
-    size = sum(cell.size for cell in cells)
-    if size > MAX_STATE_SIZE:
+    components = sum(cell.size for cell in cells)
+    if components > MAX_STATE_SIZE:
         raise MemoryError(
-            f"the state of {name} has {size} components, {size / 2**27:.0f} GiB: pass fewer "
-            "layers, or a smaller window, kernel or base"
+            f"the state of {name} has {components} components, {components / 2**27:.0f} GiB: pass "
+            "fewer layers, or a smaller window, kernel or base"
         )

@@ -15,7 +15,7 @@ from ..autodiff.dual import Dual
 from ..autodiff.tangents import Forward, Reverse
 from ..compiler.trace import TooLargeError
 from ..errors import NotFiniteError, ShapeError
-from ..runtime.torch_modules import dtype_of, gradients_on, is_module, is_tensor
+from ..runtime.torch_modules import as_numpy, dtype_of, gradients_on, is_module, is_tensor
 from ..runtime.validation import integer
 from ..system import Map
 from ..typing import Array, Rng
@@ -319,7 +319,7 @@ def _tensor(array: Any, dtype: Any) -> Any:
 
 
 def _array(tensor: Any) -> np.ndarray:
-    return tensor.detach().double().cpu().numpy()
+    return as_numpy(tensor).astype(np.float64)
 
 
 def _positional(function: Any, default: int) -> int:

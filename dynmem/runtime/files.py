@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import DamageError
+from .platform import flush_folder
 
 if TYPE_CHECKING:
     from xarray import Dataset
 
 DISK_FULL_ERRORS = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
-NO_FOLDER_FLUSH = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 class NoSpaceError(OSError):
@@ -73,21 +73,6 @@ def space_watched() -> Iterator[None]:
                 "no space left; nothing was damaged; free space and run again"
             ) from error
         raise
-
-
-def flush_folder(folder: Path) -> None:
-    """A rename outlives a power cut only once its folder has reached the disk."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return  # Windows opens no folders
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in NO_FOLDER_FLUSH:
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def cache_base() -> Path:

@@ -47,7 +47,8 @@ def machine_code(name, text, function, signature=None):
     module = types.ModuleType(name)
     module.__file__ = str(path or f"<{name}>")
     sys.modules[name] = module
-    exec(compile(text, module.__file__, "exec"), module.__dict__)
+    # made in this process, never read from disk
+    exec(compile(text, module.__file__, "exec"), module.__dict__)  # noqa: S102
     function = getattr(module, function)
     signature = function.signature if signature is None else signature
     for _ in range(2 if path is not None else 0):

@@ -132,9 +132,8 @@ def create(file: BinaryIO, variables: Mapping[str, Spec], attrs: Mapping[str, An
             else:
                 early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
                 early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-                made = root.create_variable(
-                    name, spec.dims, spec.dtype, dcpl=early, fill_time="never"
-                )
+                early.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+                made = root.create_variable(name, spec.dims, spec.dtype, dcpl=early)
                 slabs[name] = Slab(made._h5ds.id.get_offset(), spec.dtype)
             for key, value in spec.attrs.items():
                 made.attrs[key] = value

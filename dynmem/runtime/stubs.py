@@ -11,7 +11,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SUBMODULES = {"models": ("hippo",)}  # modules that are used by their own name
-PACKAGES = ("analysis", "datasets", "models", "scan", "systems", "tasks", "theory", "training")
+PACKAGES = (
+    "analysis",
+    "datasets",
+    "models",
+    "outcomes",
+    "scan",
+    "systems",
+    "tasks",
+    "theory",
+    "training",
+)
 
 
 def exports(path: Path) -> list[str]:

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 
+from .platform import cores
+
 
 @cache
 def _controller():
@@ -14,11 +16,6 @@ def _controller():
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
-
-
-def cores():
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def one_thread():

@@ -32,6 +32,29 @@ def is_tensor(value: Any) -> bool:
     return type(value).__module__.partition(".")[0] == "torch" and hasattr(value, "detach")
 
 
+def as_numpy(value: Any) -> Any:
+    """The numbers of a torch.Tensor on any device as a numpy array, bfloat16 as float32, which
+    numpy has; anything else itself.
+
+    >>> as_numpy([1.0])
+    [1.0]
+    """
+    if not hasattr(value, "detach"):
+        return value
+    value = value.detach().cpu()
+    return (value.float() if str(value.dtype) == "torch.bfloat16" else value).resolve_conj().numpy()
+
+
+def unpacked(value: Any) -> Any:
+    """The sequences of a torch PackedSequence as a list of tensors (steps, ...), in the order in
+    which they were packed; anything else itself."""
+    if type(value).__name__ != "PackedSequence":
+        return value
+    from torch.nn.utils.rnn import unpack_sequence
+
+    return unpack_sequence(value)
+
+
 def unwrapped(module: Any) -> Any:
     """The module inside torch.compile, DataParallel and the like; any other module itself."""
     while (inside := WRAPPERS.get(type(module).__name__)) and inside in vars(module) | vars(
@@ -50,10 +73,15 @@ def dtype_of(module: Any) -> Any:
     )
 
 
-def copied(module: Any, dtype: Any = None) -> Any:
-    """A copy of a module in evaluation mode, its weights constant, in another dtype where one is
-    given. What torch cannot copy, such as a tensor that a module has computed and kept, is
-    detached."""
+def device_of(module: Any) -> Any:
+    """The device of a module's first parameter; None where it has none."""
+    return next((p.device for p in module.parameters()), None)
+
+
+def copied(module: Any, dtype: Any = None, device: Any = None) -> Any:
+    """A copy of a module in evaluation mode, its weights constant, in another dtype or on another
+    device where one is given. What torch cannot copy, such as a tensor that a module has computed
+    and kept, is detached."""
     import torch
 
     computed = {
@@ -67,7 +95,7 @@ def copied(module: Any, dtype: Any = None) -> Any:
         for norm in twin.modules():
             if isinstance(norm, torch.nn.RMSNorm) and norm.eps is None:
                 norm.eps = torch.finfo(dtype_of(norm)).eps  # also in another dtype
-        return twin if dtype is None else twin.to(dtype)
+        return twin.to(device, dtype)
 
 
 @contextmanager

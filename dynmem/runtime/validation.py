@@ -13,13 +13,14 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from ..errors import NotFiniteError, ShapeError, suggestion
+from .torch_modules import as_numpy
 
-P = ParamSpec("P")
+F = TypeVar("F", bound=Callable[..., Any])
 # words of other packages for the arguments of ours, tried in this order
 SYNONYMS = {
     "drive": ("u", "input", "inputs", "forcing", "noise"),
@@ -103,8 +104,7 @@ def choice(name: str, value: Any, allowed: Iterable) -> Any:
 def array(name: str, value: Any, shape: tuple | None = None) -> np.ndarray:
     """Finite real numbers, or a torch tensor of them, in float64. ``shape`` may hold None for an
     axis of any length."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
+    value = as_numpy(value)
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array: fill it first, {name}.filled(...)")
     try:
@@ -182,9 +182,9 @@ def meant(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {same[0]}?)" if same else suggestion(name, known)
 
 
-def public(function: Callable[P, R]) -> Callable[P, R]:
-    """A function whose TypeError names the keyword argument that was probably meant; results of
-    analyses and of theory name the function that made them, in the attribute ``function``.
+def public(function: F) -> F:
+    """A function, or a class, whose TypeError names the keyword argument that was probably meant;
+    results of analyses and of theory name the function that made them, in ``attrs["function"]``.
 
     >>> @public
     ... def horizon(lags, *, drive=None): ...
@@ -193,6 +193,10 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
     ...
     TypeError: horizon takes no argument 'driven' (did you mean drive?): it takes lags, drive
     """
+    if isinstance(function, type):
+        setattr(function, "__init__", public(vars(function)["__init__"]))  # noqa: B010
+        return function
+    constructor = function.__name__ == "__init__"
     every = list(inspect.signature(function).parameters.values())
     bound = int(bool(every) and every[0].name in ("self", "cls"))  # a method
     every = every[bound:]
@@ -206,8 +210,9 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
     needed = [p.name for p in every if p.default is p.empty and p.name in known]
 
     @functools.wraps(function)
-    def call(*arguments: P.args, **options: P.kwargs) -> R:
-        name, unknown = function.__name__, [one for one in options if one not in known]
+    def call(*arguments: Any, **options: Any) -> Any:
+        name = type(arguments[0]).__name__ if constructor else function.__name__
+        unknown = [one for one in options if one not in known]
         count = len(arguments) - bound
         if count > len(positional) and not spread:
             rest = ", ".join(by_name) or ("name=value" if open_ended else "")
@@ -227,7 +232,7 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
             raise TypeError(f"{name} needs {missing[0]}{guess}: it takes {', '.join(known)}")
         result = function(*arguments, **options)
         if home in ("dynmem.analysis", "dynmem.theory") and hasattr(result, "data_vars"):
-            result.attrs["function"] = f"{home}.{name}"  # type: ignore[attr-defined]
+            result.attrs["function"] = f"{home}.{name}"
         return result
 
-    return call
+    return cast(F, call)

@@ -63,7 +63,7 @@ def plane(flow: Flow, section: Any, value: Any, direction: Any, modulus: Any, n:
     """The plane of a component, by name or index, or of a normal vector (n,)."""
     choice("direction", direction, (1, -1, 0))
     if isinstance(section, (str, int, np.integer)):
-        component = component_index(flow, section, n)
+        component = component_index(flow, section if isinstance(section, str) else int(section), n)
         normal = np.eye(n)[component]
         name = flow.states[component] if flow.states else None
         modulus = flow.circles.get(name) if modulus is None else modulus

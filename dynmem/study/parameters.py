@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import suggestion
 
+MOST_VALUES = 1_000_000  # of an axis or a setting
 MAX_INTEGER = 2**63 - 1  # of int64, in which an axis is stored
 
 
@@ -71,6 +72,10 @@ class Plan:
 
 def plain(value: Any) -> Any:
     """Numpy scalars and arrays, tuples and ranges as plain Python numbers and lists."""
+    if isinstance(value, range) and len(value) > MOST_VALUES:
+        raise ConfigurationError(
+            [f"{value!r:.60}: has {len(value):,} values, a study takes at most {MOST_VALUES:,}"]
+        )
     if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, (tuple, list, range)):

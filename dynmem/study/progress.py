@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
-import shutil
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from ..runtime.files import NoSpaceError
+from ..runtime.memory import size
+from ..runtime.platform import free_disk
 
 MIN_POINT_BYTES = 4096  # of the smallest file on most disks
 LONG_SECONDS = 2.0  # a run that takes longer says how long
@@ -119,30 +119,13 @@ class Estimate:
         return True
 
 
-def free_bytes(folder: Path) -> int:
-    """Free space where a folder is, or will be."""
-    while not folder.exists():
-        folder = folder.absolute().parent
-    return shutil.disk_usage(folder).free
-
-
 def check_space(needed: float, points: int, folder: Path) -> None:
     """Raise NoSpaceError where these points would not fit."""
-    free = free_bytes(folder)
+    free = free_disk(folder)
     if needed > free:
         raise NoSpaceError(
             f"needs about {size(needed)} for {points:,} points, {size(free)} are free"
         )
-
-
-def size(number: float) -> str:
-    """A number of bytes, with its unit.
-
-    >>> size(380e9), size(2000)
-    ('380 GB', '2 kB')
-    """
-    power = min(int(math.log10(max(number, 1)) // 3), 5)
-    return f"{number / 1000**power:.3g} {('B', 'kB', 'MB', 'GB', 'TB', 'PB')[power]}"
 
 
 def duration(seconds: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -14,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DamageError
 from ..runtime import netcdf
 from ..runtime.files import aside, canonical, replacement
+from ..runtime.platform import answering, free_disk, stop_signals
 from .combine import Layout, Survey
 from .encoding import PointFile
 from .executor import Outcomes, existing_client, in_process, local_client, on_cluster, pickled
 from .growth import Keys, changes, show, version_changes, without_history
 from .parameters import Plan
 from .point import Outcome, Task, versions_mark
-from .progress import Estimate, Progress, check_space, free_bytes
+from .progress import Estimate, Progress, check_space
 from .reach import digest, reached
 from .store import MEMORY_BYTES, ChangedError, Note, Store
 
@@ -42,8 +42,8 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def stoppable() -> Iterator[Callable[[], None]]:
-    """Raise ``Stopped`` on SIGINT and SIGTERM; yields a check for a signal whose exception was
-    swallowed by the code that it interrupted."""
+    """Raise ``Stopped`` on the signals that ask for an end; yields a check for one whose exception
+    was swallowed by the code that it interrupted."""
     caught: list[int] = []
 
     def stop(signum: int, frame: object) -> None:
@@ -54,17 +54,8 @@ def stoppable() -> Iterator[Callable[[], None]]:
         if caught:
             raise Stopped(caught[0])
 
-    main = threading.current_thread() is threading.main_thread()
-    # a signal that is already ignored (nohup, a background job) stays ignored
-    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)} if main else {}
-    before = {s: handler for s, handler in before.items() if handler not in (signal.SIG_IGN, None)}
-    for signum in before:
-        signal.signal(signum, stop)
-    try:
+    with answering(stop_signals(), stop):
         yield check
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
 
 
 @dataclass(frozen=True)
@@ -302,7 +293,7 @@ class Run:
         estimate.add(index, len(outcome.data))
         if estimate.points == min(estimate.workers, len(estimate.weights)):
             check_space(estimate.disk, len(estimate.weights) - estimate.points, folder)
-        if words := estimate.words(free_bytes(folder)):
+        if words := estimate.words(free_disk(folder)):
             self.report.say(words)
         if self.note is not None and (estimate.points == 1 or estimate.due()):
             done = len(self.found) + len(self.errors)

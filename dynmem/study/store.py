@@ -40,6 +40,11 @@ from .encoding import PointFile
 if TYPE_CHECKING:
     from xarray import Dataset
 
+# a store may be copied to Windows, where these are no files, whatever follows after a dot
+DEVICES = {
+    *("con", "prn", "aux", "nul"),
+    *(f"{port}{number}" for port in ("com", "lpt") for number in range(10)),
+}
 NAME_PATTERN = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,100}")
 LOCK_ATTEMPTS, LOCK_PAUSE = 20, 0.01  # reads of who holds a lock, and seconds between them
 FLUSH_SECONDS = 0.1  # a flush costs some milliseconds: to measure a quicker point again costs less
@@ -64,6 +69,8 @@ def check_name(name: str) -> str:
     """
     if not isinstance(name, str) or not NAME_PATTERN.fullmatch(name):
         raise BadNameError(f"{name!r} is not a name: letters, digits, . _ -")
+    if name.partition(".")[0].lower() in DEVICES:
+        raise BadNameError(f"{name!r} is a device of Windows, in every folder: take another name")
     return name
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..runtime.files import space_watched
-from ..runtime.threads import cores
+from ..runtime.platform import cores, reach_of_locks
+from ..runtime.validation import public
 from .command import Parser, add_options, guarded
 from .parameters import ConfigurationError, read_assignments
 from .progress import MIN_POINT_BYTES, Progress, check_space
@@ -30,6 +31,7 @@ READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 MAX_FAILURES_PRINTED = 10
 
 
+@public
 @dataclass(frozen=True, eq=False, repr=False)
 class Study(Question):
     """A question put to every point of a grid.
@@ -170,6 +172,8 @@ class Study(Question):
             try:
                 with store.lock() as note:
                     run.note = note
+                    if words := reach_of_locks(store.folder):
+                        report.say(words)
                     store.tidy()
                     run.set_aside()
                     ready = run.finished()

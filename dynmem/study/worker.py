@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+from ..runtime.platform import ignore_interrupts
 from ..runtime.threads import _environment_of_one_thread
 from . import provenance
 from .growth import version_changes
@@ -34,7 +34,7 @@ def work(task: bytes, points: Sequence[Mapping[str, Any]]) -> list[Outcome]:
 @lru_cache(maxsize=2)
 def _unpickle(task: bytes) -> Task:
     # from the process that started the run; a cluster runs whatever its clients send
-    call: Task = pickle.loads(task)
+    call: Task = pickle.loads(task)  # noqa: S301
     if call.packages is not None:
         here = provenance.versions(call.packages)
         if differ := version_changes(call.versions, here):
@@ -63,5 +63,4 @@ def one_thread() -> Iterator[None]:
 def dask_setup(worker: object) -> None:
     """Called by Dask in a new local worker: Ctrl-C reaches every process of a terminal, and is for
     the one that started the run."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_interrupts()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..runtime.validation import public
+
 __all__ = ["Known"]
 
 SPROTT = "Sprott (2003), Chaos and Time-Series Analysis, app. A"
@@ -14,6 +16,7 @@ OWN = (
 )
 
 
+@public
 @dataclass(frozen=True)
 class Known:
     """Known Lyapunov exponents of a system at its default parameters.

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..runtime.validation import public
 from .losses import TOLERANCE
 from .task import Task
 
 __all__ = ["Adding"]
 
 
+@public
 @dataclass(frozen=True)
 class Adding(Task):
     """Add two marked numbers of a sequence: the adding problem.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..runtime.validation import public
 from .task import Task, every_word, uniform
 
 __all__ = ["Copy", "LAYOUTS", "SelectiveCopy"]
@@ -19,6 +20,7 @@ LAYOUTS = {
 }
 
 
+@public
 @dataclass(frozen=True)
 class Copy(Task):
     """Remember symbols over a delay, then recall them in order, in one of three published layouts.
@@ -210,6 +212,7 @@ class Copy(Task):
         return inputs, targets
 
 
+@public
 @dataclass(frozen=True)
 class SelectiveCopy(Task):
     """Remember symbols among noise, then recall them in order: memory that must select by content.

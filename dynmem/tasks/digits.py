@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 
+from ..runtime.validation import public
 from .task import Task
 
 __all__ = ["Digits"]
@@ -20,6 +21,7 @@ MISSING_PACKAGE = (
 PIXELS, CLASSES = 64, 10
 
 
+@public
 @dataclass(frozen=True)
 class Digits(Task):
     """Which digit was it? An image is shown one pixel a step, then its digit is required.

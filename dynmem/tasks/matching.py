@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..runtime.validation import public
 from .task import Task, every_word
 
 __all__ = ["DelayedMatch", "NBack"]
 
 
+@public
 @dataclass(frozen=True)
 class DelayedMatch(Task):
     """Delayed match to sample: is the symbol after the delay the one before it?
@@ -102,6 +104,7 @@ class DelayedMatch(Task):
         return inputs, targets
 
 
+@public
 @dataclass(frozen=True)
 class NBack(Task):
     """n-back: at every step, is this symbol the one of ``back`` steps ago?

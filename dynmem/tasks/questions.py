@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import ShapeError
+from ..runtime.validation import public
 from ..typing import ArrayLike
 from .matching import another
 from .task import Task
@@ -27,6 +28,7 @@ WORDS = {
 FORMS = {"went": "went to the", "took": "took the", "dropped": "dropped the"}
 
 
+@public
 @dataclass(frozen=True)
 class Questions(Task):
     """Read a story, then answer a question about it.

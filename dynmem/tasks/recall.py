@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..runtime.validation import public
 from .matching import another
 from .task import Task
 
 __all__ = ["AssociativeRecall", "Induction"]
 
 
+@public
 @dataclass(frozen=True)
 class Induction(Task):
     """Induction, [A][B] ... [A] -> [B]: recall the symbol that followed this one before.
@@ -101,6 +103,7 @@ class Induction(Task):
         return inputs, targets
 
 
+@public
 @dataclass(frozen=True)
 class AssociativeRecall(Task):
     """Associative recall with many pairs (MQAR): pairs of a key and a value, then keys again.

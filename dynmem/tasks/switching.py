@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..runtime.validation import public
 from .task import Task, every_word, uniform
 
 __all__ = ["FlipFlop", "Parity"]
 
 
+@public
 @dataclass(frozen=True)
 class FlipFlop(Task):
     """The flip-flop: each channel holds the sign of the last pulse that it received.
@@ -112,6 +114,7 @@ class FlipFlop(Task):
         return inputs, state
 
 
+@public
 @dataclass(frozen=True)
 class Parity(Task):
     """Parity: is the number of ones so far odd?

@@ -30,6 +30,7 @@ from .chaos import (
     standard_map_spectrum as standard_map_spectrum,
     toral_spectrum as toral_spectrum,
 )
+from .conversions import memory_units as memory_units
 from .cost import cost_crossover as cost_crossover, layer_cost as layer_cost
 from .depth import (
     depth_spectrum as depth_spectrum,

@@ -16,6 +16,7 @@ from ..labels import complex_parts, dataset
 from ..runtime.validation import integer, number, public
 from ..typing import ArrayLike
 from .checks import gate_values, square_matrix, vector
+from .conversions import lag_of_factor
 from .results import FINITE_SIZE_SCATTER, lyapunov_report, time_scale_entry
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def gate_time_scale(forget: ArrayLike) -> Dataset:
         {
             "time_scale": (
                 "forget",
-                -1.0 / np.log(forget),
+                lag_of_factor(forget),
                 "step",
                 "time in which the memory falls to 1/e",
             )

@@ -10,6 +10,7 @@ import numpy as np
 from ..analysis import kaplan_yorke
 from ..labels import dataset
 from ..typing import ArrayLike
+from .conversions import lag_of_rate
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -110,6 +111,5 @@ def lag_coordinate(lags: np.ndarray) -> dict[str, tuple]:
 def time_scale_entry(rate: float, dt: float | None = 1.0) -> tuple:
     """The time scale -1/lambda_1 in steps of dt (None: in units of time), as a variable; infinite
     where lambda_1 >= 0."""
-    with np.errstate(divide="ignore"):
-        scale = np.where(np.less(rate, 0), -1.0 / np.asarray(rate, float), np.inf) / (dt or 1.0)
+    scale = lag_of_rate(rate) / (dt or 1.0)
     return (), float(scale), "step" if dt else "time unit", "time scale -1/lambda_1"

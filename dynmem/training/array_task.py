@@ -10,6 +10,7 @@ import numpy as np
 from ..arrays import tensors
 from ..datasets.overlap import apart, places
 from ..errors import NotFiniteError, ShapeError
+from ..runtime.validation import public
 from ..tasks.losses import LOSS_NAMES, LOSSES
 from ..tasks.memoryless import Memoryless, Rows, best_without_memory, rows_of
 from ..tasks.task import FEW_SEQUENCES, Task, uniform
@@ -22,6 +23,7 @@ PART_ENDS = (1.0 - 2.0 * VALIDATION_SHARE, 1.0 - VALIDATION_SHARE)
 ENOUGH_ROWS, FOLDS = 4000, 5  # that judge answers without a memory, and parts that they come from
 
 
+@public
 @dataclass(frozen=True, eq=False)
 class Samples(Task):
     """Your own sequences as a task, with the least loss without a memory as its floor.

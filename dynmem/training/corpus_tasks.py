@@ -26,6 +26,7 @@ __all__ = ["SplitSamples"]
 SEQUENCES_PER_VALIDATION = 8
 
 
+@public
 @dataclass(frozen=True, eq=False)
 class SplitSamples(Samples):
     """Samples with a validation set and a test set of their own.

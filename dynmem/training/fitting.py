@@ -15,6 +15,7 @@ from torch.nn import functional
 from ..errors import ShapeError
 from ..labels import as_seed
 from ..runtime.devices import as_device
+from ..runtime.torch_modules import unpacked
 from ..runtime.validation import all_errors, generator, integer, is_real, public
 from ..system import Map, System
 from ..tasks import Task
@@ -263,7 +264,7 @@ def as_task(task: Any, loss: str | Loss | None, model: Any) -> Task:
             )
         return task
     if isinstance(task, (tuple, list)) and len(task) == 2:
-        inputs, targets = task
+        inputs, targets = (unpacked(each) for each in task)
         if needs_marks(inputs, targets):
             return marked_task(inputs, targets, loss if isinstance(loss, str) else None)
         classes = np.ndim(targets) == 2

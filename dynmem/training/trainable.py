@@ -12,12 +12,14 @@ import torch
 from ..arrays import tensors
 from ..errors import NotFiniteError, ShapeError, UnknownNameError
 from ..runtime.html import card
+from ..runtime.validation import public
 from ..system import Map, System, as_system, map_arrays
 from ..typing import Array
 
 __all__ = ["Trainable"]
 
 
+@public
 class Trainable(torch.nn.Module):
     """A Map as a torch module: its float arrays, in nested systems too, are the Parameters.
 

@@ -244,6 +244,30 @@ def test_push_is_torch_jvp_and_pull_is_torch_vjp(name):
     )
 
 
+@pytest.mark.parametrize("order", range(4))
+def test_parts_that_overlap_add_up(order):
+    """Cotangents of parts are added in place, whatever else comes before and after them, and never
+    to an array that another step still reads."""
+    import torch
+
+    def function(x):
+        parts = [
+            x[..., :3] * x[..., 1:],
+            x[..., 2:3] + 0.0 * x[..., :3],
+            3.0 * x[..., :3] - x[..., 1],
+            dm.stack((x.sum(), x[..., ::2].sum(), x[..., 3])) * x[..., 0],
+        ]
+        return sum(parts[order:] + parts[:order])
+
+    x = np.random.default_rng(order).standard_normal(4)
+    g = np.random.default_rng(9).standard_normal((2, 3))
+    before = g.copy()
+    found = linearise_rule(function, x)[1](g)
+    jacobian = torch.func.jacrev(function)(torch.tensor(x)).numpy()
+    np.testing.assert_allclose(found, g @ jacobian, rtol=1e-13)
+    np.testing.assert_array_equal(g, before)
+
+
 UNARY = {
     name: getattr(dm, name) for name in ("tanh", "sigmoid", "sin", "cos", "arctan", "softplus")
 } | {

@@ -217,6 +217,12 @@ REFUSED = {
     "text": ((X, np.array(["a", "b"] * 25)), {}, TypeError, "names of classes as labels="),
     "float labels": ((X,), {"labels": X[:, 0, 0]}, TypeError, "pass values to predict as targets="),
     "labels a step": ((X,), {"labels": STEPS}, ShapeError, "a class for each step is targets="),
+    "time first": (
+        (X.swapaxes(0, 1),),
+        {"labels": Y},
+        ShapeError,
+        r"time comes first in the inputs, pass numpy.swapaxes\(inputs, 0, 1\)",
+    ),
     "None in labels": ((X,), {"labels": [None, "a"] * 25}, TypeError, "labels hold None"),
     "padding": ((X, STEPS - 1), {}, ValueError, "class -1 .*ignore_index=-1"),
     "padding of torch": ((X, STEPS - 100), {}, ValueError, "ignore_index=-100"),

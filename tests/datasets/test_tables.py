@@ -113,6 +113,7 @@ CSV = {
     "comma": "t,v\n" + LINES,
     "semicolon": "t;v\n" + LINES.replace(",", ";"),
     "tab": "t\tv\n" + LINES.replace(",", "\t"),
+    "spaces": "t  v\n" + LINES.replace(",", "   "),
     "windows": ("t,v\n" + LINES).replace("\n", "\r\n"),
     "byte order mark": b"\xef\xbb\xbf" + f"t,v\n{LINES}".encode(),
     "as pandas writes it": pd.DataFrame({"v": X}).to_csv(),
@@ -125,6 +126,19 @@ def test_a_csv_file_reads_as_its_numbers(text, tmp_path):
     data = from_series(written(tmp_path, text))
     np.testing.assert_array_equal(data.x.values[:, 0], X)
     assert data.state.values.tolist() == ["v"] and data.attrs["title"] == "own.csv"
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3])
+@pytest.mark.parametrize("delimiter", [" ", ",", "\t", ";"])
+def test_what_savetxt_writes_comes_back(columns, delimiter, tmp_path):
+    values = np.random.default_rng(0).normal(size=(200, columns))
+    np.savetxt(tmp_path / "own.txt", values, delimiter=delimiter, fmt="%.17g")
+    np.testing.assert_array_equal(from_series(tmp_path / "own.txt").x, values)
+
+
+def test_a_name_of_two_words_is_one_column(tmp_path):
+    data = from_series(written(tmp_path, "wind speed\n" + "\n".join(map(str, X))))
+    assert data.state.values.tolist() == ["wind speed"]
 
 
 BAD_CSV = {
@@ -179,7 +193,8 @@ def test_what_is_no_plain_file_is_refused_before_it_is_read(tmp_path, monkeypatc
         with pytest.raises(ValueError, match="no plain file"):
             from_series(tmp_path / name)
     path = written(tmp_path, f"t,v\n{LINES}")
-    monkeypatch.setattr("dynmem.runtime.memory.memory", lambda: 10_000)
+    monkeypatch.setattr("dynmem.runtime.memory.free_memory", lambda: 10_000)
+    monkeypatch.setattr("dynmem.runtime.memory.SMALL_BYTES", 0)
     with pytest.raises(MemoryError, match="pass a part of it"):
         from_series(path)
 

@@ -1,6 +1,8 @@
 """A user's own torch modules, converted and held to torch in float64; or refused, with the part
 that stood in the way and what to pass instead."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -263,6 +265,8 @@ REFUSED = {
     "bidirectional": (lambda: Net(bidirectional=True, read=12), ValueError, "reads the future"),
     "unmasked": (lambda: nn.Transformer(4, 1, 1, 1), TypeError, "from_torch takes nn.RNN"),
     "state dict": (lambda: Net().state_dict(), TypeError, r"module.load_state_dict\(state_dict\)"),
+    "file": (lambda: "net.pt", TypeError, r"'net.pt' is no module: .*torch.load\(path, weights"),
+    "path": (lambda: Path("net.pt"), TypeError, "and pass the module"),
     "class": (lambda: Net, TypeError, "got the class Net: pass an instance"),
     "pair": (lambda: nn.Sequential(nn.LSTM(2, 4), nn.Linear(4, 4)), ValueError, r"from_torch\(net"),
     "window": (Masked, ValueError, "pass window="),

@@ -179,14 +179,6 @@ def test_numpy_values_and_ranges_make_an_axis(tmp_path):
 # ---- the same bits -------------------------------------------------------------------------------
 
 
-def test_any_number_of_workers_gives_the_same_bytes(study, store, tmp_path):
-    study.run(output=tmp_path / "two", workers=2)
-    for path in sorted(store.rglob("*.nc")):
-        assert path.read_bytes() == (tmp_path / "two" / path.relative_to(store)).read_bytes(), (
-            path.name
-        )
-
-
 def test_any_order_of_the_points_gives_the_same_bytes(study, store):
     file, rng = store / "tiny.nc", np.random.default_rng(0)
     expected = file.read_bytes()

@@ -9,6 +9,7 @@ import pytest
 import torch
 import xarray as xr
 from torch.nn import functional
+from torch.nn.utils.rnn import pack_sequence
 
 import dynmem as dm
 from dynmem.datasets import from_sequences
@@ -105,6 +106,8 @@ PAIRS = {  # what a user passes as a pair of arrays, and the outputs of the netw
     "lists of unequal length": (ROWS, CLASSES.tolist(), 3),
     "unequal, classes a step": (ROWS, [(row[:, 0] > 0).astype(int) for row in ROWS], 2),
     "unequal, values a step": (ROWS, [np.cumsum(row, 0) for row in ROWS], 3),
+    "packed": (pack_sequence([torch.tensor(row) for row in ROWS], False), CLASSES, 3),
+    "packed, of one length": (pack_sequence(list(torch.tensor(X))), X.sum(1), 3),
     "torch": (torch.tensor(X), torch.tensor(RNG.integers(0, 2, 50)), 2),
     "symbols": (RNG.integers(0, 5, (50, 10)), RNG.integers(0, 2, 50), 2),
 }

@@ -18,6 +18,7 @@ from ...drive import constant_drive, default_transient
 from ...errors import NotFiniteError, ShortRunWarning, suggestion
 from ...labels import dataset, describe_system
 from ...orbits import DEFAULT_RTOL, FlowMap, as_map, steps_in, suggest_step, whole_steps
+from ...runtime.memory import require_memory
 from ...runtime.threads import one_thread
 from ...runtime.validation import generator, integer, number, public
 from ...sections.surface import Maxima, plane
@@ -137,6 +138,7 @@ def bifurcation(
     make = system_factory(system, (parameter,))
     values, samples = parameter_values(parameter, values), integer("samples", samples)
     exponents = integer("exponents", exponents, 0)
+    require_memory(24 * len(values) * samples, f"samples = {samples} a value", "pass fewer")
     systems = [make(**{parameter: value}) for value in values]
     first = systems[0]
     if isinstance(first, Flow) and duration is None:

@@ -15,6 +15,7 @@ from ...labels import dataset, describe_system
 from ...models import Attention, Block, Convolution, ConvolutionBlock, Dense, Network
 from ...models.attention import constant_like
 from ...models.residual import Memoryless
+from ...runtime.memory import require_memory
 from ...runtime.threads import one_thread
 from ...runtime.torch_modules import gradients_on
 from ...runtime.validation import generator, integer, is_real, public
@@ -415,6 +416,11 @@ def parts(model: System) -> tuple[Any, list, Any]:
 def _read_runs(model, drive, steps, samples, rng):
     """Inputs (samples, steps, inputs) of the model."""
     steps, samples = integer("steps", steps), integer("samples", samples)
+    require_memory(
+        8 * samples * steps * (model.size + model.inputs),
+        f"samples = {samples} of {steps} steps",
+        "pass fewer",
+    )
     if drive is None or is_real(drive) or callable(drive) or np.ndim(drive) == 1:
         values = np.asarray(read_drive(model, drive, samples * steps, rng).array())
         return values.reshape(samples, steps, model.inputs)

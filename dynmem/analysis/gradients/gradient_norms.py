@@ -16,7 +16,7 @@ from ...runtime.threads import one_thread
 from ...runtime.validation import choice, generator, integer, public
 from ...system import Map, System, as_system
 from ...typing import ArrayLike, Drive, Rng
-from .window import lag_axis, read_transient, read_window
+from .window import lag_axis, read_transient, read_window, require_samples
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -127,6 +127,7 @@ def gradient_norms(
     longest = int(wanted[-1])
     transient = read_transient(transient, longest, stepper, drive)
     samples = integer("samples", samples)
+    require_samples(samples, transient + longest + 1, len(wanted))
     sweep = _SWEEPS[anchor]
     # _rescaled raises where a gradient is not finite
     with one_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,13 +12,21 @@ from ...drive import drive_name, drive_values
 from ...errors import NotFiniteError
 from ...labels import dataset
 from ...models import Embedding, Network, from_torch
-from ...runtime.torch_modules import check_layout, gradients_on, is_module, is_tensor, unwrapped
+from ...runtime.devices import as_device
+from ...runtime.torch_modules import (
+    as_numpy,
+    check_layout,
+    device_of,
+    gradients_on,
+    is_module,
+    unwrapped,
+)
 from ...runtime.validation import choice, generator, integer, public
 from ...system import System
 from ...typing import ArrayLike, Drive, Rng
 from .module_run import WholeRun, has_embedding, log_smallest
 from .torch_runs import STEPS_PER_SEGMENT, SegmentedRun
-from .window import lag_axis, read_transient
+from .window import lag_axis, read_transient, require_samples
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -43,6 +51,7 @@ def gradient_profile(
     probes: int = 16,
     dtype: str | None = None,
     dt: float | None = None,
+    device: Any = None,
     rng: Rng = 0,
 ) -> Dataset:
     """Measure the norm of d y_T / d u_(T-lag) of a whole model at every lag by one backward pass.
@@ -89,6 +98,9 @@ def gradient_profile(
         cast in its forward; the gradient is as accurate as that.
     dt : float, optional
         Step of a Flow.
+    device : {"cpu", "cuda"}, torch.device or None
+        Where torch computes; None: where the module is, the processor for a Map. The numbers are
+        the same to rounding, and they come back as numpy arrays.
     rng : int, Generator or None
         Of starts, noise and probes.
 
@@ -139,12 +151,14 @@ def gradient_profile(
     if dtype is not None:
         choice("dtype", dtype, STEPS_PER_SEGMENT)
     further = longest if ends > 1 else 0
+    device = as_device(device) or (device_of(model) if is_module(model) else None)
     system, x0, drive = _as_map(model, x0, drive)
     drives, seeds = _drives(system, drive, samples, generator(rng))
     transient = read_transient(transient, longest + further, system, drives[0])
+    require_samples(samples * ends * probes, transient + longest + 1, longest + 1)
     prepare = WholeRun if is_module(system) else SegmentedRun
     with gradients_on():
-        run = prepare(system, x0, drives, transient, longest + further, dtype, dt, seeds)
+        run = prepare(system, x0, drives, transient, longest + further, dtype, dt, device, seeds)
         if ends > 1 and run.last_only:
             raise ValueError(
                 f"ends = {ends}: {run.name} has one output for a sequence, leave ends out"
@@ -184,7 +198,7 @@ def _as_map(model, x0, drive):
     """The Map equal to a torch module and its start, zero as in torch, where there is one, else the
     module without its wrapper; and the drive as an array, of an embedding's rows where the Map read
     symbols."""
-    drive = drive.detach().cpu().numpy() if is_tensor(drive) else drive
+    drive = as_numpy(drive)
     if not is_module(model):
         return model, x0, drive
     check_layout(model, np.shape(drive))
@@ -309,7 +323,7 @@ def _pull_back(run, start, stop, of_run, v, ends_at, here, back):
 def _log_size(rows):
     """ln of the norm over the last axis, whatever the size of the entries; +inf where one is not
     finite."""
-    rows = np.abs(rows.detach().cpu().numpy().astype(np.float64))
+    rows = np.abs(as_numpy(rows).astype(np.float64))
     if not rows.shape[-1]:
         return np.full(rows.shape[:-1], -np.inf)
     largest = rows.max(axis=-1)

@@ -9,6 +9,7 @@ import numpy as np
 from ...errors import NotFiniteError
 from ...labels import dataset
 from ...linear import LinearSystem
+from ...runtime.memory import require_memory
 from ...runtime.validation import choice, integer, number, public
 from ...system import System
 from ...typing import ArrayLike, Drive
@@ -158,7 +159,13 @@ def _kernel_logarithms(system, x0, drive, lags, of, options):
     if isinstance(system, LinearSystem):
         if lags is None:
             raise ValueError("the tail of a LinearSystem needs lags, the largest lag")
-        return _array_logarithms(system.kernel(integer("lags", lags, 5) + 1))
+        lags = integer("lags", lags, 5)
+        require_memory(
+            8 * (lags + 1) * max(1, system.B.shape[1] * system.C.shape[0]),
+            f"a kernel of lags = {lags}",
+            "pass fewer",
+        )
+        return _array_logarithms(system.kernel(lags + 1))
     if isinstance(system, (np.ndarray, list, tuple)):
         return _array_logarithms(system)
     gradients = system

@@ -98,7 +98,7 @@ def memory_horizon(
         share = (1.0 - fall[j - 1]) / (fall[j] - fall[j - 1]) if np.isfinite(fall[j]) else 1.0
         horizon = lags[j - 1] + (lags[j] - lags[j - 1]) * share
         samples = json.loads(gradients.attrs.get("parameters", "{}")).get("samples", 1)
-        error = _crossing_error(lags, fall, errors, j, share) * _student(samples)
+        error = _crossing_error(lags, fall, errors, j, share) * student_factor(samples)
         scatter = _crossing_error(
             lags, fall, None if scatters is None else scatters.values, j, share
         )
@@ -188,8 +188,12 @@ def _crossing_error(lags, fall, errors, j, share):
     return error / slope
 
 
-def _student(samples: int) -> float:
-    """Standard errors of a mean within which the truth lies in 68 %, for this many samples."""
+def student_factor(samples: int) -> float:
+    """Standard errors of a mean within which the truth lies in 68 %, for this many samples.
+
+    >>> round(student_factor(3), 2)
+    1.32
+    """
     from scipy.stats import t
 
     return (

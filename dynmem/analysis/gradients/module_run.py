@@ -10,7 +10,14 @@ import numpy as np
 
 from ...arrays import tensors
 from ...errors import NotFiniteError, ShapeError
-from ...runtime.torch_modules import copied, default_dtype, dtype_of, first_tensor
+from ...runtime.torch_modules import (
+    as_numpy,
+    copied,
+    default_dtype,
+    device_of,
+    dtype_of,
+    first_tensor,
+)
 
 # where cotangents start, so that less of what is left of them underflows, by the lowest dtype that
 # the module computes in
@@ -23,7 +30,7 @@ class WholeRun:
     """A torch module of unknown state: one segment, its inputs (runs, steps, features), or the rows
     of its embedding where the drive holds symbols."""
 
-    def __init__(self, module, x0, drives, transient, longest, dtype, dt, seeds):
+    def __init__(self, module, x0, drives, transient, longest, dtype, dt, device, seeds):
         import torch
 
         self.name = type(module).__name__
@@ -32,8 +39,7 @@ class WholeRun:
                 f"x0 and dt belong to systems, {self.name} is a torch module: leave them out"
             )
         given = _data(module, drives, transient, longest, seeds)
-        self.module, self.dtype, self.precision = _in_dtype(module, given, dtype)
-        device = next((p.device for p in self.module.parameters()), None)
+        self.module, self.dtype, self.precision = _in_dtype(module, given, dtype, device)
         given = given.to(device, self.dtype if given.is_floating_point() else None)
         self.steps = given.shape[1]
         probe = _probe(self.module, given[0])
@@ -155,7 +161,7 @@ class WholeRun:
         for batch in (probe[None], probe[:, None]):
             try:
                 once, again = (first_tensor(self._raw(batch)) for _ in range(2))
-            except Exception:
+            except Exception:  # noqa: S112  the next form of the batch is tried
                 continue
             if not isinstance(once, torch.Tensor):
                 raise TypeError(
@@ -217,7 +223,7 @@ def _data(module, drives, transient, longest, seeds):
         drive(seed, transient + longest + 1) if callable(drive) else drive
         for drive, seed in zip(drives, seeds, strict=True)
     ]
-    arrays = [u.detach().cpu().numpy() if hasattr(u, "detach") else u for u in arrays]
+    arrays = [as_numpy(u) for u in arrays]
     symbols = all(np.ndim(u) == 1 and np.asarray(u).dtype.kind in "iu" for u in arrays)
     axes = 1 if symbols and has_embedding(module) else 2
     if any(np.ndim(u) != axes or len(u) < longest + 1 for u in arrays):
@@ -245,14 +251,14 @@ def has_embedding(module: Any) -> bool:
     return any(isinstance(part, nn.Embedding) for part in module.modules())
 
 
-def _in_dtype(module, given, dtype):
-    """A copy of the module, in float64 where it runs so and no dtype is asked for, else in its own;
-    the dtype; and the lowest precision that it computes in."""
+def _in_dtype(module, given, dtype, device):
+    """A copy of the module on the device, in float64 where it runs so and no dtype is asked for,
+    else in its own; the dtype; and the lowest precision that it computes in."""
     import torch
 
     wanted = [torch.float64, dtype_of(module)] if dtype is None else [getattr(torch, dtype)]
     for kind in wanted:
-        twin = copied(module, kind)
+        twin = copied(module, kind, device)
         if (lowest := _lowest_precision(twin, given, kind)) is not None:
             return twin, kind, lowest
     return twin, kind, str(kind).removeprefix("torch.")  # what is wrong is found by running it
@@ -281,13 +287,12 @@ def _lowest_precision(module, given, kind):
                     seen.add(leaf.dtype)
             return found
 
-    device = next((p.device for p in module.parameters()), None)
-    given = given[:1].to(device, kind if given.is_floating_point() else None)
+    given = given[:1].to(device_of(module), kind if given.is_floating_point() else None)
     for batch in (given, given.transpose(0, 1)):
         try:
             with torch.no_grad(), Watch():
                 _called_in(kind, module, batch)
-        except Exception:
+        except Exception:  # noqa: S112  the next way to call it is tried
             continue
         lowest = max(seen, key=lambda d: (torch.finfo(d).eps, torch.finfo(d).tiny))
         return str(lowest).removeprefix("torch.")

@@ -17,7 +17,7 @@ from ...runtime.validation import generator, integer, is_real, public
 from ...system import Map, as_system
 from ...typing import ArrayLike, Drive, Rng
 from .at_once import pull_back_at_once, runs_at_once
-from .window import read_start, read_transient
+from .window import read_start, read_transient, require_samples
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -126,6 +126,7 @@ def receptive_field(
         drive = sequences = _sequences(system, drive)
         transient = sequences.shape[1] // 10 if transient is None else transient
     transient = read_transient(transient, lags)
+    require_samples(samples, transient + lags + 1, lags)
     seeds = generator(rng).spawn(2)
     x = read_start(system, x0, seeds[0])
     orbit_seeds = seeds[1].integers(2**32, size=samples)

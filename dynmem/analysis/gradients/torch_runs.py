@@ -23,7 +23,7 @@ class SegmentedRun:
     log_floor = -np.inf
     last_only = False
 
-    def __init__(self, model, x0, drives, transient, longest, dtype, dt, seeds):
+    def __init__(self, model, x0, drives, transient, longest, dtype, dt, device, seeds):
         import torch
 
         self.name = type(model).__name__
@@ -46,11 +46,14 @@ class SegmentedRun:
         kind = self.dtype = getattr(torch, dtype)
         self.run = map_arrays(
             system,
-            lambda a: torch.tensor(a, dtype=kind) if a.dtype.kind == "f" else torch.as_tensor(a),
+            lambda a: torch.tensor(a, dtype=kind if a.dtype.kind == "f" else None, device=device),
         ).run
         self.inputs, self.outputs = system.inputs, system.outputs
         self.description = describe_system(model)
-        x, every = (torch.tensor(np.stack(each), dtype=kind) for each in zip(*windows, strict=True))
+        x, every = (
+            torch.tensor(np.stack(each), dtype=kind, device=device)
+            for each in zip(*windows, strict=True)
+        )
         early, length = every.shape[1] - longest - 1, STEPS_PER_SEGMENT[dtype]
         with torch.no_grad():
             x = self.run(x, every[:, :early])[1] if early else x

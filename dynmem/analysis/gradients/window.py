@@ -9,6 +9,7 @@ import numpy as np
 from ...clock import has_times
 from ...drive import default_transient, drive_values, read_drive
 from ...errors import ShapeError
+from ...runtime.memory import require_memory, require_time
 from ...runtime.validation import integer, is_real
 from ...system import System, as_state
 from ...typing import Drive
@@ -41,6 +42,11 @@ def lag_axis(lags: Any) -> np.ndarray:
     ([0, 1, 2, 3], [0, 5])
     """
     found = lag_vector(lags)
+    require_memory(
+        64 * (int(found[0]) if np.ndim(lags) == 0 else found.size),
+        f"lags = {lags!r:.60}",
+        "pass fewer",
+    )
     return np.arange(found[0] + 1) if np.ndim(lags) == 0 else np.unique(found)
 
 
@@ -53,7 +59,16 @@ def read_transient(transient: Any, longest: int, system: Any = None, drive: Any 
             values = drive_values(system, drive)
             if values.ndim == 2:
                 transient = max(0, len(values) - longest - 1)
-    return integer("transient", transient, 0)
+    transient = integer("transient", transient, 0)
+    require_time(transient, f"transient = {transient}", "pass a shorter one")
+    return transient
+
+
+def require_samples(samples: int, steps: int, lags: int) -> None:
+    """Refuse more samples than can be run, or than fit into memory."""
+    require_time(samples * steps, f"samples = {samples} of {steps} steps", "pass fewer")
+    # two gradients a lag, and as many numbers again while they are averaged
+    require_memory(32 * samples * lags, f"samples = {samples} of {lags} lags", "pass fewer")
 
 
 def is_recorded(drive: Drive) -> bool:
@@ -81,6 +96,6 @@ def read_window(
 def read_inputs(system: System, drive: Drive, steps: int, rng: np.random.Generator) -> Any:
     """Inputs of at least so many steps: all rows of an array, else exactly that many."""
     count = steps
-    if is_recorded(drive) and np.ndim(drive) != 1:
+    if is_recorded(drive) and np.ndim(drive) != 1:  # type: ignore[arg-type]
         count = max(steps, len(drive_values(system, drive)))
     return read_drive(system, drive, count, rng, lags=steps - 1).array()

@@ -16,6 +16,7 @@ from ...drive import drive_name
 from ...errors import ShapeError, ShortRunWarning
 from ...labels import dataset, describe_system
 from ...orbits import trajectory
+from ...runtime.memory import require_memory
 from ...runtime.threads import one_thread
 from ...runtime.validation import generator, integer, number, public
 from ...system import Flow, Map, System, as_state, as_system, component_index
@@ -453,6 +454,9 @@ def _echo_rows(clock, per, distance, end, scale):
 
 def _replicas(x, count, spread, rng):
     count, spread = integer("replicas", count, 2), number("spread", spread, above=0)
+    require_memory(
+        3 * 8 * count * len(x) * STEPS_PER_CHUNK, f"replicas = {count}", "pass fewer of them"
+    )
     others = x + spread * (1.0 + np.abs(x)) * rng.standard_normal((count - 1, len(x)))
     return np.concatenate([x[None], others])
 

@@ -9,6 +9,7 @@ import numpy as np
 from ...drive import drive_name
 from ...labels import dataset, describe_system
 from ...orbits import steps_in
+from ...runtime.memory import require_memory
 from ...runtime.threads import one_thread
 from ...runtime.validation import public
 from ...system import System
@@ -125,6 +126,10 @@ def finite_time_exponents(
                 f"window = {window}: must be at least one step of {run.stepper.dt} "
                 f"and at most half the duration {duration}"
             )
+        numbers = steps * len(run.frame)  # factors of each step, and moments of each window
+        require_memory(
+            3 * 8 * numbers, f"the growth of {steps:.6g} steps", "pass a shorter duration"
+        )
         run.advance(skip)
         growth = _growths(run, steps // length, length)
     window = length * abs(run.stepper.dt)

@@ -10,7 +10,7 @@ import numpy as np
 from ...drive import default_transient, drive_values
 from ...errors import ShapeError
 from ...models.torch_step import TorchStep
-from ...runtime.torch_modules import check_layout, is_module, is_tensor
+from ...runtime.torch_modules import as_numpy, check_layout, is_module
 from ...runtime.validation import is_real
 from ...system import Flow, System, as_system
 
@@ -64,9 +64,7 @@ def _start(state: Any) -> np.ndarray:
     """The state of a layer of torch, h or (h, c), of shape (n,), (1, n), (layers, n) or (layers, 1,
     n), as one vector: layer after layer."""
     parts = state if isinstance(state, (tuple, list)) else (state,)
-    arrays = [
-        np.asarray(p.detach().cpu().numpy() if is_tensor(p) else p, dtype=float) for p in parts
-    ]
+    arrays = [np.asarray(as_numpy(p), dtype=float) for p in parts]
     arrays = [a[:, 0] if a.ndim == 3 and a.shape[1] == 1 else a for a in arrays]
     if any(a.ndim > 2 for a in arrays):
         raise ShapeError(

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...autodiff.jacobian import divergence, jacobian, push
 from ...errors import NotFiniteError
+from ...integrate.discontinuity import jumps
 from ...orbits import FlowMap, not_finite
 from ...runtime.validation import is_real
 from .qr import Frame, random_frame
@@ -176,7 +177,7 @@ class Tangents:
 def volume_growth(system, x, u):
     """ln|det J| of one step of a Map, or the divergence of a Flow integrated over the step by
     Simpson's rule."""
-    if isinstance(system, FlowMap):
+    if isinstance(system, FlowMap) and not jumps(system.flow, len(x)):
         half = FlowMap(system.flow, system.dt / 2, system.substeps, system.order)
         middle = half.rule(x, u)
         ends = [divergence(system.flow, p, u) for p in (x, middle, half.rule(middle, u))]

@@ -11,6 +11,7 @@ from ...drive import default_transient
 from ...errors import NotFiniteError, ShapeError
 from ...labels import dataset, describe_system
 from ...linear import LinearSystem
+from ...runtime.memory import require_memory
 from ...runtime.validation import choice, generator, integer, number, public
 from ...system import Map, as_state, as_system
 from ...typing import ArrayLike, Rng
@@ -139,6 +140,12 @@ def memory_capacity(
     choice("distribution", distribution, DISTRIBUTIONS)
     choice("degree", degree, (1, 2))
     _check_inputs(system, degree)
+    columns = system.inputs * (longest + 1) * (1 if degree == 1 else longest + 2)
+    require_memory(
+        8 * (transient + longest + steps) * (columns + 3 * system.inputs + 2 * system.outputs),
+        f"{columns} targets over steps = {steps}",
+        "pass fewer steps, or fewer lags",
+    )
     draws = generator(rng)
     noise = DISTRIBUTIONS[distribution](draws, (transient + longest + steps, system.inputs))
     outputs = _outputs(system, drive * noise, x0, draws)[-steps:]
@@ -355,6 +362,9 @@ def linear_capacity(system: LinearSystem, *, lags: int, noise: float = 0.0) -> D
     if not np.asarray(system.B).shape[1]:
         raise ValueError("the system takes no inputs, so it has no memory capacity")
     longest, noise = integer("lags", lags, 0), number("noise", noise, least=0)
+    require_memory(
+        64 * (longest + 1) * max(1, system.B.shape[1]), f"lags = {longest}", "pass fewer"
+    )
     kernel, P = system.kernel(longest + 1), system.gramian()
     B, C = np.asarray(system.B), np.asarray(system.C)
     first = C @ B + system.D

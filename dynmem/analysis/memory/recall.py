@@ -10,6 +10,7 @@ import numpy as np
 from ...errors import ConvergenceError, NotFiniteError, ShapeError
 from ...labels import dataset, describe_system
 from ...orbits import not_finite, steps_in
+from ...runtime.memory import require_memory, require_time
 from ...runtime.threads import one_thread
 from ...runtime.validation import generator, integer, number, public
 from ...system import Map, as_state, as_system
@@ -108,9 +109,15 @@ def noisy_recall(
     drive = number("drive", drive, least=0)
     seeds = generator(rng).spawn(2)
     x = as_state(system, system.initial(seeds[0]) if x0 is None else x0, "x0")
+    require_memory(4 * 8 * trials * x.shape[-1], f"trials = {trials}", "pass fewer")
     x = np.array(np.broadcast_to(x, (trials, x.shape[-1])))
     last = steps_in(system, duration)
-    marks = np.unique(np.linspace(0, last, integer("points", points) + 1).round().astype(int))
+    points = integer("points", points)
+    require_time(trials * last, f"trials = {trials} over {last} steps", "pass fewer")
+    require_memory(
+        8 * trials * (points + 1 + 3 * system.inputs), f"trials = {trials}", "pass fewer"
+    )
+    marks = np.unique(np.linspace(0, last, points + 1).round().astype(int))
     if len(marks) < 2:
         raise ValueError(f"duration = {duration} is less than one step of {system.dt}")
     readout = readout or (lambda states: states.mean(-1))
@@ -268,6 +275,12 @@ def memory_trace(
             f"stored = {stored}: a memory of lag {longest} needs at least {longest + 1} memories "
             "stored"
         )
+    require_time(synapses * stored, f"{stored} memories of {synapses} synapses", "pass fewer")
+    require_memory(
+        8 * synapses * (2 * (repeats + longest) + repeats * (given.size + 1) + 2 * system.size),
+        f"{repeats} repeats of {given.size} lags over {synapses} synapses",
+        "pass fewer",
+    )
     events, weights = _store(system, synapses, stored, repeats, longest, binary, generator(rng))
     products = np.array(
         [[weights[r] * events[r + longest - lag] for lag in given] for r in range(repeats)]

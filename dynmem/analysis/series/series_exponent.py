@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...labels import dataset
+from ...runtime.memory import require_time
 from ...runtime.validation import generator, integer, number, public
 from ...typing import ArrayLike, Rng
 from .embedding import (
@@ -172,6 +173,7 @@ def series_exponent(
         if setting is not None:
             integer(name, setting, 0 if name == "theiler" else 1)
     surrogates = integer("surrogates", surrogates, 0)
+    require_time(surrogates * np.size(series), f"surrogates = {surrogates}", "pass fewer")
     delay = mutual_information_delay(x) if delay is None else int(delay)
     theiler = mean_period(x) if theiler is None else int(theiler)
     dimension = embedding_dimension(x, delay, theiler) if dimension is None else int(dimension)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...labels import dataset
+from ...runtime.memory import require_memory, require_time
 from ...runtime.validation import generator, integer, public
 from ...typing import ArrayLike, Rng
 from .embedding import decorrelation_lag, power_of_two_scale, series_values
@@ -89,6 +90,8 @@ def zero_one_test(series: ArrayLike, *, frequencies: int = 100, rng: Rng = 0) ->
     phi = series_values(series, MIN_SAMPLES)
     phi = phi / power_of_two_scale(phi)
     frequencies = integer("frequencies", frequencies)
+    require_time(frequencies * np.size(series), f"frequencies = {frequencies}", "pass fewer")
+    require_memory(8 * frequencies, f"frequencies = {frequencies}", "pass fewer")
     c = np.sort(generator(rng).uniform(np.pi / 5, 4 * np.pi / 5, frequencies))
     constant = np.ptp(phi) <= 1e-12 * np.abs(phi).max(initial=1e-300)
     centred = phi - phi.mean()

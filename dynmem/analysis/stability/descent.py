@@ -14,6 +14,7 @@ from .newton import (
 
 ITERATIONS, MANIFOLD_ITERATIONS = 200, 40
 FIRST_DAMPING = 1e-3  # relative to |J|^2
+LAST_STEP = 1e-10  # onto a manifold, relative to 1 + |x|: the steps shrink by a factor each
 MAX_DAMPING = 1e12  # relative to |J|^2: no shorter step lowers the speed
 STATIONARY = 1e-8  # slope of q over speed times the size of J, below which the descent ends
 SETTLED = 1e-5  # the same, up to which a point counts as a minimum where rounding ended it
@@ -26,9 +27,9 @@ def least_speed(equation, x, scale, tolerance):
 
 
 def onto_manifold(equation, x, least_rate):
-    """States near x (m, n) at which the fast part of g vanishes: that in the directions, by
-    singular vectors of its Jacobian, of singular values of at least ``least_rate``; and which have
-    settled."""
+    """States near x (m, n) at which the fast part of g vanishes, by the modes of its Jacobian whose
+    eigenvalues are at least ``least_rate``; and which have settled. What is left of g lies along
+    the slow modes, which is the drift."""
     return in_batches(x, lambda part: _project(equation, part, least_rate))
 
 
@@ -80,17 +81,35 @@ def _project(equation, x, least_rate):
         active, g, J = active[usable], g[usable], J[usable]
         if not len(active):
             break
-        U, s, V = np.linalg.svd(J)
-        fast = s >= least_rate
-        along = np.where(fast, np.einsum("mji,mj->mi", U, g), 0.0)
-        step = -np.einsum("mij,mi->mj", V, along / np.where(fast, s, 1.0))
+        T, Q, fast = fast_parts(J, least_rate)
+        along = np.where(fast, np.einsum("mji,mj->mi", Q, g), 0.0)
+        both = fast[:, :, None] & fast[:, None, :]
+        part = np.linalg.solve(np.where(both, T, np.eye(T.shape[1])), along[..., None])[..., 0]
+        step = -np.einsum("mij,mj->mi", Q, part)
         last[active] = np.linalg.norm(step, axis=1)
-        done = last[active] <= SMALL_STEP * (1.0 + np.linalg.norm(x[active], axis=1))
-        moved = _shortened(equation, x, active, step, np.where(fast[:, None, :], U, 0.0), along)
+        done = last[active] <= LAST_STEP * (1.0 + np.linalg.norm(x[active], axis=1))
+        moved = _shortened(equation, x, active, step, np.where(fast[:, None, :], Q, 0.0), along)
         active = active[~done & moved]
         if not len(active):
             break
     return x, last <= 100.0 * SMALL_STEP * (1.0 + np.linalg.norm(x, axis=1))
+
+
+def fast_parts(J, least_rate):
+    """Real Schur forms T = Q^T J Q of Jacobians (m, n, n), with those eigenvalues first that are
+    smaller than ``least_rate``, and which are not, (m, n): the columns of Q of these span the left
+    invariant subspace of the fast modes. NaN where LAPACK cannot order them."""
+    from scipy.linalg import lapack
+
+    T, Q, fast = np.empty_like(J), np.empty_like(J), np.zeros(J.shape[:2], bool)
+    for k, matrix in enumerate(J):
+        form, _, real, imaginary, vectors, _, failed = lapack.dgees(lambda *_: False, matrix)
+        slow = np.hypot(real, imaginary) < least_rate
+        if not slow[: slow.sum()].all():
+            form, vectors, *_, failed = lapack.dtrsen(slow, form, vectors, job=b"N")
+        T[k], Q[k] = np.nan if failed else form, vectors
+        fast[k] = np.arange(len(slow)) >= slow.sum()
+    return T, Q, fast
 
 
 def _shortened(equation, x, active, step, U, along):

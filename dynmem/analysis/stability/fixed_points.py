@@ -125,7 +125,7 @@ def fixed_points(
         lost : (), 1
             The other searches.
         saturated : (), 1
-            Those of them that ended where no orbit gets and the rule stands still to rounding.
+            Those of them that ended where the rule stands still to rounding alone.
         unseen : (), 1
             Share of the searches that alone found their point.
 
@@ -142,10 +142,10 @@ def fixed_points(
 
     Where a gate saturates, z = 1 - 1e-17, a rule stands still to rounding without a fixed point. A
     solution is taken for one if Newton's steps towards it shrink, as they do not where the residual
-    only fades, and if the Jacobian of f - x is regular there, which pins a zero, or the point lies
-    in the box that steps from visited states do not leave (``box``, where that is given). The
-    continuum of a line attractor is kept within that box; a regular point is kept wherever it lies,
-    also where only a kick gets.
+    only fades, and if no component of f - x has faded to rounding there that moves elsewhere.
+    Beyond the box that steps from visited states do not leave (``box``, where that is given) the
+    Jacobian of f - x has to be regular, which pins a zero. The continuum of a line attractor is
+    kept within that box; a regular point is kept wherever it lies, also where only a kick gets.
 
     References
     ----------

@@ -10,14 +10,14 @@ from ...drive import constant_drive
 from ...errors import NotFiniteError
 from ...labels import dataset, describe_system
 from ...runtime.threads import one_thread
-from ...runtime.validation import generator, integer, number, public
+from ...runtime.validation import generator, number, public
 from ...system import Flow, System, as_system, check_batch
 from ...typing import ArrayLike, Drive, Rng
 from .descent import least_speed, onto_manifold
 from .fixed_points import coordinates, merged, read_modulus
 from .modes import eigenvalues, mode_rows
 from .newton import Equation, jacobian_size
-from .visited import STARTS_LARGE, Reach, distance_to, resampled, visited_states
+from .visited import STARTS_LARGE, Reach, distance_to, read_starts, resampled, visited_states
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -44,7 +44,7 @@ def slow_points(
     least squares (Levenberg and Marquardt) on the exact Jacobian. Fixed points are the minima of
     speed 0. A trained integrator mostly has a few of them on a line or a ring along which it
     drifts: with ``time_scale`` the search takes out what decays faster than that and leaves the
-    rest where it is, so that the points sample the slow manifold.
+    rest where it is, so that the points sample the slow manifold, and their speed is the drift.
 
     Parameters
     ----------
@@ -59,8 +59,8 @@ def slow_points(
     drive : array_like (inputs,), optional
         Input that is held; zero by default.
     time_scale : float, optional
-        In the system's unit of time: directions in which the velocity changes by less than
-        1/time_scale per unit of distance are not followed. By default all are.
+        In the system's unit of time: modes that are slower, of |multiplier - 1| or |rate| below
+        1/time_scale per unit of time, are not followed. By default all are.
     modulus : float or array_like (n,), optional
         Period of components that live on a circle, infinity or None for the others.
     tolerance : float, optional
@@ -106,8 +106,10 @@ def slow_points(
     Notes
     -----
     Away from a fixed point the eigenvalues describe how neighbouring states part while the system
-    drifts. Points outside of the box that steps from visited states do not leave are left out,
-    unless they are fixed points that the Jacobian pins (``dm.fixed_points``).
+    drifts. On a slow manifold F(x) - x, or f(x), is orthogonal to the left eigenvectors of the fast
+    modes, and is the drift along the slow ones. Points outside of the box that steps from visited
+    states do not leave are left out, unless they are fixed points that the Jacobian pins
+    (``dm.fixed_points``).
 
     References
     ----------
@@ -127,6 +129,20 @@ def slow_points(
     >>> found = dm.slow_points(ghost, [[-0.5], [0.3]])
     >>> found.speed.values.round(6).tolist(), bool(found.fixed.any())
     ([0.01], False)
+
+    A network that learns to add up its input makes a line attractor: one multiplier is close to 1
+    all along it, and the memory drifts by its speed.
+
+    >>> rng = np.random.default_rng(0)
+    >>> u = np.where(rng.random((300, 15, 1)) < 0.2, rng.normal(0.0, 0.2, (300, 15, 1)), 0.0)
+    >>> model = dm.models.get("gru", units=8, inputs=1, outputs=1)
+    >>> trained, _ = dm.fit(model, (u, u.cumsum(1)), steps=100, batch=32, learning_rate=2e-2)
+    >>> visited = dm.orbit(trained, np.zeros(8), drive=u[:5].reshape(-1, 1), duration=75).x
+    >>> line = dm.slow_points(trained, visited, time_scale=5.0)
+    >>> bool(abs(line.exponent[:, 0]).max() < 0.1), bool(line.exponent[:, 1].max() < -0.2)
+    (True, True)
+    >>> bool(line.speed.median() < 0.01)
+    True
     """
     system = as_system(system)
     tolerance = number("tolerance", tolerance, above=0)
@@ -137,14 +153,15 @@ def slow_points(
         seed = generator(rng)
         states = visited_states(system, x0, u, seed)
         every = x0 is not None and np.ndim(x0) > 1 and starts is None
-        count = integer("starts", STARTS_LARGE if starts is None else starts, 1)
+        count = read_starts(STARTS_LARGE if starts is None else starts, states.shape[1])
         x = states if every else resampled(states, count, seed)
         check_batch(system, x, u)
         equation = Equation(system, 1, u, read_modulus(system, modulus, x.shape[1]))
         _check_finite(equation, x)
         points, good = _descended(equation, x, time_scale, tolerance)
         points = points[good]
-        points = points[_within_reach(points, Reach(equation, states, seed), tolerance)]
+        reach = Reach(equation, states, seed)
+        points = points[_within_reach(points, reach, tolerance, time_scale is None)]
         near = np.full(len(points), SAME_PLACE) * (1.0 + np.linalg.norm(points, axis=1)) / 10.0
         points, found, _ = merged(equation, points, near, np.ones(len(points), int))
         speed = _speed(equation, points)
@@ -196,14 +213,15 @@ def _descended(equation, x, time_scale, tolerance):
     )
 
 
-def _within_reach(points, reach, tolerance):
-    """Which points lie where orbits get, or are fixed points that the Jacobian pins."""
+def _within_reach(points, reach, tolerance, minima):
+    """Which points lie where orbits get, or are fixed points that the Jacobian pins; of minima, not
+    where the speed is 0 to rounding alone."""
+    moving = _speed(reach.equation, points) > reach.equation.allowed(points, tolerance)
     outside = reach.left_by(points)
-    if outside.any():
-        far, equation = points[outside], reach.equation
-        moving = _speed(equation, far) > equation.allowed(far, tolerance)
-        outside[outside] = moving | reach.saturated(far)
-    return ~outside
+    doubtful = ~moving if minima else outside & ~moving
+    gone = outside & moving
+    gone[doubtful] = reach.saturated(points[doubtful])
+    return ~gone
 
 
 def _speed(equation, x):

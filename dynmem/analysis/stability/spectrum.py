@@ -10,6 +10,7 @@ import numpy as np
 from ...errors import ShapeError
 from ...labels import complex_parts, dataset
 from ...linear import LinearSystem, linearize
+from ...runtime.memory import require_memory, require_time
 from ...runtime.threads import one_thread
 from ...runtime.validation import integer, public
 from ...system import System
@@ -199,6 +200,8 @@ def spectrum(
     lags = integer("lags", lags, 0)
     linear = _linear(system, x, u)
     A, flow = linear.A, linear.dt is None
+    require_time(lags * len(A), f"lags = {lags}", "pass fewer")
+    require_memory(32 * lags, f"lags = {lags}", "pass fewer")
     with one_thread():
         values = linear.eigenvalues
         singular = np.linalg.svd(A, compute_uv=False)

@@ -7,11 +7,14 @@ from functools import cached_property
 
 import numpy as np
 
-from ...errors import NotFiniteError, ShapeError
-from ...orbits import as_map
+from ...errors import ConvergenceError, NotFiniteError, ShapeError
+from ...integrate.runge_kutta import FlowMap
+from ...orbits import as_map, trajectory
+from ...runtime.memory import require_memory
 from ...runtime.validation import integer
 from ...system import Flow, as_state, check_batch
 from .newton import Equation, jacobian_size, stands_still
+from .saturation import fades
 
 SMALL_STATE_SIZE = 10  # states up to which a start is cheap
 STARTS_SMALL, STARTS_LARGE = 1000, 200  # starts for systems up to that size, and beyond
@@ -54,16 +57,36 @@ def _orbits(system, x, u, noisy, rng):
     except (NotFiniteError, ValueError):  # it escapes, or is too stiff for explicit steps
         return x
     size = 1.0 / np.sqrt(stepper.dt) if isinstance(system, Flow) else 1.0
-    noise = np.zeros((len(x), system.inputs))
-    states, now = [x], u
+    inputs = np.zeros((STEPS, len(x), system.inputs)) + (0.0 if u is None else u)
+    if noisy:
+        inputs[:, -noisy:] += size * rng.standard_normal((STEPS, noisy, system.inputs))
+    joined = np.concatenate([x, *_run(stepper, x, u, inputs, noisy)])
+    kept = joined[(np.abs(joined) < MAX_SIZE).all(axis=1)]
+    if not len(kept):
+        raise NotFiniteError(
+            f"every state that {type(system).__name__} visits is beyond {MAX_SIZE:.0e}, and counts "
+            "as escaped: start elsewhere, or measure the states in larger units"
+        )
+    return kept
+
+
+def _run(stepper, x, u, inputs, noisy):
+    """States, in arrays (m, n), of the orbits, of which the last ``noisy`` read inputs of their
+    own. Those of a flow, whose steps are long, run in machine code where none is lost."""
+    if isinstance(stepper, FlowMap):
+        still = len(x) - noisy
+        try:
+            return [
+                trajectory(stepper, x[:still], STEPS, u)[1:].reshape(-1, x.shape[1]),
+                *(trajectory(stepper, x[i], STEPS, inputs[:, i])[1:] for i in range(still, len(x))),
+            ]
+        except (NotFiniteError, ConvergenceError):
+            pass
+    states = []
     with np.errstate(all="ignore"):
-        for _ in range(STEPS):
-            if noisy:
-                noise[-noisy:] = size * rng.standard_normal((noisy, system.inputs))
-                now = u + noise
-            states.append(np.asarray(stepper.rule(states[-1], now)))
-    joined = np.concatenate(states)
-    return joined[(np.abs(joined) < MAX_SIZE).all(axis=1)]
+        for t in range(STEPS):
+            states.append(x := np.asarray(stepper.rule(x, inputs[t] if noisy else u)))
+    return states
 
 
 @dataclass
@@ -118,11 +141,15 @@ class Reach:
         return outside
 
     def saturated(self, x):
-        """Which of the points x (m, n) lie outside, and have nothing that pins a zero of g."""
-        outside = self.left_by(x)
-        if outside.any():
-            outside[outside] = stands_still(self.equation, x[outside], self.scale)
-        return outside
+        """Which of the points x (m, n) stand still to rounding alone: they lie outside, and have
+        nothing that pins a zero of g, or are where a component of it fades."""
+        found = self.left_by(x)
+        inside = ~found
+        if found.any():
+            found[found] = stands_still(self.equation, x[found], self.scale)
+        if inside.any():
+            found[inside] = fades(self.equation, x[inside], self.states)
+        return found
 
     def _image(self, x):
         if not isinstance(self.equation.system, Flow):
@@ -157,7 +184,7 @@ def first_starts(system, states, starts, given, rng):
     if given:
         if starts is None:
             return states
-        return resampled(states, integer("starts", starts, 1), rng)
+        return resampled(states, read_starts(starts, states.shape[1]), rng)
     low, high = around(states)
     share = -(-count_starts(starts, low) // 4)
     wide = np.exp(rng.uniform(0.0, np.log(MAX_BOX_FACTOR), (share, 1)))
@@ -165,6 +192,14 @@ def first_starts(system, states, starts, given, rng):
         -1.0, 1.0, (share, len(low))
     )
     return np.concatenate([cloud, states[rng.integers(len(states), size=share)]])
+
+
+def read_starts(starts, n):
+    """The number of starts, where their states and Jacobians fit into memory."""
+    count = integer("starts", starts, 1)
+    # a Jacobian and its factors, and the states of a step of Newton's method
+    require_memory(8 * count * (3 * n * n + 8 * n), f"starts = {count}", "pass fewer")
+    return count
 
 
 def resampled(states, count, rng):
@@ -209,7 +244,7 @@ def starts_in_box(system, starts, box, u, period, rng):
 def count_starts(starts, low):
     """The number of starts, by default one that the size allows."""
     if starts is not None:
-        return integer("starts", starts, 1)
+        return read_starts(starts, len(low))
     return STARTS_SMALL if len(low) <= SMALL_STATE_SIZE else STARTS_LARGE
 
 

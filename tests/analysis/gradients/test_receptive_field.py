@@ -36,9 +36,7 @@ def test_a_field_of_763_steps_against_autograd():
     import torch
 
     system = dm.models.get("tcn", units=8, inputs=2, layers=7, kernel=4)
-    started = time.process_time()
     found = receptive_field(system)
-    assert time.process_time() - started < 5.0  # 0.7 s; steps take 40 s
     assert found.receptive_field == 763 and bool(found.reached.all())
     u = np.random.default_rng(0).standard_normal((1, 800, 2))
     logs, ended = pull_back_at_once(
@@ -53,6 +51,16 @@ def test_a_field_of_763_steps_against_autograd():
     assert ended and not squares[logs.shape[1] :].any()
     with np.errstate(divide="ignore"):
         np.testing.assert_allclose(logs[0], np.log(squares[: logs.shape[1]]), rtol=1e-9)
+
+
+# 0.3 s each, alone on a core; step by step 40 s
+@pytest.mark.parametrize("layers, kernel, units", [(7, 4, 16), (8, 3, 16), (5, 8, 16)])
+def test_long_fields_within_a_second(layers, kernel, units):
+    system = dm.models.get("tcn", units=units, inputs=1, layers=layers, kernel=kernel)
+    started = time.process_time()
+    found = receptive_field(system)
+    assert time.process_time() - started < 1.0
+    assert found.receptive_field == 1 + 2 * (kernel - 1) * (2**layers - 1)
 
 
 def test_a_recurrence_is_stepped_and_infinite():

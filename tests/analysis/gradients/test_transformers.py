@@ -101,7 +101,7 @@ BLOCKS = {
 
 
 def block(transformers, name):
-    """The first block of a model: the model, not the block, gives the weights their first values."""
+    """The first block of a model, which alone gives the weights their first values."""
     sizes = {"vocab_size": VOCABULARY} if name == "GPT2" else SIZES
     model = getattr(transformers, f"{name}Model")(
         getattr(transformers, f"{name}Config")(**sizes, **MODELS[name])

@@ -320,6 +320,62 @@ def test_a_saturated_gate_is_no_fixed_point(system, starts):
     assert int(found.converged) == int(found.found.sum()) and float(found.residual.max()) < 1e-12
 
 
+@pytest.mark.parametrize("starts", [None, 200])
+@pytest.mark.parametrize("gain", [0.5, 1.5, 3.0, 40.0])
+@pytest.mark.parametrize("weight", [20.0, 40.0, 400.0, -40.0, -400.0, 4000.0])
+def test_no_false_point_where_a_gate_saturates_within_reach(weight, gain, starts):
+    """Of x = tanh(gain x) the solutions that are reached before z = 1 to rounding are found, at
+    most, and nothing else: at weight 400 that is from x = 0.09 on."""
+    from scipy.optimize import brentq
+
+    high = brentq(lambda x: np.tanh(gain * x) - x, 1e-3, 1.1, xtol=1e-15) if gain > 1 else 0.0
+    found = dm.fixed_points(gated(weight, gain), starts=starts)
+    true = np.array([-high, 0.0, high])
+    # at weight 20 rounding over 1 - z = 3e-8 moves a zero by 1e-8
+    assert np.abs(found.x.values - true).min(axis=1).max() < 1e-7
+    assert not found.marginal.any() and "note" not in found.attrs
+    assert np.abs(found.x.values + np.sign(weight) * high).min() < 1e-9  # where the gate is open
+
+
+def test_gates_that_saturate_apart():
+    """Two units, one closed above 0.09 and one below -0.09: 2 x 2 points."""
+    W = np.zeros((6, 2))
+    W[2:4], W[4:] = np.diag([400.0, -400.0]), 3.0 * np.eye(2)
+    found = dm.fixed_points(dm.models.GRU(W), starts=2000)
+    high = 0.8585596366401104
+    expected = [[-high, 0.0], [-high, high], [0.0, 0.0], [0.0, high]]
+    np.testing.assert_allclose(found.x, expected, atol=1e-9)
+    assert int(found.stable.sum()) == 1 and int(found.saturated) > 0
+
+
+class DeadZone(dm.Flow):
+    """x' = -(x - clip(x, -1, 1)): at rest anywhere within +-1."""
+
+    states = ("x",)
+
+    def rule(self, x, u):
+        return dm.clip(x, -1.0, 1.0) - x
+
+
+@pytest.mark.parametrize(
+    "system", [dm.models.Relu(np.eye(2)), DeadZone(), dm.models.Linear(np.eye(2))]
+)
+def test_a_continuum_behind_a_kink_is_kept(system):
+    """A relu holds what is above 0 exactly: no gate that fades."""
+    states = np.random.default_rng(0).uniform(-2, 2, (60, system.size))
+    found = dm.fixed_points(system, states)
+    assert found.sizes["point"] >= 15 and found.marginal.any() and int(found.saturated) == 0
+
+
+@pytest.mark.parametrize("power", [2, 3, 5])
+def test_a_flat_zero_is_no_saturation(power):
+    """x' = -x^p is at rest at 0 alone, where its slope is 0 too."""
+    system = dm.Flow.from_function(lambda x, u: -(x**power), states=("x",))
+    found = dm.fixed_points(system, np.array([[0.0], [-1.0], [1.0]]))
+    assert int(found.saturated) == 0 and found.sizes["point"] >= 1
+    assert 0.0 in found.x.values
+
+
 @pytest.mark.parametrize("starts", [200, 4000])
 def test_one_saturated_unit_among_others(starts):
     """Two units that know nothing of each other: 3 x 3 points."""
@@ -468,3 +524,12 @@ def test_a_trained_flip_flop_has_27_points(kind, units):
             assert np.linalg.norm(points[0].x.values - by_scipy.x, axis=1).min() < 1e-6
     slow = dm.slow_points(trained, visited, starts=200)
     assert int(slow.stable[slow.fixed.values].sum()) == 8
+
+
+@pytest.mark.parametrize("search", [dm.fixed_points, dm.slow_points])
+@pytest.mark.parametrize("size", [1e308, 1e200])
+def test_states_that_are_all_beyond_reach_are_named(search, size):
+    """They ended in numpy's words for an empty array."""
+    still = dm.Map.from_function(lambda x, u: 1.0 * x, states=("x", "y"))
+    with pytest.raises(dm.NotFiniteError, match="is beyond .*counts as escaped"):
+        search(still, [size, -size], starts=20)

@@ -28,6 +28,19 @@ class Drift(dm.Map):
         return dm.stack((theta + 0.02 + 0.01 * dm.cos(theta), 0.5 * s[..., 1]))
 
 
+class Sheared(dm.Flow):
+    """Davis and Skodje (1999), J. Chem. Phys. 111, 859, eq. (12): rates -1 and -g, not at right
+    angles."""
+
+    g: float = 10.0
+    states = ("x", "y")
+
+    def rule(self, s, u):
+        x, y = s[..., 0], s[..., 1]
+        pushed = ((self.g - 1.0) * x + self.g * x * x) / ((1.0 + x) * (1.0 + x))
+        return dm.stack((-x, pushed - self.g * y))
+
+
 def ring_states(ring, count):
     """States of the ring after 20 units of time, with bumps at random angles."""
     angles = np.random.default_rng(0).uniform(0, 2 * np.pi, count)
@@ -62,6 +75,34 @@ def test_a_map_on_a_circle():
     np.testing.assert_allclose(found.x[0], [np.pi, 0.0], atol=1e-5)
     assert float(found.speed[0]) == pytest.approx(0.01, rel=1e-9)
     np.testing.assert_allclose(found.eigenvalue_real[0], [1.0, 0.5], atol=1e-6)
+
+
+@pytest.mark.parametrize("g", [3.0, 10.0, 100.0])
+def test_a_manifold_whose_fast_mode_is_not_orthogonal(g):
+    """Where the fast left eigenvector and the velocity are orthogonal (Maas and Pope 1992), here
+    x/(1 + x) + 2 x^2/(g (g - 1) (1 + x)^3); the true manifold is its first term."""
+    states = np.random.default_rng(0).uniform(0.0, 2.0, (30, 2))
+    found = dm.slow_points(Sheared(g), states, time_scale=0.5)
+    x, y = found.x.values.T
+    assert found.sizes["point"] == 30
+    expected = x / (1 + x) + 2 * x**2 / (g * (g - 1) * (1 + x) ** 3)
+    np.testing.assert_allclose(y, expected, rtol=1e-9)
+    np.testing.assert_allclose(found.exponent, np.tile([-1.0, -g], (30, 1)), rtol=1e-9)
+
+
+@pytest.mark.parametrize("shear", [0.0, 1.0, 30.0, -1000.0])
+@pytest.mark.parametrize("kind", ["map", "flow"])
+def test_the_speed_is_the_drift(kind, shear):
+    """Of a sheared linear system along its slow eigenvector: the rate times the distance."""
+    V = np.array([[1.0, shear, 0.0], [0.0, 1.0, shear], [0.0, 0.0, 1.0]])
+    A = V @ np.diag([-0.01, -0.5, -0.8]) @ np.linalg.inv(V)
+    system = dm.models.Linear(np.eye(3) + A, np.zeros((3, 0)))
+    if kind == "flow":
+        system = dm.Flow.from_function(lambda x, u: x @ A.T, states=("x", "y", "z"))
+    found = dm.slow_points(system, np.random.default_rng(1).normal(size=(20, 3)), time_scale=10.0)
+    np.testing.assert_allclose(found.x[:, 1:], 0.0, atol=1e-9)
+    np.testing.assert_allclose(found.speed, 0.01 * np.abs(found.x[:, 0]), rtol=1e-7, atol=1e-10)
+    np.testing.assert_allclose(np.sort(found.eigenvalue_real[0])[-1], -0.01 + (kind == "map"))
 
 
 @pytest.mark.parametrize("feedback", [0.99, 0.9])

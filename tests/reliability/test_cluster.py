@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.tiny import contents, dynmem, environment, start, write_installation
+from tests.tiny import contents, dynmem, environment, start
 
 STARTED = 60  # seconds for a process of Dask to begin, on a busy machine
 
@@ -63,17 +63,6 @@ class Cluster:
             process.wait()
 
 
-@pytest.fixture(scope="module")
-def packages(tmp_path_factory):
-    return write_installation(tmp_path_factory.mktemp("packages"))
-
-
-@pytest.fixture(scope="module")
-def unbroken(packages):
-    assert dynmem(packages, "run", "tiny", "--output", "unbroken", "--workers", 1).returncode == 0
-    return contents(packages / "unbroken")
-
-
 @pytest.fixture
 def cluster(packages, tmp_path):
     made = Cluster(packages)
@@ -106,7 +95,6 @@ def run(packages, cluster, name, **more):
     )
 
 
-@pytest.mark.slow  # a cluster of three processes: ten seconds
 def test_address_and_scheduler_file_give_the_bytes_of_one_process(packages, unbroken, cluster):
     for name, where in (("address", cluster.address), ("file", cluster.file)):
         ran = dynmem(packages, "run", "tiny", "--output", name, "--cluster", where)
@@ -121,7 +109,6 @@ def test_no_scheduler_is_one_sentence(packages):
     assert line.startswith("dynmem: no Dask scheduler answers at tcp://127.0.0.1:1 (")
 
 
-@pytest.mark.slow  # workers are killed while they measure and while they are idle
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_workers_cost_nothing(packages, unbroken, cluster, seed):
     choice, name = random.Random(seed), f"workers-{seed}"
@@ -138,7 +125,6 @@ def test_killed_workers_cost_nothing(packages, unbroken, cluster, seed):
     assert contents(packages / name) == unbroken, out
 
 
-@pytest.mark.slow  # a scheduler is killed, and the run starts again on another
 def test_a_killed_scheduler_ends_the_run_which_goes_on_elsewhere(packages, unbroken, cluster):
     process = start(
         *(packages, "run", "tiny", "--output", "scheduler", "--cluster", cluster.address),
@@ -160,7 +146,6 @@ def test_a_killed_scheduler_ends_the_run_which_goes_on_elsewhere(packages, unbro
     assert contents(packages / "scheduler") == unbroken
 
 
-@pytest.mark.slow  # kills of everything, in turn
 def test_thirty_kills_end_with_the_same_bytes(packages, unbroken):
     choice, cluster = random.Random(1), Cluster(packages)
     try:

@@ -1,5 +1,4 @@
-"""What must never happen to a study: killed, stopped, damaged, out of space, run twice. By default
-few cases; `-m slow` for many.
+"""What must never happen to a study: killed, stopped, left by its workers, run twice.
 
 Two ways to kill: at random times, as it happens; and before each single change of a file, which
 leaves no moment out.
@@ -12,120 +11,53 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
-import warnings
 from pathlib import Path
 
 import pytest
 import xarray as xr
 
-from dynmem.errors import BusyError
-from dynmem.study import ClusterError, Store, Study, failures
-from tests.tiny import (
-    contents,
-    dynmem,
-    environment,
-    import_study,
-    light_study,
-    start,
-    write_installation,
-)
-
-# calls of os that change what is on the disk, or make it last
-CHANGES = ("replace", "fsync", "unlink", "rename", "mkdir")
-
-
-@pytest.fixture
-def study(tmp_path, monkeypatch):
-    return import_study(tmp_path / "code", monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def packages(tmp_path_factory):
-    return write_installation(tmp_path_factory.mktemp("packages"))
-
-
-@pytest.fixture(scope="module")
-def unbroken(packages):
-    """Bytes of the store after a run in one go."""
-    assert dynmem(packages, "run", "tiny", "--output", "unbroken", "--workers", 1).returncode == 0
-    return contents(packages / "unbroken")
-
-
-@pytest.fixture
-def light():
-    return light_study()
-
+from dynmem.study import Store, failures
+from tests.tiny import contents, dynmem, environment, killed_before, listening, start
 
 # ---- R1: killed at any moment --------------------------------------------------------------------
 
 
-def kill_at_random(packages, unbroken, name, workers, kills, seed):
-    times, output = random.Random(seed), packages / name
-    for _ in range(kills):
+@pytest.mark.promise("R1")
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("workers, kills", [(1, 5), (2, 5)])
+def test_killed_at_random_times_the_same_bytes(packages, unbroken, case, workers, kills, seed):
+    """A kill is a case: what is there is never damaged, and the last run gives the bytes."""
+    times, name = random.Random(f"{workers} {seed}"), f"killed-{workers}-{seed}"
+    for kill in range(kills):
         process = start(
-            packages, "run", "tiny", "--output", name, "--workers", workers, TINY_PAUSE=0.05
+            packages, "run", "tiny", "--output", name, "--workers", workers, TINY_PAUSE=0.1
         )
-        time.sleep(times.uniform(0.3, 1.6))
+        time.sleep(times.uniform(0.5, 2.5 if workers == 1 else 4.0))
         os.killpg(process.pid, signal.SIGKILL) if times.random() < 0.5 else process.kill()
         process.communicate()
+        with case(f"kill {kill}"):
+            assert Store("tiny", packages / name).damaged() == []
     last = dynmem(packages, "run", "tiny", "--output", name, "--workers", 1)
     assert last.returncode == 0, last.stderr
-    assert contents(output) == unbroken
+    assert contents(packages / name) == unbroken
 
 
-def test_killed_at_random_times_the_same_bytes(packages, unbroken):
-    kill_at_random(packages, unbroken, "killed", workers=2, kills=2, seed=0)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(10))
-def test_killed_at_random_times_the_same_bytes_often(packages, unbroken, seed):
-    kill_at_random(packages, unbroken, f"often-{seed}", 1 + seed % 2, kills=3, seed=100 + seed)
-
-
-def run_until(study, output, change: int) -> int:
-    """Run in a forked process that kills itself before its n-th change of a file; the wait
-    status."""
-    with warnings.catch_warnings():
-        # a fork of a process with threads: this one only computes small things
-        warnings.simplefilter("ignore")
-        child = os.fork()
-    if child:
-        return os.waitpid(child, 0)[1]
-    left = [change]
-
-    def counted(function):
-        def call(*arguments, **more):
-            left[0] -= 1
-            if left[0] < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return function(*arguments, **more)
-
-        return call
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    for name in CHANGES:
-        setattr(os, name, counted(getattr(os, name)))
-    study.run(output=output)
-    os._exit(0)
-
-
-def test_killed_before_each_change_of_a_file_the_same_bytes(light, tmp_path):
+@pytest.mark.promise("R1")
+def test_killed_before_each_change_of_a_file_the_same_bytes(light, tmp_path, case):
     light.run(output=tmp_path / "whole")
-    whole, change = contents(tmp_path / "whole"), 0
-    while True:
+    whole, change, killed = contents(tmp_path / "whole"), 0, True
+    while killed:
         output = tmp_path / f"killed-{change}"
-        status = run_until(light, output, change)
-        light.run(output=output)
-        assert contents(output) == whole, f"killed before change {change}"
-        if os.WIFEXITED(status):
-            break
+        killed = killed_before(change, lambda to=output: light.run(output=to))
+        with case(f"before change {change}"):
+            light.run(output=output)
+            assert contents(output) == whole
         change += 1
     assert change > 15
 
 
+@pytest.mark.promise("R1")
 def test_no_worker_outlives_a_killed_run(packages):
     process = start(packages, "run", "tiny", "--output", "orphans", "--workers", 2, TINY_PAUSE=30)
     deadline = time.time() + 20
@@ -183,14 +115,6 @@ def wait_for_points(folder: Path, number: int, seconds: float = 60) -> None:
 
 
 @pytest.mark.parametrize(
-    "workers, signum, code", [(1, signal.SIGTERM, 143), (2, signal.SIGINT, 130)]
-)
-def test_stopped_it_saves_what_is_finished(packages, unbroken, workers, signum, code):
-    stop(packages, unbroken, f"stopped-{workers}", workers, signum, code)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
     "workers, signum, code", [(1, signal.SIGINT, 130), (2, signal.SIGTERM, 143)] * 4
 )
 def test_stopped_it_saves_what_is_finished_often(
@@ -227,7 +151,6 @@ def test_a_point_that_kills_three_workers_is_marked_and_the_rest_is_done(
     xr.testing.assert_identical(study.run(output=tmp_path / "lost"), whole)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("times", range(1, 11))
 def test_workers_lost_anywhere_cost_nothing(study, tmp_path, monkeypatch, capsys, times):
     whole = study.run(output=tmp_path / "whole")
@@ -237,7 +160,6 @@ def test_workers_lost_anywhere_cost_nothing(study, tmp_path, monkeypatch, capsys
         xr.testing.assert_identical(dataset, whole)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_workers_killed_from_outside_cost_nothing(packages, unbroken, seed):
     times, name = random.Random(seed), f"outside-{seed}"
@@ -278,7 +200,6 @@ print(int((found.status == "done").sum()))
 """
 
 
-@pytest.mark.slow  # each starts workers several times
 @pytest.mark.parametrize("name", ENDS)
 def test_whenever_a_worker_ends_the_rest_is_done(tmp_path, name):
     when, times, done = ENDS[name]
@@ -295,7 +216,6 @@ def test_whenever_a_worker_ends_the_rest_is_done(tmp_path, name):
     assert int(ran.stdout) == done, ran.stderr
 
 
-@pytest.mark.slow  # starts workers twice
 def test_a_worker_that_ends_while_it_is_idle_costs_nothing(packages, unbroken):
     """The only other worker measures for seconds; then the idle one is needed again."""
     process = start(packages, "run", "tiny", "--output", "idle", "--workers", 2, TINY_PAUSE=0.3)
@@ -306,25 +226,6 @@ def test_a_worker_that_ends_while_it_is_idle_costs_nothing(packages, unbroken):
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert contents(packages / "idle") == unbroken
-
-
-def listening(process: int) -> set[str]:
-    """Addresses on which a process listens, as /proc has them."""
-    sockets = set()
-    for descriptor in Path(f"/proc/{process}/fd").iterdir():
-        try:
-            target = os.readlink(descriptor)
-        except OSError:
-            continue
-        if target.startswith("socket:["):
-            sockets.add(target[8:-1])
-    found = set()
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{process}/net/{table}").read_text().splitlines()[1:]:
-            columns = line.split()
-            if columns[3] == "0A" and columns[9] in sockets:
-                found.add(columns[1].partition(":")[0])
-    return found
 
 
 def test_nothing_listens_beyond_loopback(packages):
@@ -401,40 +302,7 @@ def test_a_measure_of_a_notebook_goes_to_the_workers(packages):
     assert ran.stdout == "[2, 4]\n", ran.stderr
 
 
-def test_a_measure_that_cannot_travel_is_one_sentence(tmp_path):
-    lock = threading.Lock()
-    study = Study("local", "q", {"gain": [1.0, 2.0]}, lambda gain: lock and xr.Dataset())
-    with pytest.raises(ClusterError, match=r"cannot be sent to workers.*lock.*--workers 1"):
-        study.run(output=tmp_path, workers=2)
-
-
 # ---- R6: two at once -----------------------------------------------------------------------------
-
-
-def test_a_second_run_is_told_who_holds_the_store(study, tmp_path):
-    with (
-        Store("tiny", tmp_path).lock(),
-        pytest.raises(
-            BusyError,
-            match=rf"^study tiny is being run by process {os.getpid()} since "
-            rf"\d{{4}}-",
-        ),
-    ):
-        study.run(output=tmp_path)
-    assert (study.run(output=tmp_path).status == "done").all()
-
-
-def test_a_dead_holder_is_succeeded(study, tmp_path):
-    code = (
-        "import os; from dynmem.study import Store\nwith Store('tiny', "
-        f"{str(tmp_path)!r}).lock(): os.kill(os.getpid(), 9)"
-    )
-    assert (
-        subprocess.run([sys.executable, "-c", code], env=environment(tmp_path)).returncode
-        == -signal.SIGKILL
-    )
-    assert (tmp_path / ".tiny.lock").read_text().startswith('{"process"')
-    assert (study.run(output=tmp_path).status == "done").all()
 
 
 def many_at_once(packages, unbroken, name, number):
@@ -453,21 +321,9 @@ def test_of_several_at_once_one_runs(packages, unbroken):
     many_at_once(packages, unbroken, "several", 2)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("turn", range(5))
 def test_of_several_at_once_one_runs_often(packages, unbroken, turn):
     many_at_once(packages, unbroken, f"several-{turn}", 5)
 
 
 # ---- S2, S3 --------------------------------------------------------------------------------------
-
-
-def test_a_store_holds_nothing_that_could_run(unbroken):
-    for name, data in unbroken.items():
-        if name.endswith(".nc"):
-            assert data.startswith(b"\x89HDF\r\n\x1a\n")
-        elif name.endswith(".point"):
-            digest, header = data.partition(b"\n")[0].split(b" ", 1)
-            assert len(digest) == 64 and json.loads(header)["study"] == "tiny"
-        else:
-            data.decode()  # text: JSON lines and checksums

@@ -1,0 +1,2 @@
+from .contest import race as race
+from .drawing import picture as picture

@@ -1,0 +1,39 @@
+"""Everything in this folder is run by ``make test-reliability``, and not by ``make test``."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import contents, dynmem, import_study, light_study, write_installation
+
+HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker("reliability")
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    return import_study(tmp_path / "code", monkeypatch)
+
+
+@pytest.fixture
+def light():
+    return light_study()
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory):
+    """A project with the study ``tiny``, and dynmem as it is installed."""
+    return write_installation(tmp_path_factory.mktemp("packages"))
+
+
+@pytest.fixture(scope="session")
+def unbroken(packages):
+    """Bytes of the store after a run in one go."""
+    assert dynmem(packages, "run", "tiny", "--output", "unbroken", "--workers", 1).returncode == 0
+    return contents(packages / "unbroken")

@@ -148,6 +148,7 @@ def gradient_profile(
     longest = int(wanted[-1])
     probes, samples = integer("probes", probes), integer("samples", samples)
     ends = integer("ends", ends)
+    require_samples(samples * ends * probes, longest + 1, longest + 1)
     if dtype is not None:
         choice("dtype", dtype, STEPS_PER_SEGMENT)
     further = longest if ends > 1 else 0
@@ -155,7 +156,6 @@ def gradient_profile(
     system, x0, drive = _as_map(model, x0, drive)
     drives, seeds = _drives(system, drive, samples, generator(rng))
     transient = read_transient(transient, longest + further, system, drives[0])
-    require_samples(samples * ends * probes, transient + longest + 1, longest + 1)
     prepare = WholeRun if is_module(system) else SegmentedRun
     with gradients_on():
         run = prepare(system, x0, drives, transient, longest + further, dtype, dt, device, seeds)

@@ -87,10 +87,11 @@ from .errors import (
     UnknownNameError as UnknownNameError,
 )
 from .events import event as event
-from .integrate.stroboscopic import StroboscopicMap as StroboscopicMap
 from .linear import LinearSystem as LinearSystem, linearize as linearize
 from .orbits import FlowMap as FlowMap, orbit as orbit
 from .outcomes import race as race
+from .sections.poincare import PoincareMap as PoincareMap
+from .sections.stroboscopic import StroboscopicMap as StroboscopicMap
 from .study import Study as Study
 from .system import Flow as Flow, Map as Map, System as System
 from .tables import table as table

@@ -124,7 +124,7 @@ def read_drive(
     steps: int,
     rng: np.random.Generator,
     *,
-    least: int | None = None,
+    lags: int | None = None,
 ) -> ConstantInput | RecordedInput | GeneratedInput:
     """Input of a run of so many steps, as a function of the step.
 
@@ -144,8 +144,8 @@ def read_drive(
         Length of the run.
     rng : numpy.random.Generator
         Of the noise, and of the function.
-    least : int, optional
-        Where given, an array may be as short as this, and its last ``steps`` rows are used.
+    lags : int, optional
+        The largest lag, where the run is a transient and a window of lags.
 
     Raises
     ------
@@ -186,15 +186,23 @@ def read_drive(
     values = drive_values(system, drive)
     if values.ndim == 1:
         return ConstantInput(values, steps)
-    if values.ndim != 2 or (len(values) != steps if least is None else len(values) < least):
-        needs = (
-            f"the run needs ({steps}, {system.inputs}), one row a step, transient and duration "
-            f"together: {_other_length(len(values), steps, system)}"
-            if least is None
-            else f"lags up to {least - 1} need at least ({least}, {system.inputs})"
+    if values.ndim != 2 or len(values) != steps:
+        raise ShapeError(
+            f"drive has shape {values.shape}, {_other_rows(values, steps, system, lags)}"
         )
-        raise ShapeError(f"drive has shape {values.shape}, {needs}")
-    return RecordedInput(values if least is None else values[-steps:])
+    return RecordedInput(values)
+
+
+def _other_rows(values, steps, system, lags):
+    """What is wrong with an array that has not one row for each of the steps."""
+    rows = len(values)
+    if lags is not None and (values.ndim != 2 or rows <= lags):
+        return f"lags up to {lags} need at least ({lags + 1}, {system.inputs})"
+    needs = f"the run needs ({steps}, {system.inputs}), one row a step, transient and "
+    if lags is None:
+        return f"{needs}duration together: {_other_length(rows, steps, system)}"
+    fits = f", or drive[-{steps}:]" if rows > steps else ""
+    return f"{needs}lags together: pass transient={rows - lags - 1}{fits}"
 
 
 def held_drive(system: System, drive: Drive) -> np.ndarray | None:

@@ -27,7 +27,17 @@ from .typing import Array, ArrayLike, Rng
 S = TypeVar("S", bound="System")
 MAX_ENTRIES_IN_RECORD = 16  # a larger array is recorded by its shape
 # what analyses read off a class and no user calls, and what only some systems have
-HIDDEN = ("tile", "neutral", "equation", "branch_gain", "levels", "jump", "weight", "balanced")
+HIDDEN = (
+    "tile",
+    "neutral",
+    "formula",
+    "equation",
+    "branch_gain",
+    "levels",
+    "jump",
+    "weight",
+    "balanced",
+)
 OPTIONAL = (
     "known",
     "exponent_sum",
@@ -95,6 +105,10 @@ class System:
         Whether the rule takes the time, rule(self, x, u, t); read off its signature.
     clock : int
         1 for a system whose last state is the time.
+    circles : dict
+        Periods of the states that live on a circle, {"phase": 2 pi}.
+    formula : bool
+        Whether the rule is made of the functions of dynmem, so that it can be traced and compiled.
     events : tuple of Event
         Where a flow is reset: ``(dm.event(when, then),)``.
     jump, weight : callable or None
@@ -137,6 +151,8 @@ class System:
     weight = None  # type: Any
     timed = False  # type: Any
     clock = 0  # type: Any
+    circles = {}  # type: Any
+    formula = True  # type: Any
     events = ()  # type: Any
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -526,6 +542,15 @@ def arrays_of(system: System) -> list[np.ndarray]:
 def inner(system: System) -> System:
     """The flow that a map integrates, or the system itself."""
     return system if system.flow is None else system.flow
+
+
+def circles_of(system: System, n: int) -> np.ndarray | None:
+    """Periods (n,) of the states that the system says live on circles, infinite for the others;
+    None where it names none."""
+    circles, names = inner(system).circles, inner(system).states
+    if not any(name in circles for name in names):
+        return None
+    return np.array([circles.get(name, np.inf) for name in names])[:n]
 
 
 def check_rule(system: System, x: np.ndarray, u: np.ndarray | None = None) -> None:

@@ -58,16 +58,19 @@ def test_noise_does_not_depend_on_how_it_is_read():
     np.testing.assert_array_equal(whole, 0.5 * np.random.default_rng(0).standard_normal((steps, 2)))
 
 
-def test_an_array_is_used_from_its_start_or_from_its_end():
+def test_an_array_has_a_row_for_each_step():
     np.testing.assert_array_equal(read(ROWS, steps=20).array(), ROWS)
-    np.testing.assert_array_equal(read(ROWS, least=5).array(), ROWS[-10:])
-    np.testing.assert_array_equal(read(ROWS, steps=30, least=5).array(), ROWS)
+    np.testing.assert_array_equal(read(ROWS, steps=20, lags=5).array(), ROWS)
+    with pytest.raises(ShapeError, match=r"lags together: pass transient=14, or drive\[-10:\]$"):
+        read(ROWS, lags=5)
+    with pytest.raises(ShapeError, match=r"lags together: pass transient=14$"):
+        read(ROWS, steps=30, lags=5)
     with pytest.raises(ShapeError, match=r"drive has shape \(20, 2\), the run needs \(30, 2\)"):
         read(ROWS, steps=30)
     with pytest.raises(ShapeError, match=r"needs \(10, 2\).*duration=20, or drive\[:10\]"):
         read(ROWS)
     with pytest.raises(ShapeError, match=r"lags up to 24 need at least \(25, 2\)"):
-        read(ROWS, steps=30, least=25)
+        read(ROWS, steps=30, lags=24)
 
 
 def test_without_inputs_there_is_nothing_to_read():

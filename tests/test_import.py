@@ -31,6 +31,7 @@ FLOORS = [
     "compiler",
     "scan",
     "orbits",
+    "sections",
     "linear",
     "contract",
     "comparison",

@@ -39,6 +39,7 @@ from .memory.recall import (
 )
 from .series.series_exponent import series_exponent as series_exponent
 from .series.zero_one_test import zero_one_test as zero_one_test
+from .stability.cycles import cycles as cycles
 from .stability.fixed_points import fixed_points as fixed_points
 from .stability.slow_points import slow_points as slow_points
 from .stability.spectrum import (

@@ -225,7 +225,7 @@ def program(system, size, work=np.inf):
     faster: for a large state, a long rule, or little ``work``, in steps of a plain orbit. A rule
     that cannot be compiled is reported once, by a ``SlowWarning``.
     """
-    if size > MAX_COMPILED_STATES or work < 100 or not isinstance(system, Map):
+    if size > MAX_COMPILED_STATES or work < 100 or not (isinstance(system, Map) and system.formula):
         return None
     if isinstance(system, FlowMap) and jumps(system.flow, size):
         return None  # cut at its jumps, which have code of their own

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..arrays import abs, cos, sin, stack  # noqa: A004
@@ -379,6 +381,7 @@ class Duffing(Flow):
     amplitude: float = 0.4
     frequency: float = 1.0
     states = ("position", "velocity", "phase")
+    circles = {"phase": 2.0 * math.pi}
     source = "Guckenheimer and Holmes (1983), Nonlinear Oscillations, sec. 2.2"
     known = Known((0.1579, 0.0, -0.4079), 2e-3, OWN.format(T="5e5", error="4e-4"))
 
@@ -432,6 +435,7 @@ class VanDerPol(Flow):
     amplitude: float = 5.0
     frequency: float = 1.788
     states = ("position", "velocity", "phase")
+    circles = {"phase": 2.0 * math.pi}
     source = "Parlitz and Lauterborn (1987), Phys. Rev. A 36, 1428"
     known = Known((0.1932, 0.0), 4e-3, SPROTT)
 

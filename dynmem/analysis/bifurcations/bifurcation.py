@@ -21,10 +21,11 @@ from ...orbits import DEFAULT_RTOL, FlowMap, as_map, steps_in, suggest_step, who
 from ...runtime.memory import require_memory
 from ...runtime.threads import one_thread
 from ...runtime.validation import generator, integer, number, public
-from ...system import Flow, System, as_state, as_system, component_index
+from ...sections.surface import Maxima, plane
+from ...system import Flow, Map, System, as_state, as_system, circles_of, component_index
 from ...typing import ArrayLike, Drive, Rng
 from ..lyapunov.lyapunov_spectrum import measured_spectrum
-from .poincare import PoincareSection, advance, last_samples
+from .samples import advance, last_samples
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -81,7 +82,7 @@ def bifurcation(
     section : str, int or tuple, optional
         For a Flow: a component (name or index), whose maxima are taken (by default the first); or
         (component, value) for its crossings of that value upwards, (component, value, -1)
-        downwards.
+        downwards; of a phase, modulo its period.
     dt : float, optional
         Step of a Flow, chosen by its tangent map where none is given.
     continuation : bool, optional
@@ -291,7 +292,8 @@ def system_factory(system: Any, names: tuple[str, ...]) -> Callable[..., System]
             f"parameter = {wrong[0]!r:.60}: must be the name of a parameter, in quotes; its values "
             "are the argument after it"
         )
-    inner = system.flow if isinstance(system, FlowMap) else system
+    within = next((f.name for f in fields(system) if isinstance(getattr(system, f.name), Flow)), "")
+    inner = getattr(system, within) if isinstance(system, Map) and within else system
     known = {f.name: getattr(inner, f.name) for f in fields(inner) if f.init}
     floats = {f.name for f in fields(inner) if f.type in (float, "float")}
     swept = [
@@ -305,8 +307,8 @@ def system_factory(system: Any, names: tuple[str, ...]) -> Callable[..., System]
                 f"{type(inner).__name__} has no float parameter {name!r}{suggestion(name, swept)}: "
                 f"it has {', '.join(swept) or 'none'}; or pass a function value -> system"
             )
-    if isinstance(system, FlowMap):
-        return lambda **values: replace(system, flow=replace(inner, **values))
+    if inner is not system:
+        return lambda **values: replace(system, **{within: replace(inner, **values)})
     return lambda **values: replace(system, **values)
 
 
@@ -399,9 +401,9 @@ class _Sampling:
         except NotFiniteError:
             return None, 0, None
         # what maxima there were belong to the way to rest
-        if section is not None and section.value is None and _at_rest(system, end, self.u):
+        if isinstance(section, Maxima) and _at_rest(system, end, self.u):
             return end[None], 1, end
-        period = _period(kept)
+        period = _period(kept, circles_of(system, len(x)))
         if period and section is None and _repels(system, kept[-period:], self.u):
             period = UNSTABLE
         return kept, period, end
@@ -415,17 +417,16 @@ def _section(system, section, u, n):
                 f"{type(system).__name__} is a Map: its states are sampled, leave section out"
             )
         return None
-    plane = isinstance(section, (tuple, list))
-    if plane and len(section) not in (2, 3):
+    is_plane = isinstance(section, (tuple, list))
+    if is_plane and len(section) not in (2, 3):
         raise ValueError(
             f"section = {section}: pass a component, (component, value) or (component, value, -1)"
         )
-    component, value, direction = (*section, 1)[:3] if plane else (section or 0, None, 1)
-    if plane and not np.isfinite(number("section", value)):
-        raise ValueError(f"section = {section}: the value of the crossing must be finite")
-    return PoincareSection(
-        system, component_index(system, component, n), value, 1 if direction > 0 else -1, u
-    )
+    component, value, direction = (*section, 1)[:3] if is_plane else (section or 0, None, 1)
+    if not is_plane:
+        return Maxima(system, component_index(system, component, n), u)
+    component_index(system, component, n)
+    return plane(system, component, number("section", value), direction, None, n)
 
 
 def _at_rest(system, x, u):
@@ -483,9 +484,12 @@ def _warn_if_short(converged, escaped):
         )
 
 
-def _period(x):
-    """Least number of samples after which the orbit repeats, 0 where it does not within half of
-    them."""
+def _period(x, circles):
+    """Least number of samples after which the orbit repeats, on the circles of a phase modulo its
+    period; 0 where it does not within half of them."""
+    if circles is not None:  # a phase has come back where its turn has
+        turn = 2.0 * np.pi * x[:, np.isfinite(circles)] / circles[np.isfinite(circles)]
+        x = np.hstack([x[:, ~np.isfinite(circles)], np.sin(turn), np.cos(turn)])
     size = PERIOD_TOLERANCE * max(np.abs(x).max(initial=0.0), 1e-300)
     for p in range(1, len(x) // 2 + 1):
         if np.abs(x[p:] - x[:-p]).max() < size:

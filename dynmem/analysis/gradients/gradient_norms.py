@@ -59,13 +59,14 @@ def gradient_norms(
     x0 : array_like (n,), optional
         Start; by default ``system.initial``.
     drive : float, array_like (steps, inputs) or (inputs,), or callable, optional
-        Input: None (zero), a number (standard deviation of white noise), an array of which the last
-        max(lags) + 1 steps and the transient before them are used, or a function (rng, steps) ->
-        array.
+        Input: None (zero), a number (standard deviation of white noise), an array of one row a
+        step, transient + max(lags) + 1 in all, one input (inputs,) that is held, or a function
+        (rng, steps) -> array.
     lags : int or array_like of int
         Largest lag, or the lags wanted, in steps.
     transient : int, optional
-        Steps before the window; by default a tenth of the largest lag, at least 100.
+        Steps before the window; by default a tenth of the largest lag, at least 100, or all rows of
+        an array before the last max(lags) + 1.
     samples : int
         Runs with other starts and noise, whose logarithms are averaged.
     norm : {"rms", "spectral"}
@@ -101,7 +102,7 @@ def gradient_norms(
     ValueError
         If lags are no whole numbers of at least 0, or another argument is out of range.
     ShapeError
-        If an array has fewer steps than the largest lag.
+        If an array has fewer steps than the largest lag, or more or fewer than transient and lags.
     NotFiniteError
         If the orbit or a gradient becomes infinite or NaN.
 
@@ -124,7 +125,8 @@ def gradient_norms(
     stepper = as_map(system, dt, x0, example_input(system, drive))
     wanted = lag_axis(lags)
     longest = int(wanted[-1])
-    transient, samples = read_transient(transient, longest), integer("samples", samples)
+    transient = read_transient(transient, longest, stepper, drive)
+    samples = integer("samples", samples)
     require_samples(samples, transient + longest + 1, len(wanted))
     sweep = _SWEEPS[anchor]
     # _rescaled raises where a gradient is not finite

@@ -84,7 +84,8 @@ def gradient_profile(
     lags : int or array_like of int
         Largest lag, or the lags wanted, in steps.
     transient : int, optional
-        Steps before the window; by default a tenth of the largest lag, at least 100.
+        Steps before the window; by default a tenth of the largest lag, at least 100, or all rows of
+        an array before the window.
     samples, ends : int
         Runs with other starts and noise; ends T in each run, spread evenly over as many further
         steps as the largest lag, where the run is taken to be stationary. The logarithms are
@@ -145,16 +146,16 @@ def gradient_profile(
     """
     wanted = lag_axis(lags)
     longest = int(wanted[-1])
-    transient = read_transient(transient, longest)
     probes, samples = integer("probes", probes), integer("samples", samples)
     ends = integer("ends", ends)
-    require_samples(samples * ends * probes, transient + longest + 1, longest + 1)
+    require_samples(samples * ends * probes, longest + 1, longest + 1)
     if dtype is not None:
         choice("dtype", dtype, STEPS_PER_SEGMENT)
     further = longest if ends > 1 else 0
     device = as_device(device) or (device_of(model) if is_module(model) else None)
     system, x0, drive = _as_map(model, x0, drive)
     drives, seeds = _drives(system, drive, samples, generator(rng))
+    transient = read_transient(transient, longest + further, system, drives[0])
     prepare = WholeRun if is_module(system) else SegmentedRun
     with gradients_on():
         run = prepare(system, x0, drives, transient, longest + further, dtype, dt, device, seeds)

@@ -53,7 +53,8 @@ def path_length(
     lags : int or array_like of int
         Largest lag, or the lags wanted, in steps.
     transient : int, optional
-        Steps before the window of the largest lag; by default a tenth of it, at least 100.
+        Steps before the window, which has three more than the largest lag; by default a tenth of
+        it, at least 100, or all rows of an array before it.
     rng : int, Generator or None
         Of start and noise.
 
@@ -85,9 +86,9 @@ def path_length(
     if not system.inputs:
         raise ShapeError(f"{type(system).__name__} takes no input: a gradient path begins at one")
     longest = int(wanted[-1])
-    transient = read_transient(transient, longest)
     # longest + STATES_FOR_SUPPORT steps after the transient, so that every cache is full
     window = longest + STATES_FOR_SUPPORT - 1
+    transient = read_transient(transient, window, system, drive)
     x, inputs = read_window(system, x0, drive, transient, window, generator(rng))
     u = np.asarray(inputs)
     states = trajectory(system, x, len(u), u)

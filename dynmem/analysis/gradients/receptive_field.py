@@ -66,8 +66,8 @@ def receptive_field(
     lags : int
         Largest lag to which an infinite field is followed.
     transient : int, optional
-        Steps before the window; by default a tenth of ``lags``, at least 100; of sequences, a tenth
-        of their steps.
+        Steps before the window; by default a tenth of ``lags``, at least 100; of sequences, all
+        steps before the window, at least this many: by default a tenth of them.
     samples : int
         Orbits with other noise.
     rng : int, Generator or None
@@ -231,8 +231,8 @@ def _is_batch(drive):
 
 def _inputs(system, drive, steps, seeds):
     """Inputs u_1 .. u_T of each orbit, (T, samples, inputs)."""
-    if _is_batch(drive):
-        return np.moveaxis(drive[:, -steps:], 0, 1)
+    if _is_batch(drive):  # all of them, whatever the window at their end
+        return np.moveaxis(drive, 0, 1)
     each = [read_drive(system, drive, steps, np.random.default_rng(s)).array() for s in seeds]
     return np.stack(each, axis=1)
 

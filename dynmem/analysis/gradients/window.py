@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...clock import has_times
 from ...drive import default_transient, drive_values, read_drive
 from ...errors import ShapeError
 from ...runtime.memory import require_memory, require_time
@@ -49,10 +50,15 @@ def lag_axis(lags: Any) -> np.ndarray:
     return np.arange(found[0] + 1) if np.ndim(lags) == 0 else np.unique(found)
 
 
-def read_transient(transient: Any, longest: int) -> int:
-    """Steps before the window of the longest lag."""
+def read_transient(transient: Any, longest: int, system: Any = None, drive: Any = None) -> int:
+    """Steps before the window of the longest lag; of a drive that is an array of rows, all that
+    come before."""
     if transient is None:
         transient = round(default_transient(longest, 1.0))
+        if isinstance(system, System) and is_recorded(drive):
+            values = drive_values(system, drive)
+            if values.ndim == 2:
+                transient = max(0, len(values) - longest - 1)
     transient = integer("transient", transient, 0)
     require_time(transient, f"transient = {transient}", "pass a shorter one")
     return transient
@@ -63,6 +69,11 @@ def require_samples(samples: int, steps: int, lags: int) -> None:
     require_time(samples * steps, f"samples = {samples} of {steps} steps", "pass fewer")
     # two gradients a lag, and as many numbers again while they are averaged
     require_memory(32 * samples * lags, f"samples = {samples} of {lags} lags", "pass fewer")
+
+
+def is_recorded(drive: Drive) -> bool:
+    """Whether a drive is an array with one row a step."""
+    return not (drive is None or is_real(drive) or callable(drive) or has_times(drive))
 
 
 def read_start(system: System, x0: Any, rng: np.random.Generator) -> np.ndarray:
@@ -76,15 +87,15 @@ def read_start(system: System, x0: Any, rng: np.random.Generator) -> np.ndarray:
 def read_window(
     system: System, x0: Any, drive: Drive, transient: int, longest: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Start (n,) and inputs u_1 .. u_T of ``transient`` + ``longest`` + 1 steps, or of the last
-    steps of an array; None for a system without inputs."""
-    inputs = read_drive(system, drive, transient + longest + 1, rng, least=longest + 1).array()
+    """Start (n,) and inputs u_1 .. u_T of ``transient`` + ``longest`` + 1 steps; None for a system
+    without inputs."""
+    inputs = read_drive(system, drive, transient + longest + 1, rng, lags=longest).array()
     return read_start(system, x0, rng), inputs
 
 
 def read_inputs(system: System, drive: Drive, steps: int, rng: np.random.Generator) -> Any:
     """Inputs of at least so many steps: all rows of an array, else exactly that many."""
     count = steps
-    if not (drive is None or is_real(drive) or callable(drive) or np.ndim(drive) == 1):
+    if is_recorded(drive) and np.ndim(drive) != 1:  # type: ignore[arg-type]
         count = max(steps, len(drive_values(system, drive)))
-    return read_drive(system, drive, count, rng, least=steps).array()
+    return read_drive(system, drive, count, rng, lags=steps - 1).array()

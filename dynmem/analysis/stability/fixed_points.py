@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from ...errors import NotFiniteError
 from ...labels import dataset, describe_system
 from ...runtime.threads import one_thread
 from ...runtime.validation import generator, integer, number, public
-from ...system import Flow, System, as_system, check_batch
+from ...system import Flow, System, as_system, check_batch, circles_of
 from ...typing import ArrayLike, Drive, Rng
 from .modes import eigenvalues, mode_rows
 from .newton import Equation, solve
@@ -59,11 +59,11 @@ def fixed_points(
     """Fixed points of a system, or the points of all cycles whose length divides ``period``.
 
     f^period(x) = x for a Map, f(x) = 0 for a Flow, by damped Newton from many starts at once on the
-    exact Jacobian: states that orbits visit, states around them, and, until that finds no more,
-    states between the points found. Equal solutions are merged, and the images of a cycle's points
-    belong to it. No search of this kind can prove that it found all: ``unseen``, the share of
-    starts that found a point which no other did, estimates how likely one more start would find a
-    new one (Good 1953).
+    exact Jacobian, once for each divisor of the period: states that orbits visit, states around
+    them, and, until that finds no more, states between the points found. Equal solutions are
+    merged, and the images of a cycle's points belong to it. No search of this kind can prove that
+    it found all: ``unseen``, the share of searches that found a point which no other did, estimates
+    how likely one more would find a new one (Good 1953).
 
     Parameters
     ----------
@@ -117,17 +117,17 @@ def fixed_points(
         residual : (point,), 1
             |f^period(x) - x|, or the speed.
         found : (point,), 1
-            Starts that ended there.
+            Searches that ended there: one from each start for each divisor of the period.
         distance : (point,), 1 [optional]
             Distance from the nearest visited state; not there for starts from a box.
         converged : (), 1
-            Starts that ended at a fixed point.
+            Searches that ended at a fixed point or on a cycle.
         lost : (), 1
-            The other starts.
+            The other searches.
         saturated : (), 1
             Those of them that ended where the rule stands still to rounding alone.
         unseen : (), 1
-            Share of starts that alone found their point.
+            Share of the searches that alone found their point.
 
     Raises
     ------
@@ -231,10 +231,11 @@ def _check_finite(equation, x):
         )
 
 
-def read_modulus(modulus: Any, n: int) -> np.ndarray | None:
-    """Periods (n,) of components on circles, infinite for the others; None where all are."""
+def read_modulus(system: System, modulus: Any, n: int) -> np.ndarray | None:
+    """Periods (n,) of components on circles, by default those that the system states, infinite for
+    the others; None where all are."""
     if modulus is None:
-        return None
+        return circles_of(system, n)
     values = [
         np.inf if m is None else float(m)
         for m in np.broadcast_to(np.asarray(modulus, object), (n,))
@@ -246,13 +247,14 @@ def read_modulus(modulus: Any, n: int) -> np.ndarray | None:
 
 @dataclass
 class _Search:
-    """What the starts have found so far: points (m, n) that differ, how many starts ended at each,
-    and the errors of their places."""
+    """What the starts have found so far: points (m, n) that differ, how many searches ended at
+    each, and the errors of their places."""
 
     equation: Equation
     reach: Reach
     tolerance: float
     starts: int = 0
+    searches: int = 0
     converged: int = 0
     saturated: int = 0
 
@@ -261,21 +263,27 @@ class _Search:
         self.found, self.doubt = np.empty(0, int), np.empty(0)
 
     def add(self, x):
-        """Search from the starts x (m, n); the number of points that are new."""
-        before = len(self.points)
-        solution, error, good = solve(self.equation, x, tolerance=self.tolerance)
+        """Search from the starts x (m, n), cycles of each length that divides the period for
+        themselves: the shortest are rare among all. The number of points that are new."""
+        before, self.starts = len(self.points), self.starts + len(x)
+        for length in range(1, self.equation.period + 1):
+            if self.equation.period % length == 0:
+                self._add(replace(self.equation, period=length), x)
+        return len(self.points) - before
+
+    def _add(self, equation, x):
+        solution, error, good = solve(equation, x, tolerance=self.tolerance)
         size = 1.0 + np.linalg.norm(solution, axis=1)
         good &= size <= MAX_DISTANCE_RATIO * (1.0 + np.linalg.norm(x, axis=1).max())
         good[good] = ~(still := self.reach.saturated(solution[good]))
         self.saturated += int(still.sum())
-        self.starts, self.converged = self.starts + len(x), self.converged + int(good.sum())
+        self.searches, self.converged = self.searches + len(x), self.converged + int(good.sum())
         self.points, self.found, self.doubt = merged(
             self.equation,
             np.concatenate([self.points, solution[good]]),
             np.concatenate([self.doubt, error[good]]),
             np.concatenate([self.found, np.ones(int(good.sum()), int)]),
         )
-        return len(self.points) - before
 
 
 def _searched(system, x0, starts, box, u, modulus, period, tolerance, rng):
@@ -287,7 +295,7 @@ def _searched(system, x0, starts, box, u, modulus, period, tolerance, rng):
         states = visited_states(system, x0, u, rng)
         x = first_starts(system, states, starts, given, rng)
     check_batch(system, x, u)
-    equation = Equation(system, period, u, read_modulus(modulus, x.shape[1]))
+    equation = Equation(system, period, u, read_modulus(system, modulus, x.shape[1]))
     _check_finite(equation, x)
     if box is not None:
         search = _Search(equation, Box(equation, x, rng, *sides), tolerance)
@@ -387,15 +395,15 @@ def _least_period(equation, x):
 def _counts(search, points, found):
     with np.errstate(all="ignore"):
         residual = np.linalg.norm(search.equation.residual(points), axis=1)
-    good, lost = search.converged, search.starts - search.converged
+    good, lost = search.converged, search.searches - search.converged
     unseen = float((found == 1).sum() / good) if good else np.nan
     return {
         "residual": ("point", residual, "1", "distance from its image, or the speed left"),
-        "found": ("point", found, "1", "starts that ended there"),
-        "converged": ((), good, "1", "starts that ended at a fixed point"),
-        "lost": ((), lost, "1", "starts that ended nowhere"),
-        "saturated": ((), search.saturated, "1", "starts that ended where a rule stands still"),
-        "unseen": ((), unseen, "1", "share of starts that alone found their point"),
+        "found": ("point", found, "1", "searches that ended there"),
+        "converged": ((), good, "1", "searches that ended at a fixed point"),
+        "lost": ((), lost, "1", "searches that ended nowhere"),
+        "saturated": ((), search.saturated, "1", "searches that ended where a rule stands still"),
+        "unseen": ((), unseen, "1", "share of the searches that alone found their point"),
     }
 
 

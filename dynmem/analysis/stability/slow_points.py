@@ -156,7 +156,7 @@ def slow_points(
         count = read_starts(STARTS_LARGE if starts is None else starts, states.shape[1])
         x = states if every else resampled(states, count, seed)
         check_batch(system, x, u)
-        equation = Equation(system, 1, u, read_modulus(modulus, x.shape[1]))
+        equation = Equation(system, 1, u, read_modulus(system, modulus, x.shape[1]))
         _check_finite(equation, x)
         points, good = _descended(equation, x, time_scale, tolerance)
         points = points[good]

@@ -45,7 +45,7 @@ def given(seed=0):
     tokens = np.random.default_rng(seed).integers(6, size=(2, 20))
     return {
         "map": (dm.models.get("gru", units=4, inputs=3), 1.0),
-        "converted": (nn.LSTM(3, 4, batch_first=True), u),
+        "converted": (nn.LSTM(3, 4, batch_first=True), u[:, 4:]),
         "outside": (Smoothed(), u),
         "symbols": (Tagger(), tokens),
     }

@@ -203,12 +203,26 @@ def test_drives():
         gradient_norms(cell, drive=np.zeros((200, 2)), x0=np.zeros(5), lags=20).log_input_gradient
     )
     assert "log_input_gradient" not in gradient_norms(Tanh.random(5, rng=0), lags=20)
-    long = np.random.default_rng(0).standard_normal((500, 2))
-    a, b = (
-        gradient_norms(cell, drive=u, x0=np.zeros(5), lags=20, transient=50)
-        for u in (long, long[-71:])
-    )
-    assert a.log_input_gradient.equals(b.log_input_gradient)
+
+
+def test_every_row_of_a_drive_is_read():
+    """A surplus of rows was left out in silence; now they are the transient, or an error."""
+    cell, rows = Tanh.random(5, 2, rng=0), np.random.default_rng(0).standard_normal((71, 2))
+    given = {"lags": 20, "x0": np.zeros(5)}
+    found = gradient_norms(cell, drive=rows, **given)
+    assert found.equals(gradient_norms(cell, drive=rows, transient=50, **given))
+    assert not found.equals(gradient_norms(cell, drive=rows[-40:], **given))
+    for function, window in (
+        (gradient_norms, 21),
+        (dm.gradient_profile, 21),
+        (dm.analysis.path_length, 24),
+    ):
+        assert function(cell, drive=rows, **given).sizes["lag"] == 21
+        message = rf"needs \({window + 9}, 2\).*pass transient={71 - window}, or drive\[-"
+        with pytest.raises(dm.errors.ShapeError, match=message):
+            function(cell, drive=rows, transient=9, **given)
+        with pytest.raises(dm.errors.ShapeError, match=rf"needs \({window + 99}, 2\)"):
+            function(cell, drive=rows, transient=99, **given)
 
 
 @pytest.mark.parametrize(

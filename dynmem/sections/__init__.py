@@ -1,0 +1,1 @@
+"""A flow seen once a period, or once a crossing: maps of sections."""

@@ -94,7 +94,6 @@ class Shooting:
     def solve(self, X: np.ndarray, period: float, tolerance: float) -> tuple | None:
         """Points, period and residual of the cycle near X (K, n); None where Newton's method does
         not arrive."""
-        n = X.shape[1]
         with np.errstate(all="ignore"):
             for _ in range(MAX_ITERATIONS):
                 anchor = np.asarray(self.system.rule(X[0], self.u)) if self.is_flow else None

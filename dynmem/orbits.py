@@ -346,8 +346,8 @@ class _StepTrial:
         )
         if result.status.any():
             raise NotFiniteError(
-                f"the tangent map of {type(maps[0].flow).__name__} over a step of "
-                f"{maps[0].dt:g} is not finite, or cannot be inverted"
+                f"the tangent map of {type(maps[0].flow).__name__} ({_named(maps[0])}) over a step "
+                f"of {maps[0].dt:g} is not finite, or cannot be inverted"
             )
         return (result.factors[:, 0] @ frames).reshape(*x.shape, n)
 
@@ -430,15 +430,18 @@ def _check(system, states, start, stop, steps):
         raise not_finite(system, start + int(bad.argmax()), steps)
 
 
+def _named(system):
+    """Numbers by which a system is told from others of its class, or the class."""
+    own = inner(system)
+    numbers = [f"{k}={v:.6g}" for k, v in own.parameters.items() if isinstance(v, (int, float))]
+    return ", ".join(numbers) or type(own).__name__
+
+
 def not_finite(system: System, step: int, steps: int) -> NotFiniteError:
     """The error for a state that was lost, with the step and the parameters."""
-    inner = system.flow if isinstance(system, FlowMap) else system
-    shown = ", ".join(
-        f"{k}={v:.6g}" for k, v in inner.parameters.items() if isinstance(v, (int, float))
-    )
     return NotFiniteError(
         f"state not finite at step {step} of {steps} "
-        f"({shown or type(inner).__name__}): start elsewhere, take a "
+        f"({_named(system)}): start elsewhere, take a "
         "smaller step, or change the parameters"
     )
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -279,3 +280,30 @@ def dynmem(folder: Path, *arguments, **more) -> subprocess.CompletedProcess:
     process = start(folder, *arguments, **more)
     out, err = process.communicate(timeout=120)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def children(process: int) -> list[int]:
+    """Worker processes of a run."""
+    tasks = Path(f"/proc/{process}/task").glob("*/children")
+    return [
+        int(child)
+        for task in tasks
+        for child in task.read_text().split()
+        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+
+
+def alive(process: int) -> bool:
+    """Whether a process is there, and no zombie."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_for_points(folder: Path, number: int, seconds: float = 90) -> None:
+    """Wait until a folder of points holds a number of them."""
+    deadline = time.time() + seconds
+    while len(list(folder.glob("*.point"))) < number:
+        assert time.time() < deadline, f"{folder} holds no {number} points"
+        time.sleep(0.01)

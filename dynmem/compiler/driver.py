@@ -26,7 +26,7 @@ LOG_TARGET_SHARE, MIN_ROW_SHARE, MIN_LOG_GROWTH, MAX_STEPS_BETWEEN_QR, ROUNDING_
     9e-16,
 )
 # as in integrate.runge_kutta; the share is of a squared error
-SMALLEST_PART, GROWTH_SHARE, MAX_PARTS, MAX_FORCED = 2.0**-30, 2.0**-18, 20_000, 3
+SMALLEST_PART, GROWTH_SHARE, MAX_PARTS = 2.0**-30, 2.0**-18, 20_000
 
 
 @intrinsic
@@ -201,8 +201,8 @@ def advance(
                     V[i // width, m * width + i % width] = F[member, i, m]
             grown, done, parts, e[0] = 0.0, 0, 0, 0.0
             if clock[member, 2]:
-                part, reached, forced = 0.5 ** clock[member, 2], 0.0, 0
-                while reached < 1.0 and parts < MAX_PARTS and forced <= MAX_FORCED:
+                part, reached = 0.5 ** clock[member, 2], 0.0
+                while reached < 1.0 and parts < MAX_PARTS:
                     for m in range(n):
                         y[0, m] = x[0, m]
                     for i in range(tiles):
@@ -226,17 +226,15 @@ def advance(
                         J,
                         e,
                     )
-                    if (done and e[0] <= tolerance) or part <= SMALLEST_PART:
-                        if not done:
-                            break
+                    if done and e[0] <= tolerance:
                         if volume == LOGARITHM:
                             grown += J[0, 0]
-                        if e[0] > tolerance:
-                            forced += 1
                         reached += part
                         if e[0] < GROWTH_SHARE * tolerance and reached % (2.0 * part) == 0.0:
                             part *= 2.0
                             clock[member, 2] -= 1
+                    elif part <= SMALLEST_PART:
+                        break
                     else:
                         part *= 0.5
                         clock[member, 2] += 1

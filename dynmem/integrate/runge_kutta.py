@@ -17,7 +17,6 @@ from .jumps import jumping_step
 FINEST_RTOL = 2e-14  # that doubles can keep
 SMALLEST_PART = 2.0**-30  # of a step
 MAX_PARTS = 20_000  # of a step
-MAX_FORCED = 3  # smallest parts of a step that are taken whatever their error, at a jump
 GROWTH_SHARE = 2.0**-9  # of the tolerance, below which the next part is twice as long
 SMALLEST_SCALE = 1e-300
 
@@ -120,9 +119,9 @@ class FlowMap(Map):
         those that the worst of its members needs."""
         detach = namespace(x).detach
         x, u = detach(x), None if u is None else detach(u)
-        parts, reached, part, forced = [], 0.0, 1.0, 0
+        parts, reached, part = [], 0.0, 1.0
         while reached < 1.0:
-            if len(parts) == MAX_PARTS or forced > MAX_FORCED:
+            if len(parts) == MAX_PARTS or part < SMALLEST_PART:
                 raise ConvergenceError(
                     f"a step of {type(self.flow).__name__} needs more than {MAX_PARTS} parts for a "
                     f"relative error of {self.rtol:g}: the flow is stiff or discontinuous, or "
@@ -135,13 +134,10 @@ class FlowMap(Map):
                 reached, x = reached + part, new
                 if error < GROWTH_SHARE * self.rtol and reached % (2.0 * part) == 0.0:
                     part *= 2.0
-            elif part > SMALLEST_PART:
+            elif part > SMALLEST_PART or error < math.inf:
                 part /= 2.0
-            else:  # across a jump of the velocity, to rounding; or out of what is finite
-                parts.append(part)
-                if not (error < math.inf):
-                    return parts
-                reached, x, forced = reached + part, new, forced + 1
+            else:  # out of what is finite
+                return [*parts, part]
         return parts
 
     def output(self, x, u):

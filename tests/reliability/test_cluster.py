@@ -2,16 +2,15 @@
 loopback, which are killed. The bytes are those of one process."""
 
 import json
-import os
 import random
-import signal
 import subprocess
 import sys
 import time
 
 import pytest
 
-from tests.tiny import contents, dynmem, environment, start
+from dynmem.study import Store
+from tests.tiny import contents, dynmem, environment, listening, start
 
 STARTED = 60  # seconds for a process of Dask to begin, on a busy machine
 
@@ -81,20 +80,7 @@ def wait_for(folder, number):
         time.sleep(0.02)
 
 
-def run(packages, cluster, name, **more):
-    return start(
-        packages,
-        "run",
-        "tiny",
-        "--output",
-        name,
-        "--cluster",
-        cluster.address,
-        TINY_PAUSE=0,
-        **more,
-    )
-
-
+@pytest.mark.promise("R10")
 def test_address_and_scheduler_file_give_the_bytes_of_one_process(packages, unbroken, cluster):
     for name, where in (("address", cluster.address), ("file", cluster.file)):
         ran = dynmem(packages, "run", "tiny", "--output", name, "--cluster", where)
@@ -109,22 +95,25 @@ def test_no_scheduler_is_one_sentence(packages):
     assert line.startswith("dynmem: no Dask scheduler answers at tcp://127.0.0.1:1 (")
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_killed_workers_cost_nothing(packages, unbroken, cluster, seed):
+@pytest.mark.promise("R3")
+@pytest.mark.parametrize("seed", range(2))
+def test_killed_workers_cost_nothing(packages, unbroken, cluster, seed, case):
     choice, name = random.Random(seed), f"workers-{seed}"
     process = start(
         *(packages, "run", "tiny", "--output", name, "--cluster", cluster.address),
         TINY_PAUSE=0.3,
     )
-    for number in (1, 4):
+    for number in (1, 4, 8):
         wait_for(packages / name, number)
-        cluster.workers.pop(choice.randrange(2)).kill()
-        cluster.start_worker()
+        with case(number):
+            cluster.workers.pop(choice.randrange(2)).kill()
+            cluster.start_worker()
     out, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
     assert contents(packages / name) == unbroken, out
 
 
+@pytest.mark.promise("R1")
 def test_a_killed_scheduler_ends_the_run_which_goes_on_elsewhere(packages, unbroken, cluster):
     process = start(
         *(packages, "run", "tiny", "--output", "scheduler", "--cluster", cluster.address),
@@ -146,24 +135,49 @@ def test_a_killed_scheduler_ends_the_run_which_goes_on_elsewhere(packages, unbro
     assert contents(packages / "scheduler") == unbroken
 
 
-def test_thirty_kills_end_with_the_same_bytes(packages, unbroken):
-    choice, cluster = random.Random(1), Cluster(packages)
+@pytest.mark.promise("R1")
+def test_thirty_kills_end_with_the_same_bytes(packages, unbroken, case):
+    """Of the run, of a worker while it measures, and of one while nothing runs; twice of the
+    scheduler, after which there is another."""
+    choice, cluster, clusters = random.Random(1), Cluster(packages), []
+    store = Store("tiny", packages / "thirty")
+
+    def kill(process):
+        process.kill()
+        process.wait()
+        with case(process.args[3:4]):
+            assert store.damaged() == []
+
     try:
-        for _ in range(10):
+        for turn in range(10):
             process = start(
                 *(packages, "run", "tiny", "--output", "thirty", "--cluster", cluster.address),
-                TINY_PAUSE=0.2,
+                TINY_PAUSE=0.5,
             )
-            time.sleep(choice.uniform(1.0, 4.0))
-            cluster.workers.pop(0).kill()
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            cluster.start_worker()
-            time.sleep(choice.uniform(0.0, 0.5))
-            os.kill(cluster.workers[0].pid, signal.SIGKILL)
+            time.sleep(choice.uniform(1.5, 4.0))
+            if turn % 4 == 3:
+                kill(cluster.scheduler)
+                clusters.append(cluster)
+                cluster = Cluster(packages)
+            else:
+                kill(cluster.workers.pop(0))
+                cluster.start_worker()
+            kill(process)
+            kill(cluster.workers.pop(0))
             cluster.start_worker()
         last = dynmem(packages, "run", "tiny", "--output", "thirty", "--cluster", cluster.address)
     finally:
-        cluster.end()
+        for one in (*clusters, cluster):
+            one.end()
     assert last.returncode == 0, last.stderr
     assert contents(packages / "thirty") == unbroken
+
+
+@pytest.mark.promise("S6")
+def test_a_cluster_by_hand_listens_where_it_was_told(cluster, case):
+    for process in cluster.processes:
+        with case(process.pid):
+            deadline = time.time() + STARTED
+            while not (found := listening(process.pid)) and time.time() < deadline:
+                time.sleep(0.1)
+            assert found == {"0100007F"}  # 127.0.0.1

@@ -2,11 +2,12 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 
 from tests.test_cli import DONE, MINE
-from tests.tiny import FIGURE, ROOT, SOURCE, dynmem, environment
+from tests.tiny import FIGURE, ROOT, SOURCE, dynmem, environment, start, wait_for_points
 
 
 def test_a_figure_of_a_study_that_failed_says_why(packages, tmp_path):
@@ -145,3 +146,67 @@ def test_a_project_beside_a_clone_on_the_path(tmp_path):
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.endswith("results: results/mine.nc\n")
+
+
+def test_status_says_where_a_study_stands(packages):
+    def status(name="state"):
+        ran = dynmem(packages, "status", "--output", name, "--json")
+        assert ran.returncode == 0, ran.stderr
+        (row,) = json.loads(ran.stdout)
+        return row
+
+    assert dynmem(packages, "status", "--output", "state").stdout == "no study has run in state\n"
+    process = start(packages, "run", "tiny", "--output", "state", "--workers", 1, TINY_PAUSE=0.4)
+    wait_for_points(packages / "state" / "tiny.points", 2)
+    row = status()
+    assert (row["state"], row["process"], row["points"]) == ("running", process.pid, 12)
+    assert row["done"] >= 2 and 0 < row["seconds_left"] < 60
+    process.kill()
+    process.communicate()
+    row = status()
+    assert row["state"] == "broken" and "ended without a word: run it again" in row["words"]
+    process = start(packages, "run", "tiny", "--output", "state", "--workers", 1, TINY_PAUSE=0.4)
+    wait_for_points(packages / "state" / "tiny.points", row["done"] + 1)
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert status()["state"] == "stopped"
+    assert dynmem(packages, "run", "tiny", "--output", "state", "--workers", 1).returncode == 0
+    assert dynmem(packages, "status", "--output", "state").stdout == (
+        "tiny  done     12 of 12 points\n"
+    )
+    assert dynmem(packages, "status", "nobody", "--output", "state").returncode == 1
+
+
+def test_a_script_without_a_guard_runs_on_workers(packages):
+    """Without `if __name__ == "__main__"` it would start itself again in each worker."""
+    (packages / "unguarded.py").write_text(
+        "import xarray\nfrom dynmem.study import Study\n"
+        "def f(a): return xarray.Dataset({'x': 2 * a})\n"
+        "raise SystemExit(Study('n', 'q', {'a': [1, 2]}, f).main(['--workers', '2']))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "unguarded.py"],
+        cwd=packages,
+        env=environment(packages),
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.returncode, ran.stdout) == (0, "results: results/n.nc\n"), ran.stderr
+
+
+def test_a_measure_of_a_notebook_goes_to_the_workers(packages):
+    """There is no file that a worker could import: neither measure nor its helper."""
+    code = (
+        "from dynmem.study import Study; import xarray\n"
+        "def double(a): return 2 * a\n"
+        "def f(a): return xarray.Dataset({'x': double(a)})\n"
+        "print(Study('n', 'q', {'a': [1, 2]}, f).run(output='cell', workers=2).x.values.tolist())"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=packages,
+        env=environment(packages),
+        capture_output=True,
+        text=True,
+    )
+    assert ran.stdout == "[2, 4]\n", ran.stderr

@@ -67,6 +67,7 @@ class _TimeScaledFlow(Flow):
     inputs = 1
     size = property(lambda self: self.flow.size)
     states = property(lambda self: self.flow.states)
+    events = property(lambda self: tuple(e.inside(self.flow, self.held) for e in self.flow.events))
 
     def rule(self, x, u):
         return u * self.flow.rule(x, self.held)

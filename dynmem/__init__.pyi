@@ -79,6 +79,7 @@ from .errors import (
     ContractError as ContractError,
     ConvergenceError as ConvergenceError,
     DamageError as DamageError,
+    DriftWarning as DriftWarning,
     JumpError as JumpError,
     NotFiniteError as NotFiniteError,
     ShapeError as ShapeError,

@@ -31,6 +31,9 @@ class _Frozen:
     inputs = property(lambda self: self.inside.inputs)
     size = property(lambda self: self.inside.size)
     source = property(lambda self: self.inside.source)
+    events = property(
+        lambda self: tuple(e.inside(self.inside, t=self.time) for e in self.inside.events)
+    )
 
     def rule(self, x, u):
         return self.inside.rule(x, u, self.time)

@@ -116,3 +116,7 @@ class SlowWarning(UserWarning):
 
 class ShortRunWarning(UserWarning):
     """A run ended before what it measures had settled."""
+
+
+class DriftWarning(UserWarning):
+    """A quantity that the system conserves has changed along its orbit: the steps are too long."""

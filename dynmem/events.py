@@ -30,6 +30,14 @@ class Event:
         """Names of the arguments of ``when`` and ``then`` after the state."""
         return tuple(_arguments(function) for function in (self.when, self.then))
 
+    def inside(self, flow: Any, u: Any = None, t: Any = None) -> Event:
+        """The same event of a flow that holds this one, with its input and its time."""
+        return Event(
+            lambda x: self.distance(flow, x, u, t),
+            lambda x: self.reset(flow, x, u, t),
+            self.direction,
+        )
+
     def distance(self, flow: Any, x: Any, u: Any = None, t: Any = None) -> Any:
         """Distance when(x, u, t) of one state (n,) from the surface, a number."""
         found = self.when(x, **self._values(flow, 0, u, t))

@@ -213,3 +213,12 @@ def test_arguments_of_an_event():
         dm.event(lambda x: x, lambda x: x, direction=2)
     with pytest.raises(dm.JumpError, match="cannot be undone"):
         dm.orbit(Ball(), [1.0, 0.0], duration=1.0, dt=-0.1)
+
+
+def test_a_section_of_a_flow_with_events_sees_them():
+    """The peaks of a ball that loses nothing: between two of them it bounces once."""
+    found = dm.bifurcation(
+        Ball(), "bounce", [1.0], x0=[2.0, 0.0], duration=20.0, transient=1.0
+    ).x.values.reshape(-1, 2)
+    peaks = found[np.isfinite(found).all(axis=1)]
+    assert len(peaks) > 10 and abs(peaks - [2.0, 0.0]).max() < 1e-6

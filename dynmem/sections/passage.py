@@ -14,6 +14,7 @@ from ..autodiff.dual import Dual
 from ..autodiff.jacobian import push
 from ..compiler.program import COLLAPSED, TANGENT_LOST, program
 from ..errors import ConvergenceError, NotFiniteError
+from ..events import Event
 from ..integrate.runge_kutta import FlowMap
 from ..runtime.validation import number
 from ..system import Flow, Map
@@ -28,11 +29,26 @@ class Stretched(Flow):
     tangent holds the derivatives by state, input and time."""
 
     inside: Flow = None  # type: ignore[assignment]
+    events = property(lambda self: tuple(_carried(self.inside, e) for e in self.inside.events))
 
     def rule(self, x, u):
         m = self.inside.inputs
         velocity = self.inside.rule(x[..., : -1 - m], x[..., -1 - m : -1] if m else None)
         return concat((x[..., -1:] * velocity, 0.0 * x[..., -1 - m :]))
+
+
+def _carried(flow, event):
+    """The event of a flow for a state that carries its input and the length of a step."""
+    end = -1 - flow.inputs
+
+    def held(s):
+        return s[..., end:-1] if flow.inputs else None
+
+    return Event(
+        lambda s: event.distance(flow, s[..., :end], held(s)),
+        lambda s: concat((event.reset(flow, s[..., :end], held(s)), s[..., end:])),
+        event.direction,
+    )
 
 
 @dataclass(frozen=True, eq=False)

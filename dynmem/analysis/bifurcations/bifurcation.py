@@ -16,6 +16,7 @@ from ...compiler.program import program
 from ...compiler.trace import same_structure
 from ...drive import constant_drive, default_transient
 from ...errors import NotFiniteError, ShortRunWarning, suggestion
+from ...integrate.discontinuity import jumps
 from ...labels import dataset, describe_system
 from ...orbits import DEFAULT_RTOL, FlowMap, as_map, steps_in, suggest_step, whole_steps
 from ...runtime.memory import require_memory
@@ -35,6 +36,7 @@ PERIOD_TOLERANCE = 1e-6  # relative to the largest component, within which an or
 REPELLING_MARGIN = 0.01  # of a multiplier above 1: a slow approach to a stable cycle is no repeller
 UNSTABLE = -1  # in place of the period of a cycle that no orbit ends on but by rounding
 REST_SPEED = 1e-6  # relative to 1 + |x|, below which a flow is at rest
+STEPS_BETWEEN_JUMPS = 10  # parts of the step of a flow that jumps, which is long
 
 
 @public
@@ -345,6 +347,8 @@ def _steppers(systems, x, dt, u, time):
             if flows and dt is None
             else dt
         )
+        if flows and dt is None and jumps(systems[0], len(x)):
+            step /= STEPS_BETWEEN_JUMPS  # a section is looked for between two states
         steppers = [
             as_map(system, None, x, u)
             if step is None

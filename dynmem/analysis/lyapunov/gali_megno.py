@@ -4,7 +4,7 @@ deviation vectors, and MEGNO."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from ...autodiff.jacobian import push
 from ...compiler.program import COLLAPSED, program
 from ...errors import ShapeError
+from ...integrate.energy import CONSERVING_RTOL, conserved_energy, warn_of_drift
 from ...labels import dataset, describe_system
 from ...orbits import as_map, not_finite, steps_in
 from ...runtime.threads import cores, one_thread
@@ -168,8 +169,9 @@ def megno(
     points : int, optional
         Times kept.
     conserved : callable, optional
-        Function of the states (m, n) to (m,), such as the energy, whose change shows the accuracy
-        of the run.
+        Function of the states (m, n) to (m,), whose change shows the accuracy of the run; by
+        default the energy of a system that conserves one, with a DriftWarning where it changes by
+        more than 1e-4. A Flow with an energy is integrated to 1e-11 a step.
     rng : int or Generator, optional
         Seed of the start and the vector.
     workers : int, optional
@@ -191,7 +193,7 @@ def megno(
             Time at which a start of several became infinite, inf where it did not; the values are
             NaN from there.
         conserved_error : (), 1 [optional]
-            Largest relative change of ``conserved`` at 64 times of the run.
+            Largest relative change of ``conserved``, or of the energy, at 64 times of the run.
 
     Raises
     ------
@@ -213,7 +215,7 @@ def megno(
     2.0
     """
     run = _plan(system, x0, duration, dt, points, rng, 1)
-    deviations = _Deviations(run, workers or cores(), conserved)
+    deviations = _Deviations(run, workers or cores(), conserved or conserved_energy(system))
     kept = _Samples(run.marks)
     time, growth, weighted, summed = 0.0, *np.zeros((3, len(run.x)))
     for L in deviations.factors():
@@ -235,7 +237,9 @@ def megno(
         "lyapunov": (growth / time, per, growth_name),
         "lyapunov_time": (lyapunov_time, unit, "Lyapunov time from the mean MEGNO"),
     }
-    if conserved:
+    if deviations.conserved:
+        if conserved is None:
+            warn_of_drift(system, deviations.conserved_error)
         name = "largest relative change of the conserved quantity"
         variables["conserved_error"] = (deviations.conserved_error, "1", name)
     variables["lost"] = deviations.lost_row()
@@ -292,6 +296,8 @@ def _plan(system, x0, duration, dt, points, rng, vectors):
             f"{n} independent directions"
         )
     stepper = as_map(system, dt, start, duration=duration)
+    if stepper is not system and dt is None and conserved_energy(system):
+        stepper = replace(stepper, rtol=CONSERVING_RTOL)
     steps = steps_in(stepper, duration)
     if steps < 1:
         raise ValueError(f"duration = {duration} is less than one step of {stepper.dt}")

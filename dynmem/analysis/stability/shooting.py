@@ -74,7 +74,7 @@ class Shooting:
             gap = np.where(np.isfinite(circles), gap - turn * np.round(gap / turn), gap)
         return gap
 
-    def linear(self, X: np.ndarray, period: float, anchor: np.ndarray) -> tuple:
+    def linear(self, X: np.ndarray, period: float, anchor: Any) -> tuple:
         """Residual (K n + 1,) and its derivative by the points and the period; of a map without the
         last row and column. ``anchor``: the velocity across which the first point moves."""
         K, n = X.shape

@@ -175,16 +175,17 @@ def test_two_small_planets_far_apart_are_regular(rng):
 
 def test_two_close_planets_are_chaotic():
     """Masses 1e-4, period ratio 1.17, a thousand orbits: above 50. Single starts scatter between 10
-    and 1000, since the planets meet closely, after which no fixed step is exact: on average over
-    starts, and every one of them chaotic."""
+    and 1000, since the planets meet closely: no fixed step follows that (a symplectic one of 300
+    steps an orbit changes the energy by 140 times its parts), controlled steps do, to the
+    rounding of the distance at the deepest encounters."""
     system = TwoPlanets()
-    starts = system.states_of(1.17, anomaly=np.linspace(0.0, 6.0, 32))
-    last = (
+    starts = system.states_of(1.17, anomaly=np.linspace(0.0, 6.0, 8))
+    found = dm.megno(system, starts, duration=2000 * np.pi)
+    last = found.mean_megno[-1].values
+    assert last.mean() > 50 and (last > 2.5).all()
+    assert found.conserved_error[0] < 1e-9 and np.median(found.conserved_error) < 1e-9
+    with pytest.warns(dm.DriftWarning, match="steps are too long"):
         dm.megno(Symplectic(system, 2 * np.pi / 300, order=2), starts, duration=2000 * np.pi)
-        .mean_megno[-1]
-        .values
-    )
-    assert last.mean() > 50 and (last > 2.5).mean() > 0.9
 
 
 def test_periodic_and_hierarchical_orbits_are_regular():

@@ -17,6 +17,7 @@ from . import (
 from .analysis import (
     bifurcation as bifurcation,
     covariant_vectors as covariant_vectors,
+    cycles as cycles,
     fixed_points as fixed_points,
     gali as gali,
     gradient_norms as gradient_norms,

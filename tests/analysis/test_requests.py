@@ -111,6 +111,8 @@ REQUESTS = {
     "depth_spectrum": [lambda: analysis.depth_spectrum(DEEP, steps=9, samples=MANY)],
     "layer_gradients": [lambda: analysis.layer_gradients(DEEP, steps=MANY)],
     "stream_variance": [lambda: analysis.stream_variance(DEEP, samples=MANY)],
+    # of a flow at most the close returns of one orbit are tried
+    "cycles": [lambda: analysis.cycles(HENON, period=2, starts=MANY)],
     "fixed_points": [
         lambda: analysis.fixed_points(HENON, starts=10**9),
         lambda: analysis.fixed_points(HENON, starts=10**10, box=(-2.0, 2.0)),

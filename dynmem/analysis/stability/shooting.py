@@ -74,7 +74,7 @@ class Shooting:
             gap = np.where(np.isfinite(circles), gap - turn * np.round(gap / turn), gap)
         return gap
 
-    def linear(self, X: np.ndarray, period: float, anchor: Any) -> tuple:
+    def linear(self, X: np.ndarray, period: float, anchor: np.ndarray | None) -> tuple:
         """Residual (K n + 1,) and its derivative by the points and the period; of a map without the
         last row and column. ``anchor``: the velocity across which the first point moves."""
         K, n = X.shape
@@ -88,7 +88,7 @@ class Shooting:
             A[at, after : after + n] -= np.eye(n)
         if self.is_flow:
             A[: K * n, -1] = np.asarray(self.system.rule(Y, self.u)).ravel() / K
-            A[-1, :n] = anchor / max(np.linalg.norm(anchor), 1e-300)
+            A[-1, :n] = anchor / max(np.linalg.norm(anchor), 1e-300)  # type: ignore[operator, arg-type]
         return g, A
 
     def solve(self, X: np.ndarray, period: float, tolerance: float) -> tuple | None:

@@ -49,15 +49,15 @@ def test_the_same_numbers_as_the_map_of_the_same_equation(step, batches):
         np.testing.assert_allclose(
             dm.jacobian(system, x, u, wrt=wrt), dm.jacobian(known, x, u, wrt=wrt), atol=1e-14
         )
-    options = {"drive": DRIVE, "lags": 30, "transient": 10, "x0": np.zeros(5)}
+    options = {"drive": DRIVE[:41], "lags": 30, "transient": 10, "x0": np.zeros(5)}
     for name in ("log_state_gradient", "log_input_gradient"):
         np.testing.assert_allclose(
             dm.gradient_norms(system, **options)[name],
             dm.gradient_norms(known, **options)[name],
             atol=1e-10,
         )
-    profile = dm.gradient_profile(system, drive=DRIVE, lags=20, x0=np.zeros(5), transient=5)
-    expected = dm.gradient_profile(known, drive=DRIVE, lags=20, x0=np.zeros(5), transient=5)
+    options = {"drive": DRIVE[:26], "lags": 20, "transient": 5, "x0": np.zeros(5)}
+    profile, expected = (dm.gradient_profile(one, **options) for one in (system, known))
     np.testing.assert_allclose(profile.log_input_gradient, expected.log_input_gradient, atol=1e-10)
 
 

@@ -2,8 +2,8 @@
 
 A test of a promise carries ``@pytest.mark.promise("R4")``. It is one case, or takes the fixture
 ``case`` and tries many: a case that fails is counted and the next one is tried. With ``--promises``
-the table of all promises is printed behind the run, which fails where a promise has fewer cases
-than it asks for; ``--promises FILE`` writes the table to a file too.
+the table of all promises is printed behind the run, and which of them were tried less often than
+they ask for; ``--promises FILE`` writes the table to a file too.
 """
 
 from __future__ import annotations
@@ -132,8 +132,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         head, _, tail = path.read_text().partition("| ")
         tail = re.sub(r"\A.*?(\n\n|\Z)", r"\1", tail, count=1, flags=re.DOTALL)
         path.write_text(head + table(RESULTS).rstrip("\n") + (tail or "\n"))
-    if short(RESULTS) and session.exitstatus == 0:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter, config) -> None:

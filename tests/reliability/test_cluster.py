@@ -40,7 +40,7 @@ class Cluster:
 
     def start_scheduler(self):
         self.file.unlink(missing_ok=True)
-        options = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        options = ("--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0")
         self.scheduler = self.run("scheduler", *options, "--scheduler-file", str(self.file))
         deadline = time.time() + STARTED
         while not (self.file.exists() and self.file.read_text().endswith("}")):
@@ -48,7 +48,15 @@ class Cluster:
             time.sleep(0.05)
 
     def start_worker(self):
-        options = ("--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--no-dashboard")
+        options = (
+            "--host",
+            "127.0.0.1",
+            "--nthreads",
+            "1",
+            "--no-nanny",
+            "--dashboard-address",
+            "127.0.0.1:0",
+        )
         worker = self.run("worker", *options, "--scheduler-file", str(self.file))
         self.workers.append(worker)
 
@@ -145,6 +153,8 @@ def test_thirty_kills_end_with_the_same_bytes(packages, unbroken, case):
     def kill(process):
         process.kill()
         process.wait()
+        for pipe in filter(None, (process.stdout, process.stderr)):
+            pipe.close()
         with case(process.args[3:4]):
             assert store.damaged() == []
 

@@ -157,21 +157,3 @@ def test_two_commands_at_once(packages, unbroken, case):
         with case(code):
             assert code == 0 or (code == 1 and "study tiny is being run by" in err), err
     assert contents(packages / "two") == unbroken
-
-
-@pytest.mark.promise("R6")
-def test_dead_holders_are_succeeded(study, tmp_path, monkeypatch, case):
-    """Killed while they measure, at five different points."""
-    study.run(output=tmp_path / "whole")
-    for points in range(1, 6):
-        output = tmp_path / str(points)
-        monkeypatch.setenv("TINY_PAUSE", "0.05")
-        holder = forked(lambda to=output: bool(study.run(output=to) is None))
-        wait_for_points(output / "tiny.points", points)
-        os.kill(holder, signal.SIGKILL)
-        os.waitpid(holder, 0)
-        monkeypatch.setenv("TINY_PAUSE", "0")
-        with case(points):
-            assert Store("tiny", output).note()["process"] == holder
-            study.run(output=output)
-            assert contents(output) == contents(tmp_path / "whole")

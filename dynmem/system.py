@@ -595,7 +595,8 @@ def check_rule(system: System, x: np.ndarray, u: np.ndarray | None = None) -> No
 def check_batch(system: System, x: np.ndarray, u: np.ndarray | None = None) -> None:
     """Refuse a rule that takes one state alone: x[0] for a component, A @ x, an ``if``, a sum over
     everything."""
-    if not x.size:  # no state, or no components
+    # no state, or no components; a section takes batches, and from x[0] no orbit may return to it
+    if not (x.size and system.formula):
         return
     x = x.reshape(-1, x.shape[-1])[:1]
     u = u if u is None else np.asarray(u).reshape(-1, np.shape(u)[-1])[0]

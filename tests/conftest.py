@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["tests.promises"]
+pytest_plugins = ["tests.promises", "tests.stores"]
 
 
 def pytest_runtest_setup(item):

@@ -222,3 +222,51 @@ def test_a_section_of_a_flow_with_events_sees_them():
     ).x.values.reshape(-1, 2)
     peaks = found[np.isfinite(found).all(axis=1)]
     assert len(peaks) > 10 and abs(peaks - [2.0, 0.0]).max() < 1e-6
+
+
+class Driven(Neuron):
+    """The same neuron with its current as an input."""
+
+    inputs = 1
+
+    def rule(self, x, u):
+        return u - x
+
+
+class Friction(dm.Flow):
+    """Dry friction, driven."""
+
+    states, inputs = ("x", "v"), 1
+
+    def rule(self, s, u):
+        return s[..., 1], u[..., 0] - s[..., 0] - 0.2 * dm.sign(s[..., 1])
+
+
+class FrictionInTime(dm.Flow):
+    states = ("x", "v")
+
+    def rule(self, s, u, t):
+        return s[..., 1], 3.0 * dm.cos(0.7 * t) - s[..., 0] - 0.2 * dm.sign(s[..., 1])
+
+
+@pytest.mark.parametrize(
+    ("driven", "drive", "in_time", "start"),
+    [
+        (Driven(), lambda t: 1.5 + 0.3 * dm.sin(5.0 * t), None, [0.1]),
+        (Driven(), lambda t: 1.5 + 0.4 * dm.cos(2.0 * t), Neuron(1.5, 0.4, 2.0), [0.1]),
+        (Friction(), lambda t: 3.0 * dm.cos(0.7 * t), FrictionInTime(), [0.5, 1.0]),
+        (Friction(), lambda t: (3.0 * dm.cos(0.7 * t),), FrictionInTime(), [0.5, 1.0]),
+    ],
+)
+def test_a_drive_in_time_is_a_rule_in_time(driven, drive, in_time, start):
+    found = dm.orbit(driven, start, duration=20.0, drive=drive).x.values[-1]
+    if in_time is None:
+        steps = np.linspace(0.0, 20.0, 200_001)  # Euler's, with the reset at a step
+        v = start[0]
+        for t in steps[:-1]:
+            v += 1e-4 * (1.5 + 0.3 * np.sin(5.0 * t) - v)
+            v = 0.0 if v >= 1.0 else v
+        expected, error = np.array([v]), 2e-2
+    else:
+        expected, error = dm.orbit(in_time, start, duration=20.0).x.values[-1], 1e-6
+    np.testing.assert_allclose(found, expected, atol=error)

@@ -15,6 +15,7 @@ import numpy as np
 from .. import arrays
 from ..arrays import ELEMENTWISE, NUMPY_FUNCTIONS, namespace, roll
 from ..system import Flow
+from .dual import as_objects
 
 SIDE, WHOLE = "side", "whole"  # of zero, and the whole number below
 
@@ -75,13 +76,7 @@ class Branched(np.lib.mixins.NDArrayOperatorsMixin):
         raise TypeError("a rule needs the value of a number: use dm.sin, not math.sin")
 
     def __array__(self, dtype=None, copy=None):
-        """Components as an array of objects: np.array((a, b)) in a rule, stacked afterwards."""
-        if dtype is not None and dtype != object:
-            float(self)
-        parts = np.empty(self.shape, dtype=object)
-        for index in np.ndindex(self.shape):
-            parts[index] = self[index] if self.shape else self
-        return parts
+        return as_objects(self, dtype)
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         if method != "__call__" or kwargs:
@@ -102,7 +97,15 @@ class Branched(np.lib.mixins.NDArrayOperatorsMixin):
         found = function(
             *map(_inside, args), **{name: _inside(value) for name, value in kwargs.items()}
         )
-        return Branched(found, _record((*args, *kwargs.values())))
+        return _outside(found, _record((*args, *kwargs.values())))
+
+
+def _outside(found, record):
+    """What a function of numpy returned: arrays and dual numbers, alone or in a sequence, are
+    followed; a shape or a count is what it is."""
+    if isinstance(found, (tuple, list)):
+        return type(found)(_outside(one, record) for one in found)
+    return Branched(found, record) if hasattr(found, "shape") else found
 
 
 def _method(name):

@@ -48,6 +48,17 @@ DERIVATIVES = {
 }
 
 
+def as_objects(x, dtype):
+    """Components of a number of ours as an array of objects: np.array((a, b)) in a rule, stacked
+    afterwards."""
+    if dtype is not None and dtype != object:
+        float(x)
+    parts = np.empty(x.shape, dtype=object)
+    for index in np.ndindex(x.shape):
+        parts[index] = x[index] if x.shape else x
+    return parts
+
+
 class Dual:
     """A value of shape S with a tangent (``Forward`` or ``Reverse``). Rules use it like an array:
     arithmetic, ``@``, slices, the vocabulary of ``dynmem.arrays``, and numpy's functions of the
@@ -244,13 +255,7 @@ class Dual:
         return bool(self.value)
 
     def __array__(self, dtype=None, copy=None):
-        """Components as an array of objects: np.array((a, b)) in a rule, stacked afterwards."""
-        if dtype is not None and dtype != object:
-            float(self)
-        parts = np.empty(self.shape, dtype=object)
-        for index in np.ndindex(self.shape):
-            parts[index] = self[index] if self.shape else self
-        return parts
+        return as_objects(self, dtype)
 
     def __float__(self):
         raise TypeError(

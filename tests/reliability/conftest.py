@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import contents, dynmem, import_study, light_study, write_installation
+from tests.tiny import contents, dynmem
 
 HERE = Path(__file__).parent
 
@@ -14,22 +14,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if HERE in item.path.parents:
             item.add_marker("reliability")
-
-
-@pytest.fixture
-def study(tmp_path, monkeypatch):
-    return import_study(tmp_path / "code", monkeypatch)
-
-
-@pytest.fixture
-def light():
-    return light_study()
-
-
-@pytest.fixture(scope="session")
-def packages(tmp_path_factory):
-    """A project with the study ``tiny``, and dynmem as it is installed."""
-    return write_installation(tmp_path_factory.mktemp("packages"))
 
 
 @pytest.fixture(scope="session")

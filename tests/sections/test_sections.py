@@ -156,3 +156,13 @@ def test_what_is_no_section():
         dm.PoincareMap(dm.systems.get("lorenz63", rho=0.5), "z", 5.0, -1).rule(np.ones(2), None)
     with pytest.raises(TypeError, match="must be a function of time"):
         dm.StroboscopicMap(Driven(), 1.0, drive=lambda t: t)
+
+
+@pytest.mark.slow  # 9 s: orbits that do not return are followed for 10,000 steps
+def test_starts_that_do_not_return_are_passed_over():
+    """Random starts lie off the section's part to which orbits return: the cycle is found from the
+    others, of period 5.8811."""
+    section = dm.PoincareMap(dm.systems.get("roessler"), [0.0, 1.0, 0.0])
+    found = dm.fixed_points(section, starts=20)
+    assert found.sizes["point"] == 1
+    assert section.return_time(found.x.values[0]) == pytest.approx(5.88108846, abs=1e-7)

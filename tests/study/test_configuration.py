@@ -5,12 +5,6 @@ import pytest
 import xarray as xr
 
 from dynmem.study import ConfigurationError, NoSpaceError, Store, Study
-from tests.tiny import import_study
-
-
-@pytest.fixture
-def study(tmp_path, monkeypatch):
-    return import_study(tmp_path / "code", monkeypatch)
 
 
 def square(gain, seed=0):

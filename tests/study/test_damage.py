@@ -13,23 +13,7 @@ import xarray as xr
 from dynmem.errors import DamageError
 from dynmem.study import NoSpaceError, Store, load, save
 from dynmem.study.encoding import PointFile
-from tests.tiny import contents, import_study, light_study, write_installation
-
-
-@pytest.fixture
-def study(tmp_path, monkeypatch):
-    return import_study(tmp_path / "code", monkeypatch)
-
-
-@pytest.fixture
-def light():
-    return light_study()
-
-
-@pytest.fixture(scope="module")
-def packages(tmp_path_factory):
-    return write_installation(tmp_path_factory.mktemp("packages"))
-
+from tests.tiny import contents
 
 # ---- R4: damage ----------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 import functools
 import json
 import os
-import shutil
 
 import numpy as np
 import pytest
@@ -11,25 +10,6 @@ import xarray as xr
 
 from dynmem.study import ChangedError, ConfigurationError, Store, Study, failures
 from tests.tiny import SOURCE, contents, import_study
-
-
-@pytest.fixture(scope="module")
-def finished_once(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("finished")
-    with pytest.MonkeyPatch.context() as patch:
-        import_study(folder / "code", patch).run(output=folder / "store")
-    return folder / "store"
-
-
-@pytest.fixture
-def store(finished_once, tmp_path):
-    shutil.copytree(finished_once, tmp_path / "store")
-    return tmp_path / "store"
-
-
-@pytest.fixture
-def study(tmp_path, monkeypatch):
-    return import_study(tmp_path / "code", monkeypatch)
 
 
 def changed(tmp_path, monkeypatch, *pairs):

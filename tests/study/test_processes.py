@@ -13,12 +13,7 @@ import xarray as xr
 from dynmem import cli
 from dynmem.errors import BusyError
 from dynmem.study import ClusterError, Store, Study
-from tests.tiny import contents, forked, import_study, killed_before, light_study, listening
-
-
-@pytest.fixture
-def study(tmp_path, monkeypatch):
-    return import_study(tmp_path / "code", monkeypatch)
+from tests.tiny import contents, forked, killed_before, light_study, listening
 
 
 @pytest.fixture(scope="module")

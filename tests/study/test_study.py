@@ -10,28 +10,7 @@ import xarray as xr
 
 import dynmem
 from dynmem.study import ChangedError, Store, Study, failures, load, save
-from tests.tiny import import_study, key_of
-
-
-@pytest.fixture
-def study(tmp_path, monkeypatch):
-    return import_study(tmp_path / "code", monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def finished_once(tmp_path_factory):
-    """A store after a run in one go."""
-    folder = tmp_path_factory.mktemp("finished")
-    with pytest.MonkeyPatch.context() as patch:
-        import_study(folder / "code", patch).run(output=folder / "store")
-    return folder / "store"
-
-
-@pytest.fixture
-def store(finished_once, tmp_path):
-    """A finished store of one's own."""
-    shutil.copytree(finished_once, tmp_path / "store")
-    return tmp_path / "store"
+from tests.tiny import key_of
 
 
 def square(gain, seed=0):
